@@ -1,0 +1,53 @@
+# `make run` starts everything on this machine; `make test` proves it. Both install what they need, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= $(firstword $(wildcard $(BIN)/uv) uv)
+# Only what the lock names, by hash, and only wheels: nothing is built but this package.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCKED := $(PIP) --require-hashes --only-binary :all:
+EXPORT := $(UV) export --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
+
+.PHONY: run test lint tests check lock clean
+.NOTPARALLEL:
+
+run: $(VENV)/.run-stamp  ## install, then start the proxy with a sandbox of all three systems
+	$(BIN)/michiq-proxy demo
+
+test: lint tests  ## install, then lint and run all tests
+
+lint: $(VENV)/.dev-stamp  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
+	$(BIN)/pytest -rs $(ARGS)
+
+check: $(VENV)/.run-stamp  ## judge the mapping files
+	$(BIN)/michiq-proxy check mappings
+
+lock:  ## the newest versions that pyproject.toml allows, with their hashes
+	$(UV) lock --upgrade
+	$(EXPORT) --no-default-groups -o requirements.lock
+	$(EXPORT) --only-group build -o requirements-build.lock
+	$(EXPORT) --all-groups -o requirements-dev.lock
+
+clean:  ## remove what make made; var/ holds data and stays
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.python-stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "michiq-proxy needs Python 3.11 or newer, found as $(PYTHON); name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "$(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.run-stamp: $(VENV)/.python-stamp requirements.lock requirements-build.lock pyproject.toml
+	$(LOCKED) -r requirements-build.lock -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(VENV)/.dev-stamp: $(VENV)/.run-stamp requirements-dev.lock
+	$(LOCKED) -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,3 @@
+"""michiq-proxy: answers the obsolete michiQ API from Llamalitica's new API and LlamaChat."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,71 @@
+"""Network addresses as an operator writes them: where to listen, and the base URLs that are called."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+_ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+# Fewer signs than RFC 3986 allows: on these no two parsers disagree about which host is meant.
+_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """`host:port` or `[IPv6]:port`. Raises ValueError with the mend, never the text."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError("needs host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    if match["v6"] and not _is_ip(match["v6"]):
+        raise ValueError("has no valid IPv6 address between its brackets")
+    return Address(match["v6"] or match["host"], int(match["port"]))
+
+
+def parse_base_url(text: str) -> str:
+    """An https URL without trailing slash; http only to this machine itself (CONTRACT X01).
+
+    Raises ValueError with the mend, never the text, which may hold a password by mistake.
+    """
+    if any(sign in text for sign in "@?#"):
+        raise ValueError("takes no user name, query or fragment")
+    if _BASE_URL.fullmatch(text) is None or not _has_host(text):
+        raise ValueError("needs an address such as https://api.example.com")
+    if text.lower().startswith("http:") and not _is_loopback(host_of(text)):
+        raise ValueError("needs https; http is for this machine itself only (localhost, 127.0.0.1, [::1])")
+    return text.rstrip("/")
+
+
+def host_of(url: str) -> str:
+    """The host of a URL that parse_base_url let pass, in lower case, without a final dot."""
+    return (urlsplit(url).hostname or "").rstrip(".")
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, or a port out of range
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What the proxy reads out of audio: containers and durations."""

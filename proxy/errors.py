@@ -1,0 +1,53 @@
+"""The errors that become a legacy answer, all in one place: `web/middlewares.py`."""
+
+from collections.abc import Set
+from typing import Final
+
+# Raised at the door, before or around any flow; every mapping gives a text for each of them.
+DOOR_KINDS: Final[Set[str]] = frozenset(
+    {"wrong_method", "off", "malformed", "unsupported_encoding", "too_large", "failed"}
+)
+
+# What a call to an upstream can end in (CONTRACT G08); flows that call one declare them all.
+UPSTREAM_KINDS: Final[Set[str]] = frozenset(
+    {
+        "upstream_unauthorized",
+        "upstream_no_credits",
+        "upstream_refused",
+        "upstream_busy",
+        "upstream_timeout",
+        "upstream_failed",
+    }
+)
+
+
+class Refusal(Exception):
+    """A request that ends in an error answer.
+
+    `kind` is a key of the mapping's `[errors]` table, which holds status and text. `cause` is a short
+    code for the log and for `X-Michiq-Cause`; neither ever holds data of the request.
+    """
+
+    def __init__(self, kind: str, cause: str) -> None:
+        super().__init__(f"{kind} ({cause})")
+        self.kind = kind
+        self.cause = cause
+
+
+class UpstreamError(Refusal):
+    """A call to an upstream that did not give a usable answer.
+
+    `status` is the upstream's HTTP status where there was one. `arrived` says whether a byte of the
+    request may have reached the upstream; only a call with `arrived=False` may ever be sent again when
+    it is not idempotent (CONTRACT N17).
+    """
+
+    def __init__(self, kind: str, cause: str, *, status: int | None = None, arrived: bool) -> None:
+        super().__init__(kind, cause)
+        self.status = status
+        self.arrived = arrived
+
+    @property
+    def may_have_worked(self) -> bool:
+        """Whether the upstream may have done what it was asked; a 4xx says that it didn't."""
+        return self.arrived and not (self.status is not None and 400 <= self.status < 500)

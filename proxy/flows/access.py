@@ -1,0 +1,61 @@
+"""Who may see what: legacy tokens to sessions, and cases to their owners."""
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from proxy.errors import Refusal, UpstreamError
+from proxy.flows.deps import Deps
+from proxy.headers import bearer
+from proxy.values import Case, Inbound, Session
+
+# A page that opens with the token needs it to live until the user has got there.
+PAGE_MARGIN: Final = timedelta(minutes=10)
+
+_log: Final = structlog.get_logger("proxy.access")
+
+
+async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
+    """The legacy token of a Bearer route and what it stands for, else `unauthorized` (CONTRACT G04).
+
+    An expired access token is renewed on the way (G06). A platform that can't be reached stops only
+    those who need the access token itself, so records can be read while it is away.
+    """
+    token = bearer(inbound.headers)
+    if not isinstance(token, str):
+        raise Refusal("unauthorized", token.cause if token else "no-token")
+    session = await deps.store.sessions.get(token)
+    if session is None:
+        raise Refusal("unauthorized", "unknown-token")
+    if session.expires_at <= deps.clock():
+        raise Refusal("unauthorized", "expired-token")
+    try:
+        await access_token(token, session, deps)
+    except UpstreamError as error:
+        _log.warning("renewal_failed", cause=error.cause)
+    return token, session
+
+
+async def access_token(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> str:
+    """An access token that lives for `margin` from now; renewed through /api/users/me if need be."""
+    if session.access_expires_at is not None and session.access_expires_at > deps.clock() + margin:
+        return session.access_token
+    try:
+        user = await deps.llamalitica.me(session.identity)
+    except UpstreamError as error:
+        if error.kind == "upstream_unauthorized":
+            raise Refusal("unauthorized", "renewal-refused") from None
+        raise
+    await deps.store.sessions.renew(token, user.access_token, user.expires_at)
+    return user.access_token
+
+
+async def own_case(inbound: Inbound, session: Session, deps: Deps) -> Case:
+    """The session's own case that the path names; `unknown_id` or `foreign_id` else."""
+    case = await deps.store.cases.get(inbound.known_id) if inbound.known_id else None
+    if case is None:
+        raise Refusal("unknown_id", "unknown-id")
+    if case.owner != session.owner:
+        raise Refusal("foreign_id", "foreign-id")
+    return case

@@ -1,0 +1,24 @@
+"""GET /michiQ/doc/{id}: one case and what is known of it (CONTRACT D)."""
+
+from typing import Final
+
+from proxy.flows.access import authenticate, own_case
+from proxy.flows.answers import answer
+from proxy.flows.deps import Deps
+from proxy.flows.records import FACTS, read_record, record_facts
+from proxy.mapping.models import Doc
+from proxy.mapping.table import FlowSpec, Route
+from proxy.values import Answer, Inbound
+
+SPEC: Final = FlowSpec(
+    name="doc",
+    model=Doc,
+    facts=FACTS,
+    errors=frozenset({"unauthorized", "unknown_id", "foreign_id"}),
+)
+
+
+async def run(inbound: Inbound, route: Route[Doc], deps: Deps) -> Answer:
+    _, session = await authenticate(inbound, deps)
+    case = await own_case(inbound, session, deps)
+    return answer(route, await record_facts(await read_record(case, deps), deps))

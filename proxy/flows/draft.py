@@ -1,0 +1,79 @@
+"""A newCase form, read, judged and counted: all that happens before anything is sent."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from proxy import jsons
+from proxy.errors import Refusal
+from proxy.flows.deps import Deps
+from proxy.flows.intake import NewCaseForm, Upload
+from proxy.flows.offload import Document, count_tokens, load_json, read_document
+from proxy.flows.patient import Patient, identify, metadata, with_conversation
+from proxy.mapping.models import NewCase
+from proxy.mapping.table import Route
+from proxy.values import Json, Tokens
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+_log: Final = structlog.get_logger("proxy.draft")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A case that is ready to be sent: read, judged and counted."""
+
+    form: NewCaseForm = field(repr=False)
+    ehr: Json = field(repr=False)
+    patient: Patient
+    metadata: bytes = field(repr=False)
+    documents: tuple[Document, ...] = field(repr=False)
+    tokens: Tokens
+
+
+async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Draft:
+    """All that the form says, or the refusal that it deserves (N08, N09, N12, N13)."""
+    form = replace(form, ehr=form.ehr and form.ehr.removeprefix(_BOM))
+    ehr = await _ehr(form, deps)
+    documents = await asyncio.gather(*(_document(upload, route, deps) for upload in form.files))
+    patient = identify(ehr, route.expressions, route.mapping.patient, deps.store.sealer.digest, deps.new_id())
+    raw = form.ehr
+    if route.mapping.conversation == "clinical-data" and form.conversation:
+        raw = with_conversation(ehr if isinstance(ehr, dict) else {}, form.conversation)
+    tokens = Tokens(
+        conversation=await count_tokens(deps.workers, form.conversation),
+        ehr=await count_tokens(deps.workers, (form.ehr or b"").decode()),
+        documents=sum(document.tokens for document in documents),
+    )
+    return Draft(form, ehr, patient, metadata(patient, raw), tuple(documents), tokens)
+
+
+async def _ehr(form: NewCaseForm, deps: Deps) -> Json:
+    if form.ehr is None:
+        return None
+    try:
+        ehr = await load_json(deps.workers, form.ehr)
+    except jsons.BadJson as error:
+        raise Refusal("bad_ehr", f"ehr-{error.cause}") from None
+    if not isinstance(ehr, dict):
+        raise Refusal("bad_ehr", "ehr-not-an-object")
+    return ehr
+
+
+async def _document(upload: Upload, route: Route[NewCase], deps: Deps) -> Document:
+    document = await read_document(deps.workers, upload.content, upload.filename, upload.content_type)
+    if document.outcome == "damaged":
+        if route.mapping.unreadable == "reject" and _is_pdf(upload):
+            raise Refusal("unreadable_pdf", "damaged-pdf")
+        _log.info("damaged_document", content_type=upload.content_type)
+    return document
+
+
+def _is_pdf(upload: Upload) -> bool:
+    return (
+        upload.content.head.lstrip().startswith(b"%PDF")
+        or upload.content_type.partition(";")[0].strip().lower() == "application/pdf"
+        or upload.filename.lower().endswith(".pdf")
+    )

@@ -1,0 +1,82 @@
+"""GET /app/encounter/{id}: the case's details, and the ways to the platform's pages (CONTRACT E)."""
+
+from typing import Final
+
+from proxy.errors import UPSTREAM_KINDS
+from proxy.flows.access import PAGE_MARGIN, access_token, authenticate, own_case
+from proxy.flows.answers import json, rfc3339, text
+from proxy.flows.deps import Deps
+from proxy.flows.page_urls import page_urls
+from proxy.flows.records import file_facts
+from proxy.headers import accepts_html
+from proxy.mapping.models import EncounterPage
+from proxy.mapping.table import FlowSpec, Route
+from proxy.values import Answer, Case, Inbound, Json, LinkedCase
+
+SPEC: Final = FlowSpec(
+    name="encounter_page",
+    model=EncounterPage,
+    facts=frozenset(
+        {
+            "case.id",
+            "case.page_id",
+            "case.patient_id",
+            "case.title",
+            "case.user",
+            "case.organization",
+            "case.created_at",
+            "case.template",
+            "case.agent",
+            "files.*",
+            "linked.*",
+            "urls.case",
+            "urls.miniWidget",
+            "urls.chat",
+        }
+    ),
+    errors=UPSTREAM_KINDS | {"unauthorized", "unknown_id", "foreign_id"},
+)
+
+# The address holds an access token: it is for this user, once (CONTRACT E04).
+_PRIVATE: Final = (("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"))
+_VIEWS: Final = {"case": "case", "mini-widget": "miniWidget", "chat": "chat"}
+
+
+async def run(inbound: Inbound, route: Route[EncounterPage], deps: Deps) -> Answer:
+    token, session = await authenticate(inbound, deps)
+    case = await own_case(inbound, session, deps)
+    linked = await deps.store.links.of(case.id)
+    page_id = next((link.case_id for link in reversed(linked) if link.case_id), case.id)
+    fresh = await access_token(token, session, deps, PAGE_MARGIN)
+    urls = page_urls(route.mapping, case, page_id, deps.web_url, fresh)
+    if accepts_html(_accept(inbound)):
+        view = _VIEWS.get(inbound.query.get("view", "case"), "case")
+        return text(302, "", (("Location", urls[view]), *_PRIVATE))
+    return json(200, route.answer.over(_facts(case, page_id, linked, urls)), _PRIVATE)
+
+
+def _accept(inbound: Inbound) -> str:
+    values = (value for name, value in inbound.headers if name.lower() == b"accept")
+    return ",".join(value.decode("latin-1") for value in values)
+
+
+def _facts(case: Case, page_id: str, linked: list[LinkedCase], urls: dict[str, str]) -> Json:
+    return {
+        "case": {
+            "id": case.id,
+            "page_id": page_id,
+            "patient_id": case.patient_id,
+            "title": case.title,
+            "user": case.user,
+            "organization": case.organization,
+            "created_at": rfc3339(case.created_at),
+            "template": case.template,
+            "agent": case.agent,
+        },
+        "files": file_facts(case),
+        "linked": [
+            {"case_id": link.case_id, "state": link.state, "created_at": rfc3339(link.created_at)}
+            for link in linked
+        ],
+        "urls": dict(urls),
+    }

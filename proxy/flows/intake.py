@@ -1,0 +1,90 @@
+"""Reads the form of newCase (CONTRACT N08, N10, N11, N16)."""
+
+import mimetypes
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+import structlog
+
+from proxy.errors import Refusal
+from proxy.spool import Spool, Stored
+from proxy.values import Body, FormPart
+
+_ONCE: Final = ("ehr", "conversation")
+
+_log: Final = structlog.get_logger("proxy.intake")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A `files` part as it came."""
+
+    filename: str = field(repr=False)
+    content_type: str
+    content: Stored = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCaseForm:
+    """The parts of a newCase form; None is a part that didn't come."""
+
+    ehr: bytes | None = field(repr=False)
+    conversation: str = field(repr=False)
+    files: tuple[Upload, ...] = field(repr=False)
+
+    def digest(self) -> str:
+        """What the form says, whatever its boundary and the order of its parts."""
+        whole = sha256()
+        for piece in (self.ehr or b"", self.conversation.encode(), *map(_identity, self.files)):
+            whole.update(sha256(piece).digest())
+        return whole.hexdigest()
+
+
+async def read_form(body: Body, new_spool: Callable[[], Spool], stack: ExitStack) -> NewCaseForm:
+    """The form's parts, spooled; `stack` closes the spools."""
+    single: dict[str, bytes] = {}
+    files: list[Upload] = []
+    unknown = 0
+    async for part in body.parts():
+        if part.name not in (*_ONCE, "files"):
+            unknown += 1
+            continue
+        if part.name in single:
+            raise Refusal("malformed", "repeated-part")
+        content = await _received(part, new_spool, stack)
+        if part.name in _ONCE:
+            single[part.name] = content.read()
+        elif part.filename or content.size:
+            # A browser whose user chose no file sends one without a name and without bytes.
+            files.append(_upload(part, content))
+    if unknown:
+        _log.info("unknown_parts", count=unknown)
+    return NewCaseForm(single.get("ehr"), _text(single.get("conversation", b"")), tuple(files))
+
+
+async def _received(part: FormPart, new_spool: Callable[[], Spool], stack: ExitStack) -> Stored:
+    spool = new_spool()
+    stack.callback(spool.close)
+    async for chunk in part.chunks():
+        spool.write(chunk)
+    return spool.finish()
+
+
+def _upload(part: FormPart, content: Stored) -> Upload:
+    filename = part.filename or "document"
+    guessed = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+    return Upload(filename, part.content_type or guessed, content)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _identity(upload: Upload) -> bytes:
+    return "\0".join((upload.filename, upload.content_type, upload.content.sha256)).encode()

@@ -1,0 +1,58 @@
+"""Work on large or hostile input, done in the worker processes, off the event loop."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from proxy import jsons
+from proxy.spool import Stored
+from proxy.text.extract import extract
+from proxy.text.tokens import estimate
+from proxy.values import Json
+from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
+
+# Up to this size, going to a worker costs more than the work.
+_INLINE: Final = 64 * 1024
+_SECONDS: Final = 20.0
+
+_log: Final = structlog.get_logger("proxy.offload")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What could be read of a file; `outcome` is extract's, or "given-up" when it took too much."""
+
+    outcome: str
+    text: str = field(repr=False)
+    tokens: int
+
+
+async def read_document(workers: Workers, content: Stored, filename: str, content_type: str) -> Document:
+    """A file's text and its tokens. A file that hangs or kills its reader has none."""
+    try:
+        return await workers.run(_read, content.source(), filename, content_type, seconds=_SECONDS)
+    except (WorkerTimeout, WorkerCrashed) as error:
+        _log.warning("document_given_up", reason=type(error).__name__, size=content.size)
+        return Document("given-up", "", 0)
+
+
+async def load_json(workers: Workers, data: bytes) -> Json:
+    """jsons.load, wherever it holds up nobody; BadJson as there."""
+    if len(data) <= _INLINE:
+        return jsons.load(data)
+    try:
+        return await workers.run(jsons.load, data, seconds=_SECONDS, raises=jsons.BadJson)
+    except (WorkerTimeout, WorkerCrashed):
+        raise jsons.BadJson("too-costly") from None
+
+
+async def count_tokens(workers: Workers, text: str) -> int:
+    if len(text) <= _INLINE:
+        return estimate(text)
+    return await workers.run(estimate, text, seconds=_SECONDS)
+
+
+def _read(source: bytes | str, filename: str, content_type: str) -> Document:
+    found = extract(source, filename, content_type)
+    return Document(found.outcome, found.text, estimate(found.text))

@@ -1,0 +1,74 @@
+"""What LlamaChat is sent for a question: messages of at most 2000 UTF-16 units (CONTRACT Q04, Q05)."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.text.passages import Passage
+from proxy.text.ranking import choose
+from proxy.text.units import split_units, utf16_units
+
+LIMIT: Final = 2000  # llamachat, "POST /api/conversations/{id}/messages", Constraints
+PARTS: Final = 5
+
+# What a question leaves for passages, however long it is.
+_ROOM: Final = 800
+
+_QUESTION: Final = "Pregunta: "
+_CONTINUED: Final = "Pregunta (continuación): "
+
+
+class QuestionTooLong(ValueError):
+    """A question that doesn't fit in PARTS messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The messages, to be sent in order; the last one carries the passages with these keys."""
+
+    messages: tuple[str, ...] = field(repr=False)
+    sent: Set[str]
+
+
+def plan(
+    question: str, passages: Sequence[Passage], sent: Set[str], instruction: str, part_instruction: str
+) -> Prompt:
+    """The messages for a question over a case; passages that were `sent` are in the conversation already.
+
+    Raises QuestionTooLong.
+    """
+    waiting = sum(utf16_units(passage.line) + 1 for passage in passages if passage.key not in sent)
+    room = min(_ROOM, waiting)
+    pieces = _pieces(
+        question, _left(LIMIT - room, instruction, _CONTINUED), _left(LIMIT, part_instruction, _CONTINUED)
+    )
+    if len(pieces) > PARTS:
+        raise QuestionTooLong
+    *leading, last = pieces
+    label = _CONTINUED if leading else _QUESTION
+    budget = _left(LIMIT, instruction, label, last)
+    chosen = choose(passages, question, budget, sent)
+    lines = "".join(f"{passage.line}\n" for passage in chosen)
+    messages = [
+        f"{part_instruction}\n\n{_QUESTION if i == 0 else _CONTINUED}{piece}"
+        for i, piece in enumerate(leading)
+    ]
+    messages.append(
+        f"{instruction}\n\n{lines}\n{label}{last}" if lines else f"{instruction}\n\n{label}{last}"
+    )
+    return Prompt(tuple(messages), frozenset(passage.key for passage in chosen))
+
+
+def _pieces(question: str, last_room: int, lead_room: int) -> list[str]:
+    """The question, whole if it fits in the last message, else cut with a last piece that does."""
+    if utf16_units(question) <= last_room:
+        return [question]
+    *leading, tail = split_units(question, lead_room)
+    if utf16_units(tail) <= last_room:
+        return [*leading, tail]
+    return [*leading, *split_units(tail, last_room)]
+
+
+def _left(limit: int, *texts: str) -> int:
+    """What remains of `limit` beside these texts and the blank lines between the sections."""
+    return limit - sum(utf16_units(text) for text in texts) - 4

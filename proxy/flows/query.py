@@ -1,0 +1,129 @@
+"""POST /michiQ/query/{id}: a question about a case, answered by LlamaChat (CONTRACT Q)."""
+
+import asyncio
+from collections.abc import Sequence, Set
+from typing import Final
+
+from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
+from proxy.flows.access import authenticate, own_case
+from proxy.flows.answers import answer
+from proxy.flows.chat import chat_of
+from proxy.flows.deps import Deps
+from proxy.flows.offload import load_json
+from proxy.flows.prompt import Prompt, QuestionTooLong, plan
+from proxy.flows.records import Record, read_record
+from proxy.jsons import BadJson
+from proxy.mapping.models import Query
+from proxy.mapping.table import FlowSpec, Route
+from proxy.text.passages import Passage, from_json, split
+from proxy.upstream.llamachat import LlamaChat
+from proxy.values import Answer, Inbound
+
+SPEC: Final = FlowSpec(
+    name="query",
+    model=Query,
+    facts=frozenset({"response", "legacy_id"}),
+    errors=UPSTREAM_KINDS
+    | {
+        "unauthorized",
+        "missing_id",
+        "bad_request",
+        "empty_query",
+        "unknown_id",
+        "foreign_id",
+        "question_too_long",
+        "no_chat",
+    },
+)
+
+
+async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
+    _, session = await authenticate(inbound, deps)
+    if not inbound.legacy_id:
+        raise Refusal("missing_id", "no-id")
+    question = await _question(inbound, deps)
+    case = await own_case(inbound, session, deps)
+    chat, key = chat_of(session, route, deps)
+    # One message at a time: the conversation's history is what the next one builds on (Q06).
+    async with deps.locks.hold("conversation", case.id, case.owner):
+        record = await read_record(case, deps)
+        dialogue = _Dialogue(chat, key, record, question, route.mapping, deps)
+        response = await deps.tasks.finish("query", dialogue.ask())
+    return answer(route, {"response": response, "legacy_id": case.id})
+
+
+async def _question(inbound: Inbound, deps: Deps) -> str:
+    try:
+        body = await load_json(deps.workers, await inbound.body.read())
+    except BadJson as error:
+        raise Refusal("bad_request", f"body-{error.cause}") from None
+    query = body.get("query") if isinstance(body, dict) else None
+    if not isinstance(query, str):
+        raise Refusal("bad_request", "query-not-a-string")
+    if not query.strip():
+        raise Refusal("empty_query", "empty-query")
+    return query.strip()
+
+
+class _Dialogue:
+    """A question in the case's conversation with LlamaChat."""
+
+    def __init__(
+        self, chat: LlamaChat, key: str, record: Record, question: str, mapping: Query, deps: Deps
+    ) -> None:
+        self._chat = chat
+        self._key = key
+        self._record = record
+        self._question = question
+        self._mapping = mapping
+        self._store = deps.store.conversations
+
+    async def ask(self) -> str:
+        """The answer; a conversation that LlamaChat no longer knows is begun anew, once (Q06)."""
+        case = self._record.case
+        known = await self._store.get(case.id, case.owner)
+        if known is not None:
+            try:
+                return await self._say(known.id, known.sent)
+            except UpstreamError as error:
+                if error.status != 404:
+                    raise
+            await self._store.drop(case.id, case.owner)
+        # Planned before the conversation is begun: a question that is too long costs no conversation.
+        await self._plan(frozenset())
+        conversation = await self._chat.start(self._key)
+        await self._store.put(case.id, case.owner, conversation)
+        return await self._say(conversation, frozenset())
+
+    async def _say(self, conversation: str, sent: Set[str]) -> str:
+        prompt = await self._plan(sent)
+        response = ""
+        for message in prompt.messages:
+            response = await self._chat.send(self._key, conversation, message)
+        await self._store.add_sent(self._record.case.id, self._record.case.owner, prompt.sent)
+        return response
+
+    async def _plan(self, sent: Set[str]) -> Prompt:
+        return await asyncio.to_thread(self._planned, sent)
+
+    def _planned(self, sent: Set[str]) -> Prompt:
+        mapping = self._mapping
+        try:
+            return plan(
+                self._question, _passages(self._record), sent, mapping.instruction, mapping.part_instruction
+            )
+        except QuestionTooLong:
+            raise Refusal("question_too_long", "question-too-long") from None
+
+
+def _passages(record: Record) -> Sequence[Passage]:
+    """All that is known of the case, cut into passages: what a question can be answered from (Q04)."""
+    case = record.case
+    passages = [*from_json("ehr", case.ehr), *split("conversación", case.conversation)]
+    for file in case.files:
+        passages += split(file.name, file.text)
+    for transcription in record.transcriptions:
+        passages += split("transcripción", transcription.text)
+    for report in record.reports:
+        passages += [*split("informe", report.content), *from_json("informe", report.structured_data)]
+    return passages

@@ -1,0 +1,57 @@
+"""Stored recordings as they leave the blob store: to LlamaChat, to the new platform, to be measured."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from io import BufferedReader
+from typing import Final
+
+import structlog
+
+from proxy.audio.duration import BadAudio, seconds
+from proxy.flows.deps import Deps
+from proxy.store.blobs import Blobs
+from proxy.store.playback import Playback
+from proxy.values import OutgoingFile, Recording
+from proxy.workers import WorkerCrashed, WorkerTimeout
+
+_SECONDS: Final = 60.0
+
+_log: Final = structlog.get_logger("proxy.recorded")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAudio:
+    """A recording's bytes, decrypted frame by frame (`values.Content`)."""
+
+    recording: Recording = field(repr=False)
+    blobs: Blobs = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        return self.recording.size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for chunk in self.recording.chunks:
+            async for piece in self.blobs.read(chunk.blob, chunk.key):
+                yield piece
+
+
+def outgoing(recording: Recording, deps: Deps) -> OutgoingFile:
+    return OutgoingFile(
+        recording.filename, recording.content_type, RecordedAudio(recording, deps.store.blobs)
+    )
+
+
+async def length(recording: Recording, deps: Deps) -> float:
+    """Seconds, read from the audio itself (CONTRACT S01); 0 where it can't be told."""
+    pieces = [(str(deps.store.blobs.path(chunk.blob)), chunk.key) for chunk in recording.chunks]
+    try:
+        return await deps.workers.run(_seconds, pieces, seconds=_SECONDS, raises=BadAudio)
+    except (BadAudio, WorkerTimeout, WorkerCrashed) as error:
+        _log.warning("audio_not_measured", reason=type(error).__name__, container=recording.container)
+        return 0.0
+
+
+def _seconds(pieces: Sequence[tuple[str, bytes]]) -> float:
+    with Playback(pieces) as raw, BufferedReader(raw) as file:
+        return seconds(file)

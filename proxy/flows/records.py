@@ -1,0 +1,107 @@
+"""What the proxy knows of a case, as facts for doc, encounters and query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final
+
+from proxy.flows.answers import rfc3339
+from proxy.flows.deps import Deps
+from proxy.flows.offload import count_tokens
+from proxy.values import Case, Json, Report, Transcription
+
+FACTS: Final = frozenset(
+    {
+        "case.id",
+        "case.user",
+        "case.organization",
+        "case.patient_id",
+        "case.title",
+        "case.created_at",
+        "case.runtime_ms",
+        "case.template",
+        "case.agent",
+        "tokens.input",
+        "tokens.generated",
+        "input.conversation",
+        "input.ehr.*",
+        "input.documents.*",
+        "report.content",
+        "report.structured_data.*",
+        "report.updated_at",
+        "report.agent",
+        "files.*",
+        "file_extension",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A case with all that has joined it since: transcriptions in order, reports newest first."""
+
+    case: Case
+    transcriptions: Sequence[Transcription] = field(repr=False)
+    reports: Sequence[Report] = field(repr=False)
+
+    @property
+    def conversation(self) -> str:
+        """What was said: the conversation that came with the case, then each transcription (S05)."""
+        said = (self.case.conversation, *(each.text for each in self.transcriptions))
+        return "\n".join(text for text in said if text)
+
+
+async def read_record(case: Case, deps: Deps) -> Record:
+    linked = [link.case_id for link in await deps.store.links.of(case.id) if link.case_id]
+    return Record(
+        case,
+        await deps.store.transcriptions.of(case.owner, case.id),
+        await deps.store.reports.of_cases([case.id, *linked]),
+    )
+
+
+async def record_facts(record: Record, deps: Deps) -> dict[str, Json]:
+    """The facts of FACTS. A case without files has the extension of its ehr, .json (CONTRACT D01)."""
+    case = record.case
+    report = record.reports[0] if record.reports else None
+    spoken = await count_tokens(deps.workers, record.conversation)
+    return {
+        "case": {
+            "id": case.id,
+            "user": case.user,
+            "organization": case.organization,
+            "patient_id": case.patient_id,
+            "title": case.title,
+            "created_at": rfc3339(case.created_at),
+            "runtime_ms": case.runtime_ms,
+            "template": case.template,
+            "agent": case.agent,
+        },
+        "tokens": {
+            "input": spoken + case.tokens.ehr + case.tokens.documents,
+            "generated": await count_tokens(deps.workers, report.content) if report else 0,
+        },
+        "input": {
+            "conversation": record.conversation,
+            "ehr": case.ehr,
+            "documents": [{"name": file.name, "text": file.text} for file in case.files],
+        },
+        "report": report_facts(report),
+        "files": file_facts(case),
+        "file_extension": PurePath(case.files[0].name).suffix if case.files else ".json",
+    }
+
+
+def file_facts(case: Case) -> list[Json]:
+    return [{"name": file.name, "content_type": file.content_type, "size": file.size} for file in case.files]
+
+
+def report_facts(report: Report | None) -> Json:
+    if report is None:
+        return None
+    return {
+        "content": report.content,
+        "structured_data": report.structured_data,
+        "updated_at": rfc3339(report.at),
+        "agent": report.agent_id,
+    }

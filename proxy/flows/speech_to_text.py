@@ -1,0 +1,110 @@
+"""POST /michiQ/speechToText/{id}: the uploaded audio as text, by LlamaChat (CONTRACT S)."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.audio.duration import hms
+from proxy.errors import UPSTREAM_KINDS, Refusal
+from proxy.flows.access import authenticate
+from proxy.flows.answers import answer
+from proxy.flows.chat import chat_of
+from proxy.flows.deps import Deps
+from proxy.flows.linked_case import forward
+from proxy.flows.offload import load_json
+from proxy.flows.recorded import length, outgoing
+from proxy.jsons import BadJson
+from proxy.mapping.models import SpeechToText
+from proxy.mapping.table import FlowSpec, Route
+from proxy.upstream.llamachat import LlamaChat
+from proxy.values import Answer, Inbound, Json, Recording, Transcription
+
+SPEC: Final = FlowSpec(
+    name="speech_to_text",
+    model=SpeechToText,
+    facts=frozenset({"legacy_id", "transcription", "total_time", "total_seconds", "segments.*"}),
+    errors=UPSTREAM_KINDS
+    | {"unauthorized", "unknown_id", "foreign_id", "bad_request", "no_audio", "no_chat"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Transcriber:
+    """Recordings of one owner to their transcriptions."""
+
+    owner: str
+    chat: LlamaChat
+    key: str = field(repr=False)
+    deps: Deps = field(repr=False)
+
+    async def hear(self, recording: Recording) -> Transcription:
+        """The kept result, or a new one that is kept: two who ask at once pay for one (S04)."""
+        store, deps = self.deps.store.transcriptions, self.deps
+        async with deps.locks.hold("transcription", self.owner, recording.legacy_id, recording.digest):
+            kept = await store.get(self.owner, recording.legacy_id, recording.digest)
+            if kept is not None:
+                return kept
+            file = outgoing(recording, deps)
+            text = await self.chat.transcribe(self.key, file.filename, file.content_type, file.content)
+            heard = Transcription(recording.digest, text, await length(recording, deps), deps.clock())
+            await store.put(self.owner, recording.legacy_id, heard)
+            return heard
+
+
+async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answer:
+    _, session = await authenticate(inbound, deps)
+    if inbound.known_id is None:
+        raise Refusal("unknown_id", "malformed-id")
+    case = await deps.store.cases.get(inbound.known_id)
+    if case is not None and case.owner != session.owner:
+        raise Refusal("foreign_id", "foreign-id")
+    label = await _label(inbound, deps)
+    recordings = await deps.store.recordings.of(session.owner, inbound.known_id)
+    chosen = [recording for recording in recordings if recording.filename == label] or recordings
+    if not chosen:
+        raise Refusal("no_audio", "no-audio")
+    transcriber = _Transcriber(session.owner, *chat_of(session, route, deps), deps)
+    # Paid for once begun: a client that leaves finds the result on its next call.
+    heard = [
+        (recording, await deps.tasks.finish("transcription", transcriber.hear(recording)))
+        for recording in chosen
+    ]
+    if case is not None and route.mapping.forward == "linked-case":
+        texts = [(recording, transcription.text) for recording, transcription in heard]
+        deps.tasks.start("linked_case", forward(case, session.identity, texts, deps))
+    return answer(route, _facts(inbound.known_id, heard))
+
+
+async def _label(inbound: Inbound, deps: Deps) -> str | None:
+    """The last component of the body's `audioFile`: a name to look for, never a place (S02)."""
+    data = await inbound.body.read()
+    if not data.strip():
+        return None
+    try:
+        body = await load_json(deps.workers, data)
+    except BadJson as error:
+        raise Refusal("bad_request", f"body-{error.cause}") from None
+    label = body.get("audioFile") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(label, str | None):
+        raise Refusal("bad_request", "audio-file-not-a-string")
+    return re.split(r"[/\\]", label)[-1] if label else None
+
+
+def _facts(legacy_id: str, heard: list[tuple[Recording, Transcription]]) -> Json:
+    total = sum(transcription.seconds for _, transcription in heard)
+    return {
+        "legacy_id": legacy_id,
+        "transcription": "\n".join(transcription.text for _, transcription in heard),
+        "total_time": hms(total),
+        "total_seconds": total,
+        "segments": [
+            {
+                "name": recording.filename,
+                "transcription": transcription.text,
+                "seconds": transcription.seconds,
+                "time": hms(transcription.seconds),
+                "size": recording.size,
+            }
+            for recording, transcription in heard
+        ],
+    }

@@ -1,0 +1,108 @@
+"""POST /michiQ/uploadAudio/{id}: a chunk of a recording, kept encrypted (CONTRACT U)."""
+
+from hashlib import sha256
+from typing import Final, cast
+
+from proxy.audio.sniff import HEAD_SIZE, Container, container, extension, media_type, opens
+from proxy.errors import Refusal
+from proxy.flows.access import authenticate
+from proxy.flows.answers import answer
+from proxy.flows.deps import Deps
+from proxy.mapping.models import UploadAudio
+from proxy.mapping.table import FlowSpec, Route
+from proxy.store.blobs import BlobWriter
+from proxy.values import Answer, Chunk, FormPart, Inbound, Recording
+
+SPEC: Final = FlowSpec(
+    name="upload_audio",
+    model=UploadAudio,
+    facts=frozenset({"legacy_id", "size"}),
+    errors=frozenset({"unauthorized", "unknown_id", "foreign_id", "missing_audio"}),
+)
+
+# Form delimiters and part headers, beside the audio itself.
+_FRAMING: Final = 64 * 1024
+
+
+async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer:
+    """Chunks of one id are taken one after the other, in the order in which they arrived."""
+    _, session = await authenticate(inbound, deps)
+    if inbound.known_id is None:
+        raise Refusal("unknown_id", "malformed-id")
+    case = await deps.store.cases.get(inbound.known_id)
+    if case is not None and case.owner != session.owner:
+        raise Refusal("foreign_id", "foreign-id")
+    async with deps.locks.hold("recording", session.owner, inbound.known_id):
+        size = await _receive(inbound, session.owner, inbound.known_id, route, deps)
+    return answer(route, {"legacy_id": inbound.known_id, "size": size})
+
+
+async def _receive(
+    inbound: Inbound, owner: str, legacy_id: str, route: Route[UploadAudio], deps: Deps
+) -> int:
+    """Stores the form's `audioChunk` and gives its size; nothing is kept of a form that breaks off."""
+    last = await deps.store.recordings.latest(owner, legacy_id)
+    async with deps.store.blobs.writer() as blob:
+        chunk: _Incoming | None = None
+        async for part in inbound.body.parts(route.mapping.body_limit + _FRAMING):
+            if part.name != "audioChunk":
+                continue
+            if chunk is not None:
+                raise Refusal("malformed", "repeated-part")
+            chunk = _Incoming(part, last, route.mapping.body_limit)
+            await chunk.into(blob)
+        if chunk is None or not chunk.size:
+            raise Refusal("missing_audio", "no-audio-chunk" if chunk is None else "empty-audio-chunk")
+        await _keep(chunk, blob, owner, legacy_id, deps)
+        return chunk.size
+
+
+class _Incoming:
+    """A chunk on its way into the blob store, judged by its first bytes."""
+
+    def __init__(self, part: FormPart, last: Recording | None, limit: int) -> None:
+        self.part = part
+        self.last = last
+        self.limit = limit
+        self.head = b""
+        self.size = 0
+        self.digest = sha256()
+
+    @property
+    def opens(self) -> bool:
+        known = cast("Container | None", self.last.container if self.last else None)
+        return opens(self.head, known, has_recording=self.last is not None)
+
+    async def into(self, blob: BlobWriter) -> None:
+        async for data in self.part.chunks():
+            self.size += len(data)
+            self.digest.update(data)
+            if len(self.head) < HEAD_SIZE:
+                self.head += data[: HEAD_SIZE - len(self.head)]
+            if self.size > self._room():
+                raise Refusal("too_large", "recording-too-large")
+            await blob.write(data)
+
+    def _room(self) -> int:
+        """What the recording may still grow by; while the head is short, all that it might be."""
+        if self.last is None or len(self.head) < HEAD_SIZE or self.opens:
+            return self.limit
+        return self.limit - self.last.size
+
+
+async def _keep(chunk: _Incoming, blob: BlobWriter, owner: str, legacy_id: str, deps: Deps) -> None:
+    """The blob is durable before the row that names it, the row before the answer."""
+    kind = container(chunk.head)
+    name, key = await blob.commit()
+    added = await deps.store.recordings.add_chunk(
+        owner,
+        legacy_id,
+        Chunk(name, key, chunk.size, chunk.digest.hexdigest()),
+        opens=chunk.opens,
+        filename=chunk.part.filename or f"audio{extension(kind) if kind else ''}",
+        content_type=media_type(kind) if kind else chunk.part.content_type or "application/octet-stream",
+        container=kind,
+        at=deps.clock(),
+    )
+    if not added:
+        await deps.store.blobs.delete(name)

@@ -1,0 +1,145 @@
+"""Reading and writing single HTTP headers: identity, bearer token, media types, part dispositions."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from proxy.errors import Refusal
+
+RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+# RFC 6750 section 2.1: credentials are the scheme and one b64token (RFC 9110's token68).
+_BEARER: Final = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE: Final = re.compile(rf"({_NAME}/{_NAME})[ \t]*")
+_PARAMETER: Final = re.compile(rf';[ \t]*(?:({_NAME})=(?:({_NAME})|"((?:[^"\\]|\\.)*)")[ \t]*)?')
+_QUALITY: Final = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+_HTML: Final = ("text/html", "application/xhtml+xml")
+
+
+class BadHeader(Refusal):
+    """A header that can be read in two ways or in none; its value is in neither text nor repr."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("malformed", cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An `Authorization` header that is there and is not one bearer token; `cause` is a short code."""
+
+    cause: str
+
+
+def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
+    """The value of an identity header, spelt with `_` or `-` (CONTRACT N06).
+
+    UTF-8, else Latin-1; NFC; without the optional whitespace around it. None when it is missing or
+    empty. Raises BadHeader for a header given twice in one spelling, for two spellings that differ,
+    and for control characters.
+    """
+    wanted = _folded(name.encode("ascii"))
+    found: dict[bytes, str] = {}
+    for key, value in raw_headers:
+        if _folded(key) != wanted:
+            continue
+        spelling = key.lower()
+        if spelling in found:
+            raise BadHeader("header-repeated")
+        found[spelling] = _decoded(value)
+    if len(set(found.values())) > 1:
+        raise BadHeader("header-conflicting")
+    return next(iter(found.values()), None) or None
+
+
+def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
+    """The bearer token of a request (RFC 6750 section 2.1); None when there is no `Authorization` at all."""
+    values = [value.strip(b" \t") for key, value in raw_headers if key.lower() == b"authorization"]
+    if not values:
+        return None
+    if len(values) > 1:
+        return Malformed("authorization-repeated")
+    match = _BEARER.fullmatch(values[0])
+    return match[1].decode("ascii") if match else Malformed("authorization-not-bearer")
+
+
+def media_type(value: str) -> tuple[str, dict[str, str]]:
+    """A `Content-Type` as its lower-case type and its parameters (RFC 9110 section 8.3.1).
+
+    `("", {})` for anything malformed, which a parameter given twice is too: two readers would pick
+    different ones of two boundaries.
+    """
+    text = value.strip(" \t")
+    match = _MEDIA_TYPE.match(text)
+    if not match:
+        return "", {}
+    kind, end = match[1].lower(), match.end()
+    parameters: dict[str, str] = {}
+    while end < len(text):
+        match = _PARAMETER.match(text, end)
+        if not match or (match[1] and match[1].lower() in parameters):
+            return "", {}
+        if match[1]:
+            parameters[match[1].lower()] = match[2] or re.sub(r"\\(.)", r"\1", match[3] or "")
+        end = match.end()
+    return kind, parameters
+
+
+def accepts_html(accept: str) -> bool:
+    """Whether an `Accept` value asks for a page rather than JSON (CONTRACT E01).
+
+    True when HTML is named with q > 0 and JSON is not preferred to it; `*/*` alone, which every
+    program sends, does not name HTML.
+    """
+    ranges = _ranges(accept)
+    html = max(ranges.get(kind, 0.0) for kind in _HTML)
+    json = next(
+        (ranges[kind] for kind in ("application/json", "application/*", "*/*") if kind in ranges), 0.0
+    )
+    return html > 0 and html >= json
+
+
+def content_disposition(name: str, filename: str | None = None) -> bytes:
+    """The `Content-Disposition` value of an outgoing form part, in raw UTF-8.
+
+    Escaped as browsers do (HTML standard, "multipart/form-data encoding algorithm"), and the other
+    control characters with it: a header field can't hold them.
+    """
+    value = f'form-data; name="{_escaped(name)}"'
+    if filename is not None:
+        value += f'; filename="{_escaped(filename)}"'
+    return value.encode()
+
+
+def _folded(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    text = unicodedata.normalize("NFC", text.strip(" \t"))
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise BadHeader("header-control-character")
+    return text
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    """Media range → quality; a range given twice counts at its best, a malformed one not at all."""
+    ranges: dict[str, float] = {}
+    for item in accept.split(","):
+        kind, parameters = media_type(item)
+        quality = parameters.get("q", "1")
+        if kind and _QUALITY.fullmatch(quality):
+            ranges[kind] = max(float(quality), ranges.get(kind, 0.0))
+    return ranges
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match[0]):02X}", text)

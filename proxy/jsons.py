@@ -1,0 +1,117 @@
+"""The one JSON reader and writer, with rules that leave no input without a verdict."""
+
+import json
+import math
+import re
+from itertools import accumulate
+from typing import Final
+
+from proxy.values import Json
+
+MAX_DEPTH: Final = 64
+_MAX_DIGITS: Final = 300  # every finite float has fewer; Python itself refuses integers from 4301 on
+
+# Both patterns never try the same bytes twice: an unterminated string runs to the end, a number is only
+# tried at its first digit. Otherwise a few megabytes of escaped quotes would take hours.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (_MAX_DIGITS + 1))
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_BRACKETS: Final = b"[{]}"
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
+_STEPS: Final = tuple(1 if byte in b"[{" else -1 for byte in range(256))
+
+
+class BadJson(Exception):
+    """Bytes that are not acceptable JSON. `cause` is a short code; nothing of the data is kept.
+
+    Codes: not-utf8, syntax, too-deep, not-a-number, number-too-big, duplicate-key, lone-surrogate,
+    not-an-object.
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+def load(data: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
+    """The value of one JSON text (RFC 8259) in UTF-8; a leading byte order mark is skipped.
+
+    Raises BadJson, and nothing else, for any other bytes. Stricter than the standard library: no NaN or
+    Infinity, no repeated key, no lone surrogate, at most `max_depth` levels, at most 300 digits in a row,
+    no number that overflows to infinity. The caller limits the size.
+    """
+    text = _decoded(data)
+    _judge_structure(data, max_depth)
+    value = _parsed(text)
+    if _SURROGATE_ESCAPE.search(data) and not _encodable(value):
+        raise BadJson("lone-surrogate")
+    return value
+
+
+def load_object(data: bytes) -> dict[str, Json]:
+    """`load`, for a text that must be an object; raises BadJson("not-an-object") for any other value."""
+    value = load(data)
+    if not isinstance(value, dict):
+        raise BadJson("not-an-object")
+    return value
+
+
+def dump(value: Json) -> bytes:
+    """`value` as compact UTF-8 JSON, not ASCII-escaped; what `load` gives comes back from it unchanged."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadJson("not-utf8") from None
+
+
+def _judge_structure(data: bytes, max_depth: int) -> None:
+    """Refuse what would cost the parser its stack or a quadratic time, by one pass over what is no string."""
+    bare = _STRING.sub(b'""', data)
+    brackets = bare.translate(None, delete=_NOT_BRACKETS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > max_depth:
+        raise BadJson("too-deep")
+    if _LONG_NUMBER.search(bare):
+        raise BadJson("number-too-big")
+
+
+def _parsed(text: str) -> Json:
+    try:
+        value: Json = _DECODER.decode(text)
+    except (ValueError, RecursionError, MemoryError):
+        raise BadJson("syntax") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise BadJson("duplicate-key")
+    return unique
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if math.isinf(number):
+        raise BadJson("number-too-big")
+    return number
+
+
+def _no_constant(_name: str) -> Json:
+    raise BadJson("not-a-number")
+
+
+def _encodable(value: Json) -> bool:
+    try:
+        dump(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
+)

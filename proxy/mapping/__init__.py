@@ -1,0 +1,1 @@
+"""The mapping files: what an operator may change without a release."""

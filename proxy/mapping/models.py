@@ -1,0 +1,136 @@
+"""What a mapping file may hold: one pydantic model per route, and the organizations' file."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from proxy.mapping.base import Model, Url
+from proxy.mapping.ui import Page
+from proxy.mapping.units import Duration, Size
+
+Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
+Tree = Annotated[
+    "dict[str, Expression | dict[str, Any]]",
+    Field(description="legacy field = JMESPath over the flow's facts, or { when_known = JMESPath }"),
+]
+
+
+class ErrorAnswer(Model):
+    """The status and text that a kind of error is answered with."""
+
+    status: Annotated[int, Field(ge=400, le=599)]
+    text: str
+
+
+class Notice(Model):
+    """What a client is told of a route's end; each header only where its value is given."""
+
+    deprecation: date | None = None
+    """Sent as `Deprecation` (RFC 9745)."""
+    sunset: date | None = None
+    """Sent as `Sunset` (RFC 8594); never before the deprecation."""
+    links: dict[Literal["deprecation", "sunset", "successor-version"], Url] = {}
+    """Sent as `Link`, one for each relation."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Notice":
+        if self.deprecation and self.sunset and self.sunset < self.deprecation:
+            raise ValueError("sunset comes before deprecation (RFC 9745, section 4)")
+        return self
+
+
+class RouteMapping(Model):
+    """What every route's file holds."""
+
+    flow: str
+    method: Literal["GET", "POST"]
+    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-]+)+(/\{id\})?$")]
+    mode: Literal["new", "off"]
+    timeout: Duration
+    """From the first byte of the request to the answer, upstream calls included."""
+    body_limit: Size = 0
+    """0: the route takes no body."""
+    answer: Tree | Expression
+    errors: dict[str, ErrorAnswer]
+    notice: Notice = Notice()
+
+
+class Patient(Model):
+    """JMESPath over the ehr object; the first non-empty string or number counts (CONTRACT N09)."""
+
+    id: Expression
+    name: Expression
+    birth_date: Expression
+    unnamed: Annotated[str, Field(min_length=1)]
+    """The name of a patient whose ehr gives none."""
+
+
+class Templates(Model):
+    templates: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    """Legacy template id = agent id of the new platform (CONTRACT N14)."""
+
+
+class NewCase(RouteMapping, Templates):
+    flow: Literal["new_case"]
+    patient: Patient
+    provision: Literal["any", "known", "domains"] = "any"
+    """Whose users and organizations the new platform may create (CONTRACT N05)."""
+    conversation: Literal["file", "clinical-data"] = "file"
+    """Where the conversation goes: conversation.txt, or a key of other-clinical-data (CONTRACT N11)."""
+    unreadable: Literal["reject", "forward"] = "reject"
+    """What happens to a damaged PDF (CONTRACT N12)."""
+    strict_templates: bool = False
+    session_lifetime: Duration
+    """How long a legacy token is good for."""
+    organizations: dict[str, Templates] = {}
+
+
+class Doc(RouteMapping):
+    flow: Literal["doc"]
+
+
+class Encounters(RouteMapping):
+    flow: Literal["encounters"]
+
+
+class Query(RouteMapping):
+    flow: Literal["query"]
+    instruction: Annotated[str, Field(min_length=1, max_length=400)]
+    """What LlamaChat is told before the passages and the question."""
+    part_instruction: Annotated[str, Field(min_length=1, max_length=200)]
+    """What LlamaChat is told with each part but the last of a question that doesn't fit one message."""
+
+
+class UploadAudio(RouteMapping):
+    flow: Literal["upload_audio"]
+
+
+class SpeechToText(RouteMapping):
+    flow: Literal["speech_to_text"]
+    forward: Literal["linked-case", "none"] = "linked-case"
+    """Whether new audio also reaches the new platform as a second case (CONTRACT S05)."""
+
+
+class EncounterPage(RouteMapping, Page):
+    flow: Literal["encounter_page"]
+    template_agent_when: Literal["afterLoad", "afterStopRecording"] | None = None
+    """When the agent of newCase's template runs as the page's default agent."""
+    organizations: dict[str, Page] = {}
+
+
+class Organization(Model):
+    """An organization as the legacy clients name it, and what it is on the new side."""
+
+    send_as: Annotated[str, Field(min_length=1)] | None = None
+    """The value of X-ORGANIZATION; unset: the legacy name itself."""
+    parent: bool = False
+    """True leaves X-ORGANIZATION out on purpose: the parent (testing) organization (CONTRACT N02)."""
+    domains: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")]] = []
+    """Mail domains of its users, for `provision = "domains"`."""
+    llamachat_api_key_file: str | None = None
+    """A file that holds this organization's own LlamaChat key; relative to this folder."""
+
+
+class OrganizationsFile(Model):
+    organizations: dict[str, Organization] = {}

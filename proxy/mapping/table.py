@@ -1,0 +1,58 @@
+"""The immutable table of all mappings, as one request sees it from start to end."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from proxy.mapping.models import Organization, RouteMapping
+from proxy.shape import Expression, Shape
+
+M_co = TypeVar("M_co", bound=RouteMapping, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """What a flow declares of itself, for its mapping file to be checked against.
+
+    `facts` are dotted names, `.*` at the end for any JSON below; `errors` every kind that it can raise;
+    `expressions` the dotted keys, besides `answer`, that hold JMESPath over something else than facts.
+    """
+
+    name: str
+    model: type[RouteMapping]
+    facts: Set[str]
+    errors: Set[str]
+    expressions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Organizations:
+    """`organizations.toml`, with the secrets that it points at read."""
+
+    known: Mapping[str, Organization]
+    chat_keys: Mapping[str, str]
+
+    def send_as(self, legacy: str) -> str | None:
+        """The X-ORGANIZATION of a legacy organization; None leaves the header out (CONTRACT N02)."""
+        entry = self.known.get(legacy)
+        if entry is None:
+            return legacy
+        return None if entry.parent else entry.send_as or legacy
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[M_co]):
+    """One legacy route: its mapping with every expression compiled."""
+
+    mapping: M_co
+    answer: Shape | Expression
+    expressions: Mapping[str, Expression]
+    organizations: Organizations
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Every route by its flow's name."""
+
+    routes: Mapping[str, Route[RouteMapping]]
+    organizations: Organizations

@@ -1,0 +1,53 @@
+"""The platform page's settings, spelt as the platform spells them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from proxy.mapping.base import Model, Url
+
+Flag = Annotated[bool | None, Field(strict=True)]
+
+
+class DefaultAgent(Model):
+    id: Annotated[str, Field(min_length=1)]
+    when: Literal["afterLoad", "afterStopRecording"] | None = None
+
+
+class Telemedicine(Model):
+    captureSurface: Literal["currentTab", "fullPicker"] | None = None
+    enabledByDefault: Flag = None
+
+
+Color = Annotated[str, Field(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$")]
+
+
+class Colors(Model):
+    primary: Color | None = None
+    foreground: Color | None = None
+    background: Color | None = None
+
+
+class Ui(Model):
+    """Every documented `ui` key, spelt as the platform spells it; unset ones are left out
+    (llamalitica-integration, "Base URL and Configuration")."""
+
+    showSidebar: Flag = None
+    showUploadButton: Flag = None
+    showAudioRecorder: Flag = None
+    showThemeToggle: Flag = None
+    showChat: Flag = None
+    showEditorAIButton: Flag = None
+    showPdfDownloadButton: Flag = None
+    saveAndFinishText: Annotated[str, Field(min_length=1)] | None = None
+    defaultAgent: DefaultAgent | None = None
+    availableAgents: list[Annotated[str, Field(min_length=1)]] | None = None
+    telemedicine: Telemedicine | None = None
+    colors: Colors | None = None
+    chatOnly: Flag = None
+
+
+class Page(Model):
+    redirect_url: Url | None = None
+    """Where the platform sends the user after saving; never taken from a request (CONTRACT E04)."""
+    ui: Ui = Ui()

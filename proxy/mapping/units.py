@@ -1,0 +1,48 @@
+"""Sizes and durations as an operator writes them: "10 MB", "30 s"."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_SIZES: Final = {
+    "B": 1,
+    "KB": 1000,
+    "KIB": 1024,
+    "MB": 1000**2,
+    "MIB": 1024**2,
+    "GB": 1000**3,
+    "GIB": 1024**3,
+}
+_TIMES: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
+
+
+def parse_size(value: object) -> int:
+    """Bytes of "10 MB" (decimal), "10 MiB" (binary)."""
+    number, unit = _amount(value)
+    if unit.upper() not in _SIZES:
+        raise ValueError(f'write a size such as "10 MB" (units: {", ".join(_SIZES)})')
+    return int(number * _SIZES[unit.upper()])
+
+
+def parse_duration(value: object) -> timedelta:
+    """The time of "500 ms", "30 s", "5 min", "12 h", "90 d"."""
+    number, unit = _amount(value)
+    if unit not in _TIMES or number == 0:
+        raise ValueError(f'write a duration such as "30 s" (units: {", ".join(_TIMES)})')
+    return timedelta(seconds=number * _TIMES[unit])
+
+
+def _amount(value: object) -> tuple[float, str]:
+    match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+    return (float(match[1]), match[2]) if match else (0, "")
+
+
+_SCHEMA: Final = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$"}
+
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({**_SCHEMA, "examples": ["10 MB"]})]
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), WithJsonSchema({**_SCHEMA, "examples": ["30 s"]})
+]

@@ -1,0 +1,50 @@
+"""Exceptions told by type and place: never their text, which may quote what a client sent (CONTRACT G10)."""
+
+import traceback
+from collections.abc import Iterator
+from typing import Final, TypedDict
+
+from proxy.errors import Refusal
+
+_EXCEPTIONS: Final = 8
+_FRAMES: Final = 20
+
+
+class Failure(TypedDict, total=False):
+    """One exception. `frames` are `module:line`, outermost first; `kind` and `cause` are a Refusal's own."""
+
+    type: str
+    frames: list[str]
+    kind: str
+    cause: str
+
+
+def describe(error: BaseException) -> list[Failure]:
+    """The exception and what it came from or holds: at most 8, each with its innermost 20 frames."""
+    return [_failure(each) for each, _ in zip(_related(error), range(_EXCEPTIONS), strict=False)]
+
+
+def _related(error: BaseException) -> Iterator[BaseException]:
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        before = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+        waiting += [before] if before else []
+        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else []
+
+
+def _failure(error: BaseException) -> Failure:
+    kind = type(error)
+    told = Failure(type=f"{kind.__module__}.{kind.__qualname__}", frames=_frames(error))
+    if isinstance(error, Refusal):
+        told |= Failure(kind=error.kind, cause=error.cause)
+    return told
+
+
+def _frames(error: BaseException) -> list[str]:
+    walked = traceback.walk_tb(error.__traceback__)
+    return [f"{frame.f_globals.get('__name__', '?')}:{line}" for frame, line in walked][-_FRAMES:]

@@ -1,0 +1,126 @@
+"""Multipart forms read as a stream: digests of every part, bytes of only those that are asked for."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import multipart
+from aiohttp import web
+
+from proxy.sandbox.answers import BadBody
+from proxy.sandbox.bodies import pieces
+from proxy.values import Json
+
+FIELD_LIMIT: Final = 16 * 1024 * 1024  # a field without a filename is kept whole
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a form. `body` is a field whole, or as many first bytes of a file as were asked for."""
+
+    name: str
+    filename: str | None
+    content_type: str | None
+    size: int
+    sha256: str
+    body: bytes = field(repr=False)
+
+    def summary(self) -> dict[str, Json]:
+        """What the record of a call tells of this part."""
+        return {
+            "name": self.name,
+            "filename": self.filename,
+            "contentType": self.content_type,
+            "size": self.size,
+            "sha256": self.sha256,
+        }
+
+
+async def read_form(
+    request: web.Request,
+    *,
+    limit: int,
+    max_parts: float = float("inf"),
+    keep: int = 0,
+    copy: Callable[[bytes], object] | None = None,
+) -> list[Part]:
+    """The parts of a multipart/form-data body of at most `limit` bytes, in order.
+
+    The first `keep` bytes of each file are kept; `copy` gets the bytes of all files as they come.
+    Raises BadBody: 400 for a broken form, 413 beyond `limit`, and what `bodies.pieces` raises.
+    """
+    reader = _Reader(keep, copy)
+    try:
+        parser = multipart.PushMultipartParser(
+            _boundary(request), max_segment_count=max_parts, header_charset="latin1"
+        )
+        async for piece in pieces(request, limit):
+            if not parser.closed:
+                reader.feed(parser.parse(piece))
+        parser.close()
+    except multipart.MultipartError:
+        raise BadBody(400, "The multipart form is broken") from None
+    return reader.parts
+
+
+def _boundary(request: web.Request) -> str:
+    media_type, options = multipart.parse_options_header(request.headers.get("Content-Type", ""))
+    if media_type != "multipart/form-data" or not options.get("boundary"):
+        raise BadBody(400, "The request is not multipart/form-data with a boundary")
+    return str(options["boundary"])
+
+
+class _Reader:
+    """Turns the parser's events into parts."""
+
+    def __init__(self, keep: int, copy: Callable[[bytes], object] | None) -> None:
+        self.parts: list[Part] = []
+        self._keep = keep
+        self._copy = copy
+
+    def feed(self, events: Iterable[multipart.MultipartSegment | bytes | None]) -> None:
+        for event in events:
+            if isinstance(event, multipart.MultipartSegment):
+                self._begin(event)
+            elif event is None:
+                self._end()
+            else:
+                self._add(bytes(event))
+
+    def _begin(self, segment: multipart.MultipartSegment) -> None:
+        if not segment.name:
+            raise BadBody(400, "A part of the form has no name")
+        self._segment = segment
+        self._digest = hashlib.sha256()
+        self._kept = bytearray()
+        self._wanted = FIELD_LIMIT if segment.filename is None else self._keep
+
+    def _add(self, piece: bytes) -> None:
+        self._digest.update(piece)
+        self._kept += piece[: self._wanted - len(self._kept)]
+        if self._segment.filename is not None and self._copy is not None:
+            self._copy(piece)
+
+    def _end(self) -> None:
+        segment = self._segment
+        if segment.filename is None and segment.size > FIELD_LIMIT:
+            raise BadBody(413, "A field of the form is too large")
+        self.parts.append(
+            Part(
+                name=_decoded(segment.name),
+                filename=None if segment.filename is None else _decoded(segment.filename),
+                content_type=segment.header("Content-Type"),
+                size=segment.size,
+                sha256=self._digest.hexdigest(),
+                body=bytes(self._kept),
+            )
+        )
+
+
+def _decoded(name: str) -> str:
+    """A name of a part header, whose bytes were read as Latin-1: UTF-8 where it is that, else as read."""
+    try:
+        return name.encode("latin1").decode("utf-8")
+    except UnicodeError:
+        return name

@@ -1,0 +1,78 @@
+"""The legacy michiQ server's state: its own tokens, encounters and recordings, and who is calling."""
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.sandbox import headers
+from proxy.sandbox.answers import Refused, text_answer
+from proxy.sandbox.config import SandboxConfig
+from proxy.sandbox.michiq_records import Encounter, Owner, Recording
+from proxy.sandbox.service import Service, note
+from proxy.sandbox.tokens import BadToken, Claims, Tokens
+
+UNAUTHORIZED: Final = "Unauthorized"
+BAD_TOKEN: Final = "Authorization token missing or invalid"  # noqa: S105 - the document's wording
+WRONG_METHOD: Final = "Método no permitido"
+
+
+class Michiq(Service):
+    """The state of the sandbox's legacy server; `recordings` are by owner and legacy id."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        super().__init__(_refuse)
+        self.config = config
+        self.encounters: dict[str, Encounter] = {}  # by id, oldest first
+        self.recordings: dict[tuple[Owner, str], list[Recording]] = {}
+        self._tokens = Tokens(config, "michiq")
+
+    def identified(self, request: web.Request) -> Owner:
+        """Who the identity headers name (michiq-legacy, newCase); Refused 401 as CONTRACT N03, N04."""
+        key = _identity(request, "API_KEY")
+        user, organization = _identity(request, "user_mail"), _identity(request, "organization")
+        if key not in self.config.api_keys or user is None or organization is None:
+            raise Refused(401, UNAUTHORIZED)
+        note(request, user=user, organization=organization)
+        return Owner(user, organization)
+
+    def session(self, request: web.Request, owner: Owner) -> str:
+        """The caller's token: the one given, if it is `owner`'s, else a new one (CONTRACT N07)."""
+        if "Authorization" not in request.headers:
+            return self._tokens.issue(Claims(owner.user, owner.user, owner.organization))
+        if self.authorized(request, UNAUTHORIZED) != owner:
+            raise Refused(401, UNAUTHORIZED)
+        return str(headers.bearer(request))
+
+    def authorized(self, request: web.Request, text: str = BAD_TOKEN) -> Owner:
+        """Whose valid token the call carries; Refused 401 with `text` (CONTRACT G04)."""
+        try:
+            claims = self._tokens.check(headers.bearer(request) or "")
+        except BadToken:
+            raise Refused(401, text) from None
+        note(request, user=claims.email, organization=claims.organization)
+        return Owner(claims.email, claims.organization)
+
+    def own(self, encounter_id: str, owner: Owner) -> Encounter | None:
+        """The encounter of that id, if there is one and it is `owner`'s."""
+        encounter = self.encounters.get(encounter_id)
+        return encounter if encounter is not None and encounter.owner == owner else None
+
+    def close(self) -> None:
+        for recordings in self.recordings.values():
+            for recording in recordings:
+                recording.file.close()
+
+
+MICHIQ: Final = web.AppKey("michiq", Michiq)
+
+
+def _refuse(status: int, text: str) -> web.Response:
+    return text_answer(WRONG_METHOD if status == 405 else text, status)
+
+
+def _identity(request: web.Request, name: str) -> str | None:
+    """An identity header, which may be spelt with `-` for `_`; Refused 400 where two spellings differ."""
+    values = {headers.text(request, spelling) for spelling in (name, name.replace("_", "-"))} - {None}
+    if len(values) > 1:
+        raise Refused(400, f"Cabecera repetida: {name}")
+    return next(iter(values), None)

@@ -1,0 +1,202 @@
+"""The settings of a process: MICHIQ_* variables, read once, judged together, frozen."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from dotenv.parser import parse_stream
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
+
+from proxy.addresses import Address, host_of, parse_address, parse_base_url
+
+PREFIX: Final = "MICHIQ_"
+KEY_COMMAND: Final = (
+    'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
+)
+# API host and web host, public and through the VPN (llamalitica-integration, "Initial Setup").
+HOST_PAIRS: Final = (
+    ("api.llamalitica.com", "llamalitica.com"),
+    ("api.private.llamalitica.com", "private.llamalitica.com"),
+)
+
+
+class SettingsError(Exception):
+    """Settings that can't be served with. Each of `problems` names a setting and its mend, never a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def _starting(form: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not text.startswith(form) or text == form:
+            raise ValueError(f"needs {form}PATH; this release keeps what it stores on this machine")
+        return text
+
+    return check
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,5}", text) is None or int(text) < least:
+            raise ValueError(f"needs a whole number from {least} to 99999")
+        return int(text)
+
+    return check
+
+
+def _secret(text: str) -> SecretStr:
+    if re.fullmatch(r"[\x21-\x7e]+", text) is None:
+        raise ValueError("needs ASCII letters, digits and signs, nothing empty and no spaces")
+    return SecretStr(text)
+
+
+def _secrets(text: str) -> tuple[SecretStr, ...]:
+    return tuple(_secret(entry.strip()) for entry in text.split(","))
+
+
+def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
+    keys = _secrets(text)
+    if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()) for key in keys):
+        raise ValueError(f"needs url-safe base64 of 32 bytes each, comma between; make one: {KEY_COMMAND}")
+    return keys
+
+
+def _default(text: str, description: str) -> Any:
+    """A field whose default is written, and judged, as an operator would write it."""
+    return Field(default=text, validate_default=True, description=description)
+
+
+class Settings(BaseModel):
+    """Every MICHIQ_* setting of this release, under its name in lower case without the prefix.
+
+    `mappings` is None where the default look-up is meant; URLs come without a trailing slash. Sources:
+    DESIGN, "Names fixed for everyone"; CONTRACT X01 for the hosts.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    listen: Annotated[Address, PlainValidator(parse_address)] = _default(
+        "127.0.0.1:8080", "where legacy routes and webhooks are served"
+    )
+    admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
+        "127.0.0.1:9090", "where /healthz and /readyz are served"
+    )
+    mappings: Path | None = Field(
+        default=None, description="folder of the mapping files; unset: `mappings`, else the built-in ones"
+    )
+    database_url: Annotated[str, PlainValidator(_starting("sqlite:///"))] = _default(
+        "sqlite:///var/michiq.db", "where rows are kept"
+    )
+    blobs_url: Annotated[str, PlainValidator(_starting("file:"))] = _default(
+        "file:var/blobs", "where audio is kept, encrypted"
+    )
+    secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
+        description="keys for what is stored, newest first, comma between them; `demo` makes its own"
+    )
+    llamalitica_api_url: Annotated[str, PlainValidator(parse_base_url)] = _default(
+        "https://api.llamalitica.com",
+        "Llamalitica's API; a pair with the next, both public or both private",
+    )
+    llamalitica_web_url: Annotated[str, PlainValidator(parse_base_url)] = _default(
+        "https://llamalitica.com", "Llamalitica's pages"
+    )
+    llamachat_url: Annotated[str | None, PlainValidator(parse_base_url)] = Field(
+        default=None, description="LlamaChat, needed by query and speechToText"
+    )
+    llamachat_api_key: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
+        default=None, description="LlamaChat's consumer key; goes with MICHIQ_LLAMACHAT_URL"
+    )
+    webhook_secrets: Annotated[tuple[SecretStr, ...], PlainValidator(_secrets)] = Field(
+        default=(), description="secrets of Llamalitica's webhooks, comma between them, all valid"
+    )
+    drain_seconds: Annotated[int, PlainValidator(_whole(0))] = _default(
+        "30", "seconds from SIGTERM to the end of the process"
+    )
+    content_days: Annotated[int, PlainValidator(_whole(1))] = _default("90", "days that texts are kept")
+    audio_days: Annotated[int, PlainValidator(_whole(1))] = _default("30", "days that audio is kept")
+
+    @model_validator(mode="after")
+    def _hosts_are_a_pair(self) -> Self:
+        """CONTRACT X01: the two hosts are a documented pair, or neither is Llamalitica's."""
+        pair = (host_of(self.llamalitica_api_url), host_of(self.llamalitica_web_url))
+        llamalitica = any(f".{host}".endswith(".llamalitica.com") for host in pair)
+        if llamalitica and pair not in HOST_PAIRS:
+            known = ", or ".join(f"https://{api} with https://{web}" for api, web in HOST_PAIRS)
+            raise ValueError(
+                f"MICHIQ_LLAMALITICA_API_URL and MICHIQ_LLAMALITICA_WEB_URL are no pair: set {known}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _llamachat_is_whole(self) -> Self:
+        if (self.llamachat_url is None) != (self.llamachat_api_key is None):
+            raise ValueError("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both")
+        return self
+
+
+def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings:
+    """Read the settings from `environ` and, below it, from `env_file` where there is such a file.
+
+    A name that is set to nothing counts as unset. Raises SettingsError with every problem found.
+    """
+    given = {**(_read(env_file) if env_file else {}), **environ}
+    named = {name: value.strip() for name, value in given.items() if name.upper().startswith(PREFIX)}
+    fields = _fields()
+    problems = [_unknown(name) for name in sorted(named) if name not in fields]
+    try:
+        settings = Settings.model_validate({fields[n]: v for n, v in named.items() if v and n in fields})
+    except ValidationError as error:
+        # Not chained: pydantic's error holds the values, keys among them.
+        raise SettingsError(problems + _complaints(error)) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def settings_table() -> str:
+    """The README's table of settings, in Markdown."""
+    rows = ["| name | default | meaning |", "|---|---|---|"]
+    for name, field in _fields().items():
+        about = Settings.model_fields[field]
+        default = "required" if about.is_required() else f"`{about.default}`" if about.default else "none"
+        rows.append(f"| `{name}` | {default} | {about.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _fields() -> dict[str, str]:
+    return {PREFIX + field.upper(): field for field in Settings.model_fields}
+
+
+def _unknown(name: str) -> str:
+    nearest = difflib.get_close_matches(name.upper(), _fields(), n=1, cutoff=0)[0]
+    return f"{name} is no setting; the nearest one is {nearest}"
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [_complaint(".".join(map(str, one["loc"])), one["type"], one["msg"]) for one in found]
+
+
+def _complaint(field: str, kind: str, message: str) -> str:
+    if kind == "missing":
+        message = f"is required; make one: {KEY_COMMAND}"  # only secret_keys has no default
+    named = f"{PREFIX}{field.upper()} " if field else ""
+    return named + message.removeprefix("Value error, ")
+
+
+def _read(env_file: Path) -> dict[str, str]:
+    try:
+        with env_file.open(encoding="utf-8-sig") as lines:
+            bindings = list(parse_stream(lines))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError([f"{env_file.name} can't be read: it must be a UTF-8 text file"]) from None
+    wrong = [each for each in bindings if each.error or (each.key and each.value is None)]
+    if wrong:
+        raise SettingsError([f"{env_file.name}, line {e.original.line}: not NAME=value" for e in wrong])
+    return {each.key: each.value for each in bindings if each.key and each.value is not None}

@@ -1,0 +1,136 @@
+"""Received bytes of unknown length: in memory while small, in an unlinked temporary file beyond."""
+
+import asyncio
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+MEMORY_LIMIT: Final = 1024 * 1024
+PIECE: Final = 64 * 1024
+HEAD: Final = 4096  # enough for every signature that is looked for; PDF's may stand anywhere in 1024
+
+
+class Bytes:
+    """Content in memory (see `values.Content`)."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @property
+    def size(self) -> int:
+        return len(self._content)
+
+    @property
+    def head(self) -> bytes:
+        """The first 4 KiB."""
+        return self._content[:HEAD]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Lower-case hex."""
+        return hashlib.sha256(self._content).hexdigest()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
+        for start in range(0, len(self._content), PIECE):
+            yield self._content[start : start + PIECE]
+            await asyncio.sleep(0)
+
+    def read(self) -> bytes:
+        return self._content
+
+    def source(self) -> bytes | str:
+        """What a worker process is handed to read the content from: here, the content."""
+        return self._content
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class Spooled:
+    """Content in a temporary file without a name, gone when it is closed or the process ends."""
+
+    def __init__(self, file: IO[bytes], size: int, sha256: str) -> None:
+        self._file = file
+        self.size: Final = size
+        self.sha256: Final = sha256
+
+    @property
+    def head(self) -> bytes:
+        """The first 4 KiB."""
+        return os.pread(self._file.fileno(), HEAD, 0)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
+        for start in range(0, self.size, PIECE):
+            # Positioned reads leave concurrent readings alone. A piece comes from the page cache: a
+            # thread would cost more, and could read a descriptor that was closed under it.
+            yield os.pread(self._file.fileno(), PIECE, start)
+            await asyncio.sleep(0)
+
+    def read(self) -> bytes:
+        """All of it at once; blocks, so for a thread or a small content."""
+        return os.pread(self._file.fileno(), self.size, 0)
+
+    def source(self) -> bytes | str:
+        """What a worker process is handed: a path through this process's descriptor, else the bytes."""
+        if sys.platform == "linux":
+            return str(Path("/proc", str(os.getpid()), "fd", str(self._file.fileno())))
+        return self.read()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+Stored: TypeAlias = Bytes | Spooled
+
+
+class Spool:
+    """Takes bytes as they arrive, counting and hashing; `finish` makes the content that can be read.
+
+    `folder` is where a temporary file goes once more than 1 MiB came. Raises OSError when the disk
+    is full. `close` is for a spool that is given up before `finish`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes came so far."""
+        return self._size
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        self._digest.update(data)
+        if self._file is None and self._size > MEMORY_LIMIT:
+            self._move_to_file()
+        if self._file is None:
+            self._memory += data
+        else:
+            self._file.write(data)
+
+    def finish(self) -> Stored:
+        """Hands the content over to be read; the spool itself is done."""
+        if self._file is None:
+            return Bytes(bytes(self._memory))
+        self._file.flush()
+        return Spooled(self._file, self._size, self._digest.hexdigest())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _move_to_file(self) -> None:
+        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `Spooled` closes it
+        self._file.write(self._memory)
+        self._memory = bytearray()

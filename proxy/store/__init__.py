@@ -1,0 +1,105 @@
+"""The store: everything that outlives a request, sealed, behind one `open_store` (DESIGN "State")."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.audit import Audit
+from proxy.store.blobs import Blobs
+from proxy.store.cases import Cases
+from proxy.store.conversations import Conversations
+from proxy.store.database import Database, open_database
+from proxy.store.errors import BlobError, StoreError
+from proxy.store.journal import Journal, JournalEntry
+from proxy.store.links import Links
+from proxy.store.locations import blobs_folder, database_path, make_private
+from proxy.store.recordings import Recordings
+from proxy.store.reports import Reports
+from proxy.store.retention import Retention
+from proxy.store.sealer import Sealer, load_sealer
+from proxy.store.sessions import Sessions
+from proxy.store.transcriptions import Transcriptions
+
+__all__ = ["BlobError", "JournalEntry", "Store", "StoreError", "open_store"]
+
+_CHECK_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All parts of an open store; made by `open_store`."""
+
+    database: Database
+    sealer: Sealer
+    blobs: Blobs
+    sessions: Sessions
+    cases: Cases
+    journal: Journal
+    recordings: Recordings
+    transcriptions: Transcriptions
+    links: Links
+    conversations: Conversations
+    reports: Reports
+    audit: Audit
+    retention: Retention
+
+    async def check(self) -> None:
+        """For readiness: StoreError when a write would not go through within 5 s."""
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self.database.write(_probe)
+                await self.blobs.check()
+        except TimeoutError as error:
+            raise StoreError("the store does not answer") from error
+
+
+@asynccontextmanager
+async def open_store(database_url: str, blobs_url: str, keys: Sequence[str]) -> AsyncIterator[Store]:
+    """Opens the store, made if absent, and at the end finishes its writes and closes it.
+
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first. StoreError when an address, a key or a file is
+    not usable; its text is fit for the operator.
+    """
+    path, folder = database_path(database_url), blobs_folder(blobs_url)
+    try:
+        await asyncio.to_thread(make_private, path.parent)
+        blobs = await asyncio.to_thread(Blobs, folder, _new_id)
+    except OSError as error:
+        raise StoreError(
+            f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
+        ) from error
+    async with open_database(path) as database:
+        yield _assemble(database, await load_sealer(database, keys), blobs)
+
+
+def _assemble(database: Database, sealer: Sealer, blobs: Blobs) -> Store:
+    journal = Journal(database, sealer)
+    return Store(
+        database=database,
+        sealer=sealer,
+        blobs=blobs,
+        sessions=Sessions(database, sealer),
+        cases=Cases(database, sealer),
+        journal=journal,
+        recordings=Recordings(database, sealer, _new_id),
+        transcriptions=Transcriptions(database, sealer),
+        links=Links(database),
+        conversations=Conversations(database, sealer),
+        reports=Reports(database, sealer),
+        audit=Audit(database),
+        retention=Retention(database, journal, blobs),
+    )
+
+
+async def _probe(conn: AsyncConnection) -> None:
+    await conn.execute(select(1))
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)

@@ -1,0 +1,176 @@
+"""Large contents as encrypted files in a folder (CONTRACT U01, U05, U06); their keys are in the database."""
+
+import asyncio
+import fcntl
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.store.errors import BlobError
+from proxy.store.frames import FRAME, SEALED, Layout, cut, layout, seal, unseal
+from proxy.store.locations import make_private, sync_folder
+
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_TEMPORARY: Final = "tmp"
+
+
+class Blobs:
+    """Blobs under random names of 32 hex digits. Blocks a little: make it in a thread."""
+
+    def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
+        self._folder = folder
+        self._new_name = new_name
+        make_private(folder / _TEMPORARY)
+        for path in (folder / _TEMPORARY).iterdir():
+            _remove_left_over(path)
+
+    def writer(self) -> "BlobWriter":
+        """A new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
+        name = self._new_name()
+        return BlobWriter(self._folder / _TEMPORARY / name, self.path(name))
+
+    async def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
+        """The content in pieces of at most 64 KiB. BlobError if it is damaged, possibly after some pieces."""
+        file = await asyncio.to_thread(self._open, name)
+        try:
+            shape, cipher = _layout_of(file), AESGCM(key)
+            for number in range(shape.frames):
+                if piece := await asyncio.to_thread(_frame, file, cipher, shape, number):
+                    yield piece
+        finally:
+            file.close()
+
+    def read_at(self, name: str, key: bytes, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset` on; fewer at the end. Blocks; checks only the frames it reads."""
+        with self._open(name) as file:
+            shape, cipher = _layout_of(file), AESGCM(key)
+            end = min(offset + size, shape.size)
+            if offset >= end:
+                return b""
+            first, last = offset // FRAME, (end - 1) // FRAME
+            pieces = [_frame(file, cipher, shape, number) for number in range(first, last + 1)]
+        return b"".join(pieces)[offset - first * FRAME : end - first * FRAME]
+
+    def size(self, name: str) -> int:
+        """Bytes of the content; BlobError when there is no such blob. Blocks a little."""
+        with self._open(name) as file:
+            return _layout_of(file).size
+
+    async def delete(self, name: str) -> None:
+        """Removes the blob, if it is there."""
+        await asyncio.to_thread(self.path(name).unlink, missing_ok=True)
+
+    def names_before(self, when: datetime) -> list[str]:
+        """The blobs whose files were last written before `when`. Blocks."""
+        files = self._folder.glob("[0-9a-f][0-9a-f]/*")
+        return [path.name for path in files if _written_before(path, when)]
+
+    async def check(self) -> None:
+        """BlobError when the folder can't be written to."""
+        if not await asyncio.to_thread(os.access, self._folder / _TEMPORARY, os.W_OK | os.X_OK):
+            raise BlobError("MICHIQ_BLOBS_URL: the folder can't be written to")
+
+    def path(self, name: str) -> Path:
+        """Where the blob stands or will stand; BlobError for what is no blob's name."""
+        if not _NAME.fullmatch(name):
+            raise BlobError("no such blob")
+        return self._folder / name[:2] / name
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return self.path(name).open("rb")
+        except FileNotFoundError as error:
+            raise BlobError("no such blob") from error
+
+
+class BlobWriter:
+    """A blob that is being written; see `Blobs.writer`. Holds one frame and the piece being written."""
+
+    def __init__(self, temporary: Path, path: Path) -> None:
+        self._temporary = temporary
+        self._path = path
+        self._key = AESGCM.generate_key(256)
+        self._cipher = AESGCM(self._key)
+        self._rest = bytearray()
+        self._frames = 0
+        self._file: BinaryIO
+
+    async def __aenter__(self) -> Self:
+        # Not in a thread: it takes microseconds, and a cancelled caller could not take it back from there.
+        self._file = _create(self._temporary)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._discard)
+
+    async def write(self, data: bytes) -> None:
+        """Appends a piece of any size. OSError when the disk is full."""
+        self._rest += data
+        if len(self._rest) > FRAME:
+            await asyncio.to_thread(self._write_full_frames)
+
+    async def commit(self) -> tuple[str, bytes]:
+        """Puts the blob on disk for good; returns its name and its key, which is nowhere else."""
+        await asyncio.to_thread(self._commit)
+        return self._path.name, self._key
+
+    def _write_full_frames(self) -> None:
+        for plain in cut(self._rest):
+            self._put(plain, last=False)
+
+    def _commit(self) -> None:
+        self._write_full_frames()
+        self._put(bytes(self._rest), last=True)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        make_private(self._path.parent)
+        self._temporary.rename(self._path)
+        sync_folder(self._path.parent)
+
+    def _put(self, plain: bytes, *, last: bool) -> None:
+        self._file.write(seal(self._cipher, self._frames, plain, last=last))
+        self._frames += 1
+
+    def _discard(self) -> None:
+        # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. A
+        # full disk fails the last flush a second time, when its caller knows already.
+        with suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells other processes that it is no left-over
+    return os.fdopen(descriptor, "wb")
+
+
+def _remove_left_over(path: Path) -> None:
+    with path.open("rb") as file, suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+
+
+def _written_before(path: Path, when: datetime) -> bool:
+    try:
+        return path.stat().st_mtime < when.timestamp()
+    except FileNotFoundError:  # deleted since it was listed
+        return False
+
+
+def _layout_of(file: BinaryIO) -> Layout:
+    return layout(os.fstat(file.fileno()).st_size)
+
+
+def _frame(file: BinaryIO, cipher: AESGCM, shape: Layout, number: int) -> bytes:
+    file.seek(number * SEALED)
+    return unseal(cipher, number, file.read(SEALED), last=number == shape.frames - 1)

@@ -1,0 +1,72 @@
+"""The LlamaChat conversation of each (case, user), and what was already said in it (CONTRACT Q04, Q06)."""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import upsert
+from proxy.store.sealer import Sealer
+from proxy.store.tables import conversations
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`id` is LlamaChat's and never leaves the proxy; `sent` are the hashes of the passages sent so far."""
+
+    id: str = field(repr=False)
+    sent: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """At most one conversation for each case and owner."""
+
+    database: Database
+    sealer: Sealer
+
+    async def get(self, case_id: str, owner: str) -> Conversation | None:
+        async def work(conn: AsyncConnection) -> Row[Any] | None:
+            return await _row(conn, case_id, owner)
+
+        row = await self.database.read(work)
+        if row is None:
+            return None
+        return Conversation(self.sealer.open_text(row.conversation), frozenset(row.sent))
+
+    async def put(self, case_id: str, owner: str, conversation_id: str) -> None:
+        """Starts over with a new conversation, in which nothing was sent yet."""
+        key = {"case_id": case_id, "owner": owner}
+        values = {"conversation": self.sealer.seal_text(conversation_id), "sent": []}
+
+        async def work(conn: AsyncConnection) -> None:
+            await upsert(conn, conversations, key, values)
+
+        await self.database.write(work)
+
+    async def add_sent(self, case_id: str, owner: str, hashes: Set[str]) -> None:
+        """Notes passages as sent; nothing happens when the conversation was dropped meanwhile."""
+
+        async def work(conn: AsyncConnection) -> None:
+            row = await _row(conn, case_id, owner)
+            if row is not None:
+                change = update(conversations).filter_by(case_id=case_id, owner=owner)
+                await conn.execute(change.values(sent=sorted({*row.sent, *hashes})))
+
+        await self.database.write(work)
+
+    async def drop(self, case_id: str, owner: str) -> None:
+        """Forgets the conversation (LlamaChat answered 404 to it)."""
+
+        async def work(conn: AsyncConnection) -> None:
+            await conn.execute(delete(conversations).filter_by(case_id=case_id, owner=owner))
+
+        await self.database.write(work)
+
+
+async def _row(conn: AsyncConnection, case_id: str, owner: str) -> Row[Any] | None:
+    query = select(conversations).filter_by(case_id=case_id, owner=owner)
+    return (await conn.execute(query)).one_or_none()

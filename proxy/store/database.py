@@ -1,0 +1,153 @@
+"""Reads on a small pool; writes through one task that commits them in groups (DESIGN "State")."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from proxy.store.engines import read_engine, write_engine
+from proxy.store.errors import StoreError
+from proxy.store.migrate import migrate
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
+
+_GROUP: Final = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write:
+    work: Work[Any]
+    done: "asyncio.Future[Any]"
+
+    def settle(self, attempt: "asyncio.Task[Any]") -> None:
+        error = None if attempt.cancelled() else attempt.exception()
+        if self.done.done():  # the caller was cancelled; what was written stays written
+            return
+        if attempt.cancelled():
+            self.done.cancel()
+        elif error is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(attempt.result())
+
+    def fail(self, reason: str, cause: BaseException | None = None) -> None:
+        if not self.done.done():
+            error = StoreError(reason)
+            error.__cause__ = cause
+            self.done.set_exception(error)
+
+
+class Database:
+    """The open database; made by `open_database`.
+
+    The functions handed in do nothing but use their connection: a writer that waits for anything else
+    holds up all the others.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._reader = read_engine(path)
+        self._writer = write_engine(path)
+        self._waiting: deque[_Write] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._task = asyncio.create_task(self._write_groups(), name="store-writer")
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` on one consistent state of the database; it can't write."""
+        async with self._reader.begin() as conn:
+            return await work(conn)
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs `work`, and returns once what it wrote is on disk.
+
+        What `work` raises comes back, with nothing of it written; StoreError when the commit failed or the
+        store is closed. A caller that is cancelled while it waits can't know whether it was written.
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        write = _Write(work, asyncio.get_running_loop().create_future())
+        self._waiting.append(write)
+        self._wake.set()
+        return await write.done  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """Refuses new writes, finishes the waiting ones, and closes the connections."""
+        self._closed = True
+        self._wake.set()
+        await asyncio.wait({self._task})
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+    async def _write_groups(self) -> None:
+        try:
+            while self._waiting or not self._closed:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    size = min(_GROUP, len(self._waiting))
+                    await _commit(self._writer, [self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._closed = True
+            for write in self._waiting:
+                write.fail("the store was closed before the write began")
+
+
+async def _commit(engine: AsyncEngine, group: Sequence[_Write]) -> None:
+    """One transaction for the group: one fsync, and an answer for each caller after it."""
+    live = [write for write in group if not write.done.cancelled()]
+    cause: BaseException | None = None
+    try:
+        async with engine.begin() as conn:
+            attempts = [await _attempt(conn, write.work) for write in live]
+        for write, attempt in zip(live, attempts, strict=True):
+            write.settle(attempt)
+    except (SQLAlchemyError, StoreError) as error:
+        cause = error
+    finally:
+        for write in live:
+            write.fail("the write could not be committed", cause)
+
+
+async def _attempt(conn: AsyncConnection, work: Work[T]) -> "asyncio.Task[T]":
+    """Runs `work` in a task of its own, so that whatever it raises stays with its own caller."""
+    attempt = asyncio.create_task(_in_savepoint(conn, work), name="store-write")
+    try:
+        await asyncio.wait({attempt})
+    except asyncio.CancelledError:
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        raise
+    if attempt.cancelled() or attempt.exception() is not None:
+        await _check_transaction(conn)
+    return attempt
+
+
+async def _in_savepoint(conn: AsyncConnection, work: Work[T]) -> T:
+    async with conn.begin_nested():
+        return await work(conn)
+
+
+async def _check_transaction(conn: AsyncConnection) -> None:
+    # SQLite undoes the whole transaction by itself on some failures (disk full, I/O error); going on
+    # would then write the rest of the group outside of any.
+    raw = await conn.get_raw_connection()
+    if raw.driver_connection is None or not raw.driver_connection.in_transaction:
+        raise StoreError("SQLite gave up the transaction")
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used."""
+    await asyncio.to_thread(migrate, path)
+    database = Database(path)
+    try:
+        yield database
+    finally:
+        await database.close()

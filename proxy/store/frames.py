@@ -1,0 +1,58 @@
+"""The frames of a blob: AES-256-GCM in pieces of 64 KiB, each bound to its place (CONTRACT U06).
+
+A blob is one or more frames of at most 64 KiB plus a 16-byte tag; all but the last are full. The nonce is
+the frame's number and whether it is the last, so a frame that is missing, moved or cut off the end does
+not open. A key must serve one blob only.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.store.errors import BlobError
+
+FRAME: Final = 64 * 1024
+_TAG: Final = 16
+SEALED: Final = FRAME + _TAG
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Of a stored blob: its number of frames, and its size in bytes once opened."""
+
+    frames: int
+    size: int
+
+
+def layout(stored: int) -> Layout:
+    """From the size of the file; BlobError when no blob can have it."""
+    frames = -(-stored // SEALED)
+    if frames == 0 or stored - (frames - 1) * SEALED < _TAG:
+        raise BlobError("the blob was cut")
+    return Layout(frames, stored - frames * _TAG)
+
+
+def seal(cipher: AESGCM, number: int, plain: bytes, *, last: bool) -> bytes:
+    return cipher.encrypt(_nonce(number, last=last), plain, None)
+
+
+def unseal(cipher: AESGCM, number: int, sealed: bytes, *, last: bool) -> bytes:
+    """BlobError when the frame was not written with this key, at this place."""
+    try:
+        return cipher.decrypt(_nonce(number, last=last), sealed, None)
+    except InvalidTag as error:
+        raise BlobError("the blob is not what was written") from error
+
+
+def cut(data: bytearray) -> Iterator[bytes]:
+    """Takes the full frames that are surely not the last off the front of `data`."""
+    while len(data) > FRAME:
+        yield bytes(data[:FRAME])
+        del data[:FRAME]
+
+
+def _nonce(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([last])

@@ -1,0 +1,135 @@
+"""The journal of calls that must not be made twice (CONTRACT N17; DESIGN "State")."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.cases import case_row
+from proxy.store.database import Database
+from proxy.store.errors import StoreError
+from proxy.store.sealer import Sealer
+from proxy.store.tables import cases, journal
+from proxy.values import Case
+
+_INTERRUPTED: Final = "interrupted"
+_OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One call: `intent` before it is sent, then `recorded`, `failed`, or `ambiguous` (nobody can know).
+
+    `idempotency` is a keyed hash of the client's Idempotency-Key, `body_digest` tells whether it came
+    with the same body, `answer` is the body of the 200 that the client got.
+    """
+
+    id: str
+    owner: str
+    kind: str
+    idempotency: str | None
+    body_digest: str
+    created_at: datetime
+    state: str = "intent"
+    cause: str | None = None
+    case_id: str | None = None
+    answer: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Intents and what became of them."""
+
+    database: Database
+    sealer: Sealer
+
+    async def begin(self, entry: JournalEntry) -> JournalEntry | None:
+        """Writes the intent and returns None; or returns the entry that already has its idempotency key,
+        with nothing written. The caller sends only after None."""
+
+        async def work(conn: AsyncConnection) -> Row[Any] | None:
+            if earlier := await _earlier(conn, entry):
+                return earlier
+            await conn.execute(insert(journal).values(self._columns(entry)))
+            return None
+
+        row = await self.database.write(work)
+        return None if row is None else self._entry(row)
+
+    async def record(self, intent_id: str, case: Case, answer: bytes) -> None:
+        """Keeps the case and the answer in one transaction; StoreError when the intent is not open."""
+        columns = await asyncio.to_thread(case_row, self.sealer, case)
+        values = {"state": "recorded", "case_id": case.id, "answer": self.sealer.seal(answer), "cause": None}
+
+        async def work(conn: AsyncConnection) -> None:
+            await _settle(conn, intent_id, values)
+            await conn.execute(insert(cases).values(columns))
+
+        await self.database.write(work)
+
+    async def fail(self, intent_id: str, cause: str, *, ambiguous: bool) -> None:
+        """Notes a call without a case, `cause` being a short code. Its idempotency key is free again, unless
+        the call is ambiguous: that one must not be made again. StoreError when the intent is not open."""
+        values: dict[str, Any] = {"state": "ambiguous" if ambiguous else "failed", "cause": cause}
+        if not ambiguous:
+            values["idempotency"] = None
+
+        async def work(conn: AsyncConnection) -> None:
+            await _settle(conn, intent_id, values)
+
+        await self.database.write(work)
+
+    async def settle(self) -> int:
+        """Makes the intents that an earlier run left behind ambiguous; returns how many.
+
+        Only for the server's start, before it listens: it would take a running call for a left-over one.
+        """
+
+        async def work(conn: AsyncConnection) -> int:
+            left = update(journal).where(journal.c.state == "intent")
+            return (await conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED))).rowcount
+
+        return await self.database.write(work)
+
+    async def pending(self) -> list[JournalEntry]:
+        """The ambiguous calls, oldest first: an operator has to look at them."""
+        query = select(journal).where(journal.c.state == "ambiguous").order_by(journal.c.created_at)
+
+        async def work(conn: AsyncConnection) -> list[JournalEntry]:
+            return [self._entry(row) for row in await conn.execute(query)]
+
+        return await self.database.read(work)
+
+    async def forget_before(self, when: datetime) -> None:
+        """Removes entries begun before `when`, answers and keys with them; open ones stay."""
+
+        async def work(conn: AsyncConnection) -> None:
+            done = journal.c.state.not_in(_OPEN)
+            await conn.execute(delete(journal).where(done, journal.c.created_at < when))
+
+        await self.database.write(work)
+
+    def _columns(self, entry: JournalEntry) -> dict[str, Any]:
+        columns = {name: getattr(entry, name) for name in JournalEntry.__slots__}
+        return {**columns, "answer": None if entry.answer is None else self.sealer.seal(entry.answer)}
+
+    def _entry(self, row: Row[Any]) -> JournalEntry:
+        answer = None if row.answer is None else self.sealer.open(row.answer)
+        return JournalEntry(**{**row._asdict(), "answer": answer})
+
+
+async def _earlier(conn: AsyncConnection, entry: JournalEntry) -> Row[Any] | None:
+    if entry.idempotency is None:
+        return None
+    same = (journal.c.owner == entry.owner, journal.c.idempotency == entry.idempotency)
+    return (await conn.execute(select(journal).where(*same))).one_or_none()
+
+
+async def _settle(conn: AsyncConnection, intent_id: str, values: dict[str, Any]) -> None:
+    open_intent = (journal.c.id == intent_id, journal.c.state.in_(_OPEN))
+    changed = await conn.execute(update(journal).where(*open_intent).values(**values))
+    if not changed.rowcount:
+        raise StoreError("the journal has no open intent of this id")

@@ -1,0 +1,81 @@
+"""Linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import upsert
+from proxy.store.tables import links
+from proxy.values import LinkedCase
+
+_INTERRUPTED: Final = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """One row per (case, SHA-256 of the audio): intent, then done, failed or ambiguous."""
+
+    database: Database
+
+    async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
+        """Writes the intent; False, and nothing may be sent, when one stands that did not clearly fail."""
+        key = {"case_id": case_id, "digest": digest}
+        values = {"state": "intent", "cause": None, "created_at": at}
+
+        async def work(conn: AsyncConnection) -> bool:
+            state = (await conn.execute(select(links.c.state).filter_by(**key))).scalar_one_or_none()
+            if state not in {None, "failed"}:
+                return False
+            await upsert(conn, links, key, values)
+            return True
+
+        return await self.database.write(work)
+
+    async def done(self, case_id: str, digest: str, linked_case_id: str) -> None:
+        """Keeps the id of the case that was made."""
+        await self._set(case_id, digest, state="done", linked_case_id=linked_case_id, cause=None)
+
+    async def fail(self, case_id: str, digest: str, cause: str, *, ambiguous: bool) -> None:
+        """Notes a failure, `cause` being a short code; only one that is not ambiguous may be tried again."""
+        await self._set(case_id, digest, state="ambiguous" if ambiguous else "failed", cause=cause)
+
+    async def of(self, case_id: str) -> list[LinkedCase]:
+        """All rows of the case, oldest first."""
+        query = select(links).where(links.c.case_id == case_id)
+
+        async def work(conn: AsyncConnection) -> list[LinkedCase]:
+            return [_linked(row) for row in await conn.execute(query.order_by(links.c.created_at))]
+
+        return await self.database.read(work)
+
+    async def main_of(self, linked_case_id: str) -> str | None:
+        """The case that a linked one belongs to; None when the id is no linked case."""
+        query = select(links.c.case_id).where(links.c.linked_case_id == linked_case_id).limit(1)
+
+        async def work(conn: AsyncConnection) -> str | None:
+            return (await conn.execute(query)).scalar_one_or_none()
+
+        return await self.database.read(work)
+
+    async def settle(self) -> int:
+        """Makes the intents that an earlier run left behind ambiguous; returns how many. Only at start."""
+
+        async def work(conn: AsyncConnection) -> int:
+            left = update(links).where(links.c.state == "intent")
+            return (await conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED))).rowcount
+
+        return await self.database.write(work)
+
+    async def _set(self, case_id: str, digest: str, **values: str | None) -> None:
+        async def work(conn: AsyncConnection) -> None:
+            await conn.execute(update(links).filter_by(case_id=case_id, digest=digest).values(**values))
+
+        await self.database.write(work)
+
+
+def _linked(row: Row[Any]) -> LinkedCase:
+    return LinkedCase(row.case_id, row.digest, row.state, row.linked_case_id, row.cause, row.created_at)

@@ -1,0 +1,47 @@
+"""Reads MICHIQ_DATABASE_URL and MICHIQ_BLOBS_URL into paths, and makes the private folders."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from proxy.store.errors import StoreError
+
+_DATABASE: Final = "sqlite:///"
+_BLOBS: Final = "file:"
+
+
+def database_path(url: str) -> Path:
+    """The file behind `sqlite:///relative.db` or `sqlite:////absolute.db`; StoreError for anything else."""
+    path = url.removeprefix(_DATABASE)
+    if path in {url, "", ":memory:"} or "?" in path:
+        raise StoreError(_refusal("MICHIQ_DATABASE_URL", "sqlite:///var/michiq.db"))
+    return Path(path)
+
+
+def blobs_folder(url: str) -> Path:
+    """The folder behind `file:relative` or `file:/absolute`; StoreError for anything else."""
+    path = url.removeprefix(_BLOBS)
+    if path in {url, "", "//"}:
+        raise StoreError(_refusal("MICHIQ_BLOBS_URL", "file:var/blobs"))
+    return Path(path.removeprefix("//"))
+
+
+def make_private(folder: Path) -> None:
+    """Makes the folder and its missing parents, for this user only; one that exists is left as it is."""
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(missing.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts the folder's list of names on disk, without which a new file in it may be gone after a crash."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(setting: str, example: str) -> str:
+    # The address given is left out: it may hold a password.
+    return f"{setting}: this release has only the embedded store; give an address like {example}"

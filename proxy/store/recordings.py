@@ -1,0 +1,117 @@
+"""Uploaded audio: recordings and their chunks (CONTRACT U03, U04); the bytes are in the blob store."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.sealer import Sealer
+from proxy.store.tables import chunks, recordings
+from proxy.values import Chunk, Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Recordings under (owner, legacy id), so that equal ids of two owners never meet (U03)."""
+
+    database: Database
+    sealer: Sealer
+    new_id: Callable[[], str]
+
+    async def add_chunk(
+        self,
+        owner: str,
+        legacy_id: str,
+        chunk: Chunk,
+        *,
+        opens: bool,
+        filename: str,
+        content_type: str,
+        container: str | None,
+        at: datetime,
+    ) -> bool:
+        """Appends the chunk to the last recording, or to a new one if it `opens` one or none is there.
+
+        False, with nothing written, when the chunk before it has the same bytes: it was sent again after a
+        lost answer, and its blob is the caller's to delete.
+        """
+        opening = {
+            "id": self.new_id(),
+            "owner": owner,
+            "legacy_id": legacy_id,
+            "filename": self.sealer.seal_text(filename),
+            "content_type": content_type,
+            "container": container,
+            "created_at": at,
+        }
+        columns = {
+            "blob": chunk.blob,
+            "blob_key": self.sealer.seal(chunk.key),
+            "size": chunk.size,
+            "sha256": chunk.sha256,
+        }
+
+        async def work(conn: AsyncConnection) -> bool:
+            last = (await conn.execute(_last(owner, legacy_id))).one_or_none()
+            if last is not None and last.sha256 == chunk.sha256:
+                return False
+            if opens or last is None:
+                number = 0 if last is None else last.number + 1
+                await conn.execute(insert(recordings).values(number=number, **opening))
+                place = {"recording_id": opening["id"], "position": 0}
+            else:
+                place = {"recording_id": last.id, "position": last.position + 1}
+            await conn.execute(insert(chunks).values(**place, **columns))
+            return True
+
+        return await self.database.write(work)
+
+    async def latest(self, owner: str, legacy_id: str) -> Recording | None:
+        """The recording that the next chunk may continue."""
+        found = await self.of(owner, legacy_id)
+        return found[-1] if found else None
+
+    async def of(self, owner: str, legacy_id: str) -> list[Recording]:
+        """All recordings of the id, in the order in which they were opened, chunks in order of arrival."""
+
+        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
+            found: Sequence[Row[Any]] = (await conn.execute(_all(owner, legacy_id))).all()
+            return found
+
+        rows = await self.database.read(work)
+        return [self._recording(list(own)) for _, own in groupby(rows, key=attrgetter("id"))]
+
+    def _recording(self, rows: Sequence[Row[Any]]) -> Recording:
+        head = rows[0]
+        return Recording(
+            id=head.id,
+            legacy_id=head.legacy_id,
+            filename=self.sealer.open_text(head.filename),
+            content_type=head.content_type,
+            container=head.container,
+            created_at=head.created_at,
+            chunks=tuple(
+                Chunk(row.blob, self.sealer.open(row.blob_key), row.size, row.sha256) for row in rows
+            ),
+        )
+
+
+def _last(owner: str, legacy_id: str) -> Select[Any]:
+    query = select(recordings.c.id, recordings.c.number, chunks.c.position, chunks.c.sha256).join(chunks)
+    newest_first = (recordings.c.number.desc(), chunks.c.position.desc())
+    return query.where(*_under(owner, legacy_id)).order_by(*newest_first).limit(1)
+
+
+def _all(owner: str, legacy_id: str) -> Select[Any]:
+    query = select(recordings, chunks).join(chunks).where(*_under(owner, legacy_id))
+    return query.order_by(recordings.c.number, chunks.c.position)
+
+
+def _under(owner: str, legacy_id: str) -> tuple[Any, Any]:
+    return recordings.c.owner == owner, recordings.c.legacy_id == legacy_id

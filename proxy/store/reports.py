@@ -1,0 +1,82 @@
+"""Clinical reports as the newest webhook event left them (CONTRACT W02, W03)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import batches, upsert
+from proxy.store.sealer import Sealer
+from proxy.store.tables import reports
+from proxy.values import Report, ReportEvent
+
+_RANKS: Final[Mapping[str, int]] = {"report.created": 0, "report.updated": 1, "report.deleted": 2}
+_DELETED: Final = _RANKS["report.deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """One row per report, of known cases and of cases that are not recorded yet.
+
+    A row holds the event of the highest place (`_place`). Places are in a total order, so events that
+    come late, twice or out of order end in the same state.
+    """
+
+    database: Database
+    sealer: Sealer
+
+    async def apply(self, event: ReportEvent, received_at: datetime) -> bool:
+        """Keeps the event if it outdoes what is kept; False when it changed nothing."""
+        values = self._values(event, received_at)
+
+        async def work(conn: AsyncConnection) -> bool:
+            kept = (await conn.execute(select(reports).filter_by(id=event.report_id))).one_or_none()
+            if kept is not None and _place(**values) <= _place(**kept._asdict()):
+                return False
+            await upsert(conn, reports, {"id": event.report_id}, values)
+            return True
+
+        return await self.database.write(work)
+
+    async def of_cases(self, case_ids: Sequence[str]) -> list[Report]:
+        """The reports of all these cases, newest first, without the deleted ones."""
+
+        async def work(conn: AsyncConnection) -> list[Row[Any]]:
+            found: list[Row[Any]] = []
+            for batch in batches(case_ids):
+                alive = (reports.c.case_id.in_(batch), reports.c.rank != _DELETED)
+                found += (await conn.execute(select(reports).where(*alive))).all()
+            return found
+
+        found = [self._report(row) for row in await self.database.read(work)]
+        return sorted(found, key=lambda report: (report.at, report.id), reverse=True)
+
+    def _values(self, event: ReportEvent, received_at: datetime) -> dict[str, Any]:
+        rank = _RANKS[event.event]
+        body = [event.content or "", event.structured_data]
+        return {
+            "case_id": event.case_id,
+            "at": event.at,
+            "rank": rank,
+            "fingerprint": self.sealer.digest(
+                event.case_id, event.agent_id or "", json.dumps(body, sort_keys=True)
+            ),
+            "received_at": received_at,
+            "agent_id": event.agent_id,
+            "body": None if rank == _DELETED else self.sealer.seal_json(body),
+        }
+
+    def _report(self, row: Row[Any]) -> Report:
+        content, structured_data = self.sealer.open_json(row.body)
+        return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data)
+
+
+def _place(*, rank: int, at: datetime, fingerprint: str, **_rest: object) -> tuple[bool, datetime, int, str]:
+    """Where an event stands among those of its report: a deletion over all, then time, then updated over
+    created. Two of the same kind and time are told apart by their contents: arbitrarily, but always alike."""
+    return rank == _DELETED, at, rank, fingerprint

@@ -1,0 +1,90 @@
+"""Removes what is older than its retention (CONTRACT U06; MICHIQ_CONTENT_DAYS, MICHIQ_AUDIO_DAYS)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.blobs import Blobs
+from proxy.store.database import Database
+from proxy.store.journal import Journal
+from proxy.store.rows import batches
+from proxy.store.sessions import delete_expired
+from proxy.store.tables import cases, chunks, conversations, links, recordings, reports, transcriptions
+
+_ANSWERS: Final = timedelta(hours=24)  # how long an Idempotency-Key is remembered (N17)
+_ORPHANS: Final = timedelta(days=1)  # an upload still under way has its blob before its row
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How much one sweep removed."""
+
+    cases: int
+    recordings: int
+    blobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Sweeps the store; rows go first, so that a sweep that is cut short leaves orphans for the next one."""
+
+    database: Database
+    journal: Journal
+    blobs: Blobs
+
+    async def sweep(self, now: datetime, content_days: int, audio_days: int) -> Swept:
+        """Removes texts and audio past their days, ended sessions, old answers, and blobs without a row."""
+        removed_cases = await self._sweep_content(now - timedelta(days=content_days), now)
+        await self.journal.forget_before(now - _ANSWERS)
+        removed_recordings, names = await self._sweep_audio(now - timedelta(days=audio_days))
+        await self._delete(names)
+        orphans = await self._orphans(now - _ORPHANS)
+        await self._delete(orphans)
+        return Swept(removed_cases, removed_recordings, len(names) + len(orphans))
+
+    async def _sweep_content(self, before: datetime, now: datetime) -> int:
+        async def work(conn: AsyncConnection) -> int:
+            old = select(cases.c.id).where(cases.c.created_at < before)
+            await conn.execute(delete(conversations).where(conversations.c.case_id.in_(old)))
+            await conn.execute(delete(links).where(links.c.case_id.in_(old)))
+            of_old = or_(reports.c.received_at < before, reports.c.case_id.in_(old))
+            await conn.execute(delete(reports).where(of_old))
+            await conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
+            await delete_expired(conn, now)
+            return (await conn.execute(delete(cases).where(cases.c.created_at < before))).rowcount
+
+        return await self.database.write(work)
+
+    async def _sweep_audio(self, before: datetime) -> tuple[int, list[str]]:
+        async def work(conn: AsyncConnection) -> tuple[int, list[str]]:
+            old = recordings.c.created_at < before
+            names = await conn.execute(select(chunks.c.blob).join(recordings).where(old))
+            blobs = list(names.scalars())
+            return (await conn.execute(delete(recordings).where(old))).rowcount, blobs
+
+        return await self.database.write(work)
+
+    async def _delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            await self.blobs.delete(name)
+
+    async def _orphans(self, before: datetime) -> list[str]:
+        names = await asyncio.to_thread(self.blobs.names_before, before)
+
+        async def work(conn: AsyncConnection) -> set[str]:
+            known: set[str] = set()
+            for batch in batches(names):
+                known |= await _with_a_row(conn, batch)
+            return known
+
+        known = await self.database.read(work)
+        return [name for name in names if name not in known]
+
+
+async def _with_a_row(conn: AsyncConnection, names: Sequence[str]) -> set[str]:
+    return set((await conn.execute(select(chunks.c.blob).where(chunks.c.blob.in_(names)))).scalars())

@@ -1,0 +1,111 @@
+"""Seals what is stored, and makes the keyed hashes that things are found by (DESIGN "State")."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.errors import StoreError
+from proxy.store.tables import meta
+from proxy.values import Json
+
+_PEPPER: Final = "pepper"
+_PEPPER_BYTES: Final = 32
+_SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
+
+
+class Sealer:
+    """Encryption by MICHIQ_SECRET_KEYS (the newest first: it seals, all of them open), hashes by the pepper.
+
+    The pepper outlives the keys, so that hashes stay the same when keys change.
+    """
+
+    def __init__(self, keys: Sequence[str], pepper: bytes) -> None:
+        self._fernet = _fernet(keys)
+        self._pepper = pepper
+
+    def seal(self, plain: bytes) -> bytes:
+        return self._fernet.encrypt(plain)
+
+    def open(self, sealed: bytes) -> bytes:
+        """StoreError when none of the keys opens it."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken as error:
+            raise StoreError("a stored value opens with none of the keys in MICHIQ_SECRET_KEYS") from error
+
+    def seal_text(self, text: str) -> bytes:
+        return self.seal(text.encode("utf-8", _SURROGATES))
+
+    def open_text(self, sealed: bytes) -> str:
+        return self.open(sealed).decode("utf-8", _SURROGATES)
+
+    def seal_json(self, value: Json) -> bytes:
+        return self.seal_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def open_json(self, sealed: bytes) -> Any:
+        """The value as `seal_json` got it; its shape is the caller's own."""
+        return json.loads(self.open_text(sealed))
+
+    def digest(self, *parts: str) -> str:
+        """HMAC-SHA256 (64 hex digits) over the parts, each after its length: no two lists collide."""
+        mac = hmac.new(self._pepper, digestmod=hashlib.sha256)
+        for part in parts:
+            raw = part.encode("utf-8", _SURROGATES)
+            mac.update(len(raw).to_bytes(8, "big") + raw)
+        return mac.hexdigest()
+
+    def owner(self, user: str, organization: str) -> str:
+        """Under which everything of this user in this organization is stored."""
+        return self.digest("owner", user, organization)
+
+
+async def load_sealer(database: Database, keys: Sequence[str]) -> Sealer:
+    """The sealer of this database, whose pepper is made at first use; StoreError when the keys are not its.
+
+    The pepper is sealed again, with the newest key, at every start: it is the one value that is kept for
+    ever, and must still open when the old keys have gone.
+    """
+    fernet = _fernet(keys)
+
+    async def work(conn: AsyncConnection) -> bytes:
+        where = meta.c.name == _PEPPER
+        sealed = (await conn.execute(select(meta.c.value).where(where))).scalar_one_or_none()
+        if sealed is None:
+            pepper = secrets.token_bytes(_PEPPER_BYTES)
+            await conn.execute(insert(meta).values(name=_PEPPER, value=fernet.encrypt(pepper)))
+            return pepper
+        pepper = _opened(fernet, sealed)
+        await conn.execute(update(meta).where(where).values(value=fernet.encrypt(pepper)))
+        return pepper
+
+    return Sealer(keys, await database.write(work))
+
+
+def _fernet(keys: Sequence[str]) -> MultiFernet:
+    if not keys:
+        raise StoreError("MICHIQ_SECRET_KEYS: at least one key is needed")
+    return MultiFernet([_key(number, key) for number, key in enumerate(keys, start=1)])
+
+
+def _key(number: int, key: str) -> Fernet:
+    try:
+        return Fernet(key)
+    except ValueError as error:
+        raise StoreError(f"MICHIQ_SECRET_KEYS: key {number} is not 32 bytes in url-safe base64") from error
+
+
+def _opened(fernet: MultiFernet, sealed: bytes) -> bytes:
+    try:
+        return fernet.decrypt(sealed)
+    except InvalidToken as error:
+        raise StoreError(
+            "MICHIQ_SECRET_KEYS: none of the keys opens this database; add the key it was made with"
+        ) from error

@@ -1,0 +1,88 @@
+"""Legacy tokens and what they stand for (CONTRACT G05, G06)."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import upsert
+from proxy.store.sealer import Sealer
+from proxy.store.tables import api_keys, sessions
+from proxy.values import Identity, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sessions under the SHA-256 of their token; an API key is kept once, however many use it."""
+
+    database: Database
+    sealer: Sealer
+
+    async def put(self, token: str, session: Session) -> None:
+        """Keeps the session; one under the same token is replaced."""
+        identity = session.identity
+        ref = self.sealer.digest("api_key", identity.api_key)
+        sealed_key = self.sealer.seal_text(identity.api_key)
+        values = {
+            "key_ref": ref,
+            "owner": session.owner,
+            "who": self.sealer.seal_json([identity.user, identity.organization, session.organization]),
+            "access_token": self.sealer.seal_text(session.access_token),
+            "access_expires_at": session.access_expires_at,
+            "expires_at": session.expires_at,
+        }
+
+        async def work(conn: AsyncConnection) -> None:
+            await upsert(conn, api_keys, {"ref": ref}, {"api_key": sealed_key})
+            await upsert(conn, sessions, {"token_hash": _hash(token)}, values)
+
+        await self.database.write(work)
+
+    async def get(self, token: str) -> Session | None:
+        """The session, expired or not: judging that is the caller's."""
+        query = select(sessions, api_keys.c.api_key).join(api_keys)
+
+        async def work(conn: AsyncConnection) -> Row[Any] | None:
+            return (await conn.execute(query.where(sessions.c.token_hash == _hash(token)))).one_or_none()
+
+        row = await self.database.read(work)
+        return None if row is None else self._session(row)
+
+    async def renew(self, token: str, access_token: str, access_expires_at: datetime | None) -> None:
+        """Gives the session a fresh access token; the legacy token stays what it was (G06)."""
+        values = {
+            "access_token": self.sealer.seal_text(access_token),
+            "access_expires_at": access_expires_at,
+        }
+
+        async def work(conn: AsyncConnection) -> None:
+            await conn.execute(update(sessions).where(sessions.c.token_hash == _hash(token)).values(**values))
+
+        await self.database.write(work)
+
+    def _session(self, row: Row[Any]) -> Session:
+        user, sent_organization, organization = self.sealer.open_json(row.who)
+        return Session(
+            identity=Identity(
+                api_key=self.sealer.open_text(row.api_key), user=user, organization=sent_organization
+            ),
+            organization=organization,
+            owner=row.owner,
+            access_token=self.sealer.open_text(row.access_token),
+            access_expires_at=row.access_expires_at,
+            expires_at=row.expires_at,
+        )
+
+
+async def delete_expired(conn: AsyncConnection, now: datetime) -> None:
+    """Removes the sessions that ended before `now`, and the API keys that none needs any more."""
+    await conn.execute(delete(sessions).where(sessions.c.expires_at < now))
+    await conn.execute(delete(api_keys).where(api_keys.c.ref.not_in(select(sessions.c.key_ref))))
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

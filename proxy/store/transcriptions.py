@@ -1,0 +1,52 @@
+"""Kept transcriptions (CONTRACT S04): one per id and audio, so that no audio is paid for twice."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import upsert
+from proxy.store.sealer import Sealer
+from proxy.store.tables import transcriptions
+from proxy.values import Transcription
+
+
+@dataclass(frozen=True, slots=True)
+class Transcriptions:
+    """Transcriptions under (owner, legacy id, SHA-256 of the audio)."""
+
+    database: Database
+    sealer: Sealer
+
+    async def get(self, owner: str, legacy_id: str, digest: str) -> Transcription | None:
+        return next((kept for kept in await self.of(owner, legacy_id) if kept.digest == digest), None)
+
+    async def put(self, owner: str, legacy_id: str, transcription: Transcription) -> None:
+        """Keeps the transcription; one of the same audio is replaced."""
+        key = {"owner": owner, "legacy_id": legacy_id, "digest": transcription.digest}
+        values = {
+            "text": self.sealer.seal_text(transcription.text),
+            "seconds": transcription.seconds,
+            "created_at": transcription.created_at,
+        }
+
+        async def work(conn: AsyncConnection) -> None:
+            await upsert(conn, transcriptions, key, values)
+
+        await self.database.write(work)
+
+    async def of(self, owner: str, legacy_id: str) -> list[Transcription]:
+        """All of the id, in the order in which they were made."""
+        table = transcriptions.c
+        query = select(transcriptions).where(table.owner == owner, table.legacy_id == legacy_id)
+
+        async def work(conn: AsyncConnection) -> list[Transcription]:
+            rows = await conn.execute(query.order_by(table.created_at, table.digest))
+            return [self._transcription(row) for row in rows]
+
+        return await self.database.read(work)
+
+    def _transcription(self, row: Row[Any]) -> Transcription:
+        return Transcription(row.digest, self.sealer.open_text(row.text), row.seconds, row.created_at)

@@ -1,0 +1,73 @@
+"""Finds the text of an uploaded file. Runs inside a worker process: the files are hostile."""
+
+import codecs
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, TypeAlias
+
+from proxy.text import docx, pdf
+from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
+
+Kind: TypeAlias = Literal["pdf", "docx", "text"]
+
+_PDF_TYPE: Final = "application/pdf"
+_DOCX_TYPE: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_TEXT_TYPES: Final = frozenset({"application/json", "application/xml", "application/xhtml+xml"})
+_TEXT_SUFFIXES: Final = frozenset({".txt", ".csv", ".md", ".json", ".xml", ".html"})
+_UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MAX_BYTES: Final = 4 * MAX_CHARACTERS  # UTF-8 and UTF-16 take at most 4 for a character
+
+
+def extract(source: bytes | str, filename: str, content_type: str) -> Extraction:
+    """The text of a file (CONTRACT N12, N13), given as its bytes or as a path that this process can read.
+
+    What kind of file it is, is told by its first bytes, its declared type or its name, in this order; other
+    kinds than PDF, DOCX and text are "unsupported", a file of 0 bytes is "empty". No file content raises
+    anything but MemoryError; OSError means that the path itself cannot be opened.
+    """
+    with _opened(source) as file:
+        head = file.read(len(b"%PDF-"))
+        if not head:
+            return Extraction("empty")
+        file.seek(0)
+        kind = _kind(head, filename, content_type)
+        return _READERS[kind](file) if kind else Extraction("unsupported")
+
+
+def _opened(source: bytes | str) -> AbstractContextManager[BinaryIO]:
+    return BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+
+
+def _kind(head: bytes, filename: str, content_type: str) -> Kind | None:
+    media = content_type.partition(";")[0].strip().lower()
+    _, dot, last = filename.strip().lower().rpartition(".")
+    suffix = dot + last
+    if head == b"%PDF-" or media == _PDF_TYPE or suffix == ".pdf":
+        return "pdf"
+    if media == _DOCX_TYPE or suffix == ".docx":
+        return "docx"
+    if media.startswith("text/") or media in _TEXT_TYPES or suffix in _TEXT_SUFFIXES:
+        return "text"
+    return None
+
+
+def _read_text(file: BinaryIO) -> Extraction:
+    return found(_decoded(file.read(_MAX_BYTES)))
+
+
+def _decoded(data: bytes) -> str:
+    """UTF-8; else UTF-16 where its mark says so; else Latin-1, which reads anything."""
+    try:
+        # Cut at the limit, the last character may be a part of one.
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < _MAX_BYTES)
+    except UnicodeDecodeError:
+        return data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "latin-1", "replace")
+
+
+_READERS: Final[Mapping[Kind, Callable[[BinaryIO], Extraction]]] = {
+    "pdf": pdf.read,
+    "docx": docx.read,
+    "text": _read_text,
+}

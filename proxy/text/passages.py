@@ -1,0 +1,129 @@
+"""Cuts the texts of a case into passages, each short enough to send with a question."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+from proxy.values import Json
+
+LENGTH: Final = 350  # characters of a passage, at most
+_LABEL_LENGTH: Final = 60
+_PATH_LENGTH: Final = 120
+
+# Where to cut, best first: between paragraphs, sentences, lines (but not after "Alergias:"), words.
+_BORDERS: Final = tuple(map(re.compile, (r"\n\s*\n", r"(?<=[.!?…;])\s", r"(?<!:)\n", r"\s")))
+_BLANKS: Final = re.compile(r"[^\S\n]+")
+_BLANK_LINES: Final = re.compile(r"\s*\n\s*\n\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a case's text. `source` says where it stands; `key` names it among those already sent."""
+
+    source: str = field(repr=False)
+    text: str = field(repr=False)
+    key: str
+
+    @property
+    def line(self) -> str:
+        """The passage as it goes into a message."""
+        return f"[{self.source}] {self.text}"
+
+
+def split(source_name: str, text: str) -> list[Passage]:
+    """`text` in passages of at most 350 characters, cut where it reads best; no word is ever lost.
+
+    Form feeds part pages: where there are any, the source of a passage names its page ("informe.pdf p. 40").
+    """
+    label = _label(source_name)
+    pages = text.split("\f")
+    return [
+        _passage(f"{label} p. {number}" if len(pages) > 1 else label, piece)
+        for number, page in enumerate(pages, start=1)
+        for piece in _pieces(page, LENGTH)
+    ]
+
+
+def from_json(source: str, value: Json) -> list[Passage]:
+    """The leaves of `value` as lines "path: value", an object's own ones kept in one passage if they fit.
+
+    A long value goes into several passages, each of which repeats its path.
+    """
+    label = _label(source)
+    return [_passage(label, text) for text in _packed(_groups(value))]
+
+
+def _passage(source: str, text: str) -> Passage:
+    return Passage(source, text, sha256(f"{source}\n{text}".encode()).hexdigest()[:16])
+
+
+def _label(name: str) -> str:
+    """A name that leaves room for text: the ends of a long one."""
+    half = _LABEL_LENGTH // 2
+    return name if len(name) <= _LABEL_LENGTH else f"{name[:half]}…{name[1 - half :]}"
+
+
+def _pieces(text: str, length: int) -> Iterator[str]:
+    rest = _BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", text)).strip()
+    start = 0
+    while start < len(rest):
+        end = _cut(rest, start, start + length)
+        if piece := rest[start:end].strip():
+            yield piece
+        start = end
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """Where to end a passage: at the best kind of border in its second half."""
+    if end >= len(text):
+        return len(text)
+    for border in _BORDERS:
+        cuts = [found.end() for found in border.finditer(text, (start + end) // 2, end)]
+        if cuts:
+            return cuts[-1]
+    return end
+
+
+def _groups(value: Json) -> Iterator[list[str]]:
+    """The lines of each object or list that holds leaves, none longer than a passage."""
+    for _, leaves in groupby(_leaves("", "", value), key=itemgetter(0)):
+        yield [line for _, path, text in leaves for line in _lines(path, text)]
+
+
+def _leaves(parent: str, path: str, value: Json) -> Iterator[tuple[str, str, str]]:
+    """(path of the holder, path, text) of each leaf, in order; an empty object or list is a leaf too."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(path, f"{path}.{key}" if path else key, item)
+    elif isinstance(value, list) and value:
+        for number, item in enumerate(value, start=1):
+            yield from _leaves(path, f"{path}[{number}]", item)
+    else:
+        plain = isinstance(value, str) and value.strip()
+        yield parent, path, str(value) if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _lines(path: str, text: str) -> Iterable[str]:
+    head = f"{path}: " if path else ""
+    if len(head) > _PATH_LENGTH:
+        return _pieces(head + text, LENGTH)
+    return (head + piece for piece in _pieces(text, LENGTH - len(head)))
+
+
+def _packed(groups: Iterable[list[str]]) -> Iterator[str]:
+    """The lines joined to passages; a group is only parted when it is longer than a passage."""
+    packed = ""
+    for group in groups:
+        whole = "\n".join(group)
+        for text in [whole] if len(whole) <= LENGTH else group:
+            if packed and len(packed) + 1 + len(text) > LENGTH:
+                yield packed
+                packed = ""
+            packed = f"{packed}\n{text}" if packed else text
+    if packed:
+        yield packed

@@ -1,0 +1,66 @@
+"""The one table of what can go wrong in a call, and the error that each of it becomes (CONTRACT G08)."""
+
+from typing import Final
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+from pydantic import ValidationError
+
+from proxy.errors import UpstreamError
+from proxy.jsons import BadJson
+from proxy.upstream.connection import StaleConnection
+
+
+class Garbage(Exception):
+    """An answer that is not what was asked for: type, encoding, length or meaning."""
+
+
+class Oversized(Exception):
+    """An answer above the cap."""
+
+
+# The first row that fits counts: the more special type stands above the more general one.
+_TABLE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
+    (Oversized, "upstream_failed", "oversized"),
+    (Garbage, "upstream_failed", "garbage"),
+    (BadJson, "upstream_failed", "garbage"),
+    (ValidationError, "upstream_failed", "garbage"),
+    (StaleConnection, "upstream_failed", "garbage"),
+    (HttpProcessingError, "upstream_failed", "garbage"),
+    (aiohttp.ClientResponseError, "upstream_failed", "garbage"),
+    (TimeoutError, "upstream_timeout", "timeout"),
+    (aiohttp.ClientSSLError, "upstream_failed", "tls"),
+    (aiohttp.ClientConnectorError, "upstream_failed", "unreachable"),
+    (aiohttp.ClientError, "upstream_failed", "cut"),
+    (OSError, "upstream_failed", "cut"),
+    (ValueError, "upstream_failed", "unsendable"),
+)
+
+FOREIGN: Final = tuple(row[0] for row in _TABLE)
+
+_KINDS: Final = {
+    401: "upstream_unauthorized",
+    402: "upstream_no_credits",
+    403: "upstream_unauthorized",
+    429: "upstream_busy",
+}
+
+
+def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError:
+    """What one of FOREIGN becomes; nothing of its text, which may quote URLs, headers and answers."""
+    kind, cause = next((kind, cause) for foreign, kind, cause in _TABLE if isinstance(error, foreign))
+    return UpstreamError(kind, f"{upstream}-{cause}", arrived=arrived)
+
+
+def of_status(upstream: str, status: int) -> UpstreamError | None:
+    """What an answer's HTTP status says; None for a 2xx."""
+    if 200 <= status < 300:
+        return None
+    kind = _KINDS.get(status, "upstream_refused" if 300 <= status < 500 else "upstream_failed")
+    cause = "redirect" if 300 <= status < 400 else str(status)
+    return UpstreamError(kind, f"{upstream}-{cause}", status=status, arrived=True)
+
+
+def of_full_pool(upstream: str) -> UpstreamError:
+    """What waiting in vain for a free connection becomes."""
+    return UpstreamError("upstream_busy", f"{upstream}-busy", arrived=False)

@@ -1,0 +1,77 @@
+"""LlamaChat: conversations about a case, and transcription of audio (llamachat, "Endpoints")."""
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxy import jsons
+from proxy.spool import Bytes
+from proxy.upstream.client import ID_PATTERN, Body, Budget, Call, Upstream
+from proxy.upstream.form import Randomness, form
+from proxy.values import Content, OutgoingFile
+
+_START: Final = Budget(total=15, connect=5, read=10)
+_SEND: Final = Budget(total=120, connect=5, read=120)  # a language model thinks before its first byte
+_TRANSCRIBE: Final = Budget(total=900, connect=5, read=600)  # 100 MB go out, hours of speech are heard
+
+
+class LlamaChat:
+    """The three calls (CONTRACT X02). `api_key` is the operator's consumer key, by organization (Q07)."""
+
+    def __init__(self, upstream: Upstream, randomness: Randomness) -> None:
+        self._upstream = upstream
+        self._randomness = randomness
+
+    async def start(self, api_key: str) -> str:
+        """The id of a new conversation (POST /api/conversations). Raises UpstreamError."""
+        call = Call("POST", "/api/conversations", _START, _headers(api_key))
+        return (await self._upstream.fetch(call, _Conversation)).id
+
+    async def send(self, api_key: str, conversation_id: str, content: str) -> str:
+        """The reply to a message of 1–2000 characters (POST /api/conversations/{id}/messages).
+
+        Raises UpstreamError; its `status` is 404 for a conversation that LlamaChat does not know.
+        """
+        call = Call(
+            "POST",
+            "/api/conversations/{id}/messages",
+            _SEND,
+            _headers(api_key),
+            id=conversation_id,
+            body=Body("application/json", Bytes(jsons.dump({"content": content}))),
+        )
+        return (await self._upstream.fetch(call, _Message)).content
+
+    async def transcribe(self, api_key: str, filename: str, content_type: str, content: Content) -> str:
+        """The text of an audio file of at most 100 MB (POST /api/transcription). Raises UpstreamError."""
+        audio = OutgoingFile(filename, content_type, content)
+        call = Call(
+            "POST",
+            "/api/transcription",
+            _TRANSCRIBE,
+            _headers(api_key),
+            body=form([("audio", audio)], self._randomness),
+        )
+        return (await self._upstream.fetch(call, _Transcription)).text
+
+
+def _headers(api_key: str) -> dict[str, str]:
+    return {"X-Api-Key": api_key}
+
+
+class _Shape(BaseModel):
+    """A documented answer; keys that the document doesn't have are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class _Conversation(_Shape):
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class _Message(_Shape):
+    content: str
+
+
+class _Transcription(_Shape):
+    text: str

@@ -1,0 +1,226 @@
+"""The frozen values that pass between the layers."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, Protocol, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+LEGACY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+class Content(Protocol):
+    """Bytes of known length that can be read more than once, from memory, a file or the blob store."""
+
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the new API is called as. `organization` is what goes out as X-ORGANIZATION; None leaves it out."""
+
+    api_key: str = field(repr=False)
+    user: str = field(repr=False)
+    organization: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a legacy token stands for (CONTRACT G05).
+
+    `organization` is the legacy header's value; `owner` the keyed hash of user and organization, under
+    which everything of theirs is stored.
+    """
+
+    identity: Identity
+    organization: str = field(repr=False)
+    owner: str
+    access_token: str = field(repr=False)
+    access_expires_at: datetime | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A `files` part of POST /api/cases."""
+
+    filename: str = field(repr=False)
+    content_type: str
+    content: Content = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Estimated token counts of a case's input (CONTRACT N13)."""
+
+    conversation: int
+    ehr: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A file of a case: what was received, and the text found in it."""
+
+    name: str = field(repr=False)
+    content_type: str
+    size: int
+    sha256: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The durable record of a case (CONTRACT N18). `id` is both `michiq_uuid` and the upstream caseId."""
+
+    id: str
+    owner: str
+    user: str = field(repr=False)
+    organization: str = field(repr=False)
+    patient_id: str = field(repr=False)
+    patient_name: str = field(repr=False)
+    title: str = field(repr=False)
+    created_at: datetime
+    runtime_ms: int
+    template: str | None
+    agent: str | None
+    tokens: Tokens
+    ehr: Json = field(repr=False)
+    conversation: str = field(repr=False)
+    files: tuple[CaseFile, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One uploaded piece of a recording, in the blob store under `blob`, sealed with `key`."""
+
+    blob: str
+    key: bytes = field(repr=False)
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An audio file as it was uploaded, in one or more chunks (CONTRACT U04)."""
+
+    id: str
+    legacy_id: str
+    filename: str = field(repr=False)
+    content_type: str
+    container: str | None
+    created_at: datetime
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(chunk.size for chunk in self.chunks)
+
+    @property
+    def digest(self) -> str:
+        """What its bytes are known by: SHA-256 over the chunks' own digests, in order."""
+        return sha256("".join(chunk.sha256 for chunk in self.chunks).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """The kept result of transcribing one recording; `digest` is Recording.digest."""
+
+    digest: str
+    text: str = field(repr=False)
+    seconds: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedCase:
+    """A second upstream case of the same patient, made for new audio (CONTRACT S05)."""
+
+    legacy_id: str
+    digest: str
+    state: str  # intent | done | failed | ambiguous
+    case_id: str | None
+    cause: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvent:
+    """A webhook delivery of the new platform (llamalitica-integration, "Event Format")."""
+
+    event: str  # report.created | report.updated | report.deleted
+    report_id: str
+    case_id: str
+    organization_id: str
+    at: datetime
+    agent_id: str | None
+    content: str | None = field(repr=False)
+    structured_data: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A clinical report as the newest event left it."""
+
+    id: str
+    case_id: str
+    at: datetime
+    agent_id: str | None
+    content: str = field(repr=False)
+    structured_data: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client gets: status, bytes and headers, ready to send."""
+
+    status: int
+    body: bytes = field(repr=False)
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+class FormPart(Protocol):
+    """One part of an inbound multipart form. Bytes that nobody reads are read and dropped."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def filename(self) -> str | None: ...
+
+    @property
+    def content_type(self) -> str | None: ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+class Body(Protocol):
+    """The request's body, read at most once, within the route's limit (CONTRACT N15, N16)."""
+
+    async def read(self) -> bytes: ...
+
+    def parts(self, limit: int | None = None) -> AsyncIterator[FormPart]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What came in, freed of the HTTP library. `headers` are the raw pairs, in order."""
+
+    legacy_id: str
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    body: Body = field(repr=False)
+    request_id: str
+    started: float
+
+    @property
+    def known_id(self) -> str | None:
+        """The path's id where it is one at all (CONTRACT G03)."""
+        return self.legacy_id if LEGACY_ID.fullmatch(self.legacy_id) else None

@@ -1,0 +1,1 @@
+"""HTTP: what comes in becomes a value, what goes out becomes a response."""

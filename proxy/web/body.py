@@ -1,0 +1,92 @@
+"""The body of a request as flows read it: once, counted as it comes, with time limits (CONTRACT N15, N16)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+
+from proxy.errors import Refusal
+from proxy.headers import media_type
+from proxy.web.parts import Part, part_of
+
+IDLE_SECONDS: Final = 15.0
+MAX_PARTS: Final = 64
+MAX_PART_HEADER: Final = 4096
+_MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
+
+
+class RequestBody:
+    """A request's body (`values.Body`); `limit` in bytes. Its methods raise Refusal."""
+
+    def __init__(self, request: web.BaseRequest, limit: int) -> None:
+        self._request = request
+        self._limit = limit
+        self.received = 0
+
+    async def read(self) -> bytes:
+        """All of it: for JSON, and for signatures, which are made over the raw bytes."""
+        return b"".join([chunk async for chunk in self._chunks(self._limit)])
+
+    async def parts(self, limit: int | None = None) -> AsyncIterator[Part]:
+        """The parts of a multipart/form-data body, in order. What the caller leaves of a part is dropped."""
+        events = self._events(self._parser(), self._limit if limit is None else limit)
+        async for event in events:
+            if isinstance(event, MultipartSegment):
+                part = part_of(event, events)
+                yield part
+                await part.drop_rest()
+
+    def _parser(self) -> PushMultipartParser:
+        kind, options = media_type(self._request.headers.get("Content-Type", ""))
+        boundary = options.get("boundary", "")
+        if kind != "multipart/form-data":
+            raise Refusal("malformed", "not-multipart")
+        if not 0 < len(boundary) <= _MAX_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
+            raise Refusal("malformed", "bad-boundary")
+        return PushMultipartParser(
+            boundary,
+            max_header_size=MAX_PART_HEADER,
+            max_segment_count=MAX_PARTS,
+            # Read as Latin-1 nothing is lost; names are then decoded as UTF-8 where they are UTF-8.
+            header_charset="latin-1",
+        )
+
+    async def _events(
+        self, parser: PushMultipartParser, limit: int
+    ) -> AsyncIterator[MultipartSegment | bytes | None]:
+        try:
+            async for chunk in self._chunks(limit):
+                if not parser.closed:
+                    for event in parser.parse(chunk):
+                        yield event
+            parser.close()
+        except ParserLimitReached:
+            raise Refusal("malformed", "form-limit") from None
+        except MultipartError:
+            raise Refusal("malformed", "broken-form") from None
+
+    async def _chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The raw bytes as they arrive; refused as soon as it is certain that there are too many."""
+        self._judge_headers(limit)
+        content = self._request.content
+        while not content.at_eof():
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    chunk = await content.readany()
+            except TimeoutError:
+                raise Refusal("malformed", "body-stalled") from None
+            except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):
+                raise Refusal("malformed", "body-cut") from None
+            self.received += len(chunk)
+            if self.received > limit:
+                raise Refusal("too_large", "body-too-large")
+            if chunk:
+                yield chunk
+
+    def _judge_headers(self, limit: int) -> None:
+        if self._request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise Refusal("unsupported_encoding", "content-encoding")
+        if (self._request.content_length or 0) > limit:
+            raise Refusal("too_large", "body-too-large")

@@ -1,0 +1,33 @@
+"""The admin listener: /healthz says that the process lives, /readyz that it can do its work."""
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.flows.answers import json
+from proxy.store import StoreError
+from proxy.values import Json
+from proxy.web.keys import DEPS, SERVING, TABLE
+from proxy.web.responses import respond
+
+_NO_STORE: Final = (("Cache-Control", "no-store"),)
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    return respond(json(200, {"status": "ok"}), _NO_STORE)
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """503 while draining or while the store can't be written; the routes' modes either way."""
+    reasons = [] if request.app[SERVING].accepting else ["draining"]
+    try:
+        await request.app[DEPS].store.check()
+    except StoreError:
+        reasons.append("store")
+    routes = request.app[TABLE].routes
+    status: Json = {
+        "status": "not ready" if reasons else "ready",
+        "reasons": [*reasons],
+        "routes": {name: routes[name].mapping.mode for name in sorted(routes)},
+    }
+    return respond(json(503 if reasons else 200, status), _NO_STORE)

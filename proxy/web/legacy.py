@@ -1,0 +1,54 @@
+"""The one handler of all legacy routes: from a request to its flow, and from the answer to a response."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from proxy.errors import Refusal
+from proxy.mapping.models import RouteMapping
+from proxy.values import Inbound
+from proxy.web.body import RequestBody
+from proxy.web.keys import BODY, DEPS, FLOWS, REQUEST_ID, ROUTE, STARTED, TABLE
+from proxy.web.responses import allowed, notice_headers, respond
+
+
+def add_legacy_routes(app: web.Application) -> None:
+    """Every path of the table, and with an id in the path also the path without one (CONTRACT Q02)."""
+    for name, route in app[TABLE].routes.items():
+        path = route.mapping.path
+        handler = _handler(name)
+        app.router.add_route("*", path, handler)
+        if path.endswith("/{id}"):
+            bare = path.removesuffix("/{id}")
+            app.router.add_route("*", bare, handler)
+            app.router.add_route("*", f"{bare}/", handler)
+
+
+def _handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        # One snapshot of the table, kept to the end of the request.
+        route = request[ROUTE] = request.app[TABLE].routes[name]
+        mapping: RouteMapping = route.mapping
+        if request.method not in allowed(mapping):
+            raise Refusal("wrong_method", "wrong-method")
+        if mapping.mode == "off":
+            raise Refusal("off", "route-off")
+        inbound = _inbound(request, mapping)
+        async with asyncio.timeout(mapping.timeout.total_seconds()):
+            answer = await request.app[FLOWS][name].run(inbound, route, request.app[DEPS])
+        return respond(answer, notice_headers(mapping.notice))
+
+    return handle
+
+
+def _inbound(request: web.Request, mapping: RouteMapping) -> Inbound:
+    body = request[BODY] = RequestBody(request, mapping.body_limit)
+    return Inbound(
+        legacy_id=request.match_info.get("id", ""),
+        headers=request.raw_headers,
+        query=dict(request.rel_url.query),
+        body=body,
+        request_id=request[REQUEST_ID],
+        started=request[STARTED],
+    )

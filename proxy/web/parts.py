@@ -1,0 +1,72 @@
+"""One part of an inbound form: its names as they were meant, its bytes as they came (CONTRACT N10, N16)."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from multipart import MultipartSegment
+
+from proxy.errors import Refusal
+
+# filename*=UTF-8''%e2%82%ac (RFC 8187); not meant for forms, yet some clients send it.
+_EXTENDED_NAME: Final = re.compile(
+    r";\s*filename\*\s*=\s*\"?(?P<charset>utf-8|iso-8859-1)'[^']*'(?P<name>[^;\"\s]+)", re.IGNORECASE
+)
+_PLAIN: Final = ("", "binary", "8bit", "7bit")
+
+Events = AsyncIterator[MultipartSegment | bytes | None]
+
+
+@dataclass(slots=True)
+class Part:
+    """A part while the form streams by (`values.FormPart`)."""
+
+    name: str
+    filename: str | None = field(repr=False)
+    content_type: str | None
+    _events: Events = field(repr=False)
+    _over: bool = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while not self._over:
+            event = await anext(self._events)
+            if isinstance(event, bytes):
+                yield event
+            else:
+                self._over = True
+
+    async def drop_rest(self) -> None:
+        async for _ in self.chunks():
+            pass
+
+
+def part_of(segment: MultipartSegment, events: Events) -> Part:
+    """The part whose bytes the next `events` are; Refusal where it can't be taken as it is."""
+    headers = dict(segment.headerlist)
+    if not segment.name:
+        raise Refusal("malformed", "part-without-name")
+    # Handing encoded bytes on as the file would alter it without a word.
+    if headers.get("Content-Transfer-Encoding", "").strip().lower() not in _PLAIN:
+        raise Refusal("malformed", "part-encoding")
+    filename = _extended_name(headers["Content-Disposition"]) or segment.filename
+    return Part(
+        name=_text(segment.name),
+        filename=None if filename is None else _text(filename),
+        content_type=headers.get("Content-Type", "").strip() or None,
+        _events=events,
+    )
+
+
+def _extended_name(disposition: str) -> str | None:
+    match = _EXTENDED_NAME.search(disposition)
+    return unquote_to_bytes(match["name"]).decode("latin-1") if match else None
+
+
+def _text(name: str) -> str:
+    """A name that was read as Latin-1, as the UTF-8 that it most likely is."""
+    try:
+        return name.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return name

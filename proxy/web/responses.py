@@ -1,0 +1,55 @@
+"""Answers as aiohttp responses, and the headers that a mapping adds to them."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from email.utils import format_datetime
+from typing import Final
+
+from aiohttp import web
+
+from proxy.flows.answers import text
+from proxy.mapping.models import Notice, RouteMapping
+from proxy.values import Answer
+
+CAUSE_HEADER: Final = "X-Michiq-Cause"
+
+
+def respond(answer: Answer, headers: Iterable[tuple[str, str]] = ()) -> web.Response:
+    response = web.Response(status=answer.status, body=answer.body)
+    response.headers["Content-Type"] = answer.content_type
+    for name, value in (*answer.headers, *headers):
+        response.headers.add(name, value)
+    return response
+
+
+def plain(status: int, sentence: str) -> web.Response:
+    return respond(text(status, sentence))
+
+
+def refused(mapping: RouteMapping, kind: str, cause: str) -> Answer:
+    """The mapping's answer to a kind of error; the cause is a code without data (CONTRACT G08)."""
+    error = mapping.errors[kind]
+    headers = [(CAUSE_HEADER, cause)]
+    if kind == "wrong_method":
+        headers.append(("Allow", ", ".join(allowed(mapping))))
+    return text(error.status, error.text, tuple(headers))
+
+
+def allowed(mapping: RouteMapping) -> tuple[str, ...]:
+    """HEAD is served where GET is (CONTRACT G02)."""
+    return ("GET", "HEAD") if mapping.method == "GET" else (mapping.method,)
+
+
+def notice_headers(notice: Notice) -> list[tuple[str, str]]:
+    """Deprecation (RFC 9745), Sunset (RFC 8594) and Link (RFC 8288), where the mapping sets them."""
+    headers: list[tuple[str, str]] = []
+    if notice.deprecation:
+        headers.append(("Deprecation", f"@{int(_midnight(notice.deprecation).timestamp())}"))
+    if notice.sunset:
+        headers.append(("Sunset", format_datetime(_midnight(notice.sunset), usegmt=True)))
+    headers += [("Link", f'<{url}>; rel="{relation}"') for relation, url in notice.links.items()]
+    return headers
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,132 @@
+"""The proxy from start to end: opens what it needs in order, listens, and drains before it closes."""
+
+import asyncio
+import secrets
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from proxy.addresses import Address
+from proxy.flows.deps import Deps
+from proxy.locks import KeyedLocks
+from proxy.mapping.table import Table
+from proxy.settings import Settings
+from proxy.store import Store, open_store
+from proxy.tasks import Tasks
+from proxy.upstream import open_upstreams
+from proxy.upstream.client import CallRecord
+from proxy.web.app import admin_app, legacy_app
+from proxy.web.keys import Serving
+from proxy.web.protocol import QuietRunner
+from proxy.workers import Workers
+
+_SWEEP_SECONDS: Final = 3600.0
+
+_log: Final = structlog.get_logger("proxy.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a started proxy listens, with the ports that the system chose for port 0."""
+
+    url: str
+    admin_url: str
+    deps: Deps
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, table: Table, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> AsyncIterator[Running]:
+    """A proxy that serves until the block ends; StoreError and OSError where it can't start."""
+    async with AsyncExitStack() as stack:
+        deps = await _open(settings, clock, stack)
+        await _settle(deps.store)
+        sweeper = asyncio.create_task(_sweep(deps, settings), name="retention")
+        stack.callback(sweeper.cancel)
+        serving = Serving()
+        drain = float(settings.drain_seconds)
+        secrets_ = [secret.get_secret_value() for secret in settings.webhook_secrets]
+        admin = await _listen(admin_app(table, deps, serving), settings.admin_listen, drain, stack)
+        # What a request began and left running is waited for once no request can come any more.
+        stack.push_async_callback(deps.tasks.drain, drain)
+        legacy = await _listen(legacy_app(table, deps, secrets_), settings.listen, drain, stack)
+        stack.callback(serving.stop)
+        _log.info("listening", url=legacy, admin=admin)
+        yield Running(legacy, admin, deps)
+        _log.info("draining")
+
+
+async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Deps:
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
+    workers = await stack.enter_async_context(Workers())
+    await workers.warm()
+    upstreams = await stack.enter_async_context(
+        open_upstreams(
+            llamalitica_url=settings.llamalitica_api_url,
+            llamachat_url=settings.llamachat_url,
+            randomness=secrets.token_bytes,
+            on_call=_log_call,
+        )
+    )
+    return Deps(
+        store=store,
+        llamalitica=upstreams.llamalitica,
+        llamachat=upstreams.llamachat,
+        chat_key=settings.llamachat_api_key.get_secret_value() if settings.llamachat_api_key else None,
+        workers=workers,
+        tasks=Tasks(),
+        locks=KeyedLocks(),
+        web_url=settings.llamalitica_web_url,
+        spool_folder=Path(tempfile.gettempdir()),
+        clock=clock,
+        monotonic=time.monotonic,
+        new_id=lambda: str(uuid.uuid4()),
+        pause=asyncio.sleep,
+    )
+
+
+async def _listen(app: web.Application, address: Address, drain: float, stack: AsyncExitStack) -> str:
+    runner = QuietRunner(app, lambda: str(uuid.uuid4()), drain)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, address.host, address.port).start()
+    host, port = runner.addresses[0][:2]
+    return f"http://{Address(host, port)}"
+
+
+async def _settle(store: Store) -> None:
+    """What an earlier process left in the air is shown, never sent again (CONTRACT N17, S05)."""
+    left = await store.journal.settle() + await store.links.settle()
+    if left:
+        _log.warning("ambiguous_calls", left_behind=left)
+
+
+async def _sweep(deps: Deps, settings: Settings) -> None:
+    """Removes what is past its retention, once an hour (CONTRACT U06)."""
+    while True:
+        swept = await deps.store.retention.sweep(deps.clock(), settings.content_days, settings.audio_days)
+        _log.info("swept", cases=swept.cases, recordings=swept.recordings)
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+def _log_call(call: CallRecord) -> None:
+    _log.info(
+        "upstream_call",
+        upstream=call.upstream,
+        method=call.method,
+        path=call.path,
+        status=call.status,
+        cause=call.cause,
+        ms=round(call.milliseconds),
+    )

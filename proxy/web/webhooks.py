@@ -1,0 +1,55 @@
+"""POST /webhooks/llamalitica: signed deliveries of the new platform (CONTRACT W01–W03)."""
+
+import hmac
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final
+
+from aiohttp import web
+
+from proxy.errors import Refusal
+from proxy.flows.answers import json
+from proxy.flows.report_event import BadEvent, keep
+from proxy.jsons import BadJson, load
+from proxy.web.body import RequestBody
+from proxy.web.keys import BODY, CAUSE, DEPS, WEBHOOK_SECRETS
+from proxy.web.responses import respond
+
+PATH: Final = "/webhooks/llamalitica"
+_LIMIT: Final = 1024 * 1024
+_SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
+
+
+async def receive(request: web.Request) -> web.Response:
+    """200 only once the delivery is durable; the sender tries again after anything else."""
+    body = request[BODY] = RequestBody(request, _LIMIT)
+    try:
+        data = await body.read()
+        if not signed(data, _signatures(request), request.app[WEBHOOK_SECRETS]):
+            return _error(request, 401, "signature", "Invalid signature")
+        await keep(load(data), request.app[DEPS])
+    except (BadJson, BadEvent):
+        return _error(request, 400, "not-an-event", "Not a known event")
+    except Refusal as refusal:
+        status = 413 if refusal.kind == "too_large" else 400
+        return _error(request, status, refusal.cause, "The body can't be read")
+    return respond(json(200, {"received": True}))
+
+
+def signed(body: bytes, signatures: list[bytes], secrets: Iterable[bytes]) -> bool:
+    """Whether the one signature is the lower-case hex HMAC-SHA-256 of the raw body under a secret."""
+    if len(signatures) != 1 or not _SIGNATURE.fullmatch(signatures[0]):
+        return False
+    expected = [hmac.new(secret, body, sha256).hexdigest().encode() for secret in secrets]
+    # Every secret is compared: how long it takes says nothing about which one fits.
+    return sum(hmac.compare_digest(signatures[0], each) for each in expected) > 0
+
+
+def _signatures(request: web.Request) -> list[bytes]:
+    return [value for name, value in request.raw_headers if name.lower() == b"x-webhook-signature"]
+
+
+def _error(request: web.Request, status: int, cause: str, sentence: str) -> web.Response:
+    request[CAUSE] = cause
+    return respond(json(status, {"error": sentence}))

@@ -1,0 +1,1 @@
+"""Tests of proxy/audio, on real recordings."""

@@ -1,0 +1,84 @@
+"""How long recordings are, read from the audio itself."""
+
+from io import BytesIO
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from proxy.audio.duration import BadAudio, hms, seconds, seconds_of
+from proxy.audio.sniff import Container
+from tests.samples import CONTAINERS, audio, scanned_pdf, wav, webm_chunks
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_duration_S01_the_length_is_read_from_each_container(name: Container, streamed: bool) -> None:
+    assert seconds(BytesIO(audio(name, 3.2, streamed=streamed))) == pytest.approx(3.2, abs=0.05)
+
+
+def test_duration_S01_a_wav_of_unknown_size_is_measured() -> None:
+    assert seconds(BytesIO(wav(2, streamed=True))) == pytest.approx(2)
+
+
+def test_duration_S01_a_live_recording_sent_in_chunks_is_measured_when_joined() -> None:
+    assert seconds(BytesIO(b"".join(webm_chunks(6, 3)))) == pytest.approx(6, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["wav", "flac", "ogg", "webm", "mp3"])
+def test_duration_S01_of_a_recording_that_was_cut_off_the_part_that_came_is_measured(name: Container) -> None:
+    whole = audio(name, 4)
+    assert seconds(BytesIO(whole[: len(whole) // 2])) == pytest.approx(2, abs=0.3)
+
+
+def test_a_recording_of_nothing_lasts_no_time() -> None:
+    assert seconds(BytesIO(wav(0))) == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not audio " * 500,
+        Random(1).randbytes(5000),
+        b"ID3\x03\x00\x00\x00\x00\x00\x10" + b"x" * 3000,
+        b"RIFF\x00\x00\x00\x00WAVE",
+        webm_chunks(3, 3)[1],
+        audio("m4a", 1)[:2000],
+        scanned_pdf(),
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile /etc/hostname\n",
+    ],
+    ids=[
+        "nothing",
+        "text",
+        "noise",
+        "only a tag",
+        "only a header",
+        "a later chunk",
+        "cut",
+        "pdf",
+        "hls",
+        "concat",
+    ],
+)
+def test_duration_S03_what_is_no_audio_is_refused_and_nothing_is_printed(
+    data: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BadAudio, match=r"^undecodable$"):
+        seconds(BytesIO(data))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_can_be_given_as_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    path.write_bytes(wav(1))
+    assert seconds_of(str(path)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [(0, "00:00:00"), (0.6, "00:00:01"), (59.6, "00:01:00"), (3661, "01:01:01"), (360_000, "100:00:00")],
+)
+def test_duration_S01_a_length_is_told_in_hours_minutes_and_seconds(length: float, text: str) -> None:
+    assert hms(length) == text

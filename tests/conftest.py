@@ -1,0 +1,136 @@
+"""The real proxy in front of the sandbox's three systems, all on real sockets."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+import pytest
+from cryptography.fernet import Fernet
+
+from proxy.mapping.loader import load_table
+from proxy.mapping.table import Table
+from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
+from proxy.settings import Settings, load_settings
+from proxy.web.flows import SPECS
+from proxy.web.server import Running, running
+
+ROOT: Final = Path(__file__).parent.parent
+API_KEY: Final = "sandbox-api-key"
+IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
+
+
+class Clock:
+    """Real time, moved on by hand."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A legacy client's view of a running proxy."""
+
+    proxy: Running
+    sandbox: Sandbox
+    http: aiohttp.ClientSession = field(repr=False)
+    clock: Clock
+
+    @property
+    def url(self) -> str:
+        return self.proxy.url
+
+    async def new_case(self, form: aiohttp.FormData | None = None, **headers: str) -> dict[str, Any]:
+        """An answered newCase; `headers` go over IDENTITY."""
+        async with self.http.post(
+            f"{self.url}/michiQ/newCase", data=form or case_form(), headers={**IDENTITY, **headers}
+        ) as response:
+            assert response.status == 200, await response.text()
+            answer: dict[str, Any] = await response.json()
+            return answer
+
+
+def case_form(**fields: str) -> aiohttp.FormData:
+    """A newCase form: an ehr and a conversation, or just these fields."""
+    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+    for name, value in (fields or {"ehr": '{"id": "p-1", "name": "Ana"}', "conversation": "Hola."}).items():
+        form.add_field(name, value)
+    return form
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+StartProxy: TypeAlias = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture(scope="session")
+def secret_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
+    """Starts a proxy in front of a sandbox; `edit` changes mapping texts, `environ` settings."""
+
+    @asynccontextmanager
+    async def start(
+        edit: dict[str, Callable[[str], str]] | None = None,
+        config: SandboxConfig | None = None,
+        **environ: str,
+    ) -> AsyncIterator[Api]:
+        clock = Clock()
+        table = edited_table(tmp_path / "mappings", edit or {})
+        async with (
+            run_sandbox(config or SandboxConfig()) as sandbox,
+            running(_settings(tmp_path, secret_key, sandbox, environ), table, clock) as proxy,
+            aiohttp.ClientSession() as http,
+        ):
+            sandbox.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
+            yield Api(proxy, sandbox, http, clock)
+
+    return start
+
+
+@pytest.fixture
+async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
+    """A proxy with the default mappings."""
+    async with start_proxy() as started:
+        yield started
+
+
+def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
+    """The default mappings, with the text of some files changed."""
+    folder.mkdir(exist_ok=True)
+    for path in (ROOT / "mappings").glob("*.toml"):
+        text = path.read_text("utf-8")
+        changed = edit.get(path.stem, lambda unchanged: unchanged)(text)
+        (folder / path.name).write_text(changed, "utf-8")
+    return load_table(folder, SPECS)
+
+
+def _settings(tmp_path: Path, key: str, sandbox: Sandbox, environ: dict[str, str]) -> Settings:
+    return load_settings(
+        {
+            "MICHIQ_LISTEN": "127.0.0.1:0",
+            "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
+            "MICHIQ_DATABASE_URL": f"sqlite:///{tmp_path}/michiq.db",
+            "MICHIQ_BLOBS_URL": f"file:{tmp_path}/blobs",
+            "MICHIQ_SECRET_KEYS": key,
+            "MICHIQ_LLAMALITICA_API_URL": sandbox.llamalitica.url,
+            "MICHIQ_LLAMALITICA_WEB_URL": sandbox.llamalitica.url,
+            "MICHIQ_LLAMACHAT_URL": sandbox.llamachat.url,
+            "MICHIQ_LLAMACHAT_API_KEY": "sandbox-chat-key",
+            "MICHIQ_WEBHOOK_SECRETS": "sandbox-webhook-secret",
+            "MICHIQ_DRAIN_SECONDS": "5",
+            **environ,
+        },
+        None,
+    )

@@ -1,0 +1,1 @@
+"""The log, seen as an operator sees it: line by line."""

@@ -1,0 +1,209 @@
+"""Builders of the files that tests send: PDFs, a DOCX, and audio in every container."""
+
+import math
+import struct
+import wave
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from io import BytesIO
+from itertools import pairwise
+from random import Random
+from typing import Final, Literal
+
+import av
+from docx import Document
+from PIL import Image
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from proxy.audio.sniff import Container
+
+Damage = Literal["cut", "garbage", "no-pages", "no-header", "streams"]
+
+DAMAGES: Final[tuple[Damage, ...]] = ("cut", "garbage", "no-pages", "no-header", "streams")
+CONTAINERS: Final[tuple[Container, ...]] = ("wav", "flac", "ogg", "webm", "m4a", "mp3")
+
+_RATE: Final = 48_000
+_BLOCK: Final = 480  # samples: 10 ms
+# A whole number of periods in each block: 400 Hz.
+_TONE: Final = struct.pack(
+    f"<{_BLOCK}h", *(round(8000 * math.sin(math.tau * i * 400 / _RATE)) for i in range(_BLOCK))
+)
+# Muxer, codec, and what the muxer is told when the file is streamed.
+_CODING: Final[Mapping[Container, tuple[str, str, dict[str, str]]]] = {
+    "wav": ("wav", "pcm_s16le", {}),
+    "flac": ("flac", "flac", {}),
+    "ogg": ("ogg", "libopus", {}),
+    "webm": ("webm", "libopus", {"live": "1"}),
+    "m4a": ("ipod", "aac", {"movflags": "frag_keyframe+empty_moov"}),
+    "mp3": ("mp3", "libmp3lame", {"write_xing": "0", "id3v2_version": "0"}),
+}
+_FILLER: Final = (
+    "El paciente acude a revisión sin cambios relevantes desde la visita anterior.",
+    "Exploración anodina, auscultación rítmica y sin soplos.",
+    "Se mantiene el tratamiento pautado y se recomienda control en atención primaria.",
+    "Analítica dentro de los límites normales, función renal conservada.",
+    "Refiere buen descanso nocturno y apetito conservado.",
+    "Constantes estables, afebril, sin signos de focalidad neurológica.",
+)
+
+
+def pdf(pages: Sequence[str]) -> bytes:
+    """A PDF with a text layer; each page's text is given with its line ends."""
+    return _drawn(pages, encrypt=None)
+
+
+def long_pdf(pages: int, facts: Mapping[int, str]) -> bytes:
+    """A PDF of everyday notes in Spanish; `facts` names, by page from 1, a sentence that stands there."""
+    return pdf(long_pages(pages, facts))
+
+
+def long_pages(pages: int, facts: Mapping[int, str]) -> list[str]:
+    """The texts of `long_pdf`: some 35 lines a page."""
+    random = Random(7)
+    return [_noted(random, facts.get(number)) for number in range(1, pages + 1)]
+
+
+def encrypted_pdf(password: str = "secreto") -> bytes:
+    """A PDF that opens with `password`; with an empty one any reader may open it, but not change it."""
+    return _drawn(["Texto cifrado"], encrypt=StandardEncryption(password, ownerPassword="dueño", canPrint=0))
+
+
+def scanned_pdf() -> bytes:
+    """A page that is one picture."""
+    noise = Image.frombytes("L", (80, 120), Random(3).randbytes(80 * 120))
+    buffer = BytesIO()
+    canvas = Canvas(buffer, pagesize=A4, invariant=1)
+    canvas.drawImage(ImageReader(noise), 0, 0, *A4)
+    canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def damaged_pdf(damage: Damage) -> bytes:
+    """A PDF whose text nobody can read: cut in half, filled with noise, robbed of its page tree or of its
+    header, or with streams that do not decompress."""
+    sound = pdf(["Alergia a la penicilina"] * 3)
+    match damage:
+        case "cut":
+            return sound[: len(sound) // 2]
+        case "garbage":
+            return b"%PDF-1.7\n" + Random(5).randbytes(4096)
+        case "no-pages":
+            return sound.replace(b"/Kids", b"/Kixx")
+        case "no-header":
+            return Random(5).randbytes(2048) + sound.replace(b"%PDF-", b"%XXX-")
+        case "streams":
+            return _without_streams(sound)
+
+
+def docx(
+    paragraphs: Sequence[str], table: Sequence[Sequence[str]] = (), *, header: str = "", footer: str = ""
+) -> bytes:
+    """A DOCX with paragraphs, then a table of equally long rows."""
+    document = Document()
+    document.sections[0].header.paragraphs[0].text = header
+    document.sections[0].footer.paragraphs[0].text = footer
+    for paragraph in paragraphs:
+        document.add_paragraph(paragraph)
+    if table:
+        grid = document.add_table(rows=0, cols=len(table[0]))
+        for row in table:
+            for cell, text in zip(grid.add_row().cells, row, strict=True):
+                cell.text = text
+    buffer = BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def wav(seconds: float, *, streamed: bool = False) -> bytes:
+    """A mono WAV; streamed, its sizes are the 0xFFFFFFFF of a writer that cannot go back."""
+    buffer = BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(_RATE)
+        file.writeframes(_TONE * round(seconds * _RATE / _BLOCK))
+    data = bytearray(buffer.getvalue())
+    if streamed:
+        data[4:8] = data[40:44] = b"\xff" * 4
+    return bytes(data)
+
+
+def audio(container: Container, seconds: float, *, streamed: bool = False) -> bytes:
+    """A tone in `container`; streamed, as a recorder or a pipe writes it, without a length in the header."""
+    muxer, codec, live = _CODING[container]
+    file = _Pipe() if streamed else BytesIO()
+    options = {"fflags": "+bitexact", **(live if streamed else {})}
+    with av.open(file, "w", format=muxer, options=options) as output:
+        stream = output.add_stream(codec, rate=_RATE)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = "mono"
+        output.start_encoding()
+        context = stream.codec_context
+        sized = av.AudioResampler(context.format, "mono", _RATE, frame_size=context.frame_size or 1024)
+        for frame in [*_frames(seconds), None]:
+            for resized in sized.resample(frame):
+                output.mux(stream.encode(resized))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def webm_chunks(seconds: float, n: int) -> list[bytes]:
+    """A live WEBM recording in `n` pieces, of which only the first has the header."""
+    whole = audio("webm", seconds, streamed=True)
+    borders = [len(whole) * i // n for i in range(n + 1)]
+    return [whole[start:end] for start, end in pairwise(borders)]
+
+
+class _Pipe:
+    """A file that can only be written on: the muxer cannot go back to fill in lengths."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._written += data
+        return len(data)
+
+    def getvalue(self) -> bytes:
+        return bytes(self._written)
+
+
+def _frames(seconds: float) -> Iterator[av.AudioFrame]:
+    for number in range(round(seconds * _RATE / _BLOCK)):
+        frame = av.AudioFrame("s16", "mono", _BLOCK)
+        frame.sample_rate = _RATE
+        frame.time_base = Fraction(1, _RATE)
+        frame.pts = number * _BLOCK
+        frame.planes[0].update(_TONE)
+        yield frame
+
+
+def _drawn(pages: Sequence[str], *, encrypt: StandardEncryption | None) -> bytes:
+    buffer = BytesIO()
+    canvas = Canvas(buffer, pagesize=A4, invariant=1, encrypt=encrypt)
+    for page in pages:
+        text = canvas.beginText(40, 800)
+        text.textLines(page)
+        canvas.drawText(text)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def _noted(random: Random, fact: str | None) -> str:
+    lines = [random.choice(_FILLER) for _ in range(34)]
+    if fact:
+        lines.insert(random.randrange(len(lines)), fact)
+    return "\n".join(lines)
+
+
+def _without_streams(sound: bytes) -> bytes:
+    """Each stream's first bytes are overwritten; nothing moves, so that the cross references stay right."""
+    head, *streams = sound.split(b"stream\n")
+    return b"stream\n".join(
+        [head, *(b"\0" * 24 + rest[24:] if i % 2 == 0 else rest for i, rest in enumerate(streams))]
+    )

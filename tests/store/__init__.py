@@ -1,0 +1,1 @@
+"""Tests of proxy/store, on real files."""

@@ -1,0 +1,204 @@
+"""Encrypted blobs in a folder."""
+
+import asyncio
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from proxy.store.blobs import Blobs
+from proxy.store.errors import BlobError
+from proxy.store.frames import FRAME, SEALED
+
+SIZES = [0, 1, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 3 * FRAME + 7]
+
+
+class Names:
+    """Names in order: 000…0, 000…1, and so on."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def __call__(self) -> str:
+        self.given += 1
+        return f"{self.given:032x}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+def blobs(folder: Path) -> Blobs:
+    return Blobs(folder, Names())
+
+
+def content_of(size: int) -> bytes:
+    return bytes(n % 251 for n in range(size))
+
+
+async def put(blobs: Blobs, content: bytes, piece: int = 40_000) -> tuple[str, bytes]:
+    async with blobs.writer() as writer:
+        for start in range(0, len(content), piece):
+            await writer.write(content[start : start + piece])
+        return await writer.commit()
+
+
+async def get(blobs: Blobs, name: str, key: bytes) -> bytes:
+    return b"".join([piece async for piece in blobs.read(name, key)])
+
+
+def file_of(folder: Path, name: str) -> Path:
+    return folder / name[:2] / name
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_blob_comes_back_as_it_was_written(blobs: Blobs, size: int) -> None:
+    name, key = await put(blobs, content_of(size))
+    assert await get(blobs, name, key) == content_of(size)
+    assert blobs.size(name) == size
+
+
+async def test_one_large_piece_is_as_good_as_many(blobs: Blobs) -> None:
+    name, key = await put(blobs, content_of(5 * FRAME), piece=10 * FRAME)
+    assert await get(blobs, name, key) == content_of(5 * FRAME)
+
+
+async def test_reading_goes_by_pieces_of_bounded_size(blobs: Blobs) -> None:
+    name, key = await put(blobs, content_of(3 * FRAME + 7))
+    assert [len(piece) async for piece in blobs.read(name, key)] == [FRAME, FRAME, FRAME, 7]
+
+
+@pytest.mark.parametrize(
+    ("offset", "size"),
+    [
+        (0, 10),
+        (FRAME - 5, 10),
+        (FRAME, FRAME),
+        (10, 3 * FRAME),
+        (3 * FRAME, 100),
+        (3 * FRAME + 7, 1),
+        (10**9, 1),
+    ],
+)
+async def test_any_part_can_be_read(blobs: Blobs, offset: int, size: int) -> None:
+    content = content_of(3 * FRAME + 7)
+    name, key = await put(blobs, content)
+    assert blobs.read_at(name, key, offset, size) == content[offset : offset + size]
+
+
+async def test_blobs_U06_nothing_on_disk_is_in_the_clear(blobs: Blobs, folder: Path) -> None:
+    await put(blobs, b"canary of a patient" * 10_000)
+    assert [b"canary" in path.read_bytes() for path in files_in(folder)] == [False]
+
+
+async def test_blobs_U06_each_blob_has_a_key_of_its_own(blobs: Blobs) -> None:
+    (first, _), (_, second_key) = await put(blobs, b"one"), await put(blobs, b"two")
+    with pytest.raises(BlobError):
+        await get(blobs, first, second_key)
+
+
+FRAME_1, FRAME_2 = slice(0, SEALED), slice(SEALED, 2 * SEALED)
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut inside a frame": lambda raw: raw[:-1],
+    "cut between frames": lambda raw: raw[: 2 * SEALED],
+    "cut to less than a tag": lambda raw: raw[:5],
+    "emptied": lambda raw: b"",
+    "frames swapped": lambda raw: raw[FRAME_2] + raw[FRAME_1] + raw[2 * SEALED :],
+    "a frame left out": lambda raw: raw[FRAME_1] + raw[2 * SEALED :],
+    "a frame twice": lambda raw: raw[FRAME_1] + raw,
+    "one bit changed": lambda raw: raw[:100] + bytes([raw[100] ^ 1]) + raw[101:],
+    "a byte added": lambda raw: raw + b"\0",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_blobs_U06_a_damaged_blob_is_refused(blobs: Blobs, folder: Path, damage: str) -> None:
+    name, key = await put(blobs, content_of(2 * FRAME + 7))
+    file = file_of(folder, name)
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    with pytest.raises(BlobError):
+        await get(blobs, name, key)
+    with pytest.raises(BlobError):
+        blobs.read_at(name, key, 0, 2 * FRAME + 7)
+
+
+@pytest.mark.parametrize("name", ["f" * 32, "../../etc/passwd", "", "F" * 32, "f" * 32 + "\n"])
+async def test_a_missing_or_impossible_name_is_no_blob(blobs: Blobs, name: str) -> None:
+    with pytest.raises(BlobError, match="no such blob"):
+        await get(blobs, name, b"k" * 32)
+    with pytest.raises(BlobError, match="no such blob"):
+        blobs.size(name)
+
+
+async def test_a_deleted_blob_is_gone_and_may_be_deleted_again(blobs: Blobs, folder: Path) -> None:
+    name, _ = await put(blobs, b"x")
+    await blobs.delete(name)
+    await blobs.delete(name)
+    assert files_in(folder) == []
+
+
+async def test_without_commit_nothing_stays(blobs: Blobs, folder: Path) -> None:
+    async with blobs.writer() as writer:
+        await writer.write(content_of(3 * FRAME))
+    assert files_in(folder) == []
+
+
+async def test_a_cancelled_upload_leaves_nothing(blobs: Blobs, folder: Path) -> None:
+    under_way = asyncio.Event()
+
+    async def upload() -> None:
+        async with blobs.writer() as writer:
+            while True:
+                await writer.write(content_of(2 * FRAME))
+                under_way.set()
+
+    task = asyncio.create_task(upload())
+    await under_way.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert files_in(folder) == []
+
+
+async def test_left_overs_of_an_earlier_run_are_removed_at_open(blobs: Blobs, folder: Path) -> None:
+    (folder / "tmp" / ("f" * 32)).write_bytes(b"left over")
+    Blobs(folder, Names())
+    assert files_in(folder) == []
+
+
+async def test_an_upload_of_a_running_process_survives_that_another_one_opens_the_folder(
+    blobs: Blobs, folder: Path
+) -> None:
+    script = (
+        "import sys; from pathlib import Path; from proxy.store.blobs import Blobs;"
+        " Blobs(Path(sys.argv[1]), str)"
+    )
+    async with blobs.writer() as writer:
+        await writer.write(b"still coming")
+        command = [sys.executable, "-c", script, str(folder)]
+        await asyncio.to_thread(subprocess.run, command, check=True, cwd=Path(__file__).parents[2])
+        name, key = await writer.commit()
+    assert await get(blobs, name, key) == b"still coming"
+
+
+async def test_folders_and_files_are_for_their_owner_only(blobs: Blobs, folder: Path) -> None:
+    name, _ = await put(blobs, b"x")
+    file = file_of(folder, name)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "tmp", file.parent, file)]
+    assert modes == [0o700, 0o700, 0o700, 0o600]
+
+
+async def test_blobs_are_listed_by_age(blobs: Blobs) -> None:
+    name, _ = await put(blobs, b"x")
+    assert blobs.names_before(datetime(2999, 1, 1, tzinfo=UTC)) == [name]
+    assert blobs.names_before(datetime(1999, 1, 1, tzinfo=UTC)) == []

@@ -1,0 +1,236 @@
+"""Reads and grouped writes on a SQLite file."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database, Work, open_database
+from proxy.store.errors import StoreError
+from proxy.store.tables import meta
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(tmp_path / "michiq.db") as database:
+        yield database
+
+
+@pytest.fixture
+def commits() -> Iterator[list[str]]:
+    """One item for each commit of any engine while the test runs."""
+    seen: list[str] = []
+
+    def count(_connection: object) -> None:
+        seen.append("commit")
+
+    event.listen(Engine, "commit", count)
+    yield seen
+    event.remove(Engine, "commit", count)
+
+
+def adding(name: str) -> Work[str]:
+    async def work(conn: AsyncConnection) -> str:
+        await conn.execute(insert(meta).values(name=name, value=b""))
+        return name
+
+    return work
+
+
+async def names(database: Database) -> set[str]:
+    async def work(conn: AsyncConnection) -> set[str]:
+        return set((await conn.execute(select(meta.c.name))).scalars())
+
+    return await database.read(work)
+
+
+async def test_a_write_gives_back_its_result_and_is_there_for_the_next_reader(database: Database) -> None:
+    assert await database.write(adding("one")) == "one"
+    assert await names(database) == {"one"}
+
+
+async def test_writes_that_wait_together_share_one_commit(database: Database, commits: list[str]) -> None:
+    await asyncio.gather(*(database.write(adding(str(n))) for n in range(60)))
+    assert len(commits) == 1
+    assert len(await names(database)) == 60
+
+
+async def test_a_group_is_bounded(database: Database, commits: list[str]) -> None:
+    await asyncio.gather(*(database.write(adding(str(n))) for n in range(130)))
+    assert len(commits) == 3
+
+
+async def test_a_failing_write_fails_alone(database: Database) -> None:
+    await database.write(adding("taken"))
+    results = await asyncio.gather(
+        database.write(adding("one")),
+        database.write(adding("taken")),
+        database.write(adding("two")),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [str, IntegrityError, str]
+    assert await names(database) == {"taken", "one", "two"}
+
+
+async def test_a_failing_write_leaves_nothing_of_itself(database: Database) -> None:
+    async def half(conn: AsyncConnection) -> None:
+        await adding("half")(conn)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await database.write(half)
+    assert await names(database) == set()
+
+
+async def test_when_the_commit_fails_every_caller_of_the_group_is_told(database: Database) -> None:
+    async def orphan_that_only_the_commit_refuses(conn: AsyncConnection) -> None:
+        await conn.execute(text("PRAGMA defer_foreign_keys = ON"))
+        row = "INSERT INTO chunks VALUES ('no recording', 0, 'blob', x'00', 1, 'sha')"
+        await conn.execute(text(row))
+
+    results = await asyncio.gather(
+        database.write(adding("one")),
+        database.write(orphan_that_only_the_commit_refuses),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [StoreError, StoreError]
+    assert await names(database) == set()
+    await database.write(adding("the writer goes on"))
+
+
+async def test_when_sqlite_gives_up_the_transaction_nothing_of_the_group_is_written(
+    database: Database,
+) -> None:
+    async def like_a_full_disk(conn: AsyncConnection) -> None:
+        await conn.execute(text("ROLLBACK"))
+
+    results = await asyncio.gather(
+        database.write(adding("before")),
+        database.write(like_a_full_disk),
+        database.write(adding("after")),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [StoreError] * 3
+    assert await names(database) == set()
+    await database.write(adding("the writer goes on"))
+
+
+async def test_a_cancelled_caller_does_not_disturb_its_group(database: Database) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(conn: AsyncConnection) -> None:
+        started.set()
+        await go_on.wait()
+
+    cancelled = asyncio.create_task(database.write(slow))
+    await started.wait()
+    waiting = asyncio.create_task(database.write(adding("waiting")))
+    cancelled.cancel()
+    go_on.set()
+    assert await waiting == "waiting"
+    assert cancelled.cancelled() or cancelled.cancelling()
+
+
+async def test_a_write_cancelled_before_its_turn_is_not_made(database: Database) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(conn: AsyncConnection) -> None:
+        started.set()
+        await go_on.wait()
+
+    first = asyncio.create_task(database.write(slow))
+    await started.wait()
+    unwanted = asyncio.create_task(database.write(adding("unwanted")))
+    await asyncio.sleep(0)
+    unwanted.cancel()
+    go_on.set()
+    await first
+    await database.write(adding("wanted"))
+    assert await names(database) == {"wanted"}
+
+
+async def test_closing_finishes_the_waiting_writes_and_refuses_new_ones(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "michiq.db") as database:
+        waiting = [asyncio.create_task(database.write(adding(str(n)))) for n in range(100)]
+        await asyncio.sleep(0)
+    assert len(await asyncio.gather(*waiting)) == 100
+    with pytest.raises(StoreError, match="closed"):
+        await database.write(adding("late"))
+
+
+async def test_when_the_loop_is_torn_down_no_caller_waits_for_ever(database: Database) -> None:
+    started = asyncio.Event()
+
+    async def endless(conn: AsyncConnection) -> None:
+        await adding("endless")(conn)
+        started.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(database.write(endless))
+    await started.wait()
+    waiting = asyncio.create_task(database.write(adding("waiting")))
+    await asyncio.sleep(0)
+    (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "store-writer")
+    writer.cancel()
+    results = await asyncio.gather(running, waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [StoreError, StoreError]
+    assert await names(database) == set()
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(OperationalError, match="readonly"):
+        await database.read(adding("one"))
+
+
+async def test_an_error_of_the_database_does_not_show_the_values(database: Database) -> None:
+    await database.write(adding("canary"))
+    with pytest.raises(IntegrityError) as caught:
+        await database.write(adding("canary"))
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30000)],
+)
+@pytest.mark.parametrize("door", ["read", "write"])
+async def test_every_connection_is_set_for_durability(
+    database: Database, door: str, pragma: str, value: object
+) -> None:
+    async def work(conn: AsyncConnection) -> object:
+        return (await conn.execute(text(f"PRAGMA {pragma}"))).scalar_one()
+
+    assert await getattr(database, door)(work) == value
+
+
+WRITERS_OF_ANOTHER_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from proxy.store.database import open_database
+from tests.store.test_database import write_as
+
+async def main():
+    async with open_database(Path(sys.argv[1])) as database:
+        await asyncio.gather(write_as(database, "c"), write_as(database, "d"))
+
+asyncio.run(main())
+"""
+
+
+async def write_as(database: Database, writer: str) -> None:
+    for number in range(150):
+        await database.write(adding(f"{writer}{number}"))
+
+
+async def test_four_writers_in_two_processes_never_meet_a_lock(database: Database, tmp_path: Path) -> None:
+    arguments = ["-c", WRITERS_OF_ANOTHER_PROCESS, str(tmp_path / "michiq.db")]
+    root = Path(__file__).parents[2]
+    other = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=root)
+    await asyncio.gather(write_as(database, "a"), write_as(database, "b"))
+    assert await other.wait() == 0
+    assert len(await names(database)) == 600

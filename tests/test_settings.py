@@ -1,0 +1,243 @@
+"""Settings: what an operator may write, and what is said when it can't be served with."""
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pydantic import ValidationError
+
+from proxy.settings import KEY_COMMAND, Settings, SettingsError, load_settings, settings_table
+
+KEY: Final = "k" * 43 + "="
+CANARY: Final = "CANARY-7f3a"
+PRIVATE: Final = {
+    "LLAMALITICA_API_URL": "https://api.private.llamalitica.com",
+    "LLAMALITICA_WEB_URL": "https://private.llamalitica.com",
+}
+
+
+def load(env_file: Path | None = None, /, **values: str) -> Settings:
+    """Load with a valid key and these settings, given without their prefix."""
+    return load_settings({f"MICHIQ_{n}": v for n, v in {"SECRET_KEYS": KEY, **values}.items()}, env_file)
+
+
+def problems(env_file: Path | None = None, /, **values: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load(env_file, **values)
+    assert caught.value.__cause__ is None, "pydantic's error, which holds the values, must not be chained"
+    return caught.value.problems
+
+
+def test_the_defaults_are_enough_but_for_the_key() -> None:
+    settings = load()
+    assert (str(settings.listen), str(settings.admin_listen)) == ("127.0.0.1:8080", "127.0.0.1:9090")
+    assert (settings.drain_seconds, settings.content_days, settings.audio_days) == (30, 90, 30)
+    assert (settings.mappings, settings.llamachat_url, settings.webhook_secrets) == (None, None, ())
+
+
+def test_a_missing_key_is_answered_with_a_command_that_makes_a_valid_one() -> None:
+    [problem] = problems(SECRET_KEYS="")
+    assert problem == f"MICHIQ_SECRET_KEYS is required; make one: {KEY_COMMAND}"
+    made = subprocess.run(shlex.split(KEY_COMMAND), capture_output=True, text=True, check=True, timeout=30)
+    assert load(SECRET_KEYS=made.stdout.strip()).secret_keys[0].get_secret_value() == made.stdout.strip()
+
+
+def test_several_keys_keep_their_order() -> None:
+    older = "j" * 43 + "="
+    settings = load(SECRET_KEYS=f"{KEY}, {older}")
+    assert [key.get_secret_value() for key in settings.secret_keys] == [KEY, older]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("0.0.0.0:80", "0.0.0.0", 80), ("[::1]:8080", "::1", 8080), ("localhost:0", "localhost", 0)],
+)
+def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, port: int) -> None:
+    listen = load(LISTEN=text).listen
+    assert (listen.host, listen.port, str(listen)) == (host, port, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        *[
+            ("LISTEN", bad, "needs host:port")
+            for bad in ("8080", ":8080", "::1:80", "a:65536", "a:x", "a b:1")
+        ],
+        ("ADMIN_LISTEN", "[::g]:1", "needs host:port"),
+        ("ADMIN_LISTEN", "[1::2::3]:1", "no valid IPv6"),
+        ("DATABASE_URL", "postgresql://db/michiq", "needs sqlite:///PATH"),
+        ("DATABASE_URL", "sqlite:///", "needs sqlite:///PATH"),
+        ("BLOBS_URL", "s3://bucket/prefix", "needs file:PATH"),
+        *[("DRAIN_SECONDS", bad, "whole number from 0") for bad in ("-1", "1.5", "soon", "100000", "٣")],
+        ("CONTENT_DAYS", "0", "whole number from 1"),
+        ("AUDIO_DAYS", "0", "whole number from 1"),
+        *[("SECRET_KEYS", bad, "make one: python3") for bad in ("short", KEY[:-1], f"{KEY},{'+' * 43}=")],
+        ("SECRET_KEYS", f"{KEY},", "nothing empty"),
+        ("WEBHOOK_SECRETS", "one,,two", "nothing empty"),
+        ("WEBHOOK_SECRETS", "ñandú", "needs ASCII"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_the_setting_and_the_mend(name: str, value: str, said: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"MICHIQ_{name} ")
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://chat.example.com", "needs https"),
+        ("http://127.0.0.1.example.com", "needs https"),
+        ("http://10.0.0.1", "needs https"),
+        ("https://user:secret@chat.example.com", "no user name"),
+        ("https://chat.example.com?a=b", "query"),
+        ("https://chat.example.com#a", "fragment"),
+        ("chat.example.com", "needs an address"),
+        ("ftp://chat.example.com", "needs an address"),
+        ("https://", "needs an address"),
+        ("https://chat.example.com:99999", "needs an address"),
+        ("https://[chat]", "needs an address"),
+        ("https://chat\\.example.com", "needs an address"),
+        ("https://chat.example .com", "needs an address"),
+    ],
+)
+@pytest.mark.parametrize("name", ["LLAMACHAT_URL", "LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL"])
+def test_settings_X01_a_url_that_is_not_safe_to_call_is_refused(name: str, url: str, said: str) -> None:
+    [problem] = problems(LLAMACHAT_API_KEY="key", **{"LLAMACHAT_URL": "https://chat.example.com", name: url})
+    assert problem.startswith(f"MICHIQ_{name} ")
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8102", "http://127.8.9.1", "http://[::1]:1", "http://localhost:81/v1"]
+)
+def test_settings_X01_http_is_allowed_to_this_machine_itself(url: str) -> None:
+    assert load(LLAMACHAT_URL=url + "/", LLAMACHAT_API_KEY="key").llamachat_url == url
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        {},
+        PRIVATE,
+        {"LLAMALITICA_API_URL": "http://127.0.0.1:8101", "LLAMALITICA_WEB_URL": "http://127.0.0.1:8101"},
+        {
+            "LLAMALITICA_API_URL": "https://API.Llamalitica.com",
+            "LLAMALITICA_WEB_URL": "https://llamalitica.com.",
+        },
+        {"LLAMALITICA_API_URL": "https://a.example.com", "LLAMALITICA_WEB_URL": "https://notllamalitica.com"},
+    ],
+)
+def test_settings_X01_a_pair_of_hosts_is_served(pair: dict[str, str]) -> None:
+    assert load(**pair).llamalitica_api_url.lower().startswith("http")
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        {"LLAMALITICA_API_URL": PRIVATE["LLAMALITICA_API_URL"]},
+        {"LLAMALITICA_WEB_URL": PRIVATE["LLAMALITICA_WEB_URL"]},
+        {
+            "LLAMALITICA_API_URL": "https://llamalitica.com",
+            "LLAMALITICA_WEB_URL": "https://api.llamalitica.com",
+        },
+        {"LLAMALITICA_API_URL": "https://api.llamalitica.com."}
+        | {"LLAMALITICA_WEB_URL": "https://a.example.com"},
+        {"LLAMALITICA_API_URL": "https://api2.llamalitica.com"},
+        {"LLAMALITICA_API_URL": "http://localhost:8101"},
+    ],
+)
+def test_settings_X01_hosts_that_are_no_pair_are_refused(pair: dict[str, str]) -> None:
+    [problem] = problems(**pair)
+    assert "MICHIQ_LLAMALITICA_API_URL and MICHIQ_LLAMALITICA_WEB_URL" in problem
+    assert "https://api.private.llamalitica.com with https://private.llamalitica.com" in problem
+
+
+@pytest.mark.parametrize(
+    "given", [{"LLAMACHAT_URL": "https://chat.example.com"}, {"LLAMACHAT_API_KEY": "key"}]
+)
+def test_llamachat_is_set_whole_or_not_at_all(given: dict[str, str]) -> None:
+    assert problems(**given) == ("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both",)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("MICHIQ_LISTN", "MICHIQ_LISTEN"),
+        ("michiq_listen", "MICHIQ_LISTEN"),
+        ("MICHIQ_KEYS", "MICHIQ_SECRET_KEYS"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_an_unknown_name_is_refused_with_the_nearest_one(
+    name: str, nearest: str, where: str, tmp_path: Path
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"{name}=x\n" if where == "file" else "")
+    environ = {"MICHIQ_SECRET_KEYS": KEY} | ({name: "x"} if where == "environment" else {})
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ, env_file)
+    assert caught.value.problems == (f"{name} is no setting; the nearest one is {nearest}",)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems(LISTEN="x", DRAIN_SECONDS="x", UNKNOWN="x")
+    assert [line.split()[0] for line in found] == ["MICHIQ_UNKNOWN", "MICHIQ_LISTEN", "MICHIQ_DRAIN_SECONDS"]
+
+
+def test_the_environment_goes_before_the_file_and_empty_means_unset(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(
+        "# settings\nexport MICHIQ_AUDIO_DAYS=7\nMICHIQ_CONTENT_DAYS=8\nMICHIQ_DRAIN_SECONDS=9\n"
+        "MICHIQ_WEBHOOK_SECRETS='a$b,c'\nOTHER=1\n"
+    )
+    settings = load(env_file, CONTENT_DAYS="10", DRAIN_SECONDS="")
+    assert (settings.audio_days, settings.content_days, settings.drain_seconds) == (7, 10, 30)
+    assert [secret.get_secret_value() for secret in settings.webhook_secrets] == ["a$b", "c"]
+
+
+def test_a_file_that_is_not_there_sets_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path / ".env") == load()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"MICHIQ_LISTEN\n", ".env, line 1: not NAME=value"),
+        (b"OTHER=1\n='" + CANARY.encode() + b"\n", ".env, line 2: not NAME=value"),
+        (b"MICHIQ_LISTEN=\xff\n", ".env can't be read: it must be a UTF-8 text file"),
+    ],
+)
+def test_a_broken_file_is_refused_by_name_and_line(content: bytes, said: str, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(content)
+    assert problems(env_file) == (said,)
+
+
+def test_settings_G10_no_value_of_a_secret_is_ever_shown() -> None:
+    settings = load(
+        LLAMACHAT_URL="https://chat.example.com", LLAMACHAT_API_KEY=CANARY, WEBHOOK_SECRETS=f"{CANARY},b"
+    )
+    shown = f"{settings!r} {settings}"
+    assert CANARY not in shown
+    assert KEY not in shown
+
+
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"mappings"}))  # any text names a folder
+def test_settings_G10_no_complaint_repeats_the_value(name: str) -> None:
+    """A key pasted into the wrong line must not end in a terminal or a ticket."""
+    assert CANARY not in " ".join(problems(**{name.upper(): f"{CANARY} é"}))
+
+
+def test_settings_do_not_change_once_read() -> None:
+    with pytest.raises(ValidationError):
+        load().drain_seconds = 1
+
+
+def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
+    rows = settings_table().splitlines()[2:]
+    assert [row.split("`")[1].removeprefix("MICHIQ_").lower() for row in rows] == list(Settings.model_fields)
+    assert "| `MICHIQ_LISTEN` | `127.0.0.1:8080` | where legacy routes and webhooks are served |" in rows

@@ -1,0 +1,95 @@
+"""The spool: what was received is what is read, from memory or from a file without a name."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.spool import HEAD, MEMORY_LIMIT, PIECE, Bytes, Spool, Spooled, Stored
+from proxy.values import Content
+
+SIZES = [0, 1, HEAD + 1, PIECE, MEMORY_LIMIT, MEMORY_LIMIT + 1, 3 * MEMORY_LIMIT + 17]
+
+
+def sample(size: int) -> bytes:
+    """Bytes of which no two pieces are alike."""
+    return b"".join(count.to_bytes(4, "big") for count in range(size // 4 + 1))[:size]
+
+
+def spooled(content: bytes, folder: Path, step: int = 100_000) -> Stored:
+    spool = Spool(folder)
+    for start in range(0, len(content), step):
+        spool.write(content[start : start + step])
+    assert spool.size == len(content)
+    return spool.finish()
+
+
+@pytest.fixture(params=SIZES)
+def content(request: pytest.FixtureRequest) -> bytes:
+    return sample(request.param)
+
+
+@pytest.fixture
+def stored(content: bytes, tmp_path: Path) -> Iterator[Stored]:
+    stored = spooled(content, tmp_path)
+    yield stored
+    stored.close()
+
+
+async def pieces(content: Content) -> list[bytes]:
+    return [piece async for piece in content.chunks()]
+
+
+async def test_spool_N10_gives_back_the_same_bytes_in_small_pieces(content: bytes, stored: Stored) -> None:
+    read = await pieces(stored)
+    assert b"".join(read) == content == stored.read()
+    assert all(0 < len(piece) <= PIECE for piece in read)
+
+
+def test_spool_knows_size_digest_and_head(content: bytes, stored: Stored) -> None:
+    assert stored.size == len(content)
+    assert stored.sha256 == hashlib.sha256(content).hexdigest()
+    assert stored.head == content[:HEAD]
+
+
+async def test_spool_can_be_read_again_and_at_the_same_time(content: bytes, stored: Stored) -> None:
+    first, second = await asyncio.gather(pieces(stored), pieces(stored))
+    assert b"".join(first) == b"".join(second) == content
+
+
+def test_spool_its_source_is_the_bytes_or_a_readable_path(content: bytes, stored: Stored) -> None:
+    source = stored.source()
+    assert (source if isinstance(source, bytes) else Path(source).read_bytes()) == content
+
+
+def test_spool_up_to_a_megabyte_stays_in_memory(tmp_path: Path) -> None:
+    assert isinstance(spooled(sample(MEMORY_LIMIT), tmp_path), Bytes)
+
+
+def test_spool_beyond_a_megabyte_is_in_a_file_without_a_name(tmp_path: Path) -> None:
+    stored = spooled(sample(MEMORY_LIMIT + 1), tmp_path)
+    assert isinstance(stored, Spooled)
+    assert list(tmp_path.iterdir()) == []
+    stored.close()
+
+
+async def test_spool_a_closed_file_can_not_be_read(tmp_path: Path) -> None:
+    stored = spooled(sample(MEMORY_LIMIT + 1), tmp_path)
+    stored.close()
+    with pytest.raises(ValueError, match="closed file"):
+        await pieces(stored)
+
+
+def test_spool_given_up_before_its_end_closes_its_file(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write(sample(MEMORY_LIMIT + 1))
+    spool.close()
+    with pytest.raises(ValueError, match="closed file"):
+        spool.write(b"more")
+
+
+def test_spool_G10_shows_nothing_of_its_content(tmp_path: Path) -> None:
+    stored = spooled(b"Juan Perez", tmp_path)
+    assert "Juan" not in repr(stored)

@@ -1,0 +1,246 @@
+"""Hostile work hangs, dies or floods its own process only."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import NoReturn
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+from proxy.audio.duration import BadAudio, seconds_of
+from proxy.text.extract import extract
+from proxy.text.extraction import Extraction
+from proxy.workers import Workers, WorkerCrashed, WorkerTimeout
+from tests.samples import damaged_pdf, pdf, wav
+
+AMPLE = 60.0
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def own_pid() -> int:
+    return os.getpid()
+
+
+def exit_at_once() -> NoReturn:
+    os._exit(3)
+
+
+def kill_itself() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def eat_memory() -> int:
+    return len(bytearray(8 << 30))
+
+
+def recurse() -> None:
+    recurse()
+
+
+def quote_the_file() -> NoReturn:
+    raise ValueError("Ana García")
+
+
+class Unpicklable(Exception):
+    """Cannot be made again from its own arguments, like some of the parsers' errors."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one)
+
+
+def raise_unpicklable() -> NoReturn:
+    raise Unpicklable("Ana", "García")
+
+
+def return_unpicklable() -> Callable[[], None]:
+    return lambda: None
+
+
+def hang() -> None:
+    while True:
+        pass
+
+
+def hang_in_c() -> None:
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+def shout() -> None:
+    print("Ana García", flush=True)  # noqa: T201
+    os.write(2, "Ana García".encode())
+
+
+def limits() -> tuple[bool, bool]:
+    import resource
+
+    memory, core = resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CORE)
+    return 0 < memory[1] < 2 << 30, core == (0, 0)
+
+
+def imported() -> bool:
+    return {"pypdf", "docx", "av"} <= sys.modules.keys()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def workers() -> AsyncIterator[Workers]:
+    async with Workers() as started:
+        await started.warm()
+        yield started
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_task_gives_its_result(workers: Workers) -> None:
+    assert await workers.run(double, 21, seconds=AMPLE) == 42
+
+
+async def test_many_tasks_at_once_all_give_their_results(workers: Workers) -> None:
+    results = await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(250)))
+    assert results == [2 * n for n in range(250)]
+
+
+async def test_a_warm_process_has_the_parsers_and_its_limits(workers: Workers) -> None:
+    assert await workers.run(imported, seconds=AMPLE)
+    assert await workers.run(limits, seconds=AMPLE) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("task", "cause"),
+    [
+        (exit_at_once, "ProcessExpired"),
+        (kill_itself, "ProcessExpired"),
+        (eat_memory, "MemoryError"),
+        (recurse, "RecursionError"),
+        (quote_the_file, "ValueError"),
+        (raise_unpicklable, "BrokenProcessPool"),
+        (return_unpicklable, "ProcessExpired"),
+    ],
+)
+async def test_workers_G10_a_task_that_dies_is_told_by_a_code_and_the_next_one_runs(
+    workers: Workers, task: Callable[[], object], cause: str
+) -> None:
+    with pytest.raises((WorkerCrashed, WorkerTimeout)) as crashed:
+        await workers.run(task, seconds=5)
+    assert str(crashed.value) in {cause, "BrokenProcessPool", "worker-timeout"}
+    assert "Ana" not in repr(crashed.value)
+    assert crashed.value.__cause__ is None
+    assert await workers.run(double, 1, seconds=AMPLE) == 2
+
+
+@pytest.mark.parametrize("task", [hang, hang_in_c])
+async def test_a_task_that_hangs_is_killed_and_the_next_ones_run(
+    workers: Workers, task: Callable[[], None]
+) -> None:
+    with pytest.raises(WorkerTimeout):
+        await workers.run(task, seconds=0.3)
+    assert await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(4))) == [0, 2, 4, 6]
+
+
+async def test_a_task_waits_for_its_turn_without_losing_its_time(workers: Workers) -> None:
+    hung = [asyncio.create_task(workers.run(hang, seconds=0.5)) for _ in range(4)]
+    assert await workers.run(double, 4, seconds=0.5) == 8
+    assert all(isinstance(end, WorkerTimeout) for end in await asyncio.gather(*hung, return_exceptions=True))
+
+
+async def test_a_crash_does_not_reach_the_task_beside_it(workers: Workers) -> None:
+    beside = asyncio.create_task(workers.run(extract, pdf(["Tos"] * 40), "a.pdf", "", seconds=AMPLE))
+    with pytest.raises((WorkerCrashed, WorkerTimeout)):
+        await workers.run(exit_at_once, seconds=5)
+    assert (await beside).outcome == "text"
+
+
+async def test_a_process_that_is_killed_while_idle_is_replaced(workers: Workers) -> None:
+    os.kill(await workers.run(own_pid, seconds=AMPLE), signal.SIGKILL)
+    results = await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(8)))
+    assert results == [2 * n for n in range(8)]
+
+
+async def test_a_cancelled_call_kills_its_task(workers: Workers) -> None:
+    calls = [asyncio.create_task(workers.run(hang, seconds=AMPLE)) for _ in range(4)]
+    _, waiting = await asyncio.wait(calls, timeout=0.5)
+    assert len(waiting) == 4
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    assert await workers.run(double, 3, seconds=AMPLE) == 6
+
+
+async def test_workers_G10_what_a_task_prints_is_not_shown(
+    workers: Workers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await workers.run(shout, seconds=AMPLE)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_extract_N12_a_damaged_pdf_is_judged_in_a_worker(workers: Workers) -> None:
+    found = await workers.run(extract, damaged_pdf("cut"), "a.pdf", "application/pdf", seconds=AMPLE)
+    assert found == Extraction("damaged")
+
+
+async def test_duration_S01_an_unlinked_file_is_read_by_its_descriptor(workers: Workers) -> None:
+    with TemporaryFile() as file:
+        file.write(wav(2))
+        file.flush()
+        path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        assert await workers.run(seconds_of, path, seconds=AMPLE, raises=BadAudio) == pytest.approx(2)
+
+
+async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(
+    workers: Workers, tmp_path: Path
+) -> None:
+    (tmp_path / "noise").write_bytes(b"noise")
+    with pytest.raises(BadAudio, match=r"^undecodable$") as refused:
+        await workers.run(seconds_of, str(tmp_path / "noise"), seconds=AMPLE, raises=BadAudio)
+    assert refused.value.__cause__ is None
+
+
+async def test_nothing_is_started_that_is_not_used() -> None:
+    async with Workers():
+        pass
+
+
+def test_tasks_run_under_uvloop() -> None:
+    async def main() -> int:
+        async with Workers() as workers:
+            return await workers.run(double, 5, seconds=AMPLE)
+
+    assert uvloop.run(main()) == 10
+
+
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(0)", "os.kill(os.getpid(), 9)"])
+def test_a_program_without_a_suffix_leaves_no_process_behind(tmp_path: Path, ending: str) -> None:
+    """Its pipe would stay open as long as any process of its own lived."""
+    program = tmp_path / "michiq"
+    program.write_text(
+        "import asyncio, os\n"
+        "from proxy.workers import Workers\n"
+        "from tests.test_workers import double, own_pid\n"
+        "async def main():\n"
+        "    async with Workers() as workers:\n"
+        "        await workers.warm()\n"
+        "        print(await workers.run(double, 6, seconds=60), flush=True)\n"
+        f"        {ending or 'pass'}\n"
+        "if __name__ == '__main__':\n"
+        "    asyncio.run(main())\n"
+    )
+    root = Path(__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, program],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert ended.stdout == b"12\n"
+    assert ended.stderr == b""

@@ -1,0 +1,1 @@
+"""Tests of the upstream clients, on real sockets."""
