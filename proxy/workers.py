@@ -71,11 +71,11 @@ class Workers:
         seconds: float,
         raises: type[Exception] | tuple[type[Exception], ...] = (),
     ) -> T:
-        """What `task(*args)` returns; `task` is a function of a module, free of side effects.
+        """What `task(*args)` returns; `task` is a function of a module that may be run twice.
 
         Its `seconds` begin when a process takes it. Raises WorkerTimeout when they are over, the errors in
         `raises` as the task raised them, and WorkerCrashed for any other end: other errors may quote the
-        file. A cancelled call kills its task.
+        file. A death that goes unnoticed ends as WorkerTimeout. A cancelled call kills its task.
         """
         async with self._turns:
             future = await self._ended(task, args, seconds)
@@ -94,7 +94,8 @@ class Workers:
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), seconds + _START_SECONDS)
+                async with asyncio.timeout(seconds + _START_SECONDS):
+                    await ended.wait()
         finally:
             future.cancel()
         return future

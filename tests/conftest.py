@@ -111,8 +111,9 @@ def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
     folder.mkdir(exist_ok=True)
     for path in (ROOT / "mappings").glob("*.toml"):
         text = path.read_text("utf-8")
-        changed = edit.get(path.stem, lambda unchanged: unchanged)(text)
-        (folder / path.name).write_text(changed, "utf-8")
+        if change := edit.get(path.stem):
+            text = change(text)
+        (folder / path.name).write_text(text, "utf-8")
     return load_table(folder, SPECS)
 
 

@@ -202,8 +202,7 @@ def _noted(random: Random, fact: str | None) -> str:
 
 
 def _without_streams(sound: bytes) -> bytes:
-    """Each stream's first bytes are overwritten; nothing moves, so that the cross references stay right."""
-    head, *streams = sound.split(b"stream\n")
-    return b"stream\n".join(
-        [head, *(b"\0" * 24 + rest[24:] if i % 2 == 0 else rest for i, rest in enumerate(streams))]
-    )
+    """Each stream is overwritten after its start; nothing moves, so that the cross references stay right."""
+    head, *parts = sound.split(b"stream\n")
+    parts[::2] = [part[:10] + b"\0" * 24 + part[34:] for part in parts[::2]]
+    return b"stream\n".join([head, *parts])

@@ -44,7 +44,7 @@ def container(head: bytes) -> Container | None:
     return "mp3" if head.startswith(b"ID3") or _begins_frames(head) else None
 
 
-def opens(head: bytes, last: Container | None, *, has_recording: bool) -> bool:
+def opens(head: bytes, last: str | None, *, has_recording: bool) -> bool:
     """Whether a chunk opens a new recording (CONTRACT U04).
 
     `last` is the container of the recording that it would otherwise continue. A bare MPEG sync is where

@@ -21,7 +21,7 @@ class Organization:
     """`name` is X-ORGANIZATION as text; None for the parent organization, where a call without it works."""
 
     id: str
-    name: str | None
+    name: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

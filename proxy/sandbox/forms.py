@@ -20,7 +20,7 @@ class Part:
     """A part of a form. `body` is a field whole, or as many first bytes of a file as were asked for."""
 
     name: str
-    filename: str | None
+    filename: str | None = field(repr=False)
     content_type: str | None
     size: int
     sha256: str

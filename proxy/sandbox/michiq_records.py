@@ -32,7 +32,7 @@ class Encounter:
     """A case. `transcriptions` (by audio digest) grow while it lives."""
 
     id: str
-    owner: Owner
+    owner: Owner = field(repr=False)
     created_at: datetime
     runtime_ms: int
     conversation: str = field(repr=False)

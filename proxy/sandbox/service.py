@@ -24,9 +24,9 @@ class Call:
 
     method: str
     path: str
-    query: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    facts: dict[str, Json] = field(default_factory=dict)
+    query: str = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    facts: dict[str, Json] = field(default_factory=dict, repr=False)
     status: int | None = None
 
     def header(self, name: str) -> bytes | None:

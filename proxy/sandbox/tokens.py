@@ -1,6 +1,6 @@
 """Real signed JWTs, as both the new platform and the legacy server hand them out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jwt
 
@@ -15,8 +15,8 @@ class BadToken(Exception):
 class Claims:
     """Who a token was made for; `organization` is the id that its issuer gave to it."""
 
-    user: str
-    email: str
+    user: str = field(repr=False)
+    email: str = field(repr=False)
     organization: str
 
 

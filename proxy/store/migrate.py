@@ -40,6 +40,7 @@ def migrate(path: Path) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
+    # A file lock: while a new file becomes WAL, SQLite may say "locked" whatever its time limit is.
     with _ALEMBIC, path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

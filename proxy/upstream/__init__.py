@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from proxy.upstream.client import OnCall, open_upstream
+from proxy.upstream.call import OnCall
+from proxy.upstream.client import open_upstream
 from proxy.upstream.form import Randomness
 from proxy.upstream.llamachat import LlamaChat
 from proxy.upstream.llamalitica import Llamalitica

@@ -2,9 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import aiohttp
@@ -15,6 +14,7 @@ from proxy import jsons
 from proxy.errors import UpstreamError
 from proxy.headers import media_type
 from proxy.upstream import failures
+from proxy.upstream.call import ID_PATTERN, Budget, Call, CallRecord, OnCall
 from proxy.upstream.connection import Attempt, StaleConnection, open_session
 from proxy.values import Content
 
@@ -24,52 +24,7 @@ MAX_ANSWER: Final = 1024 * 1024
 POOL_WAIT_SECONDS: Final = 1.0
 CONNECTIONS: Final = 32
 
-ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"  # CONTRACT G03
 _ID: Final = re.compile(ID_PATTERN)
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The seconds a call may take: in all, to get connected, and between two bytes of the answer."""
-
-    total: float
-    connect: float
-    read: float
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What a call sends. `content` is read anew by every attempt; its size becomes Content-Length."""
-
-    content_type: str
-    content: Content = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What is asked of an upstream. `path` is a template such as `/api/things/{id}`, as logged."""
-
-    method: str
-    path: str
-    budget: Budget
-    headers: Mapping[str, str] = field(repr=False)
-    id: str | None = field(default=None, repr=False)
-    body: Body | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """What may be logged of a finished call; `cause` is None for a good one. No data of it."""
-
-    upstream: str
-    method: str
-    path: str
-    status: int | None
-    cause: str | None
-    milliseconds: float
-
-
-OnCall = Callable[[CallRecord], None]
 
 
 class Upstream:

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from proxy.headers import content_disposition
 from proxy.spool import Bytes
-from proxy.upstream.client import Body
+from proxy.upstream.call import Body
 from proxy.values import Content, OutgoingFile
 
 Part: TypeAlias = "tuple[str, bytes | OutgoingFile]"

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proxy import jsons
 from proxy.spool import Bytes
-from proxy.upstream.client import ID_PATTERN, Body, Budget, Call, Upstream
+from proxy.upstream.call import ID_PATTERN, Body, Budget, Call
+from proxy.upstream.client import Upstream
 from proxy.upstream.form import Randomness, form
 from proxy.values import Content, OutgoingFile
 

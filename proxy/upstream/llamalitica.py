@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from proxy.errors import UpstreamError
-from proxy.upstream.client import ID_PATTERN, Budget, Call, Upstream
+from proxy.upstream.call import ID_PATTERN, Budget, Call
+from proxy.upstream.client import Upstream
 from proxy.upstream.form import Part, Randomness, form
 from proxy.values import Identity, Json, OutgoingFile
 
@@ -55,8 +56,7 @@ class Llamalitica:
     async def me(self, identity: Identity) -> UserSession:
         """A fresh access token (GET /api/users/me). Raises UpstreamError.
 
-        Asked once more when the first call did not reach the platform; users and organizations that
-        it makes on first sight are there the second time.
+        Asked once more when nothing of the first call can have reached the platform.
         """
         call = Call("GET", "/api/users/me", _ME, _headers(identity))
         try:

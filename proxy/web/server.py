@@ -23,7 +23,7 @@ from proxy.settings import Settings
 from proxy.store import Store, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
-from proxy.upstream.client import CallRecord
+from proxy.upstream.call import CallRecord
 from proxy.web.app import admin_app, legacy_app
 from proxy.web.keys import Serving
 from proxy.web.protocol import QuietRunner

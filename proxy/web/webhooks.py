@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -37,7 +37,7 @@ async def receive(request: web.Request) -> web.Response:
     return respond(json(200, {"received": True}))
 
 
-def signed(body: bytes, signatures: list[bytes], secrets: Iterable[bytes]) -> bool:
+def signed(body: bytes, signatures: list[bytes], secrets: Sequence[bytes]) -> bool:
     """Whether the one signature is the lower-case hex HMAC-SHA-256 of the raw body under a secret."""
     if len(signatures) != 1 or not _SIGNATURE.fullmatch(signatures[0]):
         return False

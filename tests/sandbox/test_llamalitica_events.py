@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from proxy.sandbox import Sandbox
-from tests.sandbox.conftest import WEBHOOK_SECRET, Receiver
+from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
+from tests.sandbox.conftest import KEY, WEBHOOK_SECRET, Receiver
 from tests.sandbox.test_llamalitica_api import form, post
 
 
@@ -125,3 +125,13 @@ async def test_an_event_that_cannot_be_sent_is_refused(
 ) -> None:
     asked = {"event": "report.updated", "case_id": await new_case(sandbox, http)}
     assert (await send(sandbox, http, asked | change))[0] == status
+
+
+async def test_the_end_waits_for_first_attempts_but_for_no_retry(http: ClientSession) -> None:
+    config = SandboxConfig(
+        api_keys=frozenset({KEY}), webhook_url="http://127.0.0.1:1/hook", webhook_retries=(3600.0,)
+    )
+    async with run_sandbox(config) as sandbox:
+        await post(sandbox, http, form())
+    deliveries = sandbox.llamalitica.webhooks.deliveries
+    assert [(d.event, d.attempts) for d in deliveries] == [("report.created", 1), ("report.updated", 1)]

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store import BlobError, Store
 from proxy.store.retention import Swept
+from proxy.store.tables import api_keys
 from proxy.values import Chunk
 
 from .examples import OWNER, case, entry, event, record, session, transcription
@@ -105,6 +108,18 @@ async def test_ended_sessions_go_and_others_stay(store: Store) -> None:
     await sweep(store)
     assert await store.sessions.get("ended") is None
     assert await store.sessions.get("valid") is not None
+
+
+async def test_an_api_key_goes_with_the_last_of_its_sessions(store: Store) -> None:
+    async def kept(conn: AsyncConnection) -> int:
+        return (await conn.execute(select(func.count()).select_from(api_keys))).scalar_one()
+
+    await store.sessions.put("ended", session(expires_at=NOW - timedelta(seconds=1)))
+    await store.sessions.put("valid", session(expires_at=NOW + timedelta(seconds=1)))
+    await sweep(store)
+    assert await store.database.read(kept) == 1
+    await sweep(store, NOW + timedelta(days=1))
+    assert await store.database.read(kept) == 0
 
 
 async def test_retention_N17_answers_are_forgotten_after_a_day(store: Store) -> None:

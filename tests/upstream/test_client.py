@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from proxy.errors import UpstreamError
 from proxy.spool import Bytes
 from proxy.upstream import client
-from proxy.upstream.client import Body, Budget, Call, CallRecord, Upstream, open_upstream
+from proxy.upstream.call import Body, Budget, Call, CallRecord
+from proxy.upstream.client import Upstream, open_upstream
 from tests.upstream.wire import Repeated, Script, answer, answering, ignore, scripted, silence
 
 PATIENT = "juan-perez"  # must be in no error and no record
@@ -356,7 +357,7 @@ async def test_client_a_late_second_answer_never_reaches_the_next_user(call: Cal
         assert (wire.connections, len(wire.requests)) == (2, 2)
 
 
-async def test_client_G08_a_server_that_speaks_first_is_a_failure_in_which_nothing_arrived(
+async def test_client_G08_a_server_that_speaks_first_is_a_failure_after_a_bounded_number_of_tries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Such as an SSH server on a mistaken port; and the calls to it come to an end."""

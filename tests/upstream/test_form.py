@@ -9,7 +9,7 @@ from multipart import MultipartParser
 
 from proxy.headers import media_type
 from proxy.spool import Bytes
-from proxy.upstream.client import Body
+from proxy.upstream.call import Body
 from proxy.upstream.form import Part, form
 from proxy.values import OutgoingFile
 from tests.upstream.wire import Repeated, fixed

@@ -66,6 +66,7 @@ async def test_transcribe_X02_posts_the_audio_and_gives_its_text(content: Bytes 
     (part,) = MultipartParser(io.BytesIO(request.body), parameters["boundary"], strict=True)
     assert (part.name, part.filename, part.content_type) == ("audio", "visita ñ.wav", "audio/wav")
     assert part.raw == b"".join([chunk async for chunk in content.chunks()])
+    part.close()
 
 
 async def test_transcribe_S03_an_empty_text_is_a_text() -> None:

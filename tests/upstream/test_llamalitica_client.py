@@ -16,7 +16,7 @@ from proxy.errors import UpstreamError
 from proxy.headers import media_type
 from proxy.spool import Bytes
 from proxy.upstream import open_upstreams
-from proxy.upstream.client import CallRecord, OnCall
+from proxy.upstream.call import CallRecord, OnCall
 from proxy.upstream.llamalitica import CreatedCase, Llamalitica, UserSession, expiry
 from proxy.values import Identity, Json, OutgoingFile
 from tests.upstream.wire import Request, answer, answering, fixed, ignore, scripted, silence

@@ -1,0 +1,88 @@
+"""What several commands need: settings and mappings, or a clear word about what is wrong with them."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import uvloop
+
+import proxy
+from proxy.mapping.loader import MappingError, load_table
+from proxy.mapping.table import Table
+from proxy.settings import Settings, SettingsError, load_settings
+from proxy.store import StoreError
+from proxy.web.flows import SPECS
+
+# Where the default mappings are: in the wheel inside the package, in a checkout beside it.
+_PACKAGE: Final = Path(proxy.__file__).parent
+_BUILT_IN: Final = (_PACKAGE / "default_mappings", _PACKAGE.parent / "mappings")
+
+
+class Failure(click.ClickException):
+    """Ends a command with a sentence for a person, and an exit code for a program."""
+
+    exit_code = 1
+
+
+class Misuse(Failure):
+    """What was asked for can't be done as it was asked: a wrong setting, a folder that isn't there."""
+
+    exit_code = 2
+
+
+def read_settings(**defaults: str) -> Settings:
+    """The settings of the environment and `.env`, over a command's own defaults."""
+    try:
+        return load_settings({**defaults, **os.environ}, Path(".env"))
+    except SettingsError as error:
+        raise Misuse(str(error)) from None
+
+
+def mappings_folder(given: Path | None) -> Path:
+    """The folder that was named, else `mappings` here, else the built-in one."""
+    if given is not None:
+        if not given.is_dir():
+            raise Misuse(f"MICHIQ_MAPPINGS: there is no folder {given}")
+        return given
+    here = Path("mappings")
+    return here if here.is_dir() else built_in_mappings()
+
+
+def built_in_mappings() -> Path:
+    return next(folder for folder in _BUILT_IN if folder.is_dir())
+
+
+def read_table(folder: Path) -> Table:
+    try:
+        return load_table(folder, SPECS)
+    except MappingError as error:
+        raise Failure(f"{folder} can't be served:\n{error}") from None
+
+
+def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Runs a server that ends when its event is set, as SIGINT and SIGTERM do."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await _told(work(stop))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+async def _told(work: Awaitable[None]) -> None:
+    """Start-up errors in a sentence instead of a traceback."""
+    try:
+        await work
+    except StoreError as error:
+        raise Misuse(str(error)) from None
+    except OSError as error:
+        raise Failure(
+            f"can't listen (MICHIQ_LISTEN, MICHIQ_ADMIN_LISTEN): {error.strerror or error}"
+        ) from None

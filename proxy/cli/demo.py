@@ -1,0 +1,74 @@
+"""`michiq-proxy demo`: the proxy in front of the sandbox, with lines to paste."""
+
+import asyncio
+import base64
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from proxy.cli.common import mappings_folder, read_settings, read_table, run_until_stopped
+from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
+from proxy.mapping.table import Table
+from proxy.observe.logs import setup
+from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
+from proxy.settings import Settings
+from proxy.web.server import Running, running
+
+_PORTS: Final = (8081, 8082, 8083)
+_VAR: Final = Path("var")
+_FILES: Final = _VAR / "demo"
+
+
+@click.command()
+def demo() -> None:
+    """Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."""
+    settings = read_settings(**_defaults())
+    table = read_table(mappings_folder(settings.mappings))
+    # The lines to paste first; what the pasted calls do after them.
+    setup(sys.stderr, pretty=sys.stderr.isatty(), level="warning")
+    run_until_stopped(lambda stop: _demo(settings, table, stop))
+
+
+def _defaults() -> dict[str, str]:
+    config = SandboxConfig()
+    llamalitica, llamachat, _ = (f"http://127.0.0.1:{port}" for port in _PORTS)
+    return {
+        "MICHIQ_SECRET_KEYS": _secret_key(_VAR / "secret.key"),
+        "MICHIQ_LLAMALITICA_API_URL": llamalitica,
+        "MICHIQ_LLAMALITICA_WEB_URL": llamalitica,
+        "MICHIQ_LLAMACHAT_URL": llamachat,
+        "MICHIQ_LLAMACHAT_API_KEY": min(config.chat_keys.values()),
+        "MICHIQ_WEBHOOK_SECRETS": config.webhook_secret,
+    }
+
+
+def _secret_key(path: Path) -> str:
+    """Made on the first start; the demo's state can only be read with it."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    return path.read_text().strip()
+
+
+async def _demo(settings: Settings, table: Table, stop: asyncio.Event) -> None:
+    config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
+    async with run_sandbox(config, ports=_PORTS) as systems, running(settings, table) as proxy:
+        systems.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
+        case = await make_case(proxy.url, _FILES)
+        click.echo("\n".join(_lines(proxy, systems, case)))
+        setup(sys.stderr, pretty=sys.stderr.isatty())
+        await stop.wait()
+
+
+def _lines(proxy: Running, systems: Sandbox, case: DemoCase) -> Iterator[str]:
+    yield f"michiq-proxy     {proxy.url}   (health: {proxy.admin_url}/readyz)"
+    yield f"sandbox          Llamalitica {systems.llamalitica.url}, LlamaChat {systems.llamachat.url},"
+    yield f"                 legacy michiQ {systems.michiq.url}"
+    for route, line in curl_lines(proxy.url, _FILES, case):
+        yield f"\n# {route}\n{line}"
+    yield "\nReady. Ctrl+C ends."

@@ -1,0 +1,34 @@
+"""`michiq-proxy healthcheck`: for containers, whether the proxy beside it is ready."""
+
+from http.client import HTTPConnection, HTTPException
+
+import click
+
+from proxy.addresses import Address
+from proxy.cli.common import Failure, read_settings
+
+_SECONDS = 5.0
+# A wildcard is where a server listens, not where a client connects to.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+@click.command()
+def healthcheck() -> None:
+    """Ask /readyz on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."""
+    address = read_settings().admin_listen
+    try:
+        status = _readyz(address)
+    except (OSError, HTTPException) as error:
+        raise Failure(f"no answer on {address}: {type(error).__name__}") from None
+    if status != 200:
+        raise Failure(f"not ready: {address} answers {status}")
+    click.echo("ready")
+
+
+def _readyz(address: Address) -> int:
+    connection = HTTPConnection(_LOOPBACK.get(address.host, address.host), address.port, timeout=_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    finally:
+        connection.close()

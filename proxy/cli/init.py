@@ -1,0 +1,57 @@
+"""`michiq-proxy init`: lays out what an operator edits."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from proxy.cli.common import Failure, built_in_mappings
+from proxy.cli.schemas import schemas
+from proxy.settings import PREFIX, Settings
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def init(folder: Path) -> None:
+    """Lay out mapping files, their schemas and a `.env` with a fresh key in FOLDER."""
+    files = dict(_files())
+    existing = [name for name in files if (folder / name).exists()]
+    if existing:
+        raise Failure(f"{folder} has {existing[0]} already; nothing was written")
+    _write(folder, files)
+    click.echo(
+        f"{folder}: edit .env and mappings/, then in that folder: michiq-proxy check, michiq-proxy serve"
+    )
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600 if name == ".env" else 0o644)
+        path.write_text(text, "utf-8")
+
+
+def _files() -> Iterator[tuple[str, str]]:
+    yield ".env", _env()
+    for path in sorted(built_in_mappings().glob("*.toml")):
+        directive = f"#:schema schemas/{path.stem}.json\n"
+        yield f"mappings/{path.name}", directive + path.read_text("utf-8")
+    for name, schema in schemas().items():
+        yield f"mappings/schemas/{name}.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _env() -> str:
+    """Every setting with its meaning; all but the key commented out, at its default."""
+    lines = ["# Settings of michiq-proxy; the environment goes over this file. Keep it secret.", ""]
+    for name, field in Settings.model_fields.items():
+        lines.append(f"# {field.description}")
+        if name == "secret_keys":
+            lines.append(f"{PREFIX}SECRET_KEYS={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}")
+        else:
+            lines.append(f"# {PREFIX}{name.upper()}={field.default or ''}")
+        lines.append("")
+    return "\n".join(lines)

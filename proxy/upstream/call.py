@@ -1,0 +1,53 @@
+"""What a call to an upstream is made of, and what is reported of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from proxy.values import Content
+
+ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"  # CONTRACT G03
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The seconds a call may take: in all, to get connected, and between two bytes of the answer."""
+
+    total: float
+    connect: float
+    read: float
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a call sends. `content` is read anew by every attempt; its size becomes Content-Length."""
+
+    content_type: str
+    content: Content = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of an upstream. `path` is a template such as `/api/things/{id}`, as logged."""
+
+    method: str
+    path: str
+    budget: Budget
+    headers: Mapping[str, str] = field(repr=False)
+    id: str | None = field(default=None, repr=False)
+    body: Body | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What may be logged of a finished call; `cause` is None for a good one. No data of it."""
+
+    upstream: str
+    method: str
+    path: str
+    status: int | None
+    cause: str | None
+    milliseconds: float
+
+
+OnCall: TypeAlias = Callable[[CallRecord], None]

@@ -1,0 +1,1 @@
+"""What surrounds the package in a container, checked without an engine."""
