@@ -12,38 +12,42 @@ import click
 
 from proxy.cli.common import mappings_folder, read_settings, read_table, run_until_stopped
 from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
-from proxy.mapping.table import Table
+from proxy.cli.sandbox import ports_option
 from proxy.observe.logs import setup
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
-from proxy.settings import Settings
 from proxy.web.server import Running, running
 
-_PORTS: Final = (8081, 8082, 8083)
 _VAR: Final = Path("var")
 _FILES: Final = _VAR / "demo"
 
 
 @click.command()
-def demo() -> None:
+@ports_option
+def demo(ports: tuple[int, int, int]) -> None:
     """Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."""
-    settings = read_settings(**_defaults())
-    table = read_table(mappings_folder(settings.mappings))
-    # The lines to paste first; what the pasted calls do after them.
+    run_until_stopped(lambda stop: _demo(ports, stop))
+
+
+async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
+    # The lines to paste first; then what the pasted calls do.
     setup(sys.stderr, pretty=sys.stderr.isatty(), level="warning")
-    run_until_stopped(lambda stop: _demo(settings, table, stop))
-
-
-def _defaults() -> dict[str, str]:
-    config = SandboxConfig()
-    llamalitica, llamachat, _ = (f"http://127.0.0.1:{port}" for port in _PORTS)
-    return {
-        "MICHIQ_SECRET_KEYS": _secret_key(_VAR / "secret.key"),
-        "MICHIQ_LLAMALITICA_API_URL": llamalitica,
-        "MICHIQ_LLAMALITICA_WEB_URL": llamalitica,
-        "MICHIQ_LLAMACHAT_URL": llamachat,
-        "MICHIQ_LLAMACHAT_API_KEY": min(config.chat_keys.values()),
-        "MICHIQ_WEBHOOK_SECRETS": config.webhook_secret,
-    }
+    key = await asyncio.to_thread(_secret_key, _VAR / "secret.key")
+    config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
+    async with run_sandbox(config, ports=ports) as systems:
+        settings = read_settings(
+            MICHIQ_SECRET_KEYS=key,
+            MICHIQ_LLAMALITICA_API_URL=systems.llamalitica.url,
+            MICHIQ_LLAMALITICA_WEB_URL=systems.llamalitica.url,
+            MICHIQ_LLAMACHAT_URL=systems.llamachat.url,
+            MICHIQ_LLAMACHAT_API_KEY=min(config.chat_keys.values()),
+            MICHIQ_WEBHOOK_SECRETS=config.webhook_secret,
+        )
+        async with running(settings, read_table(mappings_folder(settings.mappings))) as proxy:
+            systems.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
+            case = await make_case(proxy.url, _FILES)
+            click.echo("\n".join(_lines(proxy, systems, case)))
+            setup(sys.stderr, pretty=sys.stderr.isatty())
+            await stop.wait()
 
 
 def _secret_key(path: Path) -> str:
@@ -53,16 +57,6 @@ def _secret_key(path: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     return path.read_text().strip()
-
-
-async def _demo(settings: Settings, table: Table, stop: asyncio.Event) -> None:
-    config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
-    async with run_sandbox(config, ports=_PORTS) as systems, running(settings, table) as proxy:
-        systems.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
-        case = await make_case(proxy.url, _FILES)
-        click.echo("\n".join(_lines(proxy, systems, case)))
-        setup(sys.stderr, pretty=sys.stderr.isatty())
-        await stop.wait()
 
 
 def _lines(proxy: Running, systems: Sandbox, case: DemoCase) -> Iterator[str]:

@@ -7,17 +7,19 @@ import click
 from proxy.cli.common import run_until_stopped
 from proxy.sandbox import SandboxConfig, run_sandbox
 
-
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option(
+ports_option = click.option(
     "--ports",
     nargs=3,
     type=click.IntRange(0, 65535),
     default=(8081, 8082, 8083),
     show_default=True,
-    help="Llamalitica, LlamaChat, the legacy michiQ.",
+    help="The sandbox's Llamalitica, LlamaChat and legacy michiQ; 0 for a free port.",
 )
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@ports_option
 @click.option("--webhook-url", help="Where Llamalitica sends its events, signed.")
 def sandbox(host: str, ports: tuple[int, int, int], webhook_url: str | None) -> None:
     """Run the new Llamalitica API, LlamaChat and a legacy michiQ with synthetic data and public keys."""

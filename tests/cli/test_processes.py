@@ -1,0 +1,128 @@
+"""`serve`, `demo` and `sandbox` as processes of their own: they start, work, and end when told."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from tests.conftest import ROOT
+
+_SECONDS = 30
+
+
+@asynccontextmanager
+async def command(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[Process]:
+    """A running `michiq-proxy`; killed if it doesn't end by itself."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "proxy",
+        *arguments,
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=1024 * 1024,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def until(process: Process, text: str) -> str:
+    """What the process printed, up to the line that holds `text`."""
+    assert process.stdout
+    printed = ""
+    async with asyncio.timeout(_SECONDS):
+        while text not in printed:
+            line = await process.stdout.readline()
+            assert line, f"it ended before {text!r}: {printed}"
+            printed += line.decode()
+    return printed
+
+
+async def ended(process: Process, number: signal.Signals) -> int:
+    process.send_signal(number)
+    async with asyncio.timeout(_SECONDS):
+        return await process.wait()
+
+
+async def test_serve_listens_is_healthy_and_ends_with_0_on_sigterm(tmp_path: Path, secret_key: str) -> None:
+    settings = {
+        "MICHIQ_SECRET_KEYS": secret_key,
+        "MICHIQ_LISTEN": "127.0.0.1:0",
+        "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
+    }
+    async with command(tmp_path, "serve", **settings) as process:
+        listening = json.loads((await until(process, '"listening"')).splitlines()[-1])
+        admin = listening["admin"].removeprefix("http://")
+        check = command(tmp_path, "healthcheck", **{**settings, "MICHIQ_ADMIN_LISTEN": admin})
+        async with check as healthcheck:
+            assert await healthcheck.wait() == 0
+        assert await ended(process, signal.SIGTERM) == 0
+
+
+async def test_demo_prints_a_curl_line_for_every_route_and_each_works_as_pasted(tmp_path: Path) -> None:
+    async with command(
+        tmp_path,
+        "demo",
+        "--ports",
+        "0",
+        "0",
+        "0",
+        MICHIQ_LISTEN="127.0.0.1:0",
+        MICHIQ_ADMIN_LISTEN="127.0.0.1:0",
+    ) as process:
+        printed = await until(process, "Ready.")
+        lines = [line for line in printed.splitlines() if line.startswith("curl ")]
+        assert len(lines) == 7
+        for line in lines:
+            shell = await asyncio.create_subprocess_shell(
+                f"{line} -sS --fail-with-body --max-time 20", cwd=tmp_path, stdin=DEVNULL, stdout=PIPE
+            )
+            answer, _ = await shell.communicate()
+            assert (shell.returncode, bool(answer)) == (0, True), f"{line}: {answer.decode()}"
+        assert await ended(process, signal.SIGINT) == 0
+
+
+async def test_demo_makes_its_key_once_and_starts_again_on_the_same_state(tmp_path: Path) -> None:
+    keys = set()
+    for _ in range(2):
+        async with command(
+            tmp_path,
+            "demo",
+            "--ports",
+            "0",
+            "0",
+            "0",
+            MICHIQ_LISTEN="127.0.0.1:0",
+            MICHIQ_ADMIN_LISTEN="127.0.0.1:0",
+        ) as process:
+            await until(process, "Ready.")
+            keys.add((tmp_path / "var" / "secret.key").read_text())
+            assert await ended(process, signal.SIGTERM) == 0
+    assert len(keys) == 1
+
+
+async def test_sandbox_runs_the_three_systems(tmp_path: Path) -> None:
+    async with command(tmp_path, "sandbox", "--ports", "0", "0", "0") as process:
+        urls = re.findall(r"http://127\.0\.0\.1:\d+", await until(process, "Ctrl+C"))
+        async with aiohttp.ClientSession() as http:
+            for url in urls:
+                async with http.get(f"{url}/_sandbox/calls") as response:
+                    assert response.status == 200
+        assert len(urls) == 3
+        assert await ended(process, signal.SIGTERM) == 0
