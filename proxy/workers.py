@@ -40,15 +40,14 @@ class WorkerCrashed(Exception):
 class Workers:
     """Two processes for tasks on hostile files; an async context manager.
 
-    They come from a fork server, which has one thread and the parsers imported, so that a killed process is
-    replaced in milliseconds. Nothing is started before the first `run` or `warm`.
+    Nothing is started before the first `run` or `warm`.
     """
 
     def __init__(self) -> None:
-        self._pool: ProcessPool | None = None
-        self._opening = asyncio.Lock()
-        # Tasks wait here, not in the pool's queue, so that one breaking the pool takes few others along.
-        self._turns = asyncio.Semaphore(PROCESSES)
+        self._processes = tuple(_Process() for _ in range(PROCESSES))
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        for process in self._processes:
+            self._idle.put_nowait(process)
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,13 +55,11 @@ class Workers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await asyncio.to_thread(_close, pool)
+        await asyncio.gather(*(process.close() for process in self._processes))
 
     async def warm(self) -> None:
-        """Start the processes and wait until one of them is ready, with the parsers imported."""
-        await self.run(_nothing, seconds=_START_SECONDS)
+        """Start the processes and wait until they are ready, with the parsers imported."""
+        await asyncio.gather(*(self.run(_nothing, seconds=_START_SECONDS) for _ in self._processes))
 
     async def run(
         self,
@@ -75,19 +72,33 @@ class Workers:
 
         Its `seconds` begin when a process takes it. Raises WorkerTimeout when they are over, the errors in
         `raises` as the task raised them, and WorkerCrashed for any other end: other errors may quote the
-        file. A death that goes unnoticed ends as WorkerTimeout. A cancelled call kills its task.
+        file. A cancelled call kills its task.
         """
-        async with self._turns:
-            future = await self._ended(task, args, seconds)
+        process = await self._idle.get()
+        try:
+            future = await process.ended(task, args, seconds)
             if _lost(future):
-                future = await self._ended(task, args, seconds)
+                future = await process.ended(task, args, seconds)
+        finally:
+            self._idle.put_nowait(process)
         return _result(future, raises)
 
-    async def _ended(self, task: Callable[..., T], args: tuple[object, ...], seconds: float) -> Future[T]:
+
+class _Process:
+    """One process at a time, in a pool of its own: what breaks a pool takes all of its tasks along.
+
+    It comes from a fork server, which has one thread and the parsers imported, so that it is replaced in
+    milliseconds when it was killed.
+    """
+
+    def __init__(self) -> None:
+        self._pool = _new_pool()
+
+    async def ended(self, task: Callable[..., T], args: tuple[object, ...], seconds: float) -> Future[T]:
         """The future of the task, done, or cancelled when nothing was heard of it in time."""
         try:
-            pool = await self._running_pool()
-            future: Future[T] = pool.schedule(task, args=args, timeout=seconds)
+            await self._start()
+            future: Future[T] = self._pool.schedule(task, args=args, timeout=seconds)
         except RuntimeError as error:
             raise WorkerCrashed(type(error).__name__) from None
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -100,21 +111,21 @@ class Workers:
             future.cancel()
         return future
 
-    async def _running_pool(self) -> ProcessPool:
-        """The pool, made anew where a process that died in an idle moment has broken it."""
-        async with self._opening:
-            pool = self._pool = self._pool or _new_pool()
-            if not await asyncio.to_thread(_is_active, pool):
-                self._pool = _new_pool()
-                await asyncio.to_thread(_close, pool)
-                await asyncio.to_thread(_is_active, self._pool)
-            return self._pool
+    async def close(self) -> None:
+        await asyncio.to_thread(_close, self._pool)
+
+    async def _start(self) -> None:
+        """Start the pool, or a new one where a process that died in an idle moment has broken it."""
+        if not await asyncio.to_thread(_is_active, self._pool):
+            broken, self._pool = self._pool, _new_pool()
+            await asyncio.to_thread(_close, broken)
+            await asyncio.to_thread(_is_active, self._pool)
 
 
 def _new_pool() -> ProcessPool:
     context = get_context("forkserver")
     context.set_forkserver_preload(list(_MODULES))
-    return ProcessPool(PROCESSES, max_tasks=_TASKS_EACH, initializer=_confine, context=context)
+    return ProcessPool(1, max_tasks=_TASKS_EACH, initializer=_confine, context=context)
 
 
 def _is_active(pool: ProcessPool) -> bool:
@@ -128,7 +139,7 @@ def _close(pool: ProcessPool) -> None:
 
 
 def _lost(future: Future[T]) -> bool:
-    """Whether the pool broke around the task, which is then most likely innocent."""
+    """Whether the pool broke, perhaps before it took the task: its process may have died while idle."""
     return not future.cancelled() and isinstance(future.exception(), BrokenProcessPool)
 
 

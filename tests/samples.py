@@ -202,7 +202,7 @@ def _noted(random: Random, fact: str | None) -> str:
 
 
 def _without_streams(sound: bytes) -> bytes:
-    """Each stream is overwritten after its start; nothing moves, so that the cross references stay right."""
+    """Each stream loses a letter of its coding; nothing else moves, so that the references stay right."""
     head, *parts = sound.split(b"stream\n")
-    parts[::2] = [part[:10] + b"\0" * 24 + part[34:] for part in parts[::2]]
+    parts[::2] = [part[:10] + part[11:34] + b"!" + part[34:] for part in parts[::2]]
     return b"stream\n".join([head, *parts])

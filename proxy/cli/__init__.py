@@ -1,22 +1,29 @@
 """The command line: one small file per command."""
 
+from importlib import import_module
+from typing import Final
+
 import click
 
 from proxy import __version__
-from proxy.cli.check import check
-from proxy.cli.demo import demo
-from proxy.cli.healthcheck import healthcheck
-from proxy.cli.init import init
-from proxy.cli.routes import routes
-from proxy.cli.sandbox import sandbox
-from proxy.cli.serve import serve
+
+_COMMANDS: Final = ("init", "check", "routes", "serve", "demo", "sandbox", "healthcheck")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Imports a command when it is called. The worker processes import this module too, and need none."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"proxy.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Answers the obsolete michiQ API from Llamalitica's new API and LlamaChat."""
-
-
-for command in (init, check, routes, serve, demo, sandbox, healthcheck):
-    main.add_command(command)

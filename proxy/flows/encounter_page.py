@@ -74,9 +74,12 @@ def _facts(case: Case, page_id: str, linked: list[LinkedCase], urls: dict[str, s
             "agent": case.agent,
         },
         "files": file_facts(case),
-        "linked": [
-            {"case_id": link.case_id, "state": link.state, "created_at": rfc3339(link.created_at)}
-            for link in linked
-        ],
+        "linked": _linked_facts(linked),
         "urls": dict(urls),
     }
+
+
+def _linked_facts(linked: list[LinkedCase]) -> list[Json]:
+    """Each linked case once, however many recordings went into it."""
+    cases = dict.fromkeys((link.case_id, link.state, rfc3339(link.created_at)) for link in linked)
+    return [{"case_id": case_id, "state": state, "created_at": at} for case_id, state, at in cases]

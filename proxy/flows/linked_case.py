@@ -1,7 +1,7 @@
 """New audio reaches the new platform as a second case of the same patient (CONTRACT S05)."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -17,49 +17,50 @@ from proxy.values import Case, Identity, OutgoingFile, Recording
 _WAITS: Final = (1.0, 5.0, 25.0)
 _TEXT: Final = "text/plain; charset=utf-8"
 
+# A recording and its transcription.
+_Heard: TypeAlias = tuple[Recording, str]
+
 _log: Final = structlog.get_logger("proxy.linked_case")
 
 
-async def forward(case: Case, identity: Identity, heard: Sequence[tuple[Recording, str]], deps: Deps) -> None:
+async def forward(case: Case, identity: Identity, heard: Sequence[_Heard], deps: Deps) -> None:
     """One linked case for the recordings, with their transcriptions, that have none yet.
 
-    The intent is durable before anything is sent; a call that may have arrived is never made again. What
-    failed without arriving is tried again here, and then with the next transcription.
+    The intent is durable before anything is sent; a call that may have arrived is never made again. One
+    that never reached the platform is tried again here, and what failed in the end with the next
+    transcription. While it waits no intent stands, so that a process that ends then leaves nothing unclear.
     """
-    new = [
-        (recording, text)
-        for recording, text in heard
-        if await deps.store.links.begin(case.id, recording.digest, deps.clock())
-    ]
-    if not new:
-        return
+    for wait in (*_WAITS, None):
+        at = deps.clock()
+        new = [each for each in heard if await deps.store.links.begin(case.id, each[0].digest, at)]
+        if not new or await _reached(case, identity, new, deps) or wait is None:
+            return
+        await deps.pause(wait)
+
+
+async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: Deps) -> bool:
+    """Sends the linked case and keeps what came of it; False when nothing of it reached the platform."""
+    links = deps.store.links
     try:
         linked = await _create(case, identity, new, deps)
     except UpstreamError as error:
         ambiguous = error.may_have_worked
         _log.warning("linked_case_failed", case=case.id, cause=error.cause, ambiguous=ambiguous)
         for recording, _ in new:
-            await deps.store.links.fail(case.id, recording.digest, error.cause, ambiguous=ambiguous)
-        return
+            await links.fail(case.id, recording.digest, error.cause, ambiguous=ambiguous)
+        return error.arrived
     for recording, _ in new:
-        await deps.store.links.done(case.id, recording.digest, linked)
+        await links.done(case.id, recording.digest, linked)
+    return True
 
 
-async def _create(case: Case, identity: Identity, new: Sequence[tuple[Recording, str]], deps: Deps) -> str:
+async def _create(case: Case, identity: Identity, new: Sequence[_Heard], deps: Deps) -> str:
     raw = jsons.dump(case.ehr) if case.ehr is not None else None
     patient = metadata(Patient(case.patient_id, case.patient_name), raw)
-    files = _files(case, new, deps)
-    for wait in (*_WAITS, None):
-        try:
-            return (await deps.llamalitica.create_case(identity, patient, files)).case_id
-        except UpstreamError as error:
-            if error.arrived or wait is None:
-                raise
-            await deps.pause(wait)
-    raise AssertionError("the last try returns or raises")
+    return (await deps.llamalitica.create_case(identity, patient, _files(case, new, deps))).case_id
 
 
-def _files(case: Case, new: Sequence[tuple[Recording, str]], deps: Deps) -> list[OutgoingFile]:
+def _files(case: Case, new: Sequence[_Heard], deps: Deps) -> list[OutgoingFile]:
     files = [outgoing(recording, deps) for recording, _ in new]
     if case.conversation:
         files.append(_text("conversation.txt", case.conversation))

@@ -10,6 +10,7 @@ import structlog
 from proxy.audio.duration import BadAudio, seconds
 from proxy.flows.deps import Deps
 from proxy.store.blobs import Blobs
+from proxy.store.frames import FRAME
 from proxy.store.playback import Playback
 from proxy.values import OutgoingFile, Recording
 from proxy.workers import WorkerCrashed, WorkerTimeout
@@ -53,5 +54,5 @@ async def length(recording: Recording, deps: Deps) -> float:
 
 
 def _seconds(pieces: Sequence[tuple[str, bytes]]) -> float:
-    with Playback(pieces) as raw, BufferedReader(raw) as file:
+    with Playback(pieces) as raw, BufferedReader(raw, FRAME) as file:
         return seconds(file)

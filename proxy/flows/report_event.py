@@ -1,15 +1,31 @@
 """A webhook delivery of the new platform, checked and kept (CONTRACT W02, W03)."""
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from proxy.flows.deps import Deps
 from proxy.values import Json, ReportEvent
 
 KNOWN: Final = ("report.created", "report.updated", "report.deleted")
 
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _moment(value: object) -> datetime:
+    """The documented form only: a bare number or a local time could be any moment."""
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("not an RFC 3339 time")
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time that UTC has") from None
+
+
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class BadEvent(ValueError):
@@ -33,7 +49,7 @@ class _Event(BaseModel):
 
     event: Literal["report.created", "report.updated", "report.deleted"]
     organizationId: Id
-    timestamp: AwareDatetime
+    timestamp: Moment
     data: _Data
 
 

@@ -1,8 +1,9 @@
 """POST /michiQ/speechToText/{id}: the uploaded audio as text, by LlamaChat (CONTRACT S)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from proxy.audio.duration import hms
 from proxy.errors import UPSTREAM_KINDS, Refusal
@@ -17,7 +18,7 @@ from proxy.jsons import BadJson
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import FlowSpec, Route
 from proxy.upstream.llamachat import LlamaChat
-from proxy.values import Answer, Inbound, Json, Recording, Transcription
+from proxy.values import Answer, Case, Identity, Inbound, Json, Recording, Transcription
 
 SPEC: Final = FlowSpec(
     name="speech_to_text",
@@ -26,6 +27,8 @@ SPEC: Final = FlowSpec(
     errors=UPSTREAM_KINDS
     | {"unauthorized", "unknown_id", "foreign_id", "bad_request", "no_audio", "no_chat"},
 )
+
+_Heard: TypeAlias = tuple[Recording, Transcription]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +63,26 @@ async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answe
         raise Refusal("foreign_id", "foreign-id")
     label = await _label(inbound, deps)
     recordings = await deps.store.recordings.of(session.owner, inbound.known_id)
-    chosen = [recording for recording in recordings if recording.filename == label] or recordings
+    chosen = [each for each in recordings if _last_component(each.filename) == label] or recordings
     if not chosen:
         raise Refusal("no_audio", "no-audio")
     transcriber = _Transcriber(session.owner, *chat_of(session, route, deps), deps)
-    # Paid for once begun: a client that leaves finds the result on its next call.
-    heard = [
-        (recording, await deps.tasks.finish("transcription", transcriber.hear(recording)))
-        for recording in chosen
-    ]
-    if case is not None and route.mapping.forward == "linked-case":
+    forwarded = case if route.mapping.forward == "linked-case" else None
+    # Paid for once begun: a client that leaves finds the results on its next call, the linked case made.
+    work = _hear(chosen, transcriber, forwarded, session.identity)
+    return answer(route, _facts(inbound.known_id, await deps.tasks.finish("transcription", work)))
+
+
+async def _hear(
+    chosen: Sequence[Recording], transcriber: _Transcriber, forwarded: Case | None, identity: Identity
+) -> list[_Heard]:
+    """The transcriptions of all; what is `forwarded` goes on to the platform without being waited for."""
+    deps = transcriber.deps
+    heard = [(recording, await transcriber.hear(recording)) for recording in chosen]
+    if forwarded is not None:
         texts = [(recording, transcription.text) for recording, transcription in heard]
-        deps.tasks.start("linked_case", forward(case, session.identity, texts, deps))
-    return answer(route, _facts(inbound.known_id, heard))
+        deps.tasks.start("linked_case", forward(forwarded, identity, texts, deps))
+    return heard
 
 
 async def _label(inbound: Inbound, deps: Deps) -> str | None:
@@ -87,10 +97,15 @@ async def _label(inbound: Inbound, deps: Deps) -> str | None:
     label = body.get("audioFile") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(label, str | None):
         raise Refusal("bad_request", "audio-file-not-a-string")
-    return re.split(r"[/\\]", label)[-1] if label else None
+    return _last_component(label) if label else None
 
 
-def _facts(legacy_id: str, heard: list[tuple[Recording, Transcription]]) -> Json:
+def _last_component(path: str) -> str:
+    """Of a path of any system, or of an address."""
+    return re.split(r"[/\\]", path)[-1]
+
+
+def _facts(legacy_id: str, heard: Sequence[_Heard]) -> Json:
     total = sum(transcription.seconds for _, transcription in heard)
     return {
         "legacy_id": legacy_id,

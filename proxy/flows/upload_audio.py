@@ -1,13 +1,14 @@
 """POST /michiQ/uploadAudio/{id}: a chunk of a recording, kept encrypted (CONTRACT U)."""
 
 from hashlib import sha256
-from typing import Final, cast
+from typing import Final
 
-from proxy.audio.sniff import HEAD_SIZE, Container, container, extension, media_type, opens
+from proxy.audio.sniff import HEAD_SIZE, container, extension, media_type, opens
 from proxy.errors import Refusal
 from proxy.flows.access import authenticate
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
+from proxy.headers import bearer
 from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs import BlobWriter
@@ -26,14 +27,16 @@ _FRAMING: Final = 64 * 1024
 
 async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer:
     """Chunks of one id are taken one after the other, in the order in which they arrived."""
-    _, session = await authenticate(inbound, deps)
-    if inbound.known_id is None:
-        raise Refusal("unknown_id", "malformed-id")
-    case = await deps.store.cases.get(inbound.known_id)
-    if case is not None and case.owner != session.owner:
-        raise Refusal("foreign_id", "foreign-id")
-    async with deps.locks.hold("recording", session.owner, inbound.known_id):
-        size = await _receive(inbound, session.owner, inbound.known_id, route, deps)
+    # Held from the start: a chunk whose token is renewed on the way is not overtaken by the next one.
+    async with deps.locks.hold("arrival", bearer(inbound.headers), inbound.legacy_id):
+        _, session = await authenticate(inbound, deps)
+        if inbound.known_id is None:
+            raise Refusal("unknown_id", "malformed-id")
+        case = await deps.store.cases.get(inbound.known_id)
+        if case is not None and case.owner != session.owner:
+            raise Refusal("foreign_id", "foreign-id")
+        async with deps.locks.hold("recording", session.owner, inbound.known_id):
+            size = await _receive(inbound, session.owner, inbound.known_id, route, deps)
     return answer(route, {"legacy_id": inbound.known_id, "size": size})
 
 
@@ -70,24 +73,34 @@ class _Incoming:
 
     @property
     def opens(self) -> bool:
-        known = cast("Container | None", self.last.container if self.last else None)
+        known = self.last.container if self.last else None
         return opens(self.head, known, has_recording=self.last is not None)
 
     async def into(self, blob: BlobWriter) -> None:
+        """Stores the chunk; refused once it is certain that it makes the recording too large."""
         async for data in self.part.chunks():
             self.size += len(data)
             self.digest.update(data)
-            if len(self.head) < HEAD_SIZE:
-                self.head += data[: HEAD_SIZE - len(self.head)]
-            if self.size > self._room():
+            self.head += data[: HEAD_SIZE - len(self.head)]
+            if len(self.head) == HEAD_SIZE and self.size > max(self._room, self._last_size):
                 raise Refusal("too_large", "recording-too-large")
             await blob.write(data)
+        if self.size > self._room and not self._sent_again:
+            raise Refusal("too_large", "recording-too-large")
 
+    @property
     def _room(self) -> int:
-        """What the recording may still grow by; while the head is short, all that it might be."""
-        if self.last is None or len(self.head) < HEAD_SIZE or self.opens:
-            return self.limit
-        return self.limit - self.last.size
+        """What the recording may still grow by; all of it for the first chunk of a new one."""
+        return self.limit if self.last is None or self.opens else self.limit - self.last.size
+
+    @property
+    def _last_size(self) -> int:
+        return self.last.chunks[-1].size if self.last else 0
+
+    @property
+    def _sent_again(self) -> bool:
+        """Whether this is the last chunk once more, its answer having been lost; it takes no room (U04)."""
+        return self.last is not None and self.last.chunks[-1].sha256 == self.digest.hexdigest()
 
 
 async def _keep(chunk: _Incoming, blob: BlobWriter, owner: str, legacy_id: str, deps: Deps) -> None:

@@ -1,6 +1,6 @@
 """The log: one event a line, JSON for programs, coloured for people; other libraries only by place and type.
 
-aiohttp, asyncio and the parsers quote what they choke on (TRAPS 13): of their records nothing is kept but
+aiohttp, asyncio and the parsers quote what they choke on: of their records nothing is kept but
 the logger, the line that wrote it and the exception's types and frames.
 """
 

@@ -29,7 +29,8 @@ def migration_engine(path: Path) -> Engine:
 
 
 def write_engine(path: Path) -> AsyncEngine:
-    """One connection whose transactions hold the write lock from their first statement (TRAPS 4)."""
+    """One connection whose transactions hold the write lock from their first statement: a deferred one
+    could find the lock taken when it is too late to wait for it."""
     engine = create_async_engine(
         _url("sqlite+aiosqlite", path), hide_parameters=True, pool_size=1, max_overflow=0
     )

@@ -19,7 +19,7 @@ _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
 
 
 def migrate(path: Path) -> None:
-    """Makes or upgrades the file, in one transaction. Blocks: call it in a thread (TRAPS 3)."""
+    """Makes or upgrades the file, in one transaction. Blocks, and starts a loop: call it in a thread."""
     engine = migration_engine(path)
     config = Config()
     config.set_main_option("script_location", "proxy.store:migrations")

@@ -1,22 +1,28 @@
 """A recording's encrypted chunks as one file that can seek, for a media parser in a worker process."""
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.store.frames import FRAME, SEALED, layout, unseal
+from proxy.store.frames import FRAME, SEALED, Layout, layout, unseal
 
 
 class Playback(io.RawIOBase):
-    """Opens the blobs at `pieces`, each a path and its key, in order. Nothing is decrypted to disk."""
+    """The blobs at `pieces`, each a path and its key, in order. Nothing is decrypted to disk.
+
+    One blob is open at a time: a recorder that uploads every second makes more of them than a process may
+    have files. BlobError when one is not what was written.
+    """
 
     def __init__(self, pieces: Sequence[tuple[str, bytes]]) -> None:
-        self._pieces = [_Piece(Path(path), key) for path, key in pieces]
-        self._starts = list(accumulate((piece.size for piece in self._pieces), initial=0))
+        self._piece: _Piece | None = None
+        self._pieces = pieces
+        self._layouts = [layout(Path(path).stat().st_size) for path, _ in pieces]
+        self._starts = list(accumulate((each.size for each in self._layouts), initial=0))
         self._position = 0
 
     def readable(self) -> bool:
@@ -31,33 +37,36 @@ class Playback(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any buffer
-        for start, piece in zip(self._starts, self._pieces, strict=False):
-            if start <= self._position < start + piece.size:
-                data = piece.at(self._position - start, len(buffer))
-                buffer[: len(data)] = data
-                self._position += len(data)
-                return len(data)
-        return 0
+        number = bisect_right(self._starts, self._position) - 1
+        if number == len(self._pieces):
+            return 0
+        data = self._at(number).at(self._position - self._starts[number], len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
     def close(self) -> None:
-        for piece in self._pieces:
-            piece.file.close()
+        if self._piece is not None:
+            self._piece.file.close()
         super().close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _at(self, number: int) -> "_Piece":
+        if self._piece is None or self._piece.number != number:
+            if self._piece is not None:
+                self._piece.file.close()
+            path, key = self._pieces[number]
+            self._piece = _Piece(number, Path(path), key, self._layouts[number])
+        return self._piece
 
 
 class _Piece:
     """One blob, open for reading."""
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, number: int, path: Path, key: bytes, shape: Layout) -> None:
+        self.number = number
         self.file = path.open("rb")
-        self._layout = layout(path.stat().st_size)
+        self._layout = shape
         self._cipher = AESGCM(key)
-        self.size = self._layout.size
 
     def at(self, offset: int, most: int) -> bytes:
         """Up to `most` bytes from `offset` to the end of the frame that holds it."""

@@ -20,7 +20,7 @@ from proxy.flows.deps import Deps
 from proxy.locks import KeyedLocks
 from proxy.mapping.table import Table
 from proxy.settings import Settings
-from proxy.store import Store, open_store
+from proxy.store import Store, StoreError, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
@@ -51,8 +51,7 @@ async def running(
     async with AsyncExitStack() as stack:
         deps = await _open(settings, clock, stack)
         await _settle(deps.store)
-        sweeper = asyncio.create_task(_sweep(deps, settings), name="retention")
-        stack.callback(sweeper.cancel)
+        await stack.enter_async_context(_sweeping(deps.store, settings, clock))
         serving = Serving()
         drain = float(settings.drain_seconds)
         secrets_ = [secret.get_secret_value() for secret in settings.webhook_secrets]
@@ -112,12 +111,25 @@ async def _settle(store: Store) -> None:
         _log.warning("ambiguous_calls", left_behind=left)
 
 
-async def _sweep(deps: Deps, settings: Settings) -> None:
-    """Removes what is past its retention, once an hour (CONTRACT U06)."""
-    while True:
-        swept = await deps.store.retention.sweep(deps.clock(), settings.content_days, settings.audio_days)
-        _log.info("swept", cases=swept.cases, recordings=swept.recordings)
-        await asyncio.sleep(_SWEEP_SECONDS)
+@asynccontextmanager
+async def _sweeping(store: Store, settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[None]:
+    """Removes what is past its retention, at once and then every hour (CONTRACT U06)."""
+
+    async def sweep() -> None:
+        while True:
+            try:
+                swept = await store.retention.sweep(clock(), settings.content_days, settings.audio_days)
+                _log.info("swept", cases=swept.cases, recordings=swept.recordings)
+            except (StoreError, OSError):
+                _log.exception("sweep_failed")
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    task = asyncio.create_task(sweep(), name="retention")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _log_call(call: CallRecord) -> None:

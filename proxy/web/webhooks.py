@@ -1,5 +1,6 @@
 """POST /webhooks/llamalitica: signed deliveries of the new platform (CONTRACT W01–W03)."""
 
+import asyncio
 import hmac
 import re
 from collections.abc import Sequence
@@ -10,31 +11,42 @@ from aiohttp import web
 
 from proxy.errors import Refusal
 from proxy.flows.answers import json
+from proxy.flows.offload import load_json
 from proxy.flows.report_event import BadEvent, keep
-from proxy.jsons import BadJson, load
+from proxy.jsons import BadJson
 from proxy.web.body import RequestBody
 from proxy.web.keys import BODY, CAUSE, DEPS, WEBHOOK_SECRETS
 from proxy.web.responses import respond
 
 PATH: Final = "/webhooks/llamalitica"
 _LIMIT: Final = 1024 * 1024
+_SECONDS: Final = 30.0
 _SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
 
 
 async def receive(request: web.Request) -> web.Response:
     """200 only once the delivery is durable; the sender tries again after anything else."""
-    body = request[BODY] = RequestBody(request, _LIMIT)
+    deps = request.app[DEPS]
     try:
-        data = await body.read()
+        data = await _read(request)
         if not signed(data, _signatures(request), request.app[WEBHOOK_SECRETS]):
             return _error(request, 401, "signature", "Invalid signature")
-        await keep(load(data), request.app[DEPS])
+        await keep(await load_json(deps.workers, data), deps)
     except (BadJson, BadEvent):
         return _error(request, 400, "not-an-event", "Not a known event")
     except Refusal as refusal:
         status = 413 if refusal.kind == "too_large" else 400
         return _error(request, status, refusal.cause, "The body can't be read")
     return respond(json(200, {"received": True}))
+
+
+async def _read(request: web.Request) -> bytes:
+    body = request[BODY] = RequestBody(request, _LIMIT)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await body.read()
+    except TimeoutError:
+        raise Refusal("malformed", "body-stalled") from None
 
 
 def signed(body: bytes, signatures: list[bytes], secrets: Sequence[bytes]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
+from proxy.cli.sandbox import sandbox
 from proxy.settings import load_settings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -86,4 +87,12 @@ def test_the_proxys_settings_in_compose_are_settings_that_it_accepts(
     image = re.findall(r"(MICHIQ_\w+)=(\S+)", DOCKERFILE.read_text())
     settings = load_settings({**dict(image), **defaults, "MICHIQ_SECRET_KEYS": made.stdout}, None)
     assert settings.database_url == "sqlite:////data/michiq.db"
-    assert settings.llamachat_url == "http://127.0.0.1:8102"
+    assert settings.llamachat_url == "http://127.0.0.1:8082"
+
+
+def test_the_sandbox_in_compose_is_started_as_its_command_allows(services: dict[str, dict[str, Any]]) -> None:
+    """And on the ports that the proxy beside it calls by default."""
+    name, *options = services["sandbox"]["command"]
+    chosen = sandbox.make_context(name, options).params
+    assert chosen["ports"][:2] == (8081, 8082)
+    assert chosen["webhook_url"] == "http://127.0.0.1:8080/webhooks/llamalitica"

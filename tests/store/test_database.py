@@ -177,7 +177,8 @@ async def test_when_the_loop_is_torn_down_no_caller_waits_for_ever(database: Dat
     await asyncio.sleep(0)
     (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "store-writer")
     writer.cancel()
-    results = await asyncio.gather(running, waiting, return_exceptions=True)
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(running, waiting, return_exceptions=True)
     assert [type(result) for result in results] == [StoreError, StoreError]
     assert await names(database) == set()
 
