@@ -34,10 +34,10 @@ class Misuse(Failure):
     exit_code = 2
 
 
-def read_settings(**defaults: str) -> Settings:
-    """The settings of the environment and `.env`, over a command's own defaults."""
+def read_settings(**fixed: str) -> Settings:
+    """The settings of the environment and `.env`; `fixed` ones are the command's own."""
     try:
-        return load_settings({**defaults, **os.environ}, Path(".env"))
+        return load_settings({**os.environ, **fixed}, Path(".env"))
     except SettingsError as error:
         raise Misuse(str(error)) from None
 

@@ -34,6 +34,7 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
     key = await asyncio.to_thread(_secret_key, _VAR / "secret.key")
     config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
     async with run_sandbox(config, ports=ports) as systems:
+        # Whatever the environment says: the demo never calls a real system with its made-up patients.
         settings = read_settings(
             MICHIQ_SECRET_KEYS=key,
             MICHIQ_LLAMALITICA_API_URL=systems.llamalitica.url,

@@ -47,22 +47,6 @@ class Blobs:
         finally:
             file.close()
 
-    def read_at(self, name: str, key: bytes, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset` on; fewer at the end. Blocks; checks only the frames it reads."""
-        with self._open(name) as file:
-            shape, cipher = _layout_of(file), AESGCM(key)
-            end = min(offset + size, shape.size)
-            if offset >= end:
-                return b""
-            first, last = offset // FRAME, (end - 1) // FRAME
-            pieces = [_frame(file, cipher, shape, number) for number in range(first, last + 1)]
-        return b"".join(pieces)[offset - first * FRAME : end - first * FRAME]
-
-    def size(self, name: str) -> int:
-        """Bytes of the content; BlobError when there is no such blob. Blocks a little."""
-        with self._open(name) as file:
-            return _layout_of(file).size
-
     async def delete(self, name: str) -> None:
         """Removes the blob, if it is there."""
         await asyncio.to_thread(self.path(name).unlink, missing_ok=True)

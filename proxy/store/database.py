@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -60,22 +60,25 @@ class Database:
         self._task = asyncio.create_task(self._write_groups(), name="store-writer")
 
     async def read(self, work: Work[T]) -> T:
-        """Runs `work` on one consistent state of the database; it can't write."""
-        async with self._reader.begin() as conn:
-            return await work(conn)
+        """Runs `work` on one consistent state of the database; it can't write. StoreError when that fails."""
+        with _own_errors():
+            async with self._reader.begin() as conn:
+                return await work(conn)
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work`, and returns once what it wrote is on disk.
 
-        What `work` raises comes back, with nothing of it written; StoreError when the commit failed or the
-        store is closed. A caller that is cancelled while it waits can't know whether it was written.
+        What `work` raises comes back, with nothing of it written; StoreError when the database refused it,
+        the commit failed or the store is closed. A caller that is cancelled while it waits can't know whether
+        it was written.
         """
         if self._closed:
             raise StoreError("the store is closed")
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         self._wake.set()
-        return await write.done  # type: ignore[no-any-return]
+        with _own_errors():
+            return await write.done  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """Refuses new writes, finishes the waiting ones, and closes the connections."""
@@ -97,6 +100,14 @@ class Database:
             self._closed = True
             for write in self._waiting:
                 write.fail("the store was closed before the write began")
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreError(f"the database refused it ({type(error).__name__})") from error
 
 
 async def _commit(engine: AsyncEngine, group: Sequence[_Write]) -> None:

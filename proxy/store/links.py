@@ -52,15 +52,6 @@ class Links:
 
         return await self.database.read(work)
 
-    async def main_of(self, linked_case_id: str) -> str | None:
-        """The case that a linked one belongs to; None when the id is no linked case."""
-        query = select(links.c.case_id).where(links.c.linked_case_id == linked_case_id).limit(1)
-
-        async def work(conn: AsyncConnection) -> str | None:
-            return (await conn.execute(query)).scalar_one_or_none()
-
-        return await self.database.read(work)
-
     async def settle(self) -> int:
         """Makes the intents that an earlier run left behind ambiguous; returns how many. Only at start."""
 

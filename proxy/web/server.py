@@ -106,9 +106,10 @@ async def _listen(app: web.Application, address: Address, drain: float, stack: A
 
 async def _settle(store: Store) -> None:
     """What an earlier process left in the air is shown, never sent again (CONTRACT N17, S05)."""
-    left = await store.journal.settle() + await store.links.settle()
-    if left:
-        _log.warning("ambiguous_calls", left_behind=left)
+    await store.journal.settle()
+    await store.links.settle()
+    for entry in await store.journal.pending():
+        _log.warning("ambiguous_case", intent=entry.id, cause=entry.cause, at=entry.created_at.isoformat())
 
 
 @asynccontextmanager

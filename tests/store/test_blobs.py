@@ -65,7 +65,6 @@ def files_in(folder: Path) -> list[Path]:
 async def test_a_blob_comes_back_as_it_was_written(blobs: Blobs, size: int) -> None:
     name, key = await put(blobs, content_of(size))
     assert await get(blobs, name, key) == content_of(size)
-    assert blobs.size(name) == size
 
 
 async def test_one_large_piece_is_as_good_as_many(blobs: Blobs) -> None:
@@ -76,24 +75,6 @@ async def test_one_large_piece_is_as_good_as_many(blobs: Blobs) -> None:
 async def test_reading_goes_by_pieces_of_bounded_size(blobs: Blobs) -> None:
     name, key = await put(blobs, content_of(3 * FRAME + 7))
     assert [len(piece) async for piece in blobs.read(name, key)] == [FRAME, FRAME, FRAME, 7]
-
-
-@pytest.mark.parametrize(
-    ("offset", "size"),
-    [
-        (0, 10),
-        (FRAME - 5, 10),
-        (FRAME, FRAME),
-        (10, 3 * FRAME),
-        (3 * FRAME, 100),
-        (3 * FRAME + 7, 1),
-        (10**9, 1),
-    ],
-)
-async def test_any_part_can_be_read(blobs: Blobs, offset: int, size: int) -> None:
-    content = content_of(3 * FRAME + 7)
-    name, key = await put(blobs, content)
-    assert blobs.read_at(name, key, offset, size) == content[offset : offset + size]
 
 
 async def test_blobs_U06_nothing_on_disk_is_in_the_clear(blobs: Blobs, folder: Path) -> None:
@@ -128,16 +109,12 @@ async def test_blobs_U06_a_damaged_blob_is_refused(blobs: Blobs, folder: Path, d
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
     with pytest.raises(BlobError):
         await get(blobs, name, key)
-    with pytest.raises(BlobError):
-        blobs.read_at(name, key, 0, 2 * FRAME + 7)
 
 
 @pytest.mark.parametrize("name", ["f" * 32, "../../etc/passwd", "", "F" * 32, "f" * 32 + "\n"])
 async def test_a_missing_or_impossible_name_is_no_blob(blobs: Blobs, name: str) -> None:
     with pytest.raises(BlobError, match="no such blob"):
         await get(blobs, name, b"k" * 32)
-    with pytest.raises(BlobError, match="no such blob"):
-        blobs.size(name)
 
 
 async def test_a_deleted_blob_is_gone_and_may_be_deleted_again(blobs: Blobs, folder: Path) -> None:

@@ -73,10 +73,3 @@ async def test_links_E02_linked_cases_are_listed_oldest_first(store: Store) -> N
     for digest, days in (("a", 0), ("b", 1)):
         await store.links.begin("case-1", digest, ago(days=days))
     assert [link.digest for link in await store.links.of("case-1")] == ["b", "a"]
-
-
-async def test_links_S05_a_linked_case_knows_its_main_case(store: Store) -> None:
-    await store.links.begin("case-1", "audio-1", NOW)
-    await store.links.done("case-1", "audio-1", "case-9")
-    assert await store.links.main_of("case-9") == "case-1"
-    assert await store.links.main_of("case-1") is None

@@ -36,8 +36,9 @@ async def test_times_come_back_in_utc_to_the_microsecond(store: Store) -> None:
 
 
 async def test_a_time_without_a_zone_is_refused(store: Store) -> None:
-    with pytest.raises(Exception, match="naive"):
+    with pytest.raises(StoreError) as caught:
         await store.journal.begin(entry(created_at=datetime(2026, 1, 1)))  # noqa: DTZ001
+    assert "naive" in str(caught.value.__cause__)
 
 
 async def test_missing_folders_are_made_for_their_owner_only(tmp_path: Path) -> None:
