@@ -58,11 +58,9 @@ def access(
     bytes_in: int,
     bytes_out: int,
     milliseconds: int,
-    user_hash: str | None = None,
-    organization_hash: str | None = None,
     cause: str | None = None,
 ) -> None:
-    """Write the one line of a request. `route` is the template; the request id comes from the context."""
+    """Write the one line of a request; `route` is the template. Its id, and who called, are in the context."""
     line = {
         "route": route,
         "method": method if method in _METHODS else "other",  # any token is a method to HTTP, a secret too
@@ -70,8 +68,6 @@ def access(
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,
         "ms": milliseconds,
-        "user": user_hash,
-        "organization": organization_hash,
         "cause": cause,
     }
     _log.info("request", **{key: value for key, value in line.items() if value is not None})
