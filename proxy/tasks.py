@@ -19,11 +19,16 @@ class Tasks:
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Begin work that nobody waits for; its failure is logged."""
-        self._own(name, self._logged(name, work))
+        self._own(name, work).add_done_callback(_report)
 
     async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
-        """Await work that goes on to its end even if the caller is cancelled."""
-        return await asyncio.shield(self._own(name, work))
+        """Await work that goes on to its end even if the caller is cancelled; then its failure is logged."""
+        task = self._own(name, work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_report)
+            raise
 
     async def drain(self, seconds: float) -> None:
         """Wait for all tasks, those they start included; cancel what is left after `seconds`."""
@@ -43,8 +48,8 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _logged(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception:  # noqa: BLE001  nobody awaits this task: the log is where its failure shows
-            _log.exception("task_failed", task=name)
+
+def _report(task: asyncio.Task[Any]) -> None:
+    """Nobody awaits this task: the log is where its failure shows."""
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("task_failed", task=task.get_name(), exc_info=error)

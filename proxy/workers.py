@@ -1,7 +1,6 @@
 """Runs work on hostile files in processes that may hang or die without harm to anyone else."""
 
 import asyncio
-import logging
 import os
 import resource
 import signal
@@ -164,7 +163,6 @@ def _confine() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler waits for C code to return
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.disable()
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)

@@ -13,14 +13,16 @@ from proxy.values import Case, Inbound, Session
 # A page that opens with the token needs it to live until the user has got there.
 PAGE_MARGIN: Final = timedelta(minutes=10)
 
+_HASH: Final = 16  # digits that tell users apart in a log
+
 _log: Final = structlog.get_logger("proxy.access")
 
 
 async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
     """The legacy token of a Bearer route and what it stands for, else `unauthorized` (CONTRACT G04).
 
-    An expired access token is renewed on the way (G06). A platform that can't be reached stops only
-    those who need the access token itself, so records can be read while it is away.
+    An expired access token is renewed on the way (G06); one of unknown expiry only for who needs it. A
+    platform that can't be reached stops none but those either: records can be read while it is away.
     """
     token = bearer(inbound.headers)
     if not isinstance(token, str):
@@ -30,11 +32,19 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
         raise Refusal("unauthorized", "unknown-token")
     if session.expires_at <= deps.clock():
         raise Refusal("unauthorized", "expired-token")
-    try:
-        await access_token(token, session, deps)
-    except UpstreamError as error:
-        _log.warning("renewal_failed", cause=error.cause)
+    name_in_log(session.owner, session.organization, deps)
+    if session.access_expires_at is not None:
+        try:
+            await access_token(token, session, deps)
+        except UpstreamError as error:
+            _log.warning("renewal_failed", cause=error.cause)
     return token, session
+
+
+def name_in_log(owner: str, organization: str, deps: Deps) -> None:
+    """Every further log line of this request tells apart who called, by keyed hashes."""
+    digest = deps.store.sealer.digest("organization", organization)
+    structlog.contextvars.bind_contextvars(user=owner[:_HASH], organization=digest[:_HASH])
 
 
 async def access_token(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> str:

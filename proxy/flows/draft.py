@@ -37,17 +37,17 @@ async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Dr
     """All that the form says, or the refusal that it deserves (N08, N09, N12, N13)."""
     form = replace(form, ehr=form.ehr and form.ehr.removeprefix(_BOM))
     ehr = await _ehr(form, deps)
-    documents = await asyncio.gather(*(_document(upload, route, deps) for upload in form.files))
+    documents = await _documents(form, route, deps)
     patient = identify(ehr, route.expressions, route.mapping.patient, deps.store.sealer.digest, deps.new_id())
     raw = form.ehr
     if route.mapping.conversation == "clinical-data" and form.conversation:
-        raw = with_conversation(ehr if isinstance(ehr, dict) else {}, form.conversation)
+        raw = with_conversation(raw, ehr, form.conversation)
     tokens = Tokens(
         conversation=await count_tokens(deps.workers, form.conversation),
         ehr=await count_tokens(deps.workers, (form.ehr or b"").decode()),
         documents=sum(document.tokens for document in documents),
     )
-    return Draft(form, ehr, patient, metadata(patient, raw), tuple(documents), tokens)
+    return Draft(form, ehr, patient, metadata(patient, raw), documents, tokens)
 
 
 async def _ehr(form: NewCaseForm, deps: Deps) -> Json:
@@ -62,13 +62,17 @@ async def _ehr(form: NewCaseForm, deps: Deps) -> Json:
     return ehr
 
 
-async def _document(upload: Upload, route: Route[NewCase], deps: Deps) -> Document:
-    document = await read_document(deps.workers, upload.content, upload.filename, upload.content_type)
-    if document.outcome == "damaged":
-        if route.mapping.unreadable == "reject" and _is_pdf(upload):
-            raise Refusal("unreadable_pdf", "damaged-pdf")
-        _log.info("damaged_document", content_type=upload.content_type)
-    return document
+async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tuple[Document, ...]:
+    """What was read of each file. None is judged before all are read: a refusal closes their spools."""
+    documents = await asyncio.gather(
+        *(read_document(deps.workers, each.content, each.filename, each.content_type) for each in form.files)
+    )
+    for upload, document in zip(form.files, documents, strict=True):
+        if document.outcome == "damaged":
+            if route.mapping.unreadable == "reject" and _is_pdf(upload):
+                raise Refusal("unreadable_pdf", "damaged-pdf")
+            _log.info("damaged_document", pdf=_is_pdf(upload), size=upload.content.size)
+    return tuple(documents)
 
 
 def _is_pdf(upload: Upload) -> bool:

@@ -1,10 +1,11 @@
 """Reads the form of newCase (CONTRACT N08, N10, N11, N16)."""
 
-import mimetypes
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
+from mimetypes import MimeTypes
+from pathlib import PurePath
 from typing import Final
 
 import structlog
@@ -14,6 +15,20 @@ from proxy.spool import Spool, Stored
 from proxy.values import Body, FormPart
 
 _ONCE: Final = ("ehr", "conversation")
+_UNKNOWN_TYPE: Final = "application/octet-stream"
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument"
+
+# Python's own table and what it lacks, instead of whatever the machine has: a slim image has nothing.
+_TYPES: Final = MimeTypes()
+_FURTHER_TYPES: Final = {
+    ".dcm": "application/dicom",
+    ".docx": f"{_OFFICE}.wordprocessingml.document",
+    ".md": "text/markdown",
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".pptx": f"{_OFFICE}.presentationml.presentation",
+    ".webp": "image/webp",
+    ".xlsx": f"{_OFFICE}.spreadsheetml.sheet",
+}
 
 _log: Final = structlog.get_logger("proxy.intake")
 
@@ -75,8 +90,14 @@ async def _received(part: FormPart, new_spool: Callable[[], Spool], stack: ExitS
 
 def _upload(part: FormPart, content: Stored) -> Upload:
     filename = part.filename or "document"
-    guessed = mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    return Upload(filename, part.content_type or guessed, content)
+    return Upload(filename, part.content_type or _guessed_type(filename), content)
+
+
+def _guessed_type(filename: str) -> str:
+    kind, compression = _TYPES.guess_type(filename)
+    if compression:
+        return _UNKNOWN_TYPE
+    return kind or _FURTHER_TYPES.get(PurePath(filename).suffix.lower(), _UNKNOWN_TYPE)
 
 
 def _text(data: bytes) -> str:

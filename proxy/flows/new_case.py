@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
-from proxy.flows.answers import answer
+from proxy.flows.access import name_in_log
+from proxy.flows.answers import JSON, answer, rfc3339
 from proxy.flows.caller import identify_caller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft, make_draft
@@ -80,6 +81,7 @@ async def run(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Answer:
 async def _caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> _Caller:
     identity, organization = identify_caller(inbound, route)
     owner = deps.store.sealer.owner(identity.user, organization)
+    name_in_log(owner, organization, deps)
     template = identity_value(inbound.headers, "template")
     return _Caller(
         identity=identity,
@@ -197,7 +199,7 @@ def _again(earlier: JournalEntry, intent: JournalEntry) -> Answer:
         raise Refusal("idempotency_conflict", "idempotency-conflict")
     if earlier.answer is None:
         raise Refusal("outcome_unknown", "outcome-unknown")
-    return Answer(200, earlier.answer, "application/json")
+    return Answer(200, earlier.answer, JSON)
 
 
 async def _create(
@@ -255,7 +257,7 @@ def _facts(case: Case, token: str) -> Json:
         "case": {
             "id": case.id,
             "title": case.title,
-            "created_at": case.created_at.isoformat(),
+            "created_at": rfc3339(case.created_at),
             "patient_id": case.patient_id,
         },
         "session": {"token": token},

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from proxy import jsons
 from proxy.mapping.models import Patient as PatientMapping
 from proxy.shape import Expression
 from proxy.values import Json
+
+_BLANK: Final = b" \t\r\n"  # RFC 8259, section 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,17 @@ def metadata(patient: Patient, ehr: bytes | None) -> bytes:
     return b"{" + b",".join(fields) + b"}"
 
 
-def with_conversation(ehr: dict[str, Json], conversation: str) -> bytes:
-    """The ehr with the conversation as one more key, beside whatever keys it has."""
+def with_conversation(raw: bytes | None, ehr: Json, conversation: str) -> bytes:
+    """The bytes of an ehr, which is an object, with the conversation as one more key beside its own.
+
+    They are not written anew from `ehr`: a number like 1.10 stays as it came.
+    """
+    keys = ehr if isinstance(ehr, dict) else {}
     key = "conversation"
-    while key in ehr:
+    while key in keys:
         key = f"_{key}"
-    return jsons.dump({**ehr, key: conversation})
+    rest = (raw or b"{}").rstrip(_BLANK).removesuffix(b"}")
+    return rest + (b"," if keys else b"") + jsons.dump({key: conversation}).removeprefix(b"{")
 
 
 def _first_text(value: Json) -> str | None:

@@ -66,7 +66,8 @@ def _pieces(question: str, last_room: int, lead_room: int) -> list[str]:
     *leading, tail = split_units(question, lead_room)
     if utf16_units(tail) <= last_room:
         return [*leading, tail]
-    return [*leading, *split_units(tail, last_room)]
+    last = split_units(tail, last_room)[-1]
+    return [*leading, tail.removesuffix(last), last]
 
 
 def _left(limit: int, *texts: str) -> int:

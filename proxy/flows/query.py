@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence, Set
+from contextlib import AsyncExitStack
 from typing import Final
 
 from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
@@ -17,7 +18,7 @@ from proxy.mapping.models import Query
 from proxy.mapping.table import FlowSpec, Route
 from proxy.text.passages import Passage, from_json, split
 from proxy.upstream.llamachat import LlamaChat
-from proxy.values import Answer, Inbound
+from proxy.values import Answer, Inbound, Json
 
 SPEC: Final = FlowSpec(
     name="query",
@@ -44,20 +45,22 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
     question = await _question(inbound, deps)
     case = await own_case(inbound, session, deps)
     chat, key = chat_of(session, route, deps)
-    # One message at a time: the conversation's history is what the next one builds on (Q06).
-    async with deps.locks.hold("conversation", case.id, case.owner):
-        record = await read_record(case, deps)
-        dialogue = _Dialogue(chat, key, record, question, route.mapping, deps)
-        response = await deps.tasks.finish("query", dialogue.ask())
+    async with AsyncExitStack() as turn:
+        # One message at a time: the conversation's history is what the next one builds on (Q06).
+        await turn.enter_async_context(deps.locks.hold("conversation", case.id, case.owner))
+        dialogue = _Dialogue(chat, key, await read_record(case, deps), question, route.mapping, deps)
+        # LlamaChat goes on with a question whose client has left; its turn ends when it has answered.
+        response = await deps.tasks.finish("query", dialogue.ask(turn.pop_all()))
     return answer(route, {"response": response, "legacy_id": case.id})
 
 
 async def _question(inbound: Inbound, deps: Deps) -> str:
+    """The body's `query`; a body without one has an empty one, as the legacy server read it (Q02)."""
     try:
         body = await load_json(deps.workers, await inbound.body.read())
     except BadJson as error:
         raise Refusal("bad_request", f"body-{error.cause}") from None
-    query = body.get("query") if isinstance(body, dict) else None
+    query = body.get("query", "") if isinstance(body, dict) else None
     if not isinstance(query, str):
         raise Refusal("bad_request", "query-not-a-string")
     if not query.strip():
@@ -78,25 +81,29 @@ class _Dialogue:
         self._mapping = mapping
         self._store = deps.store.conversations
 
-    async def ask(self) -> str:
-        """The answer; a conversation that LlamaChat no longer knows is begun anew, once (Q06)."""
-        case = self._record.case
-        known = await self._store.get(case.id, case.owner)
-        if known is not None:
-            try:
-                return await self._say(known.id, known.sent)
-            except UpstreamError as error:
-                if error.status != 404:
-                    raise
-            await self._store.drop(case.id, case.owner)
-        # Planned before the conversation is begun: a question that is too long costs no conversation.
-        await self._plan(frozenset())
-        conversation = await self._chat.start(self._key)
-        await self._store.put(case.id, case.owner, conversation)
-        return await self._say(conversation, frozenset())
+    async def ask(self, turn: AsyncExitStack) -> str:
+        """The answer; a conversation that LlamaChat no longer knows is begun anew, once (Q06).
 
-    async def _say(self, conversation: str, sent: Set[str]) -> str:
-        prompt = await self._plan(sent)
+        `turn` is what keeps other questions out of the conversation; closed at the end.
+        """
+        case = self._record.case
+        async with turn:
+            known = await self._store.get(case.id, case.owner)
+            if known is not None:
+                try:
+                    return await self._say(known.id, await self._plan(known.sent))
+                except UpstreamError as error:
+                    if error.status != 404:
+                        raise
+                await self._store.drop(case.id, case.owner)
+            # Planned before the conversation is begun: a question that is too long costs no conversation.
+            prompt = await self._plan(frozenset())
+            conversation = await self._chat.start(self._key)
+            await self._store.put(case.id, case.owner, conversation)
+            return await self._say(conversation, prompt)
+
+    async def _say(self, conversation: str, prompt: Prompt) -> str:
+        """The answer to the last message; only then do its passages count as sent."""
         response = ""
         for message in prompt.messages:
             response = await self._chat.send(self._key, conversation, message)
@@ -119,11 +126,16 @@ class _Dialogue:
 def _passages(record: Record) -> Sequence[Passage]:
     """All that is known of the case, cut into passages: what a question can be answered from (Q04)."""
     case = record.case
-    passages = [*from_json("ehr", case.ehr), *split("conversación", case.conversation)]
+    passages = [*_of_json("ehr", case.ehr), *split("conversación", case.conversation)]
     for file in case.files:
         passages += split(file.name, file.text)
     for transcription in record.transcriptions:
         passages += split("transcripción", transcription.text)
     for report in record.reports:
-        passages += [*split("informe", report.content), *from_json("informe", report.structured_data)]
+        passages += [*split("informe", report.content), *_of_json("informe", report.structured_data)]
     return passages
+
+
+def _of_json(source: str, value: Json) -> Sequence[Passage]:
+    """Nothing, rather than the word null or an empty pair of braces, where there is nothing."""
+    return from_json(source, value) if value else []

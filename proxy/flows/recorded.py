@@ -1,17 +1,15 @@
 """Stored recordings as they leave the blob store: to LlamaChat, to the new platform, to be measured."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from io import BufferedReader
 from typing import Final
 
 import structlog
 
-from proxy.audio.duration import BadAudio, seconds
+from proxy.audio.duration import BadAudio
 from proxy.flows.deps import Deps
 from proxy.store.blobs import Blobs
-from proxy.store.frames import FRAME
-from proxy.store.playback import Playback
+from proxy.store.playback import seconds_of
 from proxy.values import OutgoingFile, Recording
 from proxy.workers import WorkerCrashed, WorkerTimeout
 
@@ -47,12 +45,7 @@ async def length(recording: Recording, deps: Deps) -> float:
     """Seconds, read from the audio itself (CONTRACT S01); 0 where it can't be told."""
     pieces = [(str(deps.store.blobs.path(chunk.blob)), chunk.key) for chunk in recording.chunks]
     try:
-        return await deps.workers.run(_seconds, pieces, seconds=_SECONDS, raises=BadAudio)
+        return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio)
     except (BadAudio, WorkerTimeout, WorkerCrashed) as error:
         _log.warning("audio_not_measured", reason=type(error).__name__, container=recording.container)
         return 0.0
-
-
-def _seconds(pieces: Sequence[tuple[str, bytes]]) -> float:
-    with Playback(pieces) as raw, BufferedReader(raw, FRAME) as file:
-        return seconds(file)

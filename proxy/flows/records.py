@@ -61,7 +61,7 @@ async def read_record(case: Case, deps: Deps) -> Record:
 
 
 async def record_facts(record: Record, deps: Deps) -> dict[str, Json]:
-    """The facts of FACTS. A case without files has the extension of its ehr, .json (CONTRACT D01)."""
+    """The facts of FACTS."""
     case = record.case
     report = record.reports[0] if record.reports else None
     spoken = await count_tokens(deps.workers, record.conversation)
@@ -88,8 +88,14 @@ async def record_facts(record: Record, deps: Deps) -> dict[str, Json]:
         },
         "report": report_facts(report),
         "files": file_facts(case),
-        "file_extension": PurePath(case.files[0].name).suffix if case.files else ".json",
+        "file_extension": _extension(case),
     }
+
+
+def _extension(case: Case) -> str:
+    """The first file's; a case without one has that of its ehr (CONTRACT D01)."""
+    suffix = PurePath(case.files[0].name).suffix if case.files else ""
+    return suffix or ".json"
 
 
 def file_facts(case: Case) -> list[Json]:

@@ -1,13 +1,31 @@
-"""What every mapping model shares: frozen, and strict about unknown keys."""
+"""What every mapping model shares: frozen, strict about types and unknown keys; and texts of a set form."""
 
-from typing import Annotated
+import re
+import unicodedata
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+_PATH: Final = r"(/[A-Za-z0-9_-]+)+"
+_ID_PATH: Final = rf"{_PATH}/\{{id\}}"
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(_PATH, text):
+        raise ValueError('write a path without an id, such as "/michiQ/newCase"')
+    return text
+
+
+def _id_path(text: str) -> str:
+    if not re.fullmatch(_ID_PATH, text):
+        raise ValueError('write a path that ends in /{id}, such as "/michiQ/doc/{id}"')
+    return text
 
 
 def _http_url(text: str) -> str:
@@ -17,5 +35,25 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _header_text(text: str) -> str:
+    if not text or not text.isprintable() or text != text.strip():
+        raise ValueError("write one line of text, without spaces around it")
+    return text
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+Path = Annotated[str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": f"^{_PATH}$"})]
+IdPath = Annotated[
+    str, AfterValidator(_id_path), WithJsonSchema({"type": "string", "pattern": f"^{_ID_PATH}$"})
+]
+
 # Kept as the operator wrote it: a parser's normal form could be another address to the receiver.
 Url = Annotated[str, AfterValidator(_http_url)]
+
+HeaderText = Annotated[str, AfterValidator(_header_text)]
+
+# An organization as the legacy header names it: composed, as the header is read (CONTRACT N06).
+OrganizationName = Annotated[str, Field(min_length=1), AfterValidator(_composed)]

@@ -5,23 +5,39 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-_HEADER: Final = re.compile(r"\s*\[\[?\s*(?P<key>[^\]#]+?)\s*\]\]?\s*(#.*)?")
-_NAME: Final = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
-_KEY: Final = re.compile(rf"\s*(?P<key>{_NAME}(?:\s*\.\s*{_NAME})*)\s*=")
+_NAME: Final = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\])*"|'[^']*')"""
+_PATH: Final = rf"(?P<key>{_NAME}(?:\s*\.\s*{_NAME})*)"
+_HEADER: Final = re.compile(rf"\s*\[\[?\s*{_PATH}\s*\]\]?\s*(#.*)?")
+_KEY: Final = re.compile(rf"\s*{_PATH}\s*=")
+
+# Comments and short strings are matched so that no quotation marks in them begin a long string.
+_STRINGS: Final = re.compile(
+    r"#[^\n]*"
+    r'|"""(?:\\.|[^\\])*?"""'
+    r"|'''.*?'''"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'[^'\n]*'",
+    re.DOTALL,
+)
 
 
 def line_of(text: str, path: Sequence[str]) -> int:
-    """The 1-based line of the key at `path`, else of its nearest table, else 1."""
-    found = {key: line for line, key in _keys(text)}
+    """The 1-based line of the key at `path`, else of its nearest table, else 1; `text` is valid TOML."""
+    found = {key: line for line, key in _keys(_STRINGS.sub(_emptied, text))}
     for length in range(len(path), 0, -1):
         if tuple(path[:length]) in found:
             return found[tuple(path[:length])]
     return 1
 
 
+def _emptied(string: re.Match[str]) -> str:
+    """A long string without its words, which could look like keys; it keeps its lines."""
+    return "\n" * string[0].count("\n") if string[0].startswith(('"""', "'''")) else string[0]
+
+
 def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.fullmatch(line):
             table = _split(header["key"])
             yield number, table
@@ -31,10 +47,7 @@ def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 def _split(key: str) -> tuple[str, ...]:
     """The parts of a dotted key, unquoted by the TOML parser itself."""
-    try:
-        node: object = tomllib.loads(f"{key} = 0")
-    except tomllib.TOMLDecodeError:
-        return (key,)
+    node: object = tomllib.loads(f"{key} = 0")
     parts: list[str] = []
     while isinstance(node, dict):
         [(name, node)] = node.items()

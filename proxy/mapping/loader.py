@@ -1,181 +1,126 @@
 """Reads a folder of mapping files into a table, or says all that is wrong with it."""
 
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from pathlib import Path
-from typing import Any, Final, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, Final
 
 from proxy.errors import DOOR_KINDS
-from proxy.mapping.lines import line_of
+from proxy.mapping.complaints import Complaint, MappingError, did_you_mean
+from proxy.mapping.facts import check
+from proxy.mapping.files import File, read_file
 from proxy.mapping.models import OrganizationsFile, RouteMapping
 from proxy.mapping.table import FlowSpec, Organizations, Route, Table
-from proxy.shape import BadExpression, Expression, Shape, compile_shape, unknown_facts
+from proxy.shape import BadExpression, Expression, compile_shape
+
+__all__ = ["MappingError", "load_table"]
 
 ORGANIZATIONS: Final = "organizations.toml"
 
-B = TypeVar("B", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """One thing that is wrong: the file's name, the line, the dotted key and the reason."""
-
-    file: str
-    line: int
-    key: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
-        return f"{place}: {self.key}: {self.reason}" if self.key else f"{place}: {self.reason}"
-
-
-class MappingError(Exception):
-    """A folder that can't be served, with every complaint found in it."""
-
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
-        super().__init__("\n".join(map(str, complaints)))
-        self.complaints = tuple(complaints)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A mapping file as it was read, with what it takes to complain about it."""
-
-    name: str
-    text: str
-    data: dict[str, Any]
-
-    def complaint(self, key: Sequence[str], reason: str) -> Complaint:
-        return Complaint(self.name, line_of(self.text, key), ".".join(key), reason)
-
-    def model(self, model: type[B]) -> B:
-        try:
-            return model.model_validate(self.data)
-        except ValidationError as error:
-            raise MappingError([self._of_pydantic(problem) for problem in error.errors()]) from None
-
-    def _of_pydantic(self, problem: Mapping[str, Any]) -> Complaint:
-        # Pydantic adds the tags of unions and dicts to the place; only what stands in the file is shown.
-        key: list[str] = []
-        node: Any = self.data
-        for step in problem["loc"]:
-            if isinstance(node, dict) and step in node:
-                node = node[step]
-            elif problem["type"] != "missing" or step != problem["loc"][-1]:
-                continue
-            key.append(str(step))
-        return self.complaint(key, problem["msg"].removeprefix("Value error, "))
-
 
 def load_table(folder: Path, specs: Iterable[FlowSpec]) -> Table:
-    """The table of a folder; MappingError holds every complaint, each with file, line and key."""
-    files = {f"{spec.name}.toml": spec for spec in specs}
-    complaints = list(_strangers(folder, files))
+    """The table of a folder; MappingError holds every complaint, each with file, line and key.
+
+    A file is judged in three steps, each only where the one before had nothing to say: that it is TOML,
+    that its keys and values are right, that its expressions and errors fit the flow.
+    """
+    by_name = {f"{spec.name}.toml": spec for spec in specs}
+    complaints = list(_strangers(folder, by_name))
     organizations = Organizations({}, {})
+    files: dict[str, File] = {}
     routes: dict[str, Route[RouteMapping]] = {}
     try:
         organizations = _organizations(folder)
     except MappingError as error:
-        complaints.extend(error.complaints)
-    for name, spec in files.items():
+        complaints += error.complaints
+    for name, spec in by_name.items():
         try:
-            routes[spec.name] = _route(_read(folder / name), spec, organizations)
+            files[spec.name] = read_file(folder / name)
+            routes[spec.name] = _route(files[spec.name], spec, organizations)
         except MappingError as error:
-            complaints.extend(error.complaints)
-    complaints.extend(_same_path(routes.values()))
+            complaints += error.complaints
+    complaints += _same_path(files, routes)
     if complaints:
         raise MappingError(complaints)
     return Table(routes, organizations)
 
 
 def _strangers(folder: Path, specs: Mapping[str, FlowSpec]) -> Iterator[Complaint]:
-    for path in sorted(folder.glob("*.toml")):
+    """Files that nothing reads: a misspelt name, most likely. Editors' hidden files are let be."""
+    for path in sorted(folder.glob("[!.]*.toml")):
         if path.name != ORGANIZATIONS and path.name not in specs:
-            yield Complaint(path.name, 1, "", "no flow has this name; a mapping is named as its flow is")
-
-
-def _read(path: Path) -> _File:
-    try:
-        text = path.read_text("utf-8")
-        return _File(path.name, text, tomllib.loads(text))
-    except FileNotFoundError:
-        raise MappingError([Complaint(path.name, 1, "", "the file is missing")]) from None
-    except (OSError, UnicodeDecodeError):
-        raise MappingError([Complaint(path.name, 1, "", "the file can't be read as UTF-8 text")]) from None
-    except tomllib.TOMLDecodeError as error:
-        line = error.lineno if hasattr(error, "lineno") else _line_in(str(error))
-        raise MappingError([Complaint(path.name, line, "", f"not TOML: {error}")]) from None
-
-
-def _line_in(message: str) -> int:
-    """The line that tomllib gives only inside its message, before Python 3.14."""
-    words = message.replace(",", " ").split()
-    return int(words[words.index("line") + 1]) if "line" in words else 1
+            hint = did_you_mean(path.name, [*specs, ORGANIZATIONS])
+            yield Complaint(path.name, 1, "", f"no route has this name, so nothing reads this file{hint}")
 
 
 def _organizations(folder: Path) -> Organizations:
-    file = _read(folder / ORGANIZATIONS)
+    file = read_file(folder / ORGANIZATIONS)
     known = file.model(OrganizationsFile).organizations
     keys: dict[str, str] = {}
+    complaints: list[Complaint] = []
     for name, entry in known.items():
         if entry.llamachat_api_key_file is None:
             continue
         try:
-            keys[name] = (folder / entry.llamachat_api_key_file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            keys[name] = _secret(folder / entry.llamachat_api_key_file)
+        except ValueError as error:
             key = ("organizations", name, "llamachat_api_key_file")
-            raise MappingError([file.complaint(key, "the file can't be read")]) from None
+            complaints.append(file.complaint(key, str(error)))
+    if complaints:
+        raise MappingError(complaints)
     return Organizations(known, keys)
 
 
-def _route(file: _File, spec: FlowSpec, organizations: Organizations) -> Route[RouteMapping]:
-    mapping = file.model(spec.model)
-    complaints = list(_error_kinds(file, mapping, spec))
-    answer: Shape | Expression | None = None
-    expressions: dict[str, Expression] = {}
+def _secret(path: Path) -> str:
+    """The key in a file; ValueError, without a word of the file, where it can't be one."""
     try:
-        answer = _answer(file.data["answer"])
-        found = [answer] if isinstance(answer, Expression) else answer.expressions()
-        complaints += [_of_expression(file, bad) for bad in unknown_facts(found, spec.facts)]
-        expressions = {key: Expression(_at(file.data, key), key) for key in spec.expressions}
-    except BadExpression as bad:
-        complaints.append(_of_expression(file, bad))
-    if complaints or answer is None:
+        key = path.read_bytes().decode("ascii").strip()
+    except OSError as error:
+        raise ValueError(f"can't read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        key = ""
+    if not key.isprintable() or not key or " " in key:
+        raise ValueError(f"{path} must hold the key and nothing else, on one line")
+    return key
+
+
+def _route(file: File, spec: FlowSpec, organizations: Organizations) -> Route[RouteMapping]:
+    mapping = file.model(spec.model)
+    bad = [
+        *check(mapping.answer, "answer", spec.facts),
+        *(each for key in spec.expressions for each in check(_at(file.data, key), key, None)),
+    ]
+    complaints = [*_error_kinds(file, mapping, spec), *(_of_expression(file, each) for each in bad)]
+    if complaints:
         raise MappingError(complaints)
-    return Route(mapping, answer, expressions, organizations)
-
-
-def _answer(tree: Any) -> Shape | Expression:
-    return Expression(tree, "answer") if isinstance(tree, str) else compile_shape(tree, "answer")
+    expressions = {key: Expression(_at(file.data, key), key) for key in spec.expressions}
+    return Route(mapping, compile_shape(mapping.answer, "answer"), expressions, organizations)
 
 
 def _at(data: dict[str, Any], key: str) -> str:
     return str(reduce(lambda node, step: node[step], key.split("."), data))
 
 
-def _of_expression(file: _File, bad: BadExpression) -> Complaint:
+def _of_expression(file: File, bad: BadExpression) -> Complaint:
     return file.complaint(bad.key.split("."), bad.reason)
 
 
-def _error_kinds(file: _File, mapping: RouteMapping, spec: FlowSpec) -> Iterator[Complaint]:
+def _error_kinds(file: File, mapping: RouteMapping, spec: FlowSpec) -> Iterator[Complaint]:
     raised = spec.errors | DOOR_KINDS
-    for kind in sorted(raised - mapping.errors.keys()):
-        yield file.complaint(("errors", kind), "missing: this route can end in this error")
+    missing = sorted(raised - mapping.errors.keys())
+    for kind in missing:
+        line = f'{kind} = {{ status = 500, text = "…" }}'
+        yield file.complaint(("errors", kind), f"missing: this route can end in this error; add {line}")
     for kind in sorted(mapping.errors.keys() - raised):
-        yield file.complaint(("errors", kind), "unused: this route never ends in this error")
+        hint = did_you_mean(kind, missing)
+        yield file.complaint(("errors", kind), f"unused: this route never ends in this error{hint}")
 
 
-def _same_path(routes: Iterable[Route[RouteMapping]]) -> Iterator[Complaint]:
+def _same_path(files: Mapping[str, File], routes: Mapping[str, Route[RouteMapping]]) -> Iterator[Complaint]:
     seen: dict[str, str] = {}
-    for route in routes:
-        mapping = route.mapping
-        if mapping.path in seen:
-            yield Complaint(
-                f"{mapping.flow}.toml", 1, "path", f"is also the path of {seen[mapping.path]}.toml"
-            )
-        seen[mapping.path] = mapping.flow
+    for name, route in routes.items():
+        # A path with an id is served without one too (CONTRACT Q02).
+        paths = {route.mapping.path, route.mapping.path.removesuffix("/{id}")}
+        for path in sorted(paths & seen.keys()):
+            yield files[name].complaint(("path",), f"{path} is taken by {seen[path]}.toml")
+        seen |= dict.fromkeys(paths, name)

@@ -3,16 +3,26 @@
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
-from proxy.mapping.base import Model, Url
+from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Path, Url
 from proxy.mapping.ui import Page
 from proxy.mapping.units import Duration, Size
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
-Tree = Annotated[
-    "dict[str, Expression | dict[str, Any]]",
-    Field(description="legacy field = JMESPath over the flow's facts, or { when_known = JMESPath }"),
+
+# A `shape.Tree` or one expression; `shape.check` judges it, so that each complaint names its field.
+Answer = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "description": "legacy field = JMESPath over the flow's facts, or { when_known = JMESPath }",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "object", "additionalProperties": {"type": ["string", "object"], "minLength": 1}},
+            ],
+        }
+    ),
 ]
 
 
@@ -45,13 +55,13 @@ class RouteMapping(Model):
 
     flow: str
     method: Literal["GET", "POST"]
-    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-]+)+(/\{id\})?$")]
+    path: str
     mode: Literal["new", "off"]
     timeout: Duration
     """From the first byte of the request to the answer, upstream calls included."""
-    body_limit: Size = 0
-    """0: the route takes no body."""
-    answer: Tree | Expression
+    body_limit: Annotated[Size, Field(default_factory=int)]
+    """Left out where the route takes no body."""
+    answer: Answer
     errors: dict[str, ErrorAnswer]
     notice: Notice = Notice()
 
@@ -73,6 +83,8 @@ class Templates(Model):
 
 class NewCase(RouteMapping, Templates):
     flow: Literal["new_case"]
+    path: Path
+    body_limit: Size
     patient: Patient
     provision: Literal["any", "known", "domains"] = "any"
     """Whose users and organizations the new platform may create (CONTRACT N05)."""
@@ -83,19 +95,23 @@ class NewCase(RouteMapping, Templates):
     strict_templates: bool = False
     session_lifetime: Duration
     """How long a legacy token is good for."""
-    organizations: dict[str, Templates] = {}
+    organizations: dict[OrganizationName, Templates] = {}
 
 
 class Doc(RouteMapping):
     flow: Literal["doc"]
+    path: IdPath
 
 
 class Encounters(RouteMapping):
     flow: Literal["encounters"]
+    path: Path
 
 
 class Query(RouteMapping):
     flow: Literal["query"]
+    path: IdPath
+    body_limit: Size
     instruction: Annotated[str, Field(min_length=1, max_length=400)]
     """What LlamaChat is told before the passages and the question."""
     part_instruction: Annotated[str, Field(min_length=1, max_length=200)]
@@ -104,33 +120,44 @@ class Query(RouteMapping):
 
 class UploadAudio(RouteMapping):
     flow: Literal["upload_audio"]
+    path: IdPath
+    body_limit: Size
 
 
 class SpeechToText(RouteMapping):
     flow: Literal["speech_to_text"]
+    path: IdPath
+    body_limit: Size
     forward: Literal["linked-case", "none"] = "linked-case"
     """Whether new audio also reaches the new platform as a second case (CONTRACT S05)."""
 
 
 class EncounterPage(RouteMapping, Page):
     flow: Literal["encounter_page"]
+    path: IdPath
     template_agent_when: Literal["afterLoad", "afterStopRecording"] | None = None
     """When the agent of newCase's template runs as the page's default agent."""
-    organizations: dict[str, Page] = {}
+    organizations: dict[OrganizationName, Page] = {}
 
 
 class Organization(Model):
     """An organization as the legacy clients name it, and what it is on the new side."""
 
-    send_as: Annotated[str, Field(min_length=1)] | None = None
+    send_as: HeaderText | None = None
     """The value of X-ORGANIZATION; unset: the legacy name itself."""
     parent: bool = False
     """True leaves X-ORGANIZATION out on purpose: the parent (testing) organization (CONTRACT N02)."""
     domains: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")]] = []
     """Mail domains of its users, for `provision = "domains"`."""
-    llamachat_api_key_file: str | None = None
+    llamachat_api_key_file: Annotated[str, Field(min_length=1)] | None = None
     """A file that holds this organization's own LlamaChat key; relative to this folder."""
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> "Organization":
+        if self.parent and self.send_as is not None:
+            raise ValueError("parent = true leaves X-ORGANIZATION out, send_as sets it: keep one of them")
+        return self
 
 
 class OrganizationsFile(Model):
-    organizations: dict[str, Organization] = {}
+    organizations: dict[OrganizationName, Organization] = {}

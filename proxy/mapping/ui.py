@@ -6,8 +6,6 @@ from pydantic import Field
 
 from proxy.mapping.base import Model, Url
 
-Flag = Annotated[bool | None, Field(strict=True)]
-
 
 class DefaultAgent(Model):
     id: Annotated[str, Field(min_length=1)]
@@ -16,7 +14,7 @@ class DefaultAgent(Model):
 
 class Telemedicine(Model):
     captureSurface: Literal["currentTab", "fullPicker"] | None = None
-    enabledByDefault: Flag = None
+    enabledByDefault: bool | None = None
 
 
 Color = Annotated[str, Field(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$")]
@@ -32,19 +30,19 @@ class Ui(Model):
     """Every documented `ui` key, spelt as the platform spells it; unset ones are left out
     (llamalitica-integration, "Base URL and Configuration")."""
 
-    showSidebar: Flag = None
-    showUploadButton: Flag = None
-    showAudioRecorder: Flag = None
-    showThemeToggle: Flag = None
-    showChat: Flag = None
-    showEditorAIButton: Flag = None
-    showPdfDownloadButton: Flag = None
+    showSidebar: bool | None = None
+    showUploadButton: bool | None = None
+    showAudioRecorder: bool | None = None
+    showThemeToggle: bool | None = None
+    showChat: bool | None = None
+    showEditorAIButton: bool | None = None
+    showPdfDownloadButton: bool | None = None
     saveAndFinishText: Annotated[str, Field(min_length=1)] | None = None
     defaultAgent: DefaultAgent | None = None
     availableAgents: list[Annotated[str, Field(min_length=1)]] | None = None
     telemedicine: Telemedicine | None = None
     colors: Colors | None = None
-    chatOnly: Flag = None
+    chatOnly: bool | None = None
 
 
 class Page(Model):

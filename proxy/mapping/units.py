@@ -16,23 +16,29 @@ _SIZES: Final = {
     "GIB": 1024**3,
 }
 _TIMES: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
-_AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
+_AMOUNT: Final = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]+)\s*", re.ASCII)
+_LONGEST: Final = timedelta(days=3650)  # added to any date of this century it stays a date
 
 
 def parse_size(value: object) -> int:
-    """Bytes of "10 MB" (decimal), "10 MiB" (binary)."""
+    """Bytes of "10 MB" (decimal), "10 MiB" (binary); ValueError says how to write one."""
     number, unit = _amount(value)
-    if unit.upper() not in _SIZES:
-        raise ValueError(f'write a size such as "10 MB" (units: {", ".join(_SIZES)})')
-    return int(number * _SIZES[unit.upper()])
+    size = int(number * _SIZES.get(unit.upper(), 0))
+    if not size:
+        raise ValueError(f'write a size such as "10 MB", in quotes (units: {", ".join(_SIZES)})')
+    return size
 
 
 def parse_duration(value: object) -> timedelta:
-    """The time of "500 ms", "30 s", "5 min", "12 h", "90 d"."""
+    """The time of "500 ms", "30 s", "5 min", "12 h", "90 d"; ValueError says how to write one."""
     number, unit = _amount(value)
-    if unit not in _TIMES or number == 0:
-        raise ValueError(f'write a duration such as "30 s" (units: {", ".join(_TIMES)})')
-    return timedelta(seconds=number * _TIMES[unit])
+    time = timedelta(seconds=number * _TIMES.get(unit, 0))
+    if not time or time > _LONGEST:
+        raise ValueError(
+            f'write a duration such as "30 s", in quotes, of at most {_LONGEST.days} d '
+            f"(units: {', '.join(_TIMES)})"
+        )
+    return time
 
 
 def _amount(value: object) -> tuple[float, str]:
@@ -40,7 +46,7 @@ def _amount(value: object) -> tuple[float, str]:
     return (float(match[1]), match[2]) if match else (0, "")
 
 
-_SCHEMA: Final = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$"}
+_SCHEMA: Final = {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,9})?\s*[A-Za-z]+\s*$"}
 
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({**_SCHEMA, "examples": ["10 MB"]})]
 Duration = Annotated[

@@ -9,11 +9,10 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 
 from proxy.errors import Refusal
 from proxy.headers import media_type
-from proxy.web.parts import Part, part_of
+from proxy.web.parts import MAX_HEADER, Part, part_of
 
 IDLE_SECONDS: Final = 15.0
 MAX_PARTS: Final = 64
-MAX_PART_HEADER: Final = 4096
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
 
@@ -47,7 +46,7 @@ class RequestBody:
             raise Refusal("malformed", "bad-boundary")
         return PushMultipartParser(
             boundary,
-            max_header_size=MAX_PART_HEADER,
+            max_header_size=MAX_HEADER,
             max_segment_count=MAX_PARTS,
             # Read as Latin-1 nothing is lost; names are then decoded as UTF-8 where they are UTF-8.
             header_charset="latin-1",
@@ -86,7 +85,8 @@ class RequestBody:
                 yield chunk
 
     def _judge_headers(self, limit: int) -> None:
-        if self._request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise Refusal("unsupported_encoding", "content-encoding")
+        for encoding in self._request.headers.getall("Content-Encoding", ()):
+            if encoding.strip().lower() != "identity":
+                raise Refusal("unsupported_encoding", "content-encoding")
         if (self._request.content_length or 0) > limit:
             raise Refusal("too_large", "body-too-large")

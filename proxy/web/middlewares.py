@@ -56,7 +56,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except TimeoutError:
         return _refuse(request, "failed", "out-of-time")
     except web.HTTPException as error:
-        return plain(error.status, error.reason)
+        response = plain(error.status, error.reason)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
     except Exception:  # noqa: BLE001  a client gets the documented 500 whatever went wrong in here
         _log.exception("request_failed")
         return _refuse(request, "failed", "internal")

@@ -10,10 +10,12 @@ from multipart import MultipartSegment
 
 from proxy.errors import Refusal
 
+MAX_HEADER: Final = 4096
+
+# Each parameter of a disposition whole, so that nothing inside a quoted name is taken for another one.
+_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
 # filename*=UTF-8''%e2%82%ac (RFC 8187); not meant for forms, yet some clients send it.
-_EXTENDED_NAME: Final = re.compile(
-    r";\s*filename\*\s*=\s*\"?(?P<charset>utf-8|iso-8859-1)'[^']*'(?P<name>[^;\"\s]+)", re.IGNORECASE
-)
+_EXTENDED: Final = re.compile(r"\"?(?:utf-8|iso-8859-1)'[^']*'([^\"\s]+)\"?\s*", re.IGNORECASE)
 _PLAIN: Final = ("", "binary", "8bit", "7bit")
 
 Events = AsyncIterator[MultipartSegment | bytes | None]
@@ -45,6 +47,9 @@ class Part:
 def part_of(segment: MultipartSegment, events: Events) -> Part:
     """The part whose bytes the next `events` are; Refusal where it can't be taken as it is."""
     headers = dict(segment.headerlist)
+    # The parser's own limit is for a single line.
+    if sum(len(f"{name}: {value}\r\n") for name, value in segment.headerlist) > MAX_HEADER:
+        raise Refusal("malformed", "form-limit")
     if not segment.name:
         raise Refusal("malformed", "part-without-name")
     # Handing encoded bytes on as the file would alter it without a word.
@@ -60,8 +65,10 @@ def part_of(segment: MultipartSegment, events: Events) -> Part:
 
 
 def _extended_name(disposition: str) -> str | None:
-    match = _EXTENDED_NAME.search(disposition)
-    return unquote_to_bytes(match["name"]).decode("latin-1") if match else None
+    for name, value in _PARAMETER.findall(disposition):
+        if name.lower() == "filename*" and (match := _EXTENDED.fullmatch(value)):
+            return unquote_to_bytes(match[1]).decode("latin-1")
+    return None
 
 
 def _text(name: str) -> str:

@@ -11,6 +11,8 @@ from proxy.web.responses import plain
 
 # Longer than load balancers keep an idle connection: it is never the proxy that hangs up on a request.
 _KEEPALIVE_SECONDS: Final = 75.0
+# Where no time is given to drain: aiohttp takes 0 s for ever.
+_SOON_SECONDS: Final = 0.01
 
 _log: Final = structlog.get_logger("proxy.protocol")
 
@@ -65,7 +67,7 @@ class QuietRunner(web.AppRunner):
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=_KEEPALIVE_SECONDS,
-            shutdown_timeout=drain_seconds,
+            shutdown_timeout=max(drain_seconds, _SOON_SECONDS),
         )
         self._new_id = new_id
 

@@ -14,8 +14,16 @@ from proxy.values import Answer
 CAUSE_HEADER: Final = "X-Michiq-Cause"
 
 
+class _Response(web.Response):
+    """A response without the `Server` line that aiohttp gives to each (CONTRACT G09)."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.pop("Server", None)
+
+
 def respond(answer: Answer, headers: Iterable[tuple[str, str]] = ()) -> web.Response:
-    response = web.Response(status=answer.status, body=answer.body)
+    response = _Response(status=answer.status, body=answer.body)
     response.headers["Content-Type"] = answer.content_type
     for name, value in (*answer.headers, *headers):
         response.headers.add(name, value)

@@ -1,0 +1,1 @@
+"""The mapping layer: what an operator writes, and what is said when it is wrong."""
