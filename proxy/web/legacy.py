@@ -22,7 +22,7 @@ def add_legacy_routes(app: web.Application) -> None:
         # aiohttp's own pattern for an id leaves out braces: such an id would be no route (CONTRACT G03).
         paths = [path] if bare == path else [f"{bare}/{{id:[^/]+}}", bare, f"{bare}/"]
         for each in paths:
-            app.router.add_route("*", each, handler, expect_handler=_go_on)
+            app.router.add_route("*", each, handler, expect_handler=go_on)
 
 
 def _handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -42,7 +42,7 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     return handle
 
 
-async def _go_on(request: web.Request) -> None:
+async def go_on(request: web.Request) -> None:
     """Sends for a body that is held back. Any other expectation may be ignored (RFC 9110, section 10.1.1);
     aiohttp would quote it in an answer that no mapping knows."""
     if request.version >= HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
