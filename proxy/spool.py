@@ -93,12 +93,13 @@ Stored: TypeAlias = Bytes | Spooled
 class Spool:
     """Takes bytes as they arrive, counting and hashing; `finish` makes the content that can be read.
 
-    `folder` is where a temporary file goes once more than 1 MiB came. Raises OSError when the disk
-    is full. `close` is for a spool that is given up before `finish`.
+    `folder` is where a temporary file goes once more than `memory` bytes came. Raises OSError when the
+    disk is full. `close` is for a spool that is given up before `finish`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory: int = MEMORY_LIMIT) -> None:
         self._folder = folder
+        self._limit = memory
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
         self._digest = hashlib.sha256()
@@ -112,7 +113,7 @@ class Spool:
     def write(self, data: bytes) -> None:
         self._size += len(data)
         self._digest.update(data)
-        if self._file is None and self._size > MEMORY_LIMIT:
+        if self._file is None and self._size > self._limit:
             self._move_to_file()
         if self._file is None:
             self._memory += data

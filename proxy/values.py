@@ -1,6 +1,7 @@
 """The frozen values that pass between the layers."""
 
 import re
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,13 +67,25 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A file of a case: what was received, and the text found in it."""
+    """A file of a case: what was received, and the text found in it.
+
+    `packed` is that text, compressed: a case may hold many megabytes, of which little is ever read.
+    """
 
     name: str = field(repr=False)
     content_type: str
     size: int
     sha256: str
-    text: str = field(repr=False)
+    packed: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        return zlib.decompress(self.packed).decode("utf-8", "surrogatepass")
+
+
+def pack(text: str) -> bytes:
+    """A text as `CaseFile.packed` holds it."""
+    return zlib.compress(text.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +138,15 @@ class Recording:
     @property
     def digest(self) -> str:
         """What its bytes are known by: SHA-256 over the chunks' own digests, in order."""
-        return sha256("".join(chunk.sha256 for chunk in self.chunks).encode()).hexdigest()
+        return self.digests()[-1]
+
+    def digests(self) -> list[str]:
+        """What the recording was known by after each of its chunks."""
+        running, known = sha256(), []
+        for chunk in self.chunks:
+            running.update(chunk.sha256.encode())
+            known.append(running.copy().hexdigest())
+        return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -21,7 +21,6 @@ PROCESSES: Final = 2
 _TASKS_EACH: Final = 100  # then a process is replaced: parsers leak
 _MEMORY: Final = 1536 * 1024 * 1024
 _START_SECONDS: Final = 15.0  # allowed, over a task's own time, for a process to be there
-_MODULES: Final = ("proxy.text.extract", "proxy.audio.duration")
 
 
 class WorkerTimeout(Exception):
@@ -39,11 +38,12 @@ class WorkerCrashed(Exception):
 class Workers:
     """Two processes for tasks on hostile files; an async context manager.
 
-    Nothing is started before the first `run` or `warm`.
+    Nothing is started before the first `run` or `warm`. `modules`, those of the tasks, are imported once, in
+    the fork server that the processes come from: they share that memory, and a new one is there at once.
     """
 
-    def __init__(self) -> None:
-        self._processes = tuple(_Process() for _ in range(PROCESSES))
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        self._processes = tuple(_Process(modules) for _ in range(PROCESSES))
         self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
         for process in self._processes:
             self._idle.put_nowait(process)
@@ -57,7 +57,7 @@ class Workers:
         await asyncio.gather(*(process.close() for process in self._processes))
 
     async def warm(self) -> None:
-        """Start the processes and wait until they are ready, with the parsers imported."""
+        """Start the processes and wait until they are ready, their modules imported."""
         await asyncio.gather(*(self.run(_nothing, seconds=_START_SECONDS) for _ in self._processes))
 
     async def run(
@@ -86,12 +86,13 @@ class Workers:
 class _Process:
     """One process at a time, in a pool of its own: what breaks a pool takes all of its tasks along.
 
-    It comes from a fork server, which has one thread and the parsers imported, so that it is replaced in
-    milliseconds when it was killed.
+    It comes from a fork server, which has one thread, so that it is replaced in milliseconds when it was
+    killed.
     """
 
-    def __init__(self) -> None:
-        self._pool = _new_pool()
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        self._pool = _new_pool(modules)
 
     async def ended(self, task: Callable[..., T], args: tuple[object, ...], seconds: float) -> Future[T]:
         """The future of the task, done, or cancelled when nothing was heard of it in time."""
@@ -116,15 +117,17 @@ class _Process:
     async def _start(self) -> None:
         """Start the pool, or a new one where a process that died in an idle moment has broken it."""
         if not await asyncio.to_thread(_is_active, self._pool):
-            broken, self._pool = self._pool, _new_pool()
+            broken, self._pool = self._pool, _new_pool(self._modules)
             await asyncio.to_thread(_close, broken)
             await asyncio.to_thread(_is_active, self._pool)
 
 
-def _new_pool() -> ProcessPool:
+def _new_pool(modules: Sequence[str]) -> ProcessPool:
     context = get_context("forkserver")
-    context.set_forkserver_preload(list(_MODULES))
-    return ProcessPool(1, max_tasks=_TASKS_EACH, initializer=_confine, context=context)
+    context.set_forkserver_preload(list(modules))
+    return ProcessPool(
+        1, max_tasks=_TASKS_EACH, initializer=_confine, initargs=(tuple(modules),), context=context
+    )
 
 
 def _is_active(pool: ProcessPool) -> bool:
@@ -153,12 +156,12 @@ def _result(future: Future[T], raises: type[Exception] | tuple[type[Exception], 
     return future.result()
 
 
-def _confine() -> None:
-    """Prepares a worker process: parsers loaded, memory limited, killed at once, and silent.
+def _confine(modules: Sequence[str]) -> None:
+    """Prepares a worker process: modules loaded, memory limited, killed at once, and silent.
 
     Silent, since libraries quote files in their warnings. No core dump, since it would hold a patient's data.
     """
-    for name in _MODULES:
+    for name in modules:
         import_module(name)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler waits for C code to return
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))

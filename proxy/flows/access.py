@@ -1,5 +1,6 @@
 """Who may see what: legacy tokens to sessions, and cases to their owners."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -35,7 +36,7 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
     name_in_log(session.owner, session.organization, deps)
     if session.access_expires_at is not None:
         try:
-            await access_token(token, session, deps)
+            session = await renewed(token, session, deps)
         except UpstreamError as error:
             _log.warning("renewal_failed", cause=error.cause)
     return token, session
@@ -47,10 +48,10 @@ def name_in_log(owner: str, organization: str, deps: Deps) -> None:
     structlog.contextvars.bind_contextvars(user=owner[:_HASH], organization=digest[:_HASH])
 
 
-async def access_token(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> str:
-    """An access token that lives for `margin` from now; renewed through /api/users/me if need be."""
+async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> Session:
+    """The session with an access token that lives for `margin` from now, by /api/users/me if need be."""
     if session.access_expires_at is not None and session.access_expires_at > deps.clock() + margin:
-        return session.access_token
+        return session
     try:
         user = await deps.llamalitica.me(session.identity)
     except UpstreamError as error:
@@ -58,7 +59,7 @@ async def access_token(token: str, session: Session, deps: Deps, margin: timedel
             raise Refusal("unauthorized", "renewal-refused") from None
         raise
     await deps.store.sessions.renew(token, user.access_token, user.expires_at)
-    return user.access_token
+    return replace(session, access_token=user.access_token, access_expires_at=user.expires_at)
 
 
 async def own_case(inbound: Inbound, session: Session, deps: Deps) -> Case:

@@ -1,17 +1,81 @@
 """Who calls newCase: the legacy identity headers, and whether they may come in (CONTRACT N02–N06)."""
 
+from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
+
 from proxy.errors import Refusal
-from proxy.headers import identity_value
+from proxy.flows.access import name_in_log
+from proxy.flows.deps import Deps
+from proxy.headers import Malformed, bearer, identity_value
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Organizations, Route
 from proxy.values import Identity, Inbound
 
 _HEADERS: Final = {"API_KEY": "no-api-key", "user_mail": "no-user", "organization": "no-organization"}
 
+_MANGLED: Final = frozenset("?\N{REPLACEMENT CHARACTER}")
 
-def identify_caller(inbound: Inbound, route: Route[NewCase]) -> tuple[Identity, str]:
+_log: Final = structlog.get_logger("proxy.caller")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for the case, and the session that a given token stands for."""
+
+    identity: Identity = field(repr=False)
+    organization: str = field(repr=False)
+    owner: str
+    token: str | None = field(repr=False)
+    agent: str | None
+    template: str | None
+    idempotency: str | None = field(repr=False)
+
+
+async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Caller:
+    """Who asks, or the refusal that they get before a byte of the body is read."""
+    identity, organization = _identify(inbound, route)
+    owner = deps.store.sealer.owner(identity.user, organization)
+    name_in_log(owner, organization, deps)
+    template = identity_value(inbound.headers, "template")
+    return Caller(
+        identity=identity,
+        organization=organization,
+        owner=owner,
+        token=await _given_token(inbound, owner, deps),
+        template=template,
+        agent=_agent(template, organization, route),
+        idempotency=identity_value(inbound.headers, "Idempotency-Key"),
+    )
+
+
+async def _given_token(inbound: Inbound, owner: str, deps: Deps) -> str | None:
+    """The token of the request, if one is given and good for this very user (N07)."""
+    token = bearer(inbound.headers)
+    if isinstance(token, Malformed):
+        raise Refusal("bad_token", token.cause)
+    if token is None:
+        return None
+    session = await deps.store.sessions.get(token)
+    if session is None or session.owner != owner or session.expires_at <= deps.clock():
+        raise Refusal("bad_token", "token-not-valid")
+    return token
+
+
+def _agent(template: str | None, organization: str, route: Route[NewCase]) -> str | None:
+    if template is None:
+        return None
+    own = route.mapping.organizations.get(organization)
+    agent = (own.templates if own else {}).get(template) or route.mapping.templates.get(template)
+    if agent is None:
+        if route.mapping.strict_templates:
+            raise Refusal("unknown_template", "unknown-template")
+        _log.warning("unknown_template")
+    return agent
+
+
+def _identify(inbound: Inbound, route: Route[NewCase]) -> tuple[Identity, str]:
     """The identity for the new API, and the organization by its legacy name."""
     values: list[str] = []
     for name, cause in _HEADERS.items():
@@ -21,6 +85,9 @@ def identify_caller(inbound: Inbound, route: Route[NewCase]) -> tuple[Identity, 
         values.append(value)
     api_key, user, organization = values
     _admit(user, organization, route)
+    if organization not in route.organizations.known and set(organization) & _MANGLED:
+        # What some HTTP libraries make of an accent: the platform would take it for a new organization.
+        _log.warning("organization_mangled")
     return Identity(api_key, user, route.organizations.send_as(organization)), organization
 
 

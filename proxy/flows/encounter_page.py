@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.errors import UPSTREAM_KINDS
-from proxy.flows.access import PAGE_MARGIN, access_token, authenticate, own_case
+from proxy.flows.access import PAGE_MARGIN, authenticate, own_case, renewed
 from proxy.flows.answers import json, rfc3339, text
 from proxy.flows.deps import Deps
 from proxy.flows.page_urls import page_urls
@@ -47,8 +47,8 @@ async def run(inbound: Inbound, route: Route[EncounterPage], deps: Deps) -> Answ
     case = await own_case(inbound, session, deps)
     linked = await deps.store.links.of(case.id)
     page_id = next((link.case_id for link in reversed(linked) if link.case_id), case.id)
-    fresh = await access_token(token, session, deps, PAGE_MARGIN)
-    urls = page_urls(route.mapping, case, page_id, deps.web_url, fresh)
+    session = await renewed(token, session, deps, PAGE_MARGIN)
+    urls = page_urls(route.mapping, case, page_id, deps.web_url, session.access_token)
     if accepts_html(_accept(inbound)):
         view = _VIEWS.get(inbound.query.get("view", "case"), "case")
         return text(302, "", (("Location", urls[view]), *_PRIVATE))

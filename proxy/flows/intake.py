@@ -11,10 +11,12 @@ from typing import Final
 import structlog
 
 from proxy.errors import Refusal
-from proxy.spool import Spool, Stored
+from proxy.spool import MEMORY_LIMIT, Bytes, Spool, Stored
 from proxy.values import Body, FormPart
 
 _ONCE: Final = ("ehr", "conversation")
+# Of all parts of a form together: many small files are as heavy as one large one.
+_FORM_MEMORY: Final = 2 * MEMORY_LIMIT
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 
@@ -58,8 +60,9 @@ class NewCaseForm:
         return whole.hexdigest()
 
 
-async def read_form(body: Body, new_spool: Callable[[], Spool], stack: ExitStack) -> NewCaseForm:
-    """The form's parts, spooled; `stack` closes the spools."""
+async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitStack) -> NewCaseForm:
+    """The form's parts, spooled; `new_spool` takes the memory that one may use, `stack` closes them."""
+    memory = _FORM_MEMORY
     single: dict[str, bytes] = {}
     files: list[Upload] = []
     unknown = 0
@@ -69,7 +72,8 @@ async def read_form(body: Body, new_spool: Callable[[], Spool], stack: ExitStack
             continue
         if part.name in single:
             raise Refusal("malformed", "repeated-part")
-        content = await _received(part, new_spool, stack)
+        content = await _received(part, new_spool(min(memory, MEMORY_LIMIT)), stack)
+        memory -= content.size if isinstance(content, Bytes) else 0
         if part.name in _ONCE:
             single[part.name] = content.read()
         elif part.filename or content.size:
@@ -80,8 +84,7 @@ async def read_form(body: Body, new_spool: Callable[[], Spool], stack: ExitStack
     return NewCaseForm(single.get("ehr"), _text(single.get("conversation", b"")), tuple(files))
 
 
-async def _received(part: FormPart, new_spool: Callable[[], Spool], stack: ExitStack) -> Stored:
-    spool = new_spool()
+async def _received(part: FormPart, spool: Spool, stack: ExitStack) -> Stored:
     stack.callback(spool.close)
     async for chunk in part.chunks():
         spool.write(chunk)

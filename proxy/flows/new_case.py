@@ -1,26 +1,24 @@
 """POST /michiQ/newCase: one case on the new platform, and a session for its user (CONTRACT N)."""
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import structlog
 
-from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
-from proxy.flows.access import name_in_log
-from proxy.flows.answers import JSON, answer, rfc3339
-from proxy.flows.caller import identify_caller
+from proxy.errors import UPSTREAM_KINDS, UpstreamError
+from proxy.flows.answers import answer, rfc3339
+from proxy.flows.caller import Caller, read_caller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft, make_draft
 from proxy.flows.intake import NewCaseForm, read_form
-from proxy.headers import Malformed, bearer, identity_value
+from proxy.flows.once import answer_again, new_intent, turn
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import FlowSpec, Route
 from proxy.spool import Bytes, Spool
 from proxy.store.journal import JournalEntry
 from proxy.upstream.llamalitica import CreatedCase, UserSession
-from proxy.values import Answer, Case, CaseFile, Identity, Inbound, Json, OutgoingFile, Session
+from proxy.values import Answer, Case, CaseFile, Inbound, Json, OutgoingFile, Session
 
 SPEC: Final = FlowSpec(
     name="new_case",
@@ -54,73 +52,19 @@ SPEC: Final = FlowSpec(
 _log: Final = structlog.get_logger("proxy.new_case")
 
 
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    """Who asks for the case, and the session that a given token stands for."""
-
-    identity: Identity = field(repr=False)
-    organization: str = field(repr=False)
-    owner: str
-    token: str | None = field(repr=False)
-    agent: str | None
-    template: str | None
-    idempotency: str | None = field(repr=False)
-
-
 async def run(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Answer:
     """Nothing goes out before everything that came in has been judged; from then on the work is seen
     through to its end even if the client leaves, so that no case is made that nobody recorded."""
-    caller = await _caller(inbound, route, deps)
+    caller = await read_caller(inbound, route, deps)
     with ExitStack() as spools:
-        form = await read_form(inbound.body, lambda: Spool(deps.spool_folder), spools)
+        form = await read_form(inbound.body, partial(Spool, deps.spool_folder), spools)
         draft = await make_draft(form, route, deps)
         work = _make(caller, draft, inbound, route, deps, spools.pop_all())
         return await deps.tasks.finish("new_case", work)
 
 
-async def _caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> _Caller:
-    identity, organization = identify_caller(inbound, route)
-    owner = deps.store.sealer.owner(identity.user, organization)
-    name_in_log(owner, organization, deps)
-    template = identity_value(inbound.headers, "template")
-    return _Caller(
-        identity=identity,
-        organization=organization,
-        owner=owner,
-        token=await _given_token(inbound, owner, deps),
-        template=template,
-        agent=_agent(template, organization, route),
-        idempotency=identity_value(inbound.headers, "Idempotency-Key"),
-    )
-
-
-async def _given_token(inbound: Inbound, owner: str, deps: Deps) -> str | None:
-    """The token of the request, if one is given and good for this very user (N07)."""
-    token = bearer(inbound.headers)
-    if isinstance(token, Malformed):
-        raise Refusal("bad_token", token.cause)
-    if token is None:
-        return None
-    session = await deps.store.sessions.get(token)
-    if session is None or session.owner != owner or session.expires_at <= deps.clock():
-        raise Refusal("bad_token", "token-not-valid")
-    return token
-
-
-def _agent(template: str | None, organization: str, route: Route[NewCase]) -> str | None:
-    if template is None:
-        return None
-    own = route.mapping.organizations.get(organization)
-    agent = (own.templates if own else {}).get(template) or route.mapping.templates.get(template)
-    if agent is None:
-        if route.mapping.strict_templates:
-            raise Refusal("unknown_template", "unknown-template")
-        _log.warning("unknown_template")
-    return agent
-
-
 async def _make(
-    caller: _Caller,
+    caller: Caller,
     draft: Draft,
     inbound: Inbound,
     route: Route[NewCase],
@@ -131,11 +75,12 @@ async def _make(
         user = await deps.llamalitica.me(caller.identity)
         token = await _session(caller, user, route, deps)
         await _first_sights(caller, deps)
-        async with _turn(caller, deps):
-            intent = _intent(caller, draft, deps)
+        async with turn(caller.owner, caller.idempotency, deps):
+            said = deps.store.sealer.digest("new_case", draft.form.digest(), caller.template or "")
+            intent = new_intent(caller.owner, caller.idempotency, said, deps)
             earlier = await deps.store.journal.begin(intent)
             if earlier is not None:
-                return _again(earlier, intent)
+                return answer_again(earlier, intent)
             created = await _create(intent, caller, draft, route, deps)
             case = _record(caller, draft, created, inbound, deps)
             given = answer(route, _facts(case, token))
@@ -143,7 +88,7 @@ async def _make(
             return given
 
 
-async def _session(caller: _Caller, user: UserSession, route: Route[NewCase], deps: Deps) -> str:
+async def _session(caller: Caller, user: UserSession, route: Route[NewCase], deps: Deps) -> str:
     """The legacy token: the given one, its access token renewed, else the new access token itself."""
     if caller.token is not None:
         await deps.store.sessions.renew(caller.token, user.access_token, user.expires_at)
@@ -160,50 +105,15 @@ async def _session(caller: _Caller, user: UserSession, route: Route[NewCase], de
     return user.access_token
 
 
-async def _first_sights(caller: _Caller, deps: Deps) -> None:
+async def _first_sights(caller: Caller, deps: Deps) -> None:
     """Whom the new platform may just have created is on record (N05)."""
     organization = deps.store.sealer.digest("organization", caller.organization)
     await deps.store.audit.first_sight("organization", organization, deps.clock())
     await deps.store.audit.first_sight("user", caller.owner, deps.clock())
 
 
-@asynccontextmanager
-async def _turn(caller: _Caller, deps: Deps) -> AsyncIterator[None]:
-    """Of two requests with one Idempotency-Key the second waits for the first."""
-    if caller.idempotency is None:
-        yield
-        return
-    async with deps.locks.hold("new_case", caller.owner, caller.idempotency):
-        yield
-
-
-def _intent(caller: _Caller, draft: Draft, deps: Deps) -> JournalEntry:
-    digest = deps.store.sealer.digest
-    return JournalEntry(
-        id=deps.new_id(),
-        owner=caller.owner,
-        kind="new_case",
-        idempotency=caller.idempotency and digest("idempotency", caller.idempotency),
-        body_digest=digest("new_case", draft.form.digest(), caller.template or ""),
-        state="intent",
-        cause=None,
-        case_id=None,
-        answer=None,
-        created_at=deps.clock(),
-    )
-
-
-def _again(earlier: JournalEntry, intent: JournalEntry) -> Answer:
-    """What a repeated Idempotency-Key gets: the first answer, never a second case (N17)."""
-    if earlier.body_digest != intent.body_digest:
-        raise Refusal("idempotency_conflict", "idempotency-conflict")
-    if earlier.answer is None:
-        raise Refusal("outcome_unknown", "outcome-unknown")
-    return Answer(200, earlier.answer, JSON)
-
-
 async def _create(
-    intent: JournalEntry, caller: _Caller, draft: Draft, route: Route[NewCase], deps: Deps
+    intent: JournalEntry, caller: Caller, draft: Draft, route: Route[NewCase], deps: Deps
 ) -> CreatedCase:
     try:
         return await deps.llamalitica.create_case(
@@ -222,7 +132,7 @@ def _outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:
     return files
 
 
-def _record(caller: _Caller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
+def _record(caller: Caller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
     read = zip(draft.form.files, draft.documents, strict=True)
     return Case(
         id=created.case_id,
@@ -245,7 +155,7 @@ def _record(caller: _Caller, draft: Draft, created: CreatedCase, inbound: Inboun
                 upload.content_type,
                 upload.content.size,
                 upload.content.sha256,
-                document.text,
+                document.packed,
             )
             for upload, document in read
         ),

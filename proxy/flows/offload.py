@@ -9,7 +9,7 @@ from proxy import jsons
 from proxy.spool import Stored
 from proxy.text.extract import extract
 from proxy.text.tokens import estimate
-from proxy.values import Json
+from proxy.values import Json, pack
 from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
 
 # Up to this size, going to a worker costs more than the work.
@@ -21,10 +21,10 @@ _log: Final = structlog.get_logger("proxy.offload")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What could be read of a file; `outcome` is extract's, or "given-up" when it took too much."""
+    """What could be read of a file, its text packed; `outcome` is extract's, or "given-up"."""
 
     outcome: str
-    text: str = field(repr=False)
+    packed: bytes = field(repr=False)
     tokens: int
 
 
@@ -34,7 +34,7 @@ async def read_document(workers: Workers, content: Stored, filename: str, conten
         return await workers.run(_read, content.source(), filename, content_type, seconds=_SECONDS)
     except (WorkerTimeout, WorkerCrashed) as error:
         _log.warning("document_given_up", reason=type(error).__name__, size=content.size)
-        return Document("given-up", "", 0)
+        return Document("given-up", pack(""), 0)
 
 
 async def load_json(workers: Workers, data: bytes) -> Json:
@@ -55,4 +55,4 @@ async def count_tokens(workers: Workers, text: str) -> int:
 
 def _read(source: bytes | str, filename: str, content_type: str) -> Document:
     found = extract(source, filename, content_type)
-    return Document(found.outcome, found.text, estimate(found.text))
+    return Document(found.outcome, pack(found.text), estimate(found.text))

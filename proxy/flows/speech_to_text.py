@@ -50,7 +50,8 @@ class _Transcriber:
             file = outgoing(recording, deps)
             text = await self.chat.transcribe(self.key, file.filename, file.content_type, file.content)
             heard = Transcription(recording.digest, text, await length(recording, deps), deps.clock())
-            await store.put(self.owner, recording.legacy_id, heard)
+            # What was heard while the recording was shorter is part of this.
+            await store.put(self.owner, recording.legacy_id, heard, recording.digests()[:-1])
             return heard
 
 

@@ -12,7 +12,8 @@ from proxy.headers import bearer
 from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs import BlobWriter
-from proxy.values import Answer, Chunk, FormPart, Inbound, Recording
+from proxy.store.recordings import Tip
+from proxy.values import Answer, Chunk, FormPart, Inbound
 
 SPEC: Final = FlowSpec(
     name="upload_audio",
@@ -44,7 +45,7 @@ async def _receive(
     inbound: Inbound, owner: str, legacy_id: str, route: Route[UploadAudio], deps: Deps
 ) -> int:
     """Stores the form's `audioChunk` and gives its size; nothing is kept of a form that breaks off."""
-    last = await deps.store.recordings.latest(owner, legacy_id)
+    last = await deps.store.recordings.tip(owner, legacy_id)
     async with deps.store.blobs.writer() as blob:
         chunk: _Incoming | None = None
         async for part in inbound.body.parts(route.mapping.body_limit + _FRAMING):
@@ -63,7 +64,7 @@ async def _receive(
 class _Incoming:
     """A chunk on its way into the blob store, judged by its first bytes."""
 
-    def __init__(self, part: FormPart, last: Recording | None, limit: int) -> None:
+    def __init__(self, part: FormPart, last: Tip | None, limit: int) -> None:
         self.part = part
         self.last = last
         self.limit = limit
@@ -95,12 +96,12 @@ class _Incoming:
 
     @property
     def _last_size(self) -> int:
-        return self.last.chunks[-1].size if self.last else 0
+        return self.last.chunk_size if self.last else 0
 
     @property
     def _sent_again(self) -> bool:
         """Whether this is the last chunk once more, its answer having been lost; it takes no room (U04)."""
-        return self.last is not None and self.last.chunks[-1].sha256 == self.digest.hexdigest()
+        return self.last is not None and self.last.chunk_sha256 == self.digest.hexdigest()
 
 
 async def _keep(chunk: _Incoming, blob: BlobWriter, owner: str, legacy_id: str, deps: Deps) -> None:

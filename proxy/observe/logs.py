@@ -60,7 +60,7 @@ def access(
     milliseconds: int,
     cause: str | None = None,
 ) -> None:
-    """Write the one line of a request; `route` is the template. Its id, and who called, are in the context."""
+    """Write the one line of a request by its template; its id, and who called, are in the context."""
     line = {
         "route": route,
         "method": method if method in _METHODS else "other",  # any token is a method to HTTP, a secret too

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
 from proxy.store.sealer import Sealer
-from proxy.store.tables import cases
+from proxy.store.tables import case_files, cases
 from proxy.values import Case, CaseFile, Tokens
 
 
@@ -24,25 +24,62 @@ class Cases:
     async def get(self, case_id: str) -> Case | None:
         """The case of whichever owner: comparing `owner` is the caller's (D02, E01 and U03 differ)."""
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(select(cases).where(cases.c.id == case_id))).one_or_none()
-
-        row = await self.database.read(work)
-        return None if row is None else await asyncio.to_thread(_case, self.sealer, row)
+        found = await self._where(cases.c.id == case_id)
+        return found[0] if found else None
 
     async def of_owner(self, owner: str) -> list[Case]:
         """All cases of this user in this organization, newest first (L01)."""
-        query = select(cases).where(cases.c.owner == owner)
+        return await self._where(cases.c.owner == owner)
 
-        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await conn.execute(query.order_by(cases.c.created_at.desc(), cases.c.id))).all()
+    async def _where(self, condition: ColumnElement[bool]) -> list[Case]:
+        newest_first = select(cases).where(condition).order_by(cases.c.created_at.desc(), cases.c.id)
+        of_them = select(case_files).join(cases).where(condition).order_by(case_files.c.position)
 
-        rows = await self.database.read(work)
-        return await asyncio.to_thread(lambda: [_case(self.sealer, row) for row in rows])
+        async def work(conn: AsyncConnection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+            return (await conn.execute(newest_first)).all(), (await conn.execute(of_them)).all()
+
+        rows, files = await self.database.read(work)
+        return await asyncio.to_thread(self._opened, rows, files)
+
+    def _opened(self, rows: Sequence[Row[Any]], files: Sequence[Row[Any]]) -> list[Case]:
+        own: dict[str, list[Row[Any]]] = {row.id: [] for row in rows}
+        for file in files:
+            own[file.case_id].append(file)
+        return [_case(self.sealer, row, own[row.id]) for row in rows]
 
 
-def case_row(sealer: Sealer, case: Case) -> dict[str, Any]:
-    """The columns of a case. Seals all its texts, which may be megabytes: call it in a thread."""
+async def insert_case(conn: AsyncConnection, rows: "CaseRows") -> None:
+    """Writes what `case_rows` made."""
+    await conn.execute(insert(cases).values(rows.case))
+    for file in rows.files:
+        await conn.execute(insert(case_files).values(file))
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRows:
+    """A case as it is stored: its row, and one for each file, since their texts may be megabytes."""
+
+    case: dict[str, Any]
+    files: Sequence[dict[str, Any]]
+
+
+def case_rows(sealer: Sealer, case: Case) -> CaseRows:
+    """Seals all that is said of a patient, which takes its time: call it in a thread."""
+    return CaseRows(
+        _columns(sealer, case),
+        [
+            {
+                "case_id": case.id,
+                "position": position,
+                "about": sealer.seal_json([file.name, file.content_type, file.size, file.sha256]),
+                "text": sealer.seal(file.packed),
+            }
+            for position, file in enumerate(case.files)
+        ],
+    )
+
+
+def _columns(sealer: Sealer, case: Case) -> dict[str, Any]:
     return {
         "id": case.id,
         "owner": case.owner,
@@ -62,15 +99,12 @@ def case_row(sealer: Sealer, case: Case) -> dict[str, Any]:
                 "title": case.title,
                 "ehr": case.ehr,
                 "conversation": case.conversation,
-                "files": [[f.name, f.content_type, f.size, f.sha256, f.text] for f in case.files],
             }
         ),
     }
 
 
-def _case(sealer: Sealer, row: Row[Any]) -> Case:
-    content = sealer.open_json(row.content)
-    files = content.pop("files")
+def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
     return Case(
         id=row.id,
         owner=row.owner,
@@ -79,6 +113,11 @@ def _case(sealer: Sealer, row: Row[Any]) -> Case:
         tokens=Tokens(row.tokens_conversation, row.tokens_ehr, row.tokens_documents),
         template=row.template,
         agent=row.agent,
-        files=tuple(CaseFile(*file) for file in files),
-        **content,
+        files=tuple(_file(sealer, file) for file in files),
+        **sealer.open_json(row.content),
     )
+
+
+def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
+    name, content_type, size, digest = sealer.open_json(row.about)
+    return CaseFile(name, content_type, size, digest, sealer.open(row.text))

@@ -8,11 +8,11 @@ from typing import Any, Final
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.store.cases import case_row
+from proxy.store.cases import case_rows, insert_case
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
 from proxy.store.sealer import Sealer
-from proxy.store.tables import cases, journal
+from proxy.store.tables import journal
 from proxy.values import Case
 
 _INTERRUPTED: Final = "interrupted"
@@ -61,12 +61,12 @@ class Journal:
 
     async def record(self, intent_id: str, case: Case, answer: bytes) -> None:
         """Keeps the case and the answer in one transaction; StoreError when the intent is not open."""
-        columns = await asyncio.to_thread(case_row, self.sealer, case)
+        rows = await asyncio.to_thread(case_rows, self.sealer, case)
         values = {"state": "recorded", "case_id": case.id, "answer": self.sealer.seal(answer), "cause": None}
 
         async def work(conn: AsyncConnection) -> None:
             await _settle(conn, intent_id, values)
-            await conn.execute(insert(cases).values(columns))
+            await insert_case(conn, rows)
 
         await self.database.write(work)
 

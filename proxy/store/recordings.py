@@ -7,13 +7,23 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select
+from sqlalchemy import Row, Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
 from proxy.store.sealer import Sealer
 from proxy.store.tables import chunks, recordings
 from proxy.values import Chunk, Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The last recording of an id and its last chunk, as far as the next chunk is judged by them."""
+
+    container: str | None
+    size: int
+    chunk_size: int
+    chunk_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +82,18 @@ class Recordings:
 
         return await self.database.write(work)
 
-    async def latest(self, owner: str, legacy_id: str) -> Recording | None:
-        """The recording that the next chunk may continue."""
-        found = await self.of(owner, legacy_id)
-        return found[-1] if found else None
+    async def tip(self, owner: str, legacy_id: str) -> Tip | None:
+        """What the next chunk may continue; asked for at every chunk, so that it opens no keys."""
+
+        async def work(conn: AsyncConnection) -> Tip | None:
+            last = (await conn.execute(_last(owner, legacy_id))).one_or_none()
+            if last is None:
+                return None
+            sizes = select(func.sum(chunks.c.size)).where(chunks.c.recording_id == last.id)
+            size = (await conn.execute(sizes)).scalar_one()
+            return Tip(last.container, size, last.size, last.sha256)
+
+        return await self.database.read(work)
 
     async def of(self, owner: str, legacy_id: str) -> list[Recording]:
         """All recordings of the id, in the order in which they were opened, chunks in order of arrival."""
@@ -103,7 +121,8 @@ class Recordings:
 
 
 def _last(owner: str, legacy_id: str) -> Select[Any]:
-    query = select(recordings.c.id, recordings.c.number, chunks.c.position, chunks.c.sha256).join(chunks)
+    of_recording = recordings.c.id, recordings.c.number, recordings.c.container
+    query = select(*of_recording, chunks.c.position, chunks.c.size, chunks.c.sha256).join(chunks)
     newest_first = (recordings.c.number.desc(), chunks.c.position.desc())
     return query.where(*_under(owner, legacy_id)).order_by(*newest_first).limit(1)
 

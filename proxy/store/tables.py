@@ -90,6 +90,15 @@ cases: Final = Table(
     Index(None, "owner", "created_at"),
 )
 
+case_files: Final = Table(
+    "case_files",
+    metadata,
+    Column("case_id", ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", SmallInteger, primary_key=True, autoincrement=False),
+    _sealed("about"),
+    _sealed("text"),
+)
+
 journal: Final = Table(
     "journal",
     metadata,

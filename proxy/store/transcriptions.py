@@ -1,13 +1,14 @@
 """Kept transcriptions (CONTRACT S04): one per id and audio, so that no audio is paid for twice."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
-from proxy.store.rows import upsert
+from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import transcriptions
 from proxy.values import Transcription
@@ -23,8 +24,10 @@ class Transcriptions:
     async def get(self, owner: str, legacy_id: str, digest: str) -> Transcription | None:
         return next((kept for kept in await self.of(owner, legacy_id) if kept.digest == digest), None)
 
-    async def put(self, owner: str, legacy_id: str, transcription: Transcription) -> None:
-        """Keeps the transcription; one of the same audio is replaced."""
+    async def put(
+        self, owner: str, legacy_id: str, transcription: Transcription, parts: Collection[str] = ()
+    ) -> None:
+        """Keeps the transcription, in the place of one of the same audio and of those of `parts` of it."""
         key = {"owner": owner, "legacy_id": legacy_id, "digest": transcription.digest}
         values = {
             "text": self.sealer.seal_text(transcription.text),
@@ -33,6 +36,10 @@ class Transcriptions:
         }
 
         async def work(conn: AsyncConnection) -> None:
+            table = transcriptions.c
+            own = table.owner == owner, table.legacy_id == legacy_id
+            for batch in batches(list(parts)):
+                await conn.execute(delete(transcriptions).where(*own, table.digest.in_(batch)))
             await upsert(conn, transcriptions, key, values)
 
         await self.database.write(work)

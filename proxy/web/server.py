@@ -29,6 +29,8 @@ from proxy.web.keys import Serving
 from proxy.web.protocol import QuietRunner
 from proxy.workers import Workers
 
+# The tasks that flows hand to worker processes.
+_WORKER_MODULES: Final = ("proxy.flows.offload", "proxy.store.playback")
 _SWEEP_SECONDS: Final = 3600.0
 
 _log: Final = structlog.get_logger("proxy.server")
@@ -68,7 +70,7 @@ async def running(
 async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
-    workers = await stack.enter_async_context(Workers())
+    workers = await stack.enter_async_context(Workers(_WORKER_MODULES))
     await workers.warm()
     upstreams = await stack.enter_async_context(
         open_upstreams(

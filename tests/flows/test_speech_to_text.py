@@ -259,6 +259,17 @@ async def test_speech_S04_only_new_audio_is_transcribed(api: Api) -> None:
     assert heard(api) == [digest(wav(0.1)), digest(wav(0.2))]
 
 
+async def test_speech_S05_what_was_heard_of_a_shorter_recording_is_not_told_twice(api: Api) -> None:
+    case = await patient(api)
+    first, second = webm_chunks(2, 2)
+    await case.uploaded(first, filename="consulta.webm")
+    shorter = (await case.transcribed())["transcription"]
+    await case.uploaded(second, filename="consulta.webm")
+    whole = (await case.transcribed())["transcription"]
+    told = (await case.document())["input"]["conversation"]
+    assert (whole in told, shorter in told) == (True, False)
+
+
 async def test_speech_S04_calls_at_once_make_one_transcription(api: Api) -> None:
     case = await patient(api)
     await case.uploaded(wav(0.1))

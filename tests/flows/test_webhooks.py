@@ -323,3 +323,9 @@ async def test_webhook_W01_G10_neither_signature_nor_report_is_logged(api: Api) 
     assert log.getvalue().count(PATH) == 3
     assert "CANARY" not in log.getvalue()
     assert signature(SECRET, jsons.dump(good)) not in log.getvalue()
+
+
+async def test_webhook_G08_an_unknown_expectation_is_ignored(api: Api) -> None:
+    body = jsons.dump(event("archived"))
+    reply = await post(api, body, {HEADER: signature(SECRET, body), "Expect": "the-impossible"})
+    assert (reply.status, reply.json) == (200, {"received": True})

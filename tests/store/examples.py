@@ -18,6 +18,7 @@ from proxy.values import (
     Session,
     Tokens,
     Transcription,
+    pack,
 )
 
 NOW: Final = datetime(2026, 3, 21, 10, 0, 0, 123456, tzinfo=UTC)
@@ -68,7 +69,7 @@ def case(case_id: str = "case-1", **changes: Any) -> Case:
         "tokens": Tokens(conversation=10, ehr=20, documents=30),
         "ehr": {"nhc": "NHC-4711", "vitals": [36.6, None, True, 10**30]},
         "conversation": "Buenos días \U0001f642",
-        "files": (CaseFile("informe \ud800.pdf", "application/pdf", 3, "0" * 64, "texto"),),
+        "files": (CaseFile("informe \ud800.pdf", "application/pdf", 3, "0" * 64, pack("texto")),),
     }
     return Case(**{**values, **changes})
 

@@ -80,13 +80,13 @@ async def test_recordings_U03_equal_ids_of_two_owners_never_meet(store: Store) -
     assert await pieces(store, OTHER) == [digests(b"2")]
 
 
-async def test_the_latest_recording_is_the_last_one_opened(store: Store) -> None:
-    for content in (b"1", b"2"):
-        await add_chunk(store, content, opens=True)
-    latest = await store.recordings.latest(OWNER, "case-1")
-    assert latest is not None
-    assert latest.chunks == (chunk(b"2"),)
+async def test_recordings_U04_the_tip_is_the_last_recording_and_its_last_chunk(store: Store) -> None:
+    for content, opens in ((b"first", True), (b"1", True), (b"22", False)):
+        await add_chunk(store, content, opens=opens)
+    tip = await store.recordings.tip(OWNER, "case-1")
+    assert tip is not None
+    assert (tip.size, tip.chunk_size, tip.chunk_sha256) == (3, 2, chunk(b"22").sha256)
 
 
-async def test_an_id_without_audio_has_no_latest_recording(store: Store) -> None:
-    assert await store.recordings.latest(OWNER, "case-1") is None
+async def test_an_id_without_audio_has_no_tip(store: Store) -> None:
+    assert await store.recordings.tip(OWNER, "case-1") is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.store import Store, StoreError, open_store
-from proxy.values import CaseFile, Chunk, Identity
+from proxy.values import CaseFile, Chunk, Identity, pack
 
 from .examples import KEY, NOW, OWNER, case, entry, event, opened, record, session, transcription
 
@@ -102,7 +102,7 @@ async def fill_with_canaries(store: Store) -> None:
         "patient_id": CANARY,
         "patient_name": CANARY,
     }
-    file = CaseFile(f"{CANARY}.pdf", "application/pdf", 1, "0", CANARY)
+    file = CaseFile(f"{CANARY}.pdf", "application/pdf", 1, "0", pack(CANARY))
     texts: dict[str, Any] = {
         "title": CANARY,
         "ehr": {CANARY: CANARY},

@@ -62,6 +62,15 @@ def _cases() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_cases"),
     )
     op.create_index("ix_cases_owner_created_at", "cases", ["owner", "created_at"])
+    op.create_table(
+        "case_files",
+        sa.Column("case_id", sa.String, nullable=False),
+        sa.Column("position", sa.SmallInteger, nullable=False),
+        sa.Column("about", sa.LargeBinary, nullable=False),
+        sa.Column("text", sa.LargeBinary, nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name="fk_case_files_case_id", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("case_id", "position", name="pk_case_files"),
+    )
 
 
 def _journal() -> None:
