@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 EXPORT := $(UV) export --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
 
-.PHONY: run test lint tests bench check lock clean
+.PHONY: run test lint tests test-clients bench check lock clean
 .NOTPARALLEL:
 
 run: $(VENV)/.run-stamp  ## install, then start the proxy with a sandbox of all three systems
@@ -23,6 +23,9 @@ lint: $(VENV)/.dev-stamp  ## ruff and mypy
 
 tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
 	$(BIN)/pytest -rs $(ARGS)
+
+test-clients: $(VENV)/.dev-stamp  ## real clients in six languages; ARGS=--write renews docs/clients.md
+	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)
 
 bench: $(VENV)/.dev-stamp  ## what large uploads cost in memory
 	$(BIN)/python -m tests.bench_memory

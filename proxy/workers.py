@@ -13,13 +13,14 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from pebble import ProcessPool
+from pebble import CONSTS, ProcessPool
 
 T = TypeVar("T")
 
 PROCESSES: Final = 2
 _TASKS_EACH: Final = 100  # then a process is replaced: parsers leak
 _MEMORY: Final = 1536 * 1024 * 1024
+_POLL_SECONDS: Final = 0.02  # how soon a pool sees that a process is there, or gone; by itself 0.1
 _START_SECONDS: Final = 15.0  # allowed, over a task's own time, for a process to be there
 
 
@@ -125,6 +126,7 @@ class _Process:
 def _new_pool(modules: Sequence[str]) -> ProcessPool:
     context = get_context("forkserver")
     context.set_forkserver_preload(list(modules))
+    CONSTS.sleep_unit = _POLL_SECONDS
     return ProcessPool(
         1, max_tasks=_TASKS_EACH, initializer=_confine, initargs=(tuple(modules),), context=context
     )

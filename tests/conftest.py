@@ -90,7 +90,7 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
         table = edited_table(tmp_path / "mappings", edit or {})
         async with (
             run_sandbox(config or SandboxConfig()) as sandbox,
-            running(_settings(tmp_path, secret_key, sandbox, environ), table, clock) as proxy,
+            _proxy(tmp_path, sandbox, table, clock, {"MICHIQ_SECRET_KEYS": secret_key, **environ}) as proxy,
             aiohttp.ClientSession() as http,
         ):
             sandbox.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
@@ -106,6 +106,13 @@ async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
         yield started
 
 
+def _proxy(
+    folder: Path, sandbox: Sandbox, table: Table, clock: Clock, environ: dict[str, str]
+) -> AbstractAsyncContextManager[Running]:
+    settings = settings_for(folder, sandbox.llamalitica.url, sandbox.llamachat.url, **environ)
+    return running(settings, table, clock)
+
+
 def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
     """The default mappings, with the text of some files changed."""
     folder.mkdir(exist_ok=True)
@@ -117,17 +124,18 @@ def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
     return load_table(folder, SPECS)
 
 
-def _settings(tmp_path: Path, key: str, sandbox: Sandbox, environ: dict[str, str]) -> Settings:
+def settings_for(folder: Path, llamalitica: str, llamachat: str, **environ: str) -> Settings:
+    """Settings of a proxy with its state in `folder`, in front of a sandbox at these addresses."""
     return load_settings(
         {
             "MICHIQ_LISTEN": "127.0.0.1:0",
             "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
-            "MICHIQ_DATABASE_URL": f"sqlite:///{tmp_path}/michiq.db",
-            "MICHIQ_BLOBS_URL": f"file:{tmp_path}/blobs",
-            "MICHIQ_SECRET_KEYS": key,
-            "MICHIQ_LLAMALITICA_API_URL": sandbox.llamalitica.url,
-            "MICHIQ_LLAMALITICA_WEB_URL": sandbox.llamalitica.url,
-            "MICHIQ_LLAMACHAT_URL": sandbox.llamachat.url,
+            "MICHIQ_DATABASE_URL": f"sqlite:///{folder}/michiq.db",
+            "MICHIQ_BLOBS_URL": f"file:{folder}/blobs",
+            "MICHIQ_SECRET_KEYS": Fernet.generate_key().decode(),
+            "MICHIQ_LLAMALITICA_API_URL": llamalitica,
+            "MICHIQ_LLAMALITICA_WEB_URL": llamalitica,
+            "MICHIQ_LLAMACHAT_URL": llamachat,
             "MICHIQ_LLAMACHAT_API_KEY": "sandbox-chat-key",
             "MICHIQ_WEBHOOK_SECRETS": "sandbox-webhook-secret",
             "MICHIQ_DRAIN_SECONDS": "5",

@@ -31,11 +31,12 @@ LAYERS: Final = {
     "proxy.dispatch": 5,
     "proxy.web": 6,
     "proxy.sandbox": 6,
+    "proxy.contract": 6,
     "proxy.cli": 7,
     "proxy.__main__": 8,
 }
 # Lower than their own layer would allow.
-CEILINGS: Final = {"proxy.sandbox": 1, "proxy.workers": 1}
+CEILINGS: Final = {"proxy.contract": 1, "proxy.sandbox": 1, "proxy.workers": 1}
 FLOWS: Final = frozenset(
     {
         "new_case",

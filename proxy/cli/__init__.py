@@ -7,7 +7,7 @@ import click
 
 from proxy import __version__
 
-_COMMANDS: Final = ("init", "check", "routes", "serve", "demo", "sandbox", "healthcheck")
+_COMMANDS: Final = ("init", "check", "routes", "serve", "demo", "sandbox", "contract", "healthcheck")
 
 
 class _Commands(click.Group):

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import math
-import struct
-import wave
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
+
+from proxy.contract.samples import pdf, tone
 
 API_KEY: Final = "sandbox-api-key"
 USER: Final = "ana@clinica.example"
@@ -26,6 +25,7 @@ _EHR: Final = {
 _REPORT: Final = "Informe de prueba. Tension arterial 120/80. Temperatura 38.7 C a las 21:00."
 _SPOKEN: Final = "La paciente refiere fiebre desde ayer por la noche y tos seca."
 _SECONDS: Final = 60
+_HERTZ: Final = 440
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def write_files(folder: Path) -> Mapping[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     recording = folder / "consulta.wav"
     (folder / "ehr.json").write_text(json.dumps(_EHR, ensure_ascii=False), "utf-8")
-    (folder / "informe.pdf").write_bytes(_pdf(_REPORT))
-    _write_tone(recording)
+    (folder / "informe.pdf").write_bytes(pdf(_REPORT))
+    recording.write_bytes(tone(_SECONDS, _HERTZ))
     return {sha256(recording.read_bytes()).hexdigest(): _SPOKEN}
 
 
@@ -84,37 +84,3 @@ def curl_lines(url: str, folder: Path, case: DemoCase) -> Iterator[tuple[str, st
 async def _attach(form: aiohttp.FormData, name: str, path: Path, content_type: str) -> None:
     content = await asyncio.to_thread(path.read_bytes)
     form.add_field(name, content, filename=path.name, content_type=content_type)
-
-
-def _write_tone(path: Path) -> None:
-    """A minute of 440 Hz, 8 kHz mono: the sandbox knows it by its digest."""
-    samples = (round(8000 * math.sin(math.tau * 440 * number / 8000)) for number in range(8000))
-    second = b"".join(struct.pack("<h", sample) for sample in samples)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(second * _SECONDS)
-
-
-def _pdf(line: str) -> bytes:
-    """The smallest PDF with one page and one line of ASCII text."""
-    content = f"BT /F1 12 Tf 72 720 Td ({line}) Tj ET".encode()
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
-        b" /Resources << /Font << /F1 5 0 R >> >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    out, offsets = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    size = len(objects) + 1
-    return out + (
-        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n"
-        % (size, table, size, len(out))
-    )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from proxy.sandbox import lies
 from proxy.sandbox.answers import BadBody, Refused, json_answer
 from proxy.sandbox.bodies import read_object
 from proxy.sandbox.config import rfc3339
@@ -30,6 +31,7 @@ def create_app(server: Michiq) -> web.Application:
         ]
     )
     app[MICHIQ] = server
+    app.middlewares.insert(0, lies.middleware(server.lies))
     app.cleanup_ctx.append(_closing)
     return app
 
@@ -43,6 +45,8 @@ async def doc(request: web.Request) -> web.Response:
     """GET /michiQ/doc/{id} (CONTRACT D01–D03)."""
     server = request.app[MICHIQ]
     encounter = server.own(request.match_info["id"], server.authorized(request))
+    if lies.FOREIGN_DOCUMENT in server.lies:
+        encounter = server.encounters.get(request.match_info["id"])
     if encounter is None:
         raise Refused(404, "Not Found")
     metadata: Json = {
@@ -62,8 +66,9 @@ async def encounters(request: web.Request) -> web.Response:
     """GET /michiQ/encounters, newest first (CONTRACT L01–L03)."""
     server = request.app[MICHIQ]
     owner = server.authorized(request, "Error al obtener el token de autorización")
-    own = [encounter.fields() for encounter in server.encounters.values() if encounter.owner == owner]
-    return json_answer(list(reversed(own)))
+    everyone = lies.OTHERS_ENCOUNTERS in server.lies
+    listed = [each.fields() for each in server.encounters.values() if everyone or each.owner == owner]
+    return json_answer(list(reversed(listed)))
 
 
 async def query(request: web.Request) -> web.Response:

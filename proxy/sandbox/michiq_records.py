@@ -90,8 +90,9 @@ class Encounter:
 
     @property
     def file_extension(self) -> str:
-        """The first file's extension with its dot, `.json` without files (CONTRACT D01)."""
-        return PurePath(self.documents[0].name).suffix.lower() if self.documents else ".json"
+        """The first file's extension with its dot, `.json` where there is none (CONTRACT D01)."""
+        suffix = PurePath(self.documents[0].name).suffix if self.documents else ""
+        return suffix.lower() or ".json"
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ class Michiq(Service):
         self.config = config
         self.encounters: dict[str, Encounter] = {}  # by id, oldest first
         self.recordings: dict[tuple[Owner, str], list[Recording]] = {}
+        self.lies: set[str] = set()  # names of proxy.sandbox.lies
         self._tokens = Tokens(config, "michiq")
 
     def identified(self, request: web.Request) -> Owner:

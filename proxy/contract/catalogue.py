@@ -1,0 +1,41 @@
+"""Every check there is, in the order of a run."""
+
+from collections.abc import Collection
+from typing import Final
+
+from proxy.contract import (
+    doc,
+    encounter_page,
+    encounters,
+    gateway,
+    new_case,
+    new_case_form,
+    new_case_framing,
+    query,
+    speech_to_text,
+    upload_audio,
+    webhooks,
+)
+from proxy.contract.check import Check
+from proxy.contract.routes import LEGACY, WEBHOOKS
+
+MODULES: Final = (
+    gateway,
+    new_case,
+    new_case_form,
+    new_case_framing,
+    doc,
+    encounters,
+    query,
+    upload_audio,
+    speech_to_text,
+    encounter_page,
+    webhooks,
+)
+CHECKS: Final[tuple[Check, ...]] = tuple(check for module in MODULES for check in module.CHECKS)
+ROUTES: Final = tuple(route.name for route in (*LEGACY, WEBHOOKS))
+
+
+def checks_of(routes: Collection[str]) -> tuple[Check, ...]:
+    """The checks of these routes; of all where none is named."""
+    return tuple(check for check in CHECKS if not routes or check.route in routes)

@@ -1,0 +1,3 @@
+module michiq.example/client
+
+go 1.19

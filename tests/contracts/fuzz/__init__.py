@@ -1,0 +1,1 @@
+"""Schemathesis, told how to get further than the door."""
