@@ -45,7 +45,7 @@ async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: 
         linked = await _create(case, identity, new, deps)
     except UpstreamError as error:
         ambiguous = error.may_have_worked
-        _log.warning("linked_case_failed", case=case.id, cause=error.cause, ambiguous=ambiguous)
+        _log.warning("linked_case_failed", cause=error.cause, ambiguous=ambiguous)
         for recording, _ in new:
             await links.fail(case.id, recording.digest, error.cause, ambiguous=ambiguous)
         return error.arrived

@@ -8,7 +8,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -75,42 +75,44 @@ async def test_serve_listens_is_healthy_and_ends_with_0_on_sigterm(tmp_path: Pat
         assert await ended(process, signal.SIGTERM) == 0
 
 
-async def test_demo_prints_a_curl_line_for_every_route_and_each_works_as_pasted(tmp_path: Path) -> None:
-    async with command(
-        tmp_path,
-        "demo",
-        "--ports",
-        "0",
-        "0",
-        "0",
-        MICHIQ_LISTEN="127.0.0.1:0",
-        MICHIQ_ADMIN_LISTEN="127.0.0.1:0",
-    ) as process:
+def demo(folder: Path) -> AbstractAsyncContextManager[Process]:
+    """A demo on ports that are free."""
+    listen = {"MICHIQ_LISTEN": "127.0.0.1:0", "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0"}
+    return command(folder, "demo", "--ports", "0", "0", "0", **listen)
+
+
+async def test_demo_prints_a_curl_line_for_every_route_that_works_as_pasted_and_as_the_readme_shows(
+    tmp_path: Path,
+) -> None:
+    async with demo(tmp_path) as process:
         printed = await until(process, "Ready.")
-        lines = [line for line in printed.splitlines() if line.startswith("curl ")]
-        assert len(lines) == 7
-        for line in lines:
-            shell = await asyncio.create_subprocess_shell(
-                f"{line} -sS --fail-with-body --max-time 20", cwd=tmp_path, stdin=DEVNULL, stdout=PIPE
-            )
-            answer, _ = await shell.communicate()
-            assert (shell.returncode, bool(answer)) == (0, True), f"{line}: {answer.decode()}"
+        answers = [await pasted(line, tmp_path) for line in printed.splitlines() if line.startswith("curl ")]
         assert await ended(process, signal.SIGINT) == 0
+    assert len(answers) == 7
+    readme = (ROOT / "README.md").read_text("utf-8")
+    shown = [answer for answer in map(_without_ids, answers[:4]) if answer not in _without_ids(readme)]
+    assert shown == []
+
+
+async def pasted(line: str, folder: Path) -> str:
+    """What a line answers in a shell."""
+    shell = await asyncio.create_subprocess_shell(
+        f"{line} -sS --fail-with-body --max-time 20", cwd=folder, stdin=DEVNULL, stdout=PIPE
+    )
+    answer, _ = await shell.communicate()
+    assert (shell.returncode, bool(answer)) == (0, True), f"{line}: {answer.decode()}"
+    return answer.decode()
+
+
+def _without_ids(text: str) -> str:
+    """A text in which ids and tokens, new at every start, are all the same."""
+    return re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<="token":")[^"]*', "…", text)
 
 
 async def test_demo_makes_its_key_once_and_starts_again_on_the_same_state(tmp_path: Path) -> None:
     keys = set()
     for _ in range(2):
-        async with command(
-            tmp_path,
-            "demo",
-            "--ports",
-            "0",
-            "0",
-            "0",
-            MICHIQ_LISTEN="127.0.0.1:0",
-            MICHIQ_ADMIN_LISTEN="127.0.0.1:0",
-        ) as process:
+        async with demo(tmp_path) as process:
             await until(process, "Ready.")
             keys.add((tmp_path / "var" / "secret.key").read_text())
             assert await ended(process, signal.SIGTERM) == 0
