@@ -5,7 +5,7 @@ from typing import Final
 from proxy.flows.access import authenticate
 from proxy.flows.answers import json
 from proxy.flows.deps import Deps
-from proxy.flows.records import FACTS, read_record, record_facts
+from proxy.flows.records import FACTS, read_records, record_facts
 from proxy.mapping.models import Encounters
 from proxy.mapping.table import FlowSpec, Route
 from proxy.values import Answer, Inbound
@@ -16,5 +16,6 @@ SPEC: Final = FlowSpec(name="encounters", model=Encounters, facts=FACTS, errors=
 async def run(inbound: Inbound, route: Route[Encounters], deps: Deps) -> Answer:
     """The mapping's table shapes one encounter; the answer is the list of them."""
     _, session = await authenticate(inbound, deps)
-    records = [await read_record(case, deps) for case in await deps.store.cases.of_owner(session.owner)]
+    cases = await deps.store.cases.of_owner(session.owner)
+    records = await read_records(session.owner, cases, deps)
     return json(200, [route.answer.over(await record_facts(record, deps)) for record in records])

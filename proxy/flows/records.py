@@ -52,12 +52,20 @@ class Record:
 
 
 async def read_record(case: Case, deps: Deps) -> Record:
-    linked = [link.case_id for link in await deps.store.links.of(case.id) if link.case_id]
-    return Record(
-        case,
-        await deps.store.transcriptions.of(case.owner, case.id),
-        await deps.store.reports.of_cases([case.id, *linked]),
-    )
+    [record] = await read_records(case.owner, [case], deps)
+    return record
+
+
+async def read_records(owner: str, cases: Sequence[Case], deps: Deps) -> list[Record]:
+    """The records of an owner's cases, in their order; a report on a linked case is one on its main case."""
+    ids = [case.id for case in cases]
+    links = await deps.store.links.of_cases(ids)
+    main_of = {link.case_id: link.legacy_id for link in links if link.case_id} | {id_: id_ for id_ in ids}
+    heard = await deps.store.transcriptions.of_ids(owner, ids)
+    reports: dict[str, list[Report]] = {id_: [] for id_ in ids}
+    for report in await deps.store.reports.of_cases(list(main_of)):
+        reports[main_of[report.case_id]].append(report)
+    return [Record(case, heard[case.id], reports[case.id]) for case in cases]
 
 
 async def record_facts(record: Record, deps: Deps) -> dict[str, Json]:

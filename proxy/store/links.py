@@ -1,14 +1,16 @@
 """Linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
-from proxy.store.rows import upsert
+from proxy.store.rows import batches, upsert
 from proxy.store.tables import links
 from proxy.values import LinkedCase
 
@@ -45,10 +47,17 @@ class Links:
 
     async def of(self, case_id: str) -> list[LinkedCase]:
         """All rows of the case, oldest first."""
-        query = select(links).where(links.c.case_id == case_id)
+        return await self.of_cases([case_id])
+
+    async def of_cases(self, case_ids: Sequence[str]) -> list[LinkedCase]:
+        """All rows of these cases, oldest first."""
 
         async def work(conn: AsyncConnection) -> list[LinkedCase]:
-            return [_linked(row) for row in await conn.execute(query.order_by(links.c.created_at))]
+            found: list[LinkedCase] = []
+            for batch in batches(case_ids):
+                query = select(links).where(links.c.case_id.in_(batch))
+                found += [_linked(row) for row in await conn.execute(query)]
+            return sorted(found, key=attrgetter("created_at"))
 
         return await self.database.read(work)
 

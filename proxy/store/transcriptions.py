@@ -1,6 +1,6 @@
 """Kept transcriptions (CONTRACT S04): one per id and audio, so that no audio is paid for twice."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +46,23 @@ class Transcriptions:
 
     async def of(self, owner: str, legacy_id: str) -> list[Transcription]:
         """All of the id, in the order in which they were made."""
+        return (await self.of_ids(owner, [legacy_id]))[legacy_id]
+
+    async def of_ids(self, owner: str, legacy_ids: Sequence[str]) -> Mapping[str, list[Transcription]]:
+        """All of each of these ids, in the order in which they were made."""
         table = transcriptions.c
-        query = select(transcriptions).where(table.owner == owner, table.legacy_id == legacy_id)
 
-        async def work(conn: AsyncConnection) -> list[Transcription]:
-            rows = await conn.execute(query.order_by(table.created_at, table.digest))
-            return [self._transcription(row) for row in rows]
+        async def work(conn: AsyncConnection) -> list[Row[Any]]:
+            found: list[Row[Any]] = []
+            for batch in batches(legacy_ids):
+                query = select(transcriptions).where(table.owner == owner, table.legacy_id.in_(batch))
+                found += (await conn.execute(query.order_by(table.created_at, table.digest))).all()
+            return found
 
-        return await self.database.read(work)
+        own: dict[str, list[Transcription]] = {legacy_id: [] for legacy_id in legacy_ids}
+        for row in await self.database.read(work):
+            own[row.legacy_id].append(self._transcription(row))
+        return own
 
     def _transcription(self, row: Row[Any]) -> Transcription:
         return Transcription(row.digest, self.sealer.open_text(row.text), row.seconds, row.created_at)
