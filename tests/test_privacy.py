@@ -3,22 +3,17 @@
 import asyncio
 import io
 import json
-import logging
-import sys
-import threading
-import warnings
 from collections.abc import Iterator
 from typing import Any, Final
 
 import aiohttp
 import pytest
-import structlog
 from yarl import URL
 
-from proxy.observe.logs import setup
 from proxy.sandbox import Fault
 from tests import samples
 from tests.conftest import API_KEY, IDENTITY, Api, bearer, case_form
+from tests.flows._client import captured_log
 
 # Made up, and nowhere else: whatever shows one of them has leaked it.
 NAME: Final = "Zacarías Quirogamuñoz"
@@ -30,16 +25,8 @@ WRONG_KEY: Final = "wrong-key-5d41402abc4b2a76"
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the process logs as JSON; the hooks that `setup` replaces are put back."""
-    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    setup(stream, pretty=False)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
-    sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
+    with captured_log() as stream:
+        yield stream
 
 
 def secrets_of(made: dict[str, Any]) -> list[str]:

@@ -35,7 +35,6 @@ NUMBER: Final = Kind("a number", lambda value: type(value) in (int, float))
 TIME: Final = Kind(
     "a time in RFC 3339, UTC", lambda value: isinstance(value, str) and bool(_TIME.fullmatch(value))
 )
-OBJECT: Final = Kind("an object", lambda value: isinstance(value, dict))
 ANYTHING: Final = Kind("any JSON", lambda _: True)
 
 
