@@ -11,7 +11,7 @@ from proxy.mapping.units import Duration, Size
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
 
-# A `shape.Tree` or one expression; `shape.check` judges it, so that each complaint names its field.
+# A `shape.Tree` or one expression; `facts.check` judges it, so that each complaint names its field.
 Answer = Annotated[
     Any,
     WithJsonSchema(
