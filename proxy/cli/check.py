@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from proxy.cli.common import mappings_folder
-from proxy.cli.schemas import schemas
+from proxy.cli.schemas import MODELS, schema_of
 from proxy.mapping.loader import MappingError, load_table
 from proxy.web.flows import SPECS
 
@@ -15,13 +15,13 @@ from proxy.web.flows import SPECS
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option(
-    "--schema", type=click.Choice(sorted(schemas())), help="Print a file's JSON Schema instead of checking."
+    "--schema", type=click.Choice(sorted(MODELS)), help="Print a file's JSON Schema instead of checking."
 )
 @click.pass_context
 def check(context: click.Context, folder: Path | None, *, as_json: bool, schema: str | None) -> None:
     """Check the mapping files in FOLDER (default: `mappings`, else the built-in ones)."""
     if schema is not None:
-        click.echo(json.dumps(schemas()[schema], indent=2, ensure_ascii=False))
+        click.echo(schema_of(schema))
         return
     folder = mappings_folder(folder)
     try:

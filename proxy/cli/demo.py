@@ -1,14 +1,13 @@
 """`michiq-proxy demo`: the proxy in front of the sandbox, with lines to paste."""
 
 import asyncio
-import base64
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
+from cryptography.fernet import Fernet
 
 from proxy.cli.common import mappings_folder, read_settings, read_table, run_until_stopped
 from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
@@ -56,7 +55,7 @@ def _secret_key(path: Path) -> str:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+        path.write_text(Fernet.generate_key().decode())
     return path.read_text().strip()
 
 

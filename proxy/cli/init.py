@@ -1,15 +1,13 @@
 """`michiq-proxy init`: lays out what an operator edits."""
 
-import base64
-import json
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+from cryptography.fernet import Fernet
 
 from proxy.cli.common import Failure, built_in_mappings
-from proxy.cli.schemas import schemas
+from proxy.cli.schemas import MODELS, schema_of
 from proxy.settings import PREFIX, Settings
 
 
@@ -40,8 +38,11 @@ def _files() -> Iterator[tuple[str, str]]:
     for path in sorted(built_in_mappings().glob("*.toml")):
         directive = f"#:schema schemas/{path.stem}.json\n"
         yield f"mappings/{path.name}", directive + path.read_text("utf-8")
-    for name, schema in schemas().items():
-        yield f"mappings/schemas/{name}.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    for name in MODELS:
+        yield (
+            f"mappings/schemas/{name}.json",
+            schema_of(name) + "\n",
+        )
 
 
 def _env() -> str:
@@ -50,7 +51,7 @@ def _env() -> str:
     for name, field in Settings.model_fields.items():
         lines.append(f"# {field.description}")
         if name == "secret_keys":
-            lines.append(f"{PREFIX}SECRET_KEYS={base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}")
+            lines.append(f"{PREFIX}SECRET_KEYS={Fernet.generate_key().decode()}")
         else:
             lines.append(f"# {PREFIX}{name.upper()}={field.default or ''}")
         lines.append("")

@@ -7,7 +7,7 @@ from proxy.flows.access import PAGE_MARGIN, authenticate, own_case, renewed
 from proxy.flows.answers import json, rfc3339, text
 from proxy.flows.deps import Deps
 from proxy.flows.page_urls import page_urls
-from proxy.flows.records import file_facts
+from proxy.flows.records import case_facts, file_facts
 from proxy.headers import accepts_html
 from proxy.mapping.models import EncounterPage
 from proxy.mapping.table import FlowSpec, Route
@@ -62,17 +62,7 @@ def _accept(inbound: Inbound) -> str:
 
 def _facts(case: Case, page_id: str, linked: list[LinkedCase], urls: dict[str, str]) -> Json:
     return {
-        "case": {
-            "id": case.id,
-            "page_id": page_id,
-            "patient_id": case.patient_id,
-            "title": case.title,
-            "user": case.user,
-            "organization": case.organization,
-            "created_at": rfc3339(case.created_at),
-            "template": case.template,
-            "agent": case.agent,
-        },
+        "case": {**case_facts(case), "page_id": page_id},
         "files": file_facts(case),
         "linked": _linked_facts(linked),
         "urls": dict(urls),

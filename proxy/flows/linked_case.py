@@ -7,15 +7,14 @@ import structlog
 
 from proxy import jsons
 from proxy.errors import UpstreamError
+from proxy.flows.attachments import text_file
 from proxy.flows.deps import Deps
 from proxy.flows.patient import Patient, metadata
 from proxy.flows.recorded import outgoing
-from proxy.spool import Bytes
 from proxy.values import Case, Identity, OutgoingFile, Recording
 
 # Waits between the tries of a call that never reached the platform.
 _WAITS: Final = (1.0, 5.0, 25.0)
-_TEXT: Final = "text/plain; charset=utf-8"
 
 # A recording and its transcription.
 _Heard: TypeAlias = tuple[Recording, str]
@@ -63,12 +62,8 @@ async def _create(case: Case, identity: Identity, new: Sequence[_Heard], deps: D
 def _files(case: Case, new: Sequence[_Heard], deps: Deps) -> list[OutgoingFile]:
     files = [outgoing(recording, deps) for recording, _ in new]
     if case.conversation:
-        files.append(_text("conversation.txt", case.conversation))
+        files.append(text_file("conversation.txt", case.conversation))
     heard = "\n".join(text for _, text in new if text)
     if heard:
-        files.append(_text("transcription.txt", heard))
+        files.append(text_file("transcription.txt", heard))
     return files
-
-
-def _text(filename: str, content: str) -> OutgoingFile:
-    return OutgoingFile(filename, _TEXT, Bytes(content.encode()))

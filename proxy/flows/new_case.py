@@ -7,15 +7,17 @@ from typing import Final
 import structlog
 
 from proxy.errors import UPSTREAM_KINDS, UpstreamError
-from proxy.flows.answers import answer, rfc3339
+from proxy.flows.answers import answer
+from proxy.flows.attachments import text_file
 from proxy.flows.caller import Caller, read_caller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft, make_draft
 from proxy.flows.intake import NewCaseForm, read_form
 from proxy.flows.once import answer_again, new_intent, turn
+from proxy.flows.records import case_facts
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import FlowSpec, Route
-from proxy.spool import Bytes, Spool
+from proxy.spool import Spool
 from proxy.store.journal import JournalEntry
 from proxy.upstream.llamalitica import CreatedCase, UserSession
 from proxy.values import Answer, Case, CaseFile, Inbound, Json, OutgoingFile, Session
@@ -127,8 +129,7 @@ async def _create(
 def _outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:
     files = [OutgoingFile(upload.filename, upload.content_type, upload.content) for upload in form.files]
     if form.conversation and route.mapping.conversation == "file":
-        content = Bytes(form.conversation.encode())
-        files.append(OutgoingFile("conversation.txt", "text/plain; charset=utf-8", content))
+        files.append(text_file("conversation.txt", form.conversation))
     return files
 
 
@@ -164,12 +165,7 @@ def _record(caller: Caller, draft: Draft, created: CreatedCase, inbound: Inbound
 
 def _facts(case: Case, token: str) -> Json:
     return {
-        "case": {
-            "id": case.id,
-            "title": case.title,
-            "created_at": rfc3339(case.created_at),
-            "patient_id": case.patient_id,
-        },
+        "case": case_facts(case),
         "session": {"token": token},
         "tokens": {
             "conversation": case.tokens.conversation,

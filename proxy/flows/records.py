@@ -72,25 +72,16 @@ async def record_facts(record: Record, deps: Deps) -> dict[str, Json]:
     """The facts of FACTS."""
     case = record.case
     report = record.reports[0] if record.reports else None
-    spoken = await count_tokens(deps.workers, record.conversation)
+    conversation = record.conversation
+    spoken = await count_tokens(deps.workers, conversation)
     return {
-        "case": {
-            "id": case.id,
-            "user": case.user,
-            "organization": case.organization,
-            "patient_id": case.patient_id,
-            "title": case.title,
-            "created_at": rfc3339(case.created_at),
-            "runtime_ms": case.runtime_ms,
-            "template": case.template,
-            "agent": case.agent,
-        },
+        "case": {**case_facts(case), "runtime_ms": case.runtime_ms},
         "tokens": {
             "input": spoken + case.tokens.ehr + case.tokens.documents,
             "generated": await count_tokens(deps.workers, report.content) if report else 0,
         },
         "input": {
-            "conversation": record.conversation,
+            "conversation": conversation,
             "ehr": case.ehr,
             "documents": [{"name": file.name, "text": file.text} for file in case.files],
         },
@@ -104,6 +95,20 @@ def _extension(case: Case) -> str:
     """The first file's; a case without one has that of its ehr (CONTRACT D01)."""
     suffix = PurePath(case.files[0].name).suffix if case.files else ""
     return suffix or ".json"
+
+
+def case_facts(case: Case) -> dict[str, Json]:
+    """Who and what a case is; a flow declares those of them that its mapping may read."""
+    return {
+        "id": case.id,
+        "user": case.user,
+        "organization": case.organization,
+        "patient_id": case.patient_id,
+        "title": case.title,
+        "created_at": rfc3339(case.created_at),
+        "template": case.template,
+        "agent": case.agent,
+    }
 
 
 def file_facts(case: Case) -> list[Json]:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from proxy.audio.duration import hms
 from proxy.errors import UPSTREAM_KINDS, Refusal
-from proxy.flows.access import authenticate
+from proxy.flows.access import authenticate, own_id
 from proxy.flows.answers import answer
 from proxy.flows.chat import chat_of
 from proxy.flows.deps import Deps
@@ -57,13 +57,9 @@ class _Transcriber:
 
 async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answer:
     _, session = await authenticate(inbound, deps)
-    if inbound.known_id is None:
-        raise Refusal("unknown_id", "malformed-id")
-    case = await deps.store.cases.get(inbound.known_id)
-    if case is not None and case.owner != session.owner:
-        raise Refusal("foreign_id", "foreign-id")
+    legacy_id, case = await own_id(inbound, session, deps)
     label = await _label(inbound, deps)
-    recordings = await deps.store.recordings.of(session.owner, inbound.known_id)
+    recordings = await deps.store.recordings.of(session.owner, legacy_id)
     chosen = [each for each in recordings if _last_component(each.filename) == label] or recordings
     if not chosen:
         raise Refusal("no_audio", "no-audio")
@@ -71,7 +67,7 @@ async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answe
     forwarded = case if route.mapping.forward == "linked-case" else None
     # Paid for once begun: a client that leaves finds the results on its next call, the linked case made.
     work = _hear(chosen, transcriber, forwarded, session.identity)
-    return answer(route, _facts(inbound.known_id, await deps.tasks.finish("transcription", work)))
+    return answer(route, _facts(legacy_id, await deps.tasks.finish("transcription", work)))
 
 
 async def _hear(

@@ -5,7 +5,7 @@ from typing import Final
 
 from proxy.audio.sniff import HEAD_SIZE, container, extension, media_type, opens
 from proxy.errors import Refusal
-from proxy.flows.access import authenticate
+from proxy.flows.access import authenticate, own_id
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
 from proxy.headers import bearer
@@ -31,14 +31,10 @@ async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer
     # Held from the start: a chunk whose token is renewed on the way is not overtaken by the next one.
     async with deps.locks.hold("arrival", bearer(inbound.headers), inbound.legacy_id):
         _, session = await authenticate(inbound, deps)
-        if inbound.known_id is None:
-            raise Refusal("unknown_id", "malformed-id")
-        case = await deps.store.cases.get(inbound.known_id)
-        if case is not None and case.owner != session.owner:
-            raise Refusal("foreign_id", "foreign-id")
-        async with deps.locks.hold("recording", session.owner, inbound.known_id):
-            size = await _receive(inbound, session.owner, inbound.known_id, route, deps)
-    return answer(route, {"legacy_id": inbound.known_id, "size": size})
+        legacy_id, _ = await own_id(inbound, session, deps)
+        async with deps.locks.hold("recording", session.owner, legacy_id):
+            size = await _receive(inbound, session.owner, legacy_id, route, deps)
+    return answer(route, {"legacy_id": legacy_id, "size": size})
 
 
 async def _receive(

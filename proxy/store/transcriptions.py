@@ -22,7 +22,13 @@ class Transcriptions:
     sealer: Sealer
 
     async def get(self, owner: str, legacy_id: str, digest: str) -> Transcription | None:
-        return next((kept for kept in await self.of(owner, legacy_id) if kept.digest == digest), None)
+        query = select(transcriptions).filter_by(owner=owner, legacy_id=legacy_id, digest=digest)
+
+        async def work(conn: AsyncConnection) -> Row[Any] | None:
+            return (await conn.execute(query)).one_or_none()
+
+        row = await self.database.read(work)
+        return None if row is None else self._transcription(row)
 
     async def put(
         self, owner: str, legacy_id: str, transcription: Transcription, parts: Collection[str] = ()

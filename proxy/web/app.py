@@ -6,9 +6,8 @@ from aiohttp import web
 
 from proxy.flows.deps import Deps
 from proxy.mapping.table import Table
-from proxy.web.flows import FLOWS as ALL_FLOWS
 from proxy.web.health import healthz, readyz
-from proxy.web.keys import DEPS, FLOWS, SERVING, TABLE, WEBHOOK_SECRETS, Serving
+from proxy.web.keys import DEPS, SERVING, TABLE, WEBHOOK_SECRETS, Serving
 from proxy.web.legacy import add_legacy_routes, go_on
 from proxy.web.middlewares import answer_errors, identify
 from proxy.web.webhooks import PATH, receive
@@ -19,7 +18,6 @@ def legacy_app(table: Table, deps: Deps, webhook_secrets: Sequence[str]) -> web.
     app = web.Application(middlewares=[identify(deps.new_id), answer_errors])
     app[TABLE] = table
     app[DEPS] = deps
-    app[FLOWS] = ALL_FLOWS
     app[WEBHOOK_SECRETS] = [secret.encode() for secret in webhook_secrets]
     add_legacy_routes(app)
     app.router.add_post(PATH, receive, expect_handler=go_on)

@@ -1,6 +1,6 @@
 """The typed keys under which the app keeps its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -8,11 +8,9 @@ from aiohttp import web
 from proxy.flows.deps import Deps
 from proxy.mapping.table import Route, Table
 from proxy.web.body import RequestBody
-from proxy.web.flows import Flow
 
 TABLE: Final = web.AppKey("table", Table)
 DEPS: Final = web.AppKey("deps", Deps)
-FLOWS: Final = web.AppKey("flows", Mapping[str, Flow])
 WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
 
 # Of one request: its id, its route as the table was when it came in, and why it was refused.

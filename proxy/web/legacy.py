@@ -9,7 +9,8 @@ from proxy.errors import Refusal
 from proxy.mapping.models import RouteMapping
 from proxy.values import Inbound
 from proxy.web.body import RequestBody
-from proxy.web.keys import BODY, DEPS, FLOWS, REQUEST_ID, ROUTE, STARTED, TABLE
+from proxy.web.flows import FLOWS
+from proxy.web.keys import BODY, DEPS, REQUEST_ID, ROUTE, STARTED, TABLE
 from proxy.web.responses import allowed, notice_headers, respond
 
 
@@ -36,7 +37,7 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
             raise Refusal("off", "route-off")
         inbound = _inbound(request, mapping)
         async with asyncio.timeout(mapping.timeout.total_seconds()):
-            answer = await request.app[FLOWS][name].run(inbound, route, request.app[DEPS])
+            answer = await FLOWS[name].run(inbound, route, request.app[DEPS])
         return respond(answer, notice_headers(mapping.notice))
 
     return handle

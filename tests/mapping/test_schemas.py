@@ -1,20 +1,22 @@
 """The JSON Schemas that editors check mapping files with."""
 
+import json
 import tomllib
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from proxy.cli.schemas import schemas
+from proxy.cli.schemas import MODELS, schema_of
 from tests.mapping.folders import DEFAULTS
 
-NAMES = sorted(schemas())
+NAMES = sorted(MODELS)
+SCHEMAS: Final[dict[str, Any]] = {name: json.loads(schema_of(name)) for name in NAMES}
 
 
 def errors(name: str, data: dict[str, Any]) -> list[str]:
     """Where the schema of a file is not content, as dotted keys."""
-    found = Draft202012Validator(schemas()[name]).iter_errors(data)
+    found = Draft202012Validator(SCHEMAS[name]).iter_errors(data)
     return [".".join(map(str, error.absolute_path)) for error in found]
 
 
@@ -28,7 +30,7 @@ def test_every_mapping_file_has_a_schema() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schema_is_valid_json_schema(name: str) -> None:
-    Draft202012Validator.check_schema(schemas()[name])
+    Draft202012Validator.check_schema(SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,13 +65,13 @@ def test_a_schema_refuses_what_the_loader_would(name: str, change: dict[str, Any
 
 
 def test_a_schema_tells_what_a_key_means() -> None:
-    assert "Where the conversation goes" in str(schemas()["new_case"]["properties"]["conversation"])
+    assert "Where the conversation goes" in str(SCHEMAS["new_case"]["properties"]["conversation"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schema_names_no_default_that_an_operator_could_not_write(name: str) -> None:
     """A default in a schema is offered for completion: "30 s", not the number that it is read as."""
-    for property_ in schemas()[name]["properties"].values():
+    for property_ in SCHEMAS[name]["properties"].values():
         if "default" in property_ and property_.get("type") in ("string", "integer", "boolean"):
             kind = {"string": str, "integer": int, "boolean": bool}[property_["type"]]
             assert isinstance(property_["default"], kind)
