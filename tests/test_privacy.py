@@ -12,8 +12,8 @@ from yarl import URL
 
 from proxy.sandbox import Fault
 from tests import samples
+from tests.captured import captured_log
 from tests.conftest import API_KEY, IDENTITY, Api, bearer, case_form
-from tests.flows._client import captured_log
 
 # Made up, and nowhere else: whatever shows one of them has leaked it.
 NAME: Final = "Zacarías Quirogamuñoz"

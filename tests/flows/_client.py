@@ -1,24 +1,15 @@
 """A legacy client's calls on one case, and what the upstreams got of them."""
 
 import asyncio
-import logging
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
-import structlog
 
 from proxy import jsons
-from proxy.observe.logs import setup
 from proxy.sandbox.service import Call
 from tests.conftest import Api, bearer
 
@@ -141,26 +132,3 @@ def digest(*pieces: bytes) -> str:
 def everything(folder: Path) -> bytes:
     """The bytes of all files: database, its log, blobs."""
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-
-
-@contextmanager
-def captured_log() -> Iterator[StringIO]:
-    """All that the process logs, as JSON lines; logging is given back as it was."""
-    root, ours = logging.getLogger(), logging.getLogger("proxy")
-    before = list(root.handlers), root.level, ours.level
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, name in [
-            (sys, "excepthook"),
-            (sys, "unraisablehook"),
-            (threading, "excepthook"),
-            (logging, "raiseExceptions"),
-            (warnings, "showwarning"),
-        ]:
-            patch.setattr(owner, name, getattr(owner, name))
-        stream = StringIO()
-        setup(stream, pretty=False)
-        try:
-            yield stream
-        finally:
-            root.handlers[:], root.level, ours.level = before
-            structlog.reset_defaults()

@@ -14,8 +14,9 @@ from yarl import URL
 from proxy import jsons
 from proxy.mapping.loader import MappingError
 from proxy.sandbox import Fault
+from tests.captured import captured_log
 from tests.conftest import Api, StartProxy, case_form, edited_table
-from tests.flows._client import Patient, calls, captured_log, created, patient, settled
+from tests.flows._client import Patient, calls, created, patient, settled
 from tests.samples import wav
 
 BROWSER: Final = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

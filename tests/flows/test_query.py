@@ -10,8 +10,8 @@ import pytest
 
 from proxy.sandbox import SandboxConfig
 from proxy.sandbox.faults import Fault, Kind
+from tests.captured import captured_log
 from tests.conftest import IDENTITY, Api, StartProxy
-from tests.flows._client import captured_log
 from tests.flows.reading import (
     ALLERGY,
     ANSWER,

@@ -21,12 +21,12 @@ from proxy.upstream.client import open_upstream
 from proxy.upstream.llamalitica import Llamalitica
 from proxy.values import LinkedCase
 from proxy.web.server import Running
+from tests.captured import captured_log
 from tests.cli.test_processes import command
 from tests.cli.test_processes import until as printed
 from tests.conftest import Api, Clock, StartProxy, case_form
 from tests.flows._client import (
     Patient,
-    captured_log,
     created,
     digest,
     heard,

@@ -13,9 +13,10 @@ import pytest
 from proxy.sandbox import Fault
 from proxy.sandbox.faults import Kind
 from proxy.sandbox.service import Service
+from tests.captured import captured_log
 from tests.cli.test_processes import command
 from tests.conftest import IDENTITY, Api, StartProxy, case_form
-from tests.flows._client import Patient, Reply, calls, captured_log, digest, parts, patient
+from tests.flows._client import Patient, Reply, calls, digest, parts, patient
 from tests.samples import wav
 
 Ask = Callable[[Api], Awaitable[Reply]]

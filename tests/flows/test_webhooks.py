@@ -9,8 +9,9 @@ from typing import Any, Final
 from proxy import jsons
 from proxy.sandbox import SandboxConfig
 from proxy.sandbox.reports import signature
+from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
-from tests.flows._client import Patient, Reply, captured_log, everything, patient, settled
+from tests.flows._client import Patient, Reply, everything, patient, settled
 from tests.samples import wav
 
 PATH: Final = "/webhooks/llamalitica"

@@ -20,6 +20,7 @@ from structlog.contextvars import bound_contextvars
 
 from proxy.errors import Refusal
 from proxy.observe.logs import access, setup
+from tests.captured import restored_logging
 
 CANARY: Final = "CANARY-7f3a"
 LIBRARIES: Final = [
@@ -44,21 +45,9 @@ class Lines(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Logging belongs to the process: give it back as it was."""
-    for owner, name in [
-        (sys, "excepthook"),
-        (sys, "unraisablehook"),
-        (threading, "excepthook"),
-        (logging, "raiseExceptions"),
-        (warnings, "showwarning"),
-    ]:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    root, ours = logging.getLogger(), logging.getLogger("proxy")
-    before = list(root.handlers), root.level, ours.level
-    yield
-    root.handlers[:], root.level, ours.level = before
-    structlog.reset_defaults()
+def _restored() -> Iterator[None]:
+    with restored_logging():
+        yield
 
 
 @pytest.fixture
