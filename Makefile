@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 EXPORT := $(UV) export --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
 
-.PHONY: run test lint tests test-clients bench check lock clean
+.PHONY: run test lint tests test-clients bench soak check lock clean
 .NOTPARALLEL:
 
 run: $(VENV)/.run-stamp  ## install, then start the proxy with a sandbox of all three systems
@@ -29,6 +29,9 @@ test-clients: $(VENV)/.dev-stamp  ## real clients in six languages; ARGS=--write
 
 bench: $(VENV)/.dev-stamp  ## what large uploads cost in memory
 	$(BIN)/python -m tests.bench_memory
+
+soak: $(VENV)/.dev-stamp  ## the full figures of docs/reliability.md; ARGS='modes homes' chooses
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(VENV)/.run-stamp  ## judge the mapping files
 	$(BIN)/michiq-proxy check mappings

@@ -33,7 +33,12 @@ def parse_address(text: str) -> Address:
 
 
 def parse_base_url(text: str) -> str:
-    """An https URL without trailing slash; http only to this machine itself (CONTRACT X01).
+    """As `parse_url`, without trailing slash: paths are put after it."""
+    return parse_url(text).rstrip("/")
+
+
+def parse_url(text: str) -> str:
+    """An https URL; http only to this machine itself (CONTRACT X01).
 
     Raises ValueError with the mend, never the text, which may hold a password by mistake.
     """
@@ -43,11 +48,11 @@ def parse_base_url(text: str) -> str:
         raise ValueError("needs an address such as https://api.example.com")
     if text.lower().startswith("http:") and not _is_loopback(host_of(text)):
         raise ValueError("needs https; http is for this machine itself only (localhost, 127.0.0.1, [::1])")
-    return text.rstrip("/")
+    return text
 
 
 def host_of(url: str) -> str:
-    """The host of a URL that parse_base_url let pass, in lower case, without a final dot."""
+    """The host of a URL that parse_url let pass, in lower case, without a final dot."""
     return (urlsplit(url).hostname or "").rstrip(".")
 
 

@@ -5,7 +5,17 @@ from typing import Final
 
 # Raised at the door, before or around any flow; every mapping gives a text for each of them.
 DOOR_KINDS: Final[Set[str]] = frozenset(
-    {"wrong_method", "off", "malformed", "unsupported_encoding", "too_large", "failed"}
+    {
+        "wrong_method",
+        "off",
+        "brownout",
+        "malformed",
+        "unsupported_encoding",
+        "too_large",
+        "legacy_unreachable",
+        "legacy_timeout",
+        "failed",
+    }
 )
 
 # What a call to an upstream can end in (CONTRACT G08); flows that call one declare them all.

@@ -90,17 +90,22 @@ def media_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 def accepts_html(accept: str) -> bool:
-    """Whether an `Accept` value asks for a page rather than JSON (CONTRACT E01).
+    """Whether an `Accept` value asks for a page rather than JSON (CONTRACT E01)."""
+    return prefers(accept, *_HTML)
 
-    True when HTML is named with q > 0 and JSON is not preferred to it; `*/*` alone, which every
-    program sends, does not name HTML.
+
+def prefers(accept: str, *kinds: str) -> bool:
+    """Whether an `Accept` value asks for one of these media types rather than for JSON.
+
+    True when one of them is named with q > 0 and JSON is not preferred to it; `*/*` alone, which every
+    program sends, names none.
     """
     ranges = _ranges(accept)
-    html = max(ranges.get(kind, 0.0) for kind in _HTML)
+    wanted = max(ranges.get(kind, 0.0) for kind in kinds)
     json = next(
         (ranges[kind] for kind in ("application/json", "application/*", "*/*") if kind in ranges), 0.0
     )
-    return html > 0 and html >= json
+    return wanted > 0 and wanted >= json
 
 
 def content_disposition(name: str, filename: str | None = None) -> bytes:

@@ -3,7 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+
+class Locks(Protocol):
+    """One first-come-first-served lock for each key."""
+
+    def hold(self, *key: Hashable) -> AbstractAsyncContextManager[None]: ...
 
 
 class KeyedLocks:

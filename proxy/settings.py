@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Self
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
-from proxy.addresses import Address, host_of, parse_address, parse_base_url
+from proxy.addresses import Address, host_of, parse_address, parse_base_url, parse_url
 
 PREFIX: Final = "MICHIQ_"
 KEY_COMMAND: Final = (
@@ -58,6 +58,18 @@ def _secrets(text: str) -> tuple[SecretStr, ...]:
     return tuple(_secret(entry.strip()) for entry in text.split(","))
 
 
+def _tokens(text: str) -> Mapping[str, SecretStr]:
+    """Names to tokens; a token is at least 16 signs long, since it is all that stands before the modes."""
+    pairs = [entry.strip().partition(":") for entry in text.split(",")]
+    if not all(re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) and len(token) >= 16 for name, _, token in pairs):
+        raise ValueError("needs name:token with a token of at least 16 signs each, comma between them")
+    if len({name for name, _, _ in pairs}) < len(pairs) or len({token for *_, token in pairs}) < len(pairs):
+        raise ValueError("has a name or a token twice")
+    if "proxy" in (name for name, _, _ in pairs):
+        raise ValueError("names somebody proxy: the audit calls the process itself so")
+    return {name: _secret(token) for name, _, token in pairs}
+
+
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
     keys = _secrets(text)
     if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()) for key in keys):
@@ -83,7 +95,7 @@ class Settings(BaseModel):
         "127.0.0.1:8080", "where legacy routes and webhooks are served"
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
-        "127.0.0.1:9090", "where /healthz and /readyz are served"
+        "127.0.0.1:9090", "where /healthz, /readyz and the admin API are served"
     )
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in ones"
@@ -110,8 +122,23 @@ class Settings(BaseModel):
     llamachat_api_key: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
         default=None, description="LlamaChat's consumer key; goes with MICHIQ_LLAMACHAT_URL"
     )
+    legacy_url: Annotated[str | None, PlainValidator(parse_base_url)] = Field(
+        default=None,
+        description="the old michiQ server, for the modes legacy, shadow and canary, and for merging",
+    )
+    tester_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
+        default=None,
+        description="lets testers choose a side by `X-Michiq-Tester: new SECRET`; unset: nobody can",
+    )
+    admin_tokens: Annotated[Mapping[str, SecretStr], PlainValidator(_tokens)] = Field(
+        default={},
+        description="`name:token,name:token` for the admin API, closed without; the name stands in the audit",
+    )
     webhook_secrets: Annotated[tuple[SecretStr, ...], PlainValidator(_secrets)] = Field(
         default=(), description="secrets of Llamalitica's webhooks, comma between them, all valid"
+    )
+    tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
+        default=None, description="a consumer of your own, which authentic webhooks are sent on to"
     )
     drain_seconds: Annotated[int, PlainValidator(_whole(0))] = _default(
         "30", "seconds from SIGTERM to the end of the process"

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+# Who answers a request: the old michiQ server, or this proxy from the new APIs.
+Side: TypeAlias = Literal["legacy", "new"]
 
 LEGACY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -36,7 +39,7 @@ class Session:
     """What a legacy token stands for (CONTRACT G05).
 
     `organization` is the legacy header's value; `owner` the keyed hash of user and organization, under
-    which everything of theirs is stored.
+    which everything of theirs is stored. `side` is who gave the token out.
     """
 
     identity: Identity
@@ -45,6 +48,7 @@ class Session:
     access_token: str = field(repr=False)
     access_expires_at: datetime | None
     expires_at: datetime
+    side: Side = "new"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,19 +78,40 @@ def secret_key() -> str:
 
 @pytest.fixture
 def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
-    """Starts a proxy in front of a sandbox; `edit` changes mapping texts, `environ` settings."""
+    """Starts a proxy in front of a sandbox; `edit` changes mapping texts, `environ` settings.
+
+    With `legacy` it has the sandbox's old server, too, and with `watch` it follows the mapping files.
+    """
 
     @asynccontextmanager
     async def start(
         edit: dict[str, Callable[[str], str]] | None = None,
         config: SandboxConfig | None = None,
+        *,
+        legacy: bool = False,
+        watch: bool = False,
         **environ: str,
     ) -> AsyncIterator[Api]:
         clock = Clock()
+        folder = tmp_path / "mappings" if watch else None
         table = edited_table(tmp_path / "mappings", edit or {})
         async with (
             run_sandbox(config or SandboxConfig()) as sandbox,
-            _proxy(tmp_path, sandbox, table, clock, {"MICHIQ_SECRET_KEYS": secret_key, **environ}) as proxy,
+            running(
+                settings_for(
+                    tmp_path,
+                    sandbox.llamalitica.url,
+                    sandbox.llamachat.url,
+                    **{
+                        "MICHIQ_SECRET_KEYS": secret_key,
+                        **({"MICHIQ_LEGACY_URL": sandbox.michiq.url} if legacy else {}),
+                        **environ,
+                    },
+                ),
+                table,
+                clock,
+                folder,
+            ) as proxy,
             aiohttp.ClientSession() as http,
         ):
             sandbox.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
@@ -104,13 +125,6 @@ async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
     """A proxy with the default mappings."""
     async with start_proxy() as started:
         yield started
-
-
-def _proxy(
-    folder: Path, sandbox: Sandbox, table: Table, clock: Clock, environ: dict[str, str]
-) -> AbstractAsyncContextManager[Running]:
-    settings = settings_for(folder, sandbox.llamalitica.url, sandbox.llamachat.url, **environ)
-    return running(settings, table, clock)
 
 
 def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:

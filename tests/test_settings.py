@@ -241,3 +241,30 @@ def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
     rows = settings_table().splitlines()[2:]
     assert [row.split("`")[1].removeprefix("MICHIQ_").lower() for row in rows] == list(Settings.model_fields)
     assert "| `MICHIQ_LISTEN` | `127.0.0.1:8080` | where legacy routes and webhooks are served |" in rows
+
+
+def test_admin_tokens_are_named_and_told_to_nobody() -> None:
+    settings = load(ADMIN_TOKENS="ana:0123456789abcdef, noche:fedcba9876543210")
+    assert {name: each.get_secret_value() for name, each in settings.admin_tokens.items()} == {
+        "ana": "0123456789abcdef",
+        "noche": "fedcba9876543210",
+    }
+    assert "0123456789abcdef" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ("ana", "needs name:token"),
+        ("ana:short", "at least 16 signs"),
+        (":0123456789abcdef", "needs name:token"),
+        ("ana:0123456789abcdef,ana:fedcba9876543210", "twice"),
+        ("ana:0123456789abcdef,eva:0123456789abcdef", "twice"),
+        ("proxy:0123456789abcdef", "the audit calls the process itself so"),
+    ],
+)
+def test_admin_tokens_that_could_be_mistaken_are_refused(tokens: str, said: str) -> None:
+    [problem] = problems(ADMIN_TOKENS=tokens)
+    assert problem.startswith("MICHIQ_ADMIN_TOKENS ")
+    assert said in problem
+    assert "0123456789abcdef" not in problem

@@ -1,13 +1,14 @@
-"""The spool: what was received is what is read, from memory or from a file without a name."""
+"""The spool: what was received is what is read, from memory or from an encrypted file without a name."""
 
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from io import SEEK_END
 from pathlib import Path
 
 import pytest
 
-from proxy.spool import HEAD, MEMORY_LIMIT, PIECE, Bytes, Spool, Spooled, Stored
+from proxy.spool import HEAD, MEMORY_LIMIT, PIECE, Bytes, SealedFile, Spool, Spooled, Stored
 from proxy.values import Content
 
 SIZES = [0, 1, HEAD + 1, PIECE, MEMORY_LIMIT, MEMORY_LIMIT + 1, 3 * MEMORY_LIMIT + 17]
@@ -59,9 +60,50 @@ async def test_spool_can_be_read_again_and_at_the_same_time(content: bytes, stor
     assert b"".join(first) == b"".join(second) == content
 
 
-def test_spool_its_source_is_the_bytes_or_a_readable_path(content: bytes, stored: Stored) -> None:
+def test_spool_its_source_is_the_bytes_or_opens_as_them(content: bytes, stored: Stored) -> None:
     source = stored.source()
-    assert (source if isinstance(source, bytes) else Path(source).read_bytes()) == content
+    if isinstance(source, bytes):
+        assert source == content
+    else:
+        with source.open() as file:
+            assert file.read() == content
+
+
+@pytest.mark.parametrize("start", [0, 1, 15, 16, 17, PIECE - 1, PIECE, 2 * MEMORY_LIMIT - 3])
+def test_spool_its_source_can_be_read_from_any_place(tmp_path: Path, start: int) -> None:
+    content = sample(2 * MEMORY_LIMIT)
+    stored = spooled(content, tmp_path)
+    source = stored.source()
+    assert isinstance(source, SealedFile)
+    with source.open() as file:
+        assert file.seek(start - len(content), SEEK_END) == start
+        assert [file.read(5), file.tell()] == [content[start : start + 5], min(start + 5, len(content))]
+        file.seek(start)
+        assert file.read() == content[start:]
+    stored.close()
+
+
+def test_spool_U06_its_file_holds_nothing_in_clear_and_no_two_are_alike(tmp_path: Path) -> None:
+    content = b"Juan Perez, hipertenso. " * 100_000
+    raw = []
+    for _ in range(2):
+        stored = spooled(content, tmp_path)
+        source = stored.source()
+        assert isinstance(source, SealedFile)
+        raw.append(Path(source.path).read_bytes())
+        assert stored.read() == content
+        stored.close()
+    assert [len(each) for each in raw] == [len(content)] * 2
+    assert [word for word in (b"Juan", b"Perez", b"tenso") if word in b"".join(raw)] == []
+    assert raw[0][:1024] != raw[1][:1024]
+
+
+def test_spool_G10_a_source_does_not_show_its_key(tmp_path: Path) -> None:
+    stored = spooled(sample(MEMORY_LIMIT + 1), tmp_path)
+    source = stored.source()
+    assert isinstance(source, SealedFile)
+    assert "key" not in repr(source)
+    stored.close()
 
 
 def test_spool_up_to_a_megabyte_stays_in_memory(tmp_path: Path) -> None:

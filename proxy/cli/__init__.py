@@ -7,7 +7,21 @@ import click
 
 from proxy import __version__
 
-_COMMANDS: Final = ("init", "check", "routes", "serve", "demo", "sandbox", "contract", "healthcheck")
+_COMMANDS: Final = (
+    "init",
+    "check",
+    "routes",
+    "serve",
+    "demo",
+    "sandbox",
+    "mode",
+    "audit",
+    "clients",
+    "can-switch",
+    "explain",
+    "contract",
+    "healthcheck",
+)
 
 
 class _Commands(click.Group):
@@ -19,7 +33,8 @@ class _Commands(click.Group):
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"proxy.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
         return command
 
 

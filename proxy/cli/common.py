@@ -56,9 +56,9 @@ def built_in_mappings() -> Path:
     return next(folder for folder in _BUILT_IN if folder.is_dir())
 
 
-def read_table(folder: Path) -> Table:
+def read_table(folder: Path, *, has_legacy: bool = True) -> Table:
     try:
-        return load_table(folder, SPECS)
+        return load_table(folder, SPECS, has_legacy=has_legacy)
     except MappingError as error:
         raise Failure(f"{folder} can't be served:\n{error}") from None
 
@@ -74,6 +74,11 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def reload_on_hangup(reload: Callable[[], None]) -> None:
+    """SIGHUP reads the mapping files again; call it inside the loop."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 async def _told(work: Awaitable[None]) -> None:

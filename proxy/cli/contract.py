@@ -7,6 +7,7 @@ import click
 from yarl import URL
 
 from proxy.cli.common import Failure, Misuse
+from proxy.cli.contract_record import record, store_for
 from proxy.contract import report
 from proxy.contract.catalogue import ROUTES, checks_of
 from proxy.contract.check import Check
@@ -25,6 +26,7 @@ from proxy.contract.verdicts import NoAnswer, Outcome
 @click.option("--read-only", is_flag=True, help="Create nothing: most rows are then not applicable.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout; progress goes to stderr.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="For CI.")
+@click.option("--record", "recorded", is_flag=True, help="Keep the sums in the store, for can-switch.")
 @click.pass_context
 def contract(
     context: click.Context,
@@ -38,21 +40,28 @@ def contract(
     read_only: bool,
     as_json: bool,
     junit: Path | None,
+    recorded: bool,
 ) -> None:
     """Hold a host (the old server, this proxy, a rebuilt one) to the contract, over HTTP.
 
-    Every option but the last five may stand in the environment instead, as CONTRACT_…. Exit code 0: nothing
+    Every option but the last six may stand in the environment instead, as CONTRACT_…. Exit code 0: nothing
     failed; 1: something did, or the host can't be reached; 2: it was asked wrongly.
+
+    --record is for a michiq-proxy whose settings stand here. What it tells is told of the side that answers:
+    ask as an organization whose routes have the mode new.
     """
     target = Target(_base(url), api_key, organization, user, other_user or None)
     checks = checks_of(_routes(names))
     _can_write(junit)
+    settings = store_for(organization, read_only=read_only) if recorded else None
     is_proxy, outcomes = asyncio.run(_run(target, checks, read_only=read_only, to_stderr=as_json))
     if as_json:
         click.echo(report.as_json(str(target.url), outcomes, is_proxy=is_proxy))
     if junit is not None:
         junit.write_bytes(report.junit(str(target.url), outcomes))
     click.echo(report.summary(outcomes), err=as_json)
+    if settings is not None:
+        click.echo(record(settings, str(target.url), outcomes, is_proxy=is_proxy), err=as_json)
     if any(outcome.verdict == "fail" for outcome in outcomes):
         context.exit(1)
 

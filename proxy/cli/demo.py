@@ -9,7 +9,7 @@ from typing import Final
 import click
 from cryptography.fernet import Fernet
 
-from proxy.cli.common import mappings_folder, read_settings, read_table, run_until_stopped
+from proxy.cli.common import mappings_folder, read_settings, read_table, reload_on_hangup, run_until_stopped
 from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
 from proxy.cli.sandbox import ports_option
 from proxy.observe.logs import setup
@@ -40,9 +40,12 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
             MICHIQ_LLAMALITICA_WEB_URL=systems.llamalitica.url,
             MICHIQ_LLAMACHAT_URL=systems.llamachat.url,
             MICHIQ_LLAMACHAT_API_KEY=min(config.chat_keys.values()),
+            MICHIQ_LEGACY_URL=systems.michiq.url,
             MICHIQ_WEBHOOK_SECRETS=config.webhook_secret,
         )
-        async with running(settings, read_table(mappings_folder(settings.mappings))) as proxy:
+        folder = mappings_folder(settings.mappings)
+        async with running(settings, read_table(folder), folder=folder) as proxy:
+            reload_on_hangup(proxy.moving.follower.reload_soon)
             systems.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
             case = await make_case(proxy.url, _FILES)
             click.echo("\n".join(_lines(proxy, systems, case)))

@@ -1,36 +1,100 @@
-"""`michiq-proxy routes`: every legacy route and who answers it."""
+"""`michiq-proxy routes`: every legacy route and who answers it, and what else an operator asks about them."""
 
-import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from proxy.cli.common import mappings_folder, read_table
+from proxy.cli import learned_report, pending_report
+from proxy.cli import routes_report as report
+from proxy.cli.common import Failure, Misuse, mappings_folder, read_settings, read_table
+from proxy.cli.paper import show
+from proxy.cli.routes_report import Standing
+from proxy.cli.store_access import echo_json, with_store
+from proxy.settings import Settings
+from proxy.store import Store, StoreError
+from proxy.store.locations import database_path
+from proxy.web.live import mappings_digest
+
+# A process that was not heard of for so long is gone.
+_LIVE: Final = timedelta(seconds=10)
+_NO_STORE: Final = "MICHIQ_SECRET_KEYS is required"
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def routes(folder: Path | None, *, as_json: bool) -> None:
-    """List the routes of the mapping files in FOLDER (default: `mappings`, else the built-in ones)."""
-    mappings = [route.mapping for route in read_table(mappings_folder(folder)).routes.values()]
-    rows = [
-        {
-            "route": mapping.flow,
-            "method": mapping.method,
-            "path": mapping.path,
-            "mode": mapping.mode,
-            "timeout_seconds": mapping.timeout.total_seconds(),
-            "body_limit_bytes": mapping.body_limit,
-        }
-        for mapping in mappings
-    ]
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout; notes go to stderr.")
+@click.option("--learned", is_flag=True, help="Instead: where real legacy answers differ from ours.")
+@click.option("--pending", is_flag=True, help="Instead: calls of which nobody knows whether they worked.")
+def routes(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) -> None:
+    """List the routes of the mapping files in FOLDER (default: `mappings`, else the built-in ones).
+
+    Without FOLDER, and where the settings lead to a store, also what is in force for everyone, for how many
+    organizations something else is (+2), and which processes don't follow.
+    """
+    if pending and (learned or folder):
+        raise Misuse("--pending goes with --json alone: it asks the store")
+    if pending:
+        calls = with_store(read_settings(), lambda store: store.journal.pending())
+        pending_report.tell(calls, as_json=as_json)
+    elif learned:
+        _learned(read_settings(), folder, as_json=as_json)
+    else:
+        _list(_settings() if folder is None else None, folder, as_json=as_json)
+
+
+def _learned(settings: Settings, folder: Path | None, *, as_json: bool) -> None:
+    table = read_table(mappings_folder(folder or settings.mappings))
+    rows = with_store(settings, lambda store: store.evidence.learned())
+    learned_report.tell(rows, table, as_json=as_json)
+
+
+def _list(settings: Settings | None, given: Path | None, *, as_json: bool) -> None:
+    folder = mappings_folder(given if settings is None else settings.mappings)
+    table, at = read_table(folder), datetime.now(UTC)
+    standing = settings and _standing(settings, folder, at)
+    now = report.in_force(table, standing) if standing else {}
     if as_json:
-        click.echo(json.dumps(rows))
-        return
-    table = Table("route", "method", "path", "mode", "timeout s", "body bytes", box=None)
-    for row in rows:
-        table.add_row(*(f"{value:g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+        echo_json(report.as_json(table, now))
+    else:
+        show(report.listing(table, now, at))
+    for note in report.notes(standing) if standing else ():
+        click.echo(note, err=as_json)
+
+
+def _settings() -> Settings | None:
+    """None where nobody has set up a store yet, or the settings can't be used, which is said."""
+    try:
+        settings = read_settings()
+        return settings if database_path(settings.database_url).exists() else None
+    except (Misuse, StoreError) as error:
+        if _NO_STORE not in str(error):
+            _note(error)
+        return None
+
+
+def _standing(settings: Settings, folder: Path, at: datetime) -> Standing | None:
+    """None where the store can't be opened, which is said: the listing alone is worth something still."""
+    digest = mappings_digest(folder)
+
+    async def look(store: Store) -> Standing:
+        return Standing(
+            now=at,
+            overrides=await store.overrides.load(),
+            processes=await store.processes.live(at, _LIVE),
+            mappings=digest,
+            pending=len(await store.journal.pending()),
+        )
+
+    try:
+        return with_store(settings, look)
+    except (Misuse, Failure) as error:
+        _note(error)
+        return None
+
+
+def _note(error: Exception) -> None:
+    click.echo(
+        f"note: these are the mapping files' own modes; what is in force is unknown: {error}", err=True
+    )

@@ -140,8 +140,8 @@ async def probing(target: Target) -> AsyncIterator[Probe]:
         timeout=aiohttp.ClientTimeout(total=_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        headers={"Accept-Encoding": "identity"},
-        skip_auto_headers=("User-Agent", "Content-Type"),
+        headers={"Accept-Encoding": "identity", "User-Agent": wire.USER_AGENT},
+        skip_auto_headers=("Content-Type",),
     ) as http:
         # Refusals that the proxy makes itself, in whatever mode a route is, carry its own header. An
         # X-Request-ID would not tell: gateways in front of old servers set it too.

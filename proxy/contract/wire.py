@@ -14,6 +14,8 @@ from yarl import URL
 from proxy.contract.reply import Reply
 from proxy.contract.verdicts import NoAnswer
 
+# By which a michiq-proxy knows its own prober, and leaves it out of its ledger of clients.
+USER_AGENT: Final = "michiq-proxy-contract"
 SECONDS: Final = 60.0
 _LIMIT: Final = 1024 * 1024  # of an answer; none of those to a malformed request is long
 
@@ -36,12 +38,16 @@ async def talk(url: URL, data: bytes) -> Reply:
 
 
 def request(url: URL, method: str, path: str, headers: Iterable[tuple[str, bytes | str]]) -> bytes:
-    """The head of a request to `path` below `url`; a `Host` among the headers stands for the right one."""
+    """The head of a request to `path` below `url`.
+
+    A `Host` or `User-Agent` among the headers stands for the right one.
+    """
     lines = [
         (name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in headers
     ]
-    if not any(name.lower() == b"host" for name, _ in lines):
-        lines.insert(0, (b"Host", url.authority.encode()))
+    given = {name.lower() for name, _ in lines}
+    usual = ((b"Host", url.authority.encode()), (b"User-Agent", USER_AGENT.encode()))
+    lines = [*(line for line in usual if line[0].lower() not in given), *lines]
     head = [f"{method} {url.raw_path.rstrip('/')}{path} HTTP/1.1".encode()]
     head += [b"%b: %b" % line for line in [*lines, (b"Connection", b"close")]]
     return b"\r\n".join([*head, b"", b""])

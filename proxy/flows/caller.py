@@ -8,7 +8,7 @@ import structlog
 from proxy.errors import Refusal
 from proxy.flows.access import name_in_log
 from proxy.flows.deps import Deps
-from proxy.headers import Malformed, bearer, identity_value
+from proxy.headers import Malformed, RawHeaders, bearer, identity_value
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Organizations, Route
 from proxy.values import Identity, Inbound
@@ -35,7 +35,11 @@ class Caller:
 
 async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Caller:
     """Who asks, or the refusal that they get before a byte of the body is read."""
-    identity, organization = _identify(inbound, route)
+    identity, organization = identity_of(inbound.headers, route.organizations)
+    _admit(identity.user, organization, route)
+    if organization not in route.organizations.known and set(organization) & _MANGLED:
+        # What some HTTP libraries make of an accent: the platform would take it for a new organization.
+        _log.warning("organization_mangled")
     owner = deps.store.sealer.owner(identity.user, organization)
     name_in_log(owner, organization, deps)
     template = identity_value(inbound.headers, "template")
@@ -75,20 +79,16 @@ def _agent(template: str | None, organization: str, route: Route[NewCase]) -> st
     return agent
 
 
-def _identify(inbound: Inbound, route: Route[NewCase]) -> tuple[Identity, str]:
-    """The identity for the new API, and the organization by its legacy name."""
+def identity_of(headers: RawHeaders, organizations: Organizations) -> tuple[Identity, str]:
+    """The identity for the new API, and the organization by its legacy name; Refusal without all of it."""
     values: list[str] = []
     for name, cause in _HEADERS.items():
-        value = identity_value(inbound.headers, name)
+        value = identity_value(headers, name)
         if value is None:
             raise Refusal("unauthorized", cause)
         values.append(value)
     api_key, user, organization = values
-    _admit(user, organization, route)
-    if organization not in route.organizations.known and set(organization) & _MANGLED:
-        # What some HTTP libraries make of an accent: the platform would take it for a new organization.
-        _log.warning("organization_mangled")
-    return Identity(api_key, user, route.organizations.send_as(organization)), organization
+    return Identity(api_key, user, organizations.send_as(organization)), organization
 
 
 def _admit(user: str, organization: str, route: Route[NewCase]) -> None:

@@ -6,19 +6,18 @@ from typing import Final
 
 import structlog
 
-from proxy.errors import UPSTREAM_KINDS, UpstreamError
+from proxy.errors import UPSTREAM_KINDS
 from proxy.flows.answers import answer
 from proxy.flows.attachments import text_file
 from proxy.flows.caller import Caller, read_caller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft, make_draft
 from proxy.flows.intake import NewCaseForm, read_form
-from proxy.flows.once import answer_again, new_intent, turn
+from proxy.flows.once import answer_again, new_intent, settled, turn
 from proxy.flows.records import case_facts
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import FlowSpec, Route
 from proxy.spool import Spool
-from proxy.store.journal import JournalEntry
 from proxy.upstream.llamalitica import CreatedCase, UserSession
 from proxy.values import Answer, Case, CaseFile, Inbound, Json, OutgoingFile, Session
 
@@ -49,6 +48,8 @@ SPEC: Final = FlowSpec(
         "outcome_unknown",
     },
     expressions=("patient.id", "patient.name", "patient.birth_date"),
+    writes=True,
+    makes_case=True,
 )
 
 _log: Final = structlog.get_logger("proxy.new_case")
@@ -83,11 +84,13 @@ async def _make(
             earlier = await deps.store.journal.begin(intent)
             if earlier is not None:
                 return answer_again(earlier, intent)
-            created = await _create(intent, caller, draft, route, deps)
-            case = _record(caller, draft, created, inbound, deps)
-            given = answer(route, _facts(case, token))
-            await deps.store.journal.record(intent.id, case, given.body)
-            return given
+            async with settled(intent, deps):
+                files = _outgoing(draft.form, route)
+                created = await deps.llamalitica.create_case(caller.identity, draft.metadata, files)
+                case = _record(caller, draft, created, inbound, deps)
+                given = answer(route, _facts(case, token))
+                await deps.store.journal.record(intent.id, case, given.body)
+                return given
 
 
 async def _session(caller: Caller, user: UserSession, route: Route[NewCase], deps: Deps) -> str:
@@ -112,18 +115,6 @@ async def _first_sights(caller: Caller, deps: Deps) -> None:
     organization = deps.store.sealer.digest("organization", caller.organization)
     await deps.store.audit.first_sight("organization", organization, deps.clock())
     await deps.store.audit.first_sight("user", caller.owner, deps.clock())
-
-
-async def _create(
-    intent: JournalEntry, caller: Caller, draft: Draft, route: Route[NewCase], deps: Deps
-) -> CreatedCase:
-    try:
-        return await deps.llamalitica.create_case(
-            caller.identity, draft.metadata, _outgoing(draft.form, route)
-        )
-    except UpstreamError as error:
-        await deps.store.journal.fail(intent.id, error.cause, ambiguous=error.may_have_worked)
-        raise
 
 
 def _outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:

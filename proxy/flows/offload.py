@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from proxy import jsons
-from proxy.spool import Stored
+from proxy.spool import SealedFile, Stored
 from proxy.text.extract import extract
 from proxy.text.tokens import estimate
 from proxy.values import Json, pack
@@ -53,6 +53,6 @@ async def count_tokens(workers: Workers, text: str) -> int:
     return await workers.run(estimate, text, seconds=_SECONDS)
 
 
-def _read(source: bytes | str, filename: str, content_type: str) -> Document:
+def _read(source: bytes | SealedFile, filename: str, content_type: str) -> Document:
     found = extract(source, filename, content_type)
     return Document(found.outcome, pack(found.text), estimate(found.text))

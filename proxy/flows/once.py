@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
-from proxy.errors import Refusal
+import structlog
+
+from proxy.errors import Refusal, UpstreamError
 from proxy.flows.answers import JSON
 from proxy.flows.deps import Deps
+from proxy.store import StoreError
 from proxy.store.journal import JournalEntry
 from proxy.values import Answer
+
+_log: Final = structlog.get_logger("proxy.once")
 
 
 @asynccontextmanager
@@ -30,6 +36,33 @@ def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEnt
         body_digest=said,
         created_at=deps.clock(),
     )
+
+
+@asynccontextmanager
+async def settled(intent: JournalEntry, deps: Deps) -> AsyncIterator[None]:
+    """Around all that follows an intent: what ends it without a record is in the journal, and shown there.
+
+    A case that was made and could not be recorded, for whatever reason, is as ambiguous as one of which
+    no answer came.
+    """
+    cause, ambiguous, recorded = "interrupted", True, False
+    try:
+        yield
+        recorded = True
+    except UpstreamError as error:
+        cause, ambiguous = error.cause, error.may_have_worked
+        raise
+    finally:
+        if not recorded:
+            await _give_up(intent, cause, deps, ambiguous=ambiguous)
+
+
+async def _give_up(intent: JournalEntry, cause: str, deps: Deps, *, ambiguous: bool) -> None:
+    try:
+        await deps.store.journal.fail(intent.id, cause, ambiguous=ambiguous)
+    except StoreError:
+        # The next start finds it open, and shows it.
+        _log.exception("intent_left_open", intent=intent.id)
 
 
 def answer_again(earlier: JournalEntry, intent: JournalEntry) -> Answer:

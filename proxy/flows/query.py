@@ -35,6 +35,7 @@ SPEC: Final = FlowSpec(
         "question_too_long",
         "no_chat",
     },
+    writes=True,
 )
 
 

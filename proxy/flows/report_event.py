@@ -1,4 +1,4 @@
-"""A webhook delivery of the new platform, checked and kept (CONTRACT W02, W03)."""
+"""A webhook delivery of the new platform, checked and kept (CONTRACT W02–W04)."""
 
 import re
 from datetime import UTC, datetime
@@ -7,10 +7,12 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from proxy.flows.deps import Deps
+from proxy.store.deliveries import Delivery, Subject
 from proxy.values import Json, ReportEvent
 
 KNOWN: Final = ("report.created", "report.updated", "report.deleted")
 
+_MAX_ID: Final = 200
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -24,7 +26,7 @@ def _moment(value: object) -> datetime:
         raise ValueError("not a time that UTC has") from None
 
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
+Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
@@ -53,12 +55,27 @@ class _Event(BaseModel):
     data: _Data
 
 
-async def keep(body: Json, deps: Deps) -> None:
-    """Stores a delivery, durable on return; BadEvent if it isn't one. Unknown types are let pass."""
+async def keep(body: Json, delivery: Delivery | None, deps: Deps) -> None:
+    """Stores what a delivery tells, durable on return; BadEvent if it isn't one. Of unknown types that is
+    nothing. `delivery` is what came, where it is to be sent on."""
     if not isinstance(body, dict) or not isinstance(body.get("event"), str):
         raise BadEvent
-    if body["event"] in KNOWN:
-        await deps.store.reports.apply(parse(body), deps.clock())
+    event = parse(body) if body["event"] in KNOWN else None
+    if delivery is not None:
+        await deps.store.deliveries.receive(delivery, _subject(body), event, deps.clock())
+    elif event is not None:
+        await deps.store.reports.apply(event, deps.clock())
+
+
+def _subject(body: dict[str, Json]) -> Subject:
+    """Also of an unknown event: those of a report stay in order, those of a case can be erased."""
+    data = body.get("data")
+    named = data if isinstance(data, dict) else {}
+    return Subject(_id(named.get("id")), _id(named.get("caseId")))
+
+
+def _id(value: Json) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _MAX_ID else None
 
 
 def parse(body: Json) -> ReportEvent:

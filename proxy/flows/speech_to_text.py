@@ -26,6 +26,7 @@ SPEC: Final = FlowSpec(
     facts=frozenset({"legacy_id", "transcription", "total_time", "total_seconds", "segments.*"}),
     errors=UPSTREAM_KINDS
     | {"unauthorized", "unknown_id", "foreign_id", "bad_request", "no_audio", "no_chat"},
+    writes=True,
 )
 
 _Heard: TypeAlias = tuple[Recording, Transcription]

@@ -20,6 +20,8 @@ SPEC: Final = FlowSpec(
     model=UploadAudio,
     facts=frozenset({"legacy_id", "size"}),
     errors=frozenset({"unauthorized", "unknown_id", "foreign_id", "missing_audio"}),
+    writes=True,
+    claims=True,
 )
 
 # Form delimiters and part headers, beside the audio itself.

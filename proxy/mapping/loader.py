@@ -11,6 +11,7 @@ from proxy.mapping.facts import check
 from proxy.mapping.files import File, read_file
 from proxy.mapping.models import OrganizationsFile, RouteMapping
 from proxy.mapping.table import FlowSpec, Organizations, Route, Table
+from proxy.overrides import NEED_LEGACY
 from proxy.shape import BadExpression, Expression, compile_shape
 
 __all__ = ["MappingError", "load_table"]
@@ -18,8 +19,10 @@ __all__ = ["MappingError", "load_table"]
 ORGANIZATIONS: Final = "organizations.toml"
 
 
-def load_table(folder: Path, specs: Iterable[FlowSpec]) -> Table:
+def load_table(folder: Path, specs: Iterable[FlowSpec], *, has_legacy: bool = True) -> Table:
     """The table of a folder; MappingError holds every complaint, each with file, line and key.
+
+    Without a legacy server (`has_legacy` false) a mode that needs one is complained of.
 
     A file is judged in three steps, each only where the one before had nothing to say: that it is TOML,
     that its keys and values are right, that its expressions and errors fit the flow.
@@ -40,6 +43,8 @@ def load_table(folder: Path, specs: Iterable[FlowSpec]) -> Table:
         except MappingError as error:
             complaints += error.complaints
     complaints += _same_path(files, routes)
+    if not has_legacy:
+        complaints += _legacy_missing(files, routes)
     if complaints:
         raise MappingError(complaints)
     return Table(routes, organizations)
@@ -124,3 +129,11 @@ def _same_path(files: Mapping[str, File], routes: Mapping[str, Route[RouteMappin
         for path in sorted(paths & seen.keys()):
             yield files[name].complaint(("path",), f"{path} is taken by {seen[path]}.toml")
         seen |= dict.fromkeys(paths, name)
+
+
+def _legacy_missing(
+    files: Mapping[str, File], routes: Mapping[str, Route[RouteMapping]]
+) -> Iterator[Complaint]:
+    for name, route in routes.items():
+        if route.mapping.mode in NEED_LEGACY:
+            yield files[name].complaint(("mode",), f"{route.mapping.mode} needs MICHIQ_LEGACY_URL")

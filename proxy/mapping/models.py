@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, model_validator
 
 from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Path, Url
+from proxy.mapping.moving import Brownout, Canary, Compare, Shadow, StepBack, Switch
 from proxy.mapping.ui import Page
 from proxy.mapping.units import Duration, Size
+from proxy.overrides import Mode
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
 
@@ -56,7 +58,14 @@ class RouteMapping(Model):
     flow: str
     method: Literal["GET", "POST"]
     path: str
-    mode: Literal["new", "off"]
+    mode: Mode
+    """Who answers, where no override of the store says otherwise."""
+    canary_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Of the organizations, those that the new side answers while the mode is canary."""
+    shadow_writes: Literal["dry-run", "live"] = "dry-run"
+    """Whether a shadowed call that would make something upstream is really sent."""
+    unknown_to_legacy: bool = True
+    """Whether a token or id that this proxy never saw goes to the legacy server (CONTRACT G07)."""
     timeout: Duration
     """From the first byte of the request to the answer, upstream calls included."""
     body_limit: Annotated[Size, Field(default_factory=int)]
@@ -64,6 +73,12 @@ class RouteMapping(Model):
     answer: Answer
     errors: dict[str, ErrorAnswer]
     notice: Notice = Notice()
+    brownouts: list[Brownout] = []
+    canary: Canary = Canary()
+    step_back: StepBack = StepBack()
+    shadow: Shadow = Shadow()
+    compare: Compare = Compare()
+    switch: Switch = Switch()
 
 
 class Patient(Model):
@@ -106,6 +121,9 @@ class Doc(RouteMapping):
 class Encounters(RouteMapping):
     flow: Literal["encounters"]
     path: Path
+    merge: Literal["required", "best-effort", "off"] = "required"
+    """Whether the legacy server's own list is added for a user who has a session there, and what its
+    failure means (CONTRACT L03)."""
 
 
 class Query(RouteMapping):

@@ -15,7 +15,9 @@ class FlowSpec:
     """What a flow declares of itself, for its mapping file to be checked against.
 
     `facts` are dotted names, `.*` at the end for any JSON below; `errors` every kind that it can raise;
-    `expressions` the dotted keys, besides `answer`, that hold JMESPath over something else than facts.
+    `expressions` the dotted keys, besides `answer`, that hold JMESPath over something else than facts. For
+    moving the route over: `writes` says that it makes or sends something, `makes_case` that it begins a case,
+    `claims` that it takes an id that nobody has seen yet, `lists` that it lists all of a user's cases.
     """
 
     name: str
@@ -23,6 +25,10 @@ class FlowSpec:
     facts: Set[str]
     errors: Set[str]
     expressions: tuple[str, ...] = ()
+    writes: bool = False
+    makes_case: bool = False
+    claims: bool = False
+    lists: bool = False
 
 
 @dataclass(frozen=True, slots=True)

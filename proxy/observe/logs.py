@@ -59,6 +59,7 @@ def access(
     bytes_out: int,
     milliseconds: int,
     cause: str | None = None,
+    side: str | None = None,
 ) -> None:
     """Write the one line of a request by its template; its id, and who called, are in the context."""
     line = {
@@ -69,6 +70,7 @@ def access(
         "bytes_out": bytes_out,
         "ms": milliseconds,
         "cause": cause,
+        "side": side,
     }
     _log.info("request", **{key: value for key, value in line.items() if value is not None})
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,17 +13,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store.audit import Audit
 from proxy.store.blobs import Blobs
 from proxy.store.cases import Cases
+from proxy.store.contract_runs import ContractRuns
 from proxy.store.conversations import Conversations
 from proxy.store.database import Database, open_database
+from proxy.store.deliveries import Deliveries
 from proxy.store.errors import BlobError, StoreError
+from proxy.store.evidence import Evidence
+from proxy.store.homes import Homes
 from proxy.store.journal import Journal, JournalEntry
+from proxy.store.ledger import Ledger
 from proxy.store.links import Links
 from proxy.store.locations import blobs_folder, database_path, make_private
+from proxy.store.overrides import OverrideStore
+from proxy.store.presence import Presence, present
+from proxy.store.processes import Processes
 from proxy.store.recordings import Recordings
 from proxy.store.reports import Reports
 from proxy.store.retention import Retention
 from proxy.store.sealer import Sealer, load_sealer
 from proxy.store.sessions import Sessions
+from proxy.store.stories import Stories
 from proxy.store.transcriptions import Transcriptions
 
 __all__ = ["BlobError", "JournalEntry", "Store", "StoreError", "open_store"]
@@ -46,7 +55,16 @@ class Store:
     links: Links
     conversations: Conversations
     reports: Reports
+    deliveries: Deliveries
     audit: Audit
+    overrides: OverrideStore
+    processes: Processes
+    presence: Presence
+    homes: Homes
+    evidence: Evidence
+    ledger: Ledger
+    stories: Stories
+    contract_runs: ContractRuns
     retention: Retention
 
     async def check(self) -> None:
@@ -67,19 +85,22 @@ async def open_store(database_url: str, blobs_url: str, keys: Sequence[str]) -> 
     not usable; its text is fit for the operator.
     """
     path, folder = database_path(database_url), blobs_folder(blobs_url)
-    try:
-        await asyncio.to_thread(make_private, path.parent)
-        blobs = await asyncio.to_thread(Blobs, folder, _new_id)
-    except OSError as error:
-        raise StoreError(
-            f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
-        ) from error
-    async with open_database(path) as database:
-        yield _assemble(database, await load_sealer(database, keys), blobs)
+    with ExitStack() as stack:
+        try:
+            await asyncio.to_thread(make_private, path.parent)
+            blobs = await asyncio.to_thread(Blobs, folder, _new_id)
+            presence = stack.enter_context(present(path.with_name(f"{path.name}.processes"), _new_id()))
+        except OSError as error:
+            raise StoreError(
+                f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
+            ) from error
+        async with open_database(path) as database:
+            yield _assemble(database, await load_sealer(database, keys), blobs, presence)
 
 
-def _assemble(database: Database, sealer: Sealer, blobs: Blobs) -> Store:
-    journal = Journal(database, sealer)
+def _assemble(database: Database, sealer: Sealer, blobs: Blobs, presence: Presence) -> Store:
+    journal = Journal(database, sealer, presence.name)
+    audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
     return Store(
         database=database,
         sealer=sealer,
@@ -89,10 +110,19 @@ def _assemble(database: Database, sealer: Sealer, blobs: Blobs) -> Store:
         journal=journal,
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=Transcriptions(database, sealer),
-        links=Links(database),
+        links=Links(database, presence.name),
         conversations=Conversations(database, sealer),
-        reports=Reports(database, sealer),
-        audit=Audit(database),
+        reports=reports,
+        deliveries=Deliveries(database, sealer, reports),
+        audit=audit,
+        overrides=OverrideStore(database, sealer, audit),
+        processes=Processes(database),
+        presence=presence,
+        homes=Homes(database, sealer),
+        evidence=Evidence(database, ledger),
+        ledger=ledger,
+        stories=Stories(database),
+        contract_runs=ContractRuns(database),
         retention=Retention(database, journal, blobs),
     )
 

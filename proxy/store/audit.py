@@ -7,31 +7,29 @@ from typing import Final, Literal
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.store.chain import AuditEvent, AuditVerdict, next_link, note_end, verify
 from proxy.store.database import Database
+from proxy.store.sealer import Sealer
 from proxy.store.tables import audit
 
-_PROXY: Final = "proxy"
+__all__ = ["PROXY", "Audit", "AuditEvent", "AuditVerdict"]
 
+PROXY: Final = "proxy"  # the actor of what the process does by itself
 
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """`subject` is a keyed hash, never a name."""
-
-    at: datetime
-    actor: str
-    action: str
-    subject: str
+_NAMES: Final = ("at", "actor", "action", "subject", "detail")
+_EVENT: Final = [audit.c[name] for name in _NAMES]
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Rows are only ever added."""
+    """Rows are only ever added, each with a keyed hash over itself and the row before it."""
 
     database: Database
+    sealer: Sealer
 
     async def first_sight(self, kind: Literal["user", "organization"], digest: str, at: datetime) -> bool:
         """True, and an audit row, the first time that this user or organization is seen; else False."""
-        event = AuditEvent(at, _PROXY, f"first_{kind}", digest)
+        event = AuditEvent(at, PROXY, f"first_{kind}", digest)
 
         async def seen(conn: AsyncConnection) -> bool:
             same = select(audit.c.id).filter_by(action=event.action, subject=digest).limit(1)
@@ -40,29 +38,48 @@ class Audit:
         async def work(conn: AsyncConnection) -> bool:
             if await seen(conn):
                 return False
-            await _insert(conn, event)
+            await self.append_in(conn, event)
             return True
 
         if await self.database.read(seen):  # nearly always: no need to wait for the writer
             return False
         return await self.database.write(work)
 
-    async def add(self, actor: str, action: str, subject_digest: str, at: datetime) -> None:
+    async def add(self, actor: str, action: str, subject_digest: str, at: datetime, detail: str = "") -> None:
         async def work(conn: AsyncConnection) -> None:
-            await _insert(conn, AuditEvent(at, actor, action, subject_digest))
+            await self.append_in(conn, AuditEvent(at, actor, action, subject_digest, detail))
 
         await self.database.write(work)
 
+    async def append_in(self, conn: AsyncConnection, event: AuditEvent) -> None:
+        """Adds the row within a write that is under way: with all else that it writes, or not at all."""
+        link = await next_link(conn, self.sealer, event)
+        columns = {name: getattr(event, name) for name in _NAMES}
+        await conn.execute(insert(audit).values(id=link.id, hash=link.hash, **columns))
+        await note_end(conn, self.sealer, link)
+
     async def all(self) -> list[AuditEvent]:
         """Everything, in the order in which it was written."""
-        query = select(audit.c.at, audit.c.actor, audit.c.action, audit.c.subject).order_by(audit.c.id)
+        query = select(*_EVENT).order_by(audit.c.id)
 
         async def work(conn: AsyncConnection) -> list[AuditEvent]:
             return [AuditEvent(*row) for row in await conn.execute(query)]
 
         return await self.database.read(work)
 
+    async def newest(self, limit: int) -> list[tuple[int, AuditEvent]]:
+        """The last rows, newest first, each with its number."""
+        query = select(audit.c.id, *_EVENT).order_by(audit.c.id.desc()).limit(limit)
 
-async def _insert(conn: AsyncConnection, event: AuditEvent) -> None:
-    columns = {"at": event.at, "actor": event.actor, "action": event.action, "subject": event.subject}
-    await conn.execute(insert(audit).values(**columns))
+        async def work(conn: AsyncConnection) -> list[tuple[int, AuditEvent]]:
+            return [(row.id, AuditEvent(*row[1:])) for row in await conn.execute(query)]
+
+        return await self.database.read(work)
+
+    async def verify(self) -> AuditVerdict:
+        """Whether every row is as it was written, and none is missing or was slipped in.
+
+        A file that was put back whole to an earlier state is not told from one that never went on: keep a
+        verdict's `end` elsewhere to tell.
+        """
+        return await self.database.read(lambda conn: verify(conn, self.sealer))

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from proxy.store.engines import read_engine, write_engine
 from proxy.store.errors import StoreError
 from proxy.store.migrate import migrate
+from proxy.store.scrub import scrub
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
@@ -52,6 +53,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._reader = read_engine(path)
         self._writer = write_engine(path)
         self._waiting: deque[_Write] = deque()
@@ -79,6 +81,10 @@ class Database:
         self._wake.set()
         with _own_errors():
             return await write.done  # type: ignore[no-any-return]
+
+    async def scrub(self) -> None:
+        """Leaves no trace of what was removed; StoreError when that fails (see `scrub`)."""
+        await asyncio.to_thread(scrub, self._path)
 
     async def close(self) -> None:
         """Refuses new writes, finishes the waiting ones, and closes the connections."""

@@ -19,6 +19,7 @@ _PRAGMAS: Final[Mapping[str, tuple[str, object]]] = {
     "journal_mode": ("WAL", "wal"),
     "synchronous": ("FULL", _SYNCHRONOUS_FULL),
     "foreign_keys": ("ON", 1),
+    "secure_delete": ("ON", 1),  # what is removed or replaced is overwritten, whatever SQLite was built with
 }
 
 

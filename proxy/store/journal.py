@@ -1,6 +1,7 @@
 """The journal of calls that must not be made twice (CONTRACT N17; DESIGN "State")."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store.cases import case_rows, insert_case
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
+from proxy.store.rows import left_over, nobody
 from proxy.store.sealer import Sealer
 from proxy.store.tables import journal
 from proxy.values import Case
@@ -41,10 +43,11 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Intents and what became of them."""
+    """Intents and what became of them; `process` is whose they are."""
 
     database: Database
     sealer: Sealer
+    process: str
 
     async def begin(self, entry: JournalEntry) -> JournalEntry | None:
         """Writes the intent and returns None; or returns the entry that already has its idempotency key,
@@ -82,14 +85,11 @@ class Journal:
 
         await self.database.write(work)
 
-    async def settle(self) -> int:
-        """Makes the intents that an earlier run left behind ambiguous; returns how many.
-
-        Only for the server's start, before it listens: it would take a running call for a left-over one.
-        """
+    async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
+        """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
 
         async def work(conn: AsyncConnection) -> int:
-            left = update(journal).where(journal.c.state == "intent")
+            left = update(journal).where(await left_over(conn, journal, lives))
             return (await conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED))).rowcount
 
         return await self.database.write(work)
@@ -114,11 +114,13 @@ class Journal:
 
     def _columns(self, entry: JournalEntry) -> dict[str, Any]:
         columns = {name: getattr(entry, name) for name in JournalEntry.__slots__}
-        return {**columns, "answer": None if entry.answer is None else self.sealer.seal(entry.answer)}
+        answer = None if entry.answer is None else self.sealer.seal(entry.answer)
+        return {**columns, "answer": answer, "process": self.process}
 
     def _entry(self, row: Row[Any]) -> JournalEntry:
         answer = None if row.answer is None else self.sealer.open(row.answer)
-        return JournalEntry(**{**row._asdict(), "answer": answer})
+        columns = {name: getattr(row, name) for name in JournalEntry.__slots__}
+        return JournalEntry(**{**columns, "answer": answer})
 
 
 async def _earlier(conn: AsyncConnection, entry: JournalEntry) -> Row[Any] | None:

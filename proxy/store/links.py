@@ -1,6 +1,6 @@
 """Linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
-from proxy.store.rows import batches, upsert
+from proxy.store.rows import batches, left_over, nobody, upsert
 from proxy.store.tables import links
 from proxy.values import LinkedCase
 
@@ -19,14 +19,17 @@ _INTERRUPTED: Final = "interrupted"
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """One row per (case, SHA-256 of the audio): intent, then done, failed or ambiguous."""
+    """One row per (case, SHA-256 of the audio): intent, then done, failed or ambiguous.
+
+    `process` is whose the intents are."""
 
     database: Database
+    process: str
 
     async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
         """Writes the intent; False, and nothing may be sent, when one stands that did not clearly fail."""
         key = {"case_id": case_id, "digest": digest}
-        values = {"state": "intent", "cause": None, "created_at": at}
+        values = {"state": "intent", "cause": None, "created_at": at, "process": self.process}
 
         async def work(conn: AsyncConnection) -> bool:
             state = (await conn.execute(select(links.c.state).filter_by(**key))).scalar_one_or_none()
@@ -61,11 +64,11 @@ class Links:
 
         return await self.database.read(work)
 
-    async def settle(self) -> int:
-        """Makes the intents that an earlier run left behind ambiguous; returns how many. Only at start."""
+    async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
+        """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
 
         async def work(conn: AsyncConnection) -> int:
-            left = update(links).where(links.c.state == "intent")
+            left = update(links).where(await left_over(conn, links, lives))
             return (await conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED))).rowcount
 
         return await self.database.write(work)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.store.database import Database
+from proxy.store.database import Database, Work
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import reports
@@ -32,6 +32,10 @@ class Reports:
 
     async def apply(self, event: ReportEvent, received_at: datetime) -> bool:
         """Keeps the event if it outdoes what is kept; False when it changed nothing."""
+        return await self.database.write(self.applying(event, received_at))
+
+    def applying(self, event: ReportEvent, received_at: datetime) -> Work[bool]:
+        """What `apply` does, for a write that has more to do."""
         values = self._values(event, received_at)
 
         async def work(conn: AsyncConnection) -> bool:
@@ -41,7 +45,7 @@ class Reports:
             await upsert(conn, reports, {"id": event.report_id}, values)
             return True
 
-        return await self.database.write(work)
+        return work
 
     async def of_cases(self, case_ids: Sequence[str]) -> list[Report]:
         """The reports of all these cases, newest first, without the deleted ones."""

@@ -10,13 +10,21 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.blobs import Blobs
+from proxy.store.contract_runs import delete_runs_before
 from proxy.store.database import Database
+from proxy.store.deliveries import delete_deliveries_before
+from proxy.store.evidence import delete_evidence_before
+from proxy.store.homes import delete_homes_before
 from proxy.store.journal import Journal
+from proxy.store.ledger import delete_calls_before
 from proxy.store.rows import batches
 from proxy.store.sessions import delete_expired
+from proxy.store.stories import delete_stories_before
 from proxy.store.tables import cases, chunks, conversations, links, recordings, reports, transcriptions
 
 _ANSWERS: Final = timedelta(hours=24)  # how long an Idempotency-Key is remembered (N17)
+_DELIVERIES: Final = timedelta(hours=24)  # how long a webhook is tried to be sent on (W04)
+_EVIDENCE: Final = timedelta(days=400)  # longer than a year: who calls once a year is seen to
 _ORPHANS: Final = timedelta(days=1)  # an upload still under way has its blob before its row
 
 
@@ -27,6 +35,7 @@ class Swept:
     cases: int
     recordings: int
     blobs: int
+    unsent: int = 0  # webhooks that the operator's consumer never took
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +47,17 @@ class Retention:
     blobs: Blobs
 
     async def sweep(self, now: datetime, content_days: int, audio_days: int) -> Swept:
-        """Removes texts and audio past their days, ended sessions, old answers, and blobs without a row."""
+        """Removes texts and audio past their days, ended sessions, old answers and evidence, and blobs
+        without a row. What is on record of operators, audit and overrides, is never removed."""
         removed_cases = await self._sweep_content(now - timedelta(days=content_days), now)
+        unsent = await self._sweep_deliveries(now - _DELIVERIES)
+        await self._sweep_evidence(now - _EVIDENCE)
         await self.journal.forget_before(now - _ANSWERS)
         removed_recordings, names = await self._sweep_audio(now - timedelta(days=audio_days))
         await self._delete(names)
         orphans = await self._orphans(now - _ORPHANS)
         await self._delete(orphans)
-        return Swept(removed_cases, removed_recordings, len(names) + len(orphans))
+        return Swept(removed_cases, removed_recordings, len(names) + len(orphans), unsent)
 
     async def _sweep_content(self, before: datetime, now: datetime) -> int:
         async def work(conn: AsyncConnection) -> int:
@@ -56,9 +68,22 @@ class Retention:
             await conn.execute(delete(reports).where(of_old))
             await conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
             await delete_expired(conn, now)
+            await delete_homes_before(conn, before, now)
+            await delete_stories_before(conn, before)
             return (await conn.execute(delete(cases).where(cases.c.created_at < before))).rowcount
 
         return await self.database.write(work)
+
+    async def _sweep_deliveries(self, before: datetime) -> int:
+        return await self.database.write(lambda conn: delete_deliveries_before(conn, before))
+
+    async def _sweep_evidence(self, before: datetime) -> None:
+        async def work(conn: AsyncConnection) -> None:
+            await delete_evidence_before(conn, before)
+            await delete_calls_before(conn, before)
+            await delete_runs_before(conn, before)
+
+        await self.database.write(work)
 
     async def _sweep_audio(self, before: datetime) -> tuple[int, list[str]]:
         async def work(conn: AsyncConnection) -> tuple[int, list[str]]:

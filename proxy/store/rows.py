@@ -1,10 +1,12 @@
-"""Two statements that several tables need."""
+"""Statements that several tables need."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Table, insert, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+_Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 _BATCH: Final = 500  # far under the number of parameters that a statement may have
 
@@ -19,6 +21,60 @@ async def upsert(
         await conn.execute(insert(table).values(**key, **values))
 
 
+async def insert_missing(conn: AsyncConnection, table: Table, rows: _Rows) -> None:
+    """Makes the rows whose keys are not there yet, and leaves the others as they are."""
+    if not rows:
+        return
+    values = {name: _parameter(table, name) for name in rows[0]}
+    missing = select(*values.values()).where(~exists().where(*_same_key(table)))
+    await conn.execute(insert(table).from_select([*values], missing), [_parameters(row) for row in rows])
+
+
+async def count_up(conn: AsyncConnection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
+    """Adds each row's `count` to the one under its key, whose columns `newest` it sets; makes missing ones.
+
+    Two statements, however many rows there are; each key may be among them once.
+    """
+    if not rows:
+        return
+    needed = ("count", *newest, *table.primary_key.columns.keys())
+    values = {name: _parameter(table, name) for name in newest}
+    grown = update(table).where(*_same_key(table)).values(count=table.c.count + _parameter(table, "count"))
+    changes = [_parameters({name: row[name] for name in needed}) for row in rows]
+    await conn.execute(grown.values(**values), changes)
+    await insert_missing(conn, table, rows)
+
+
+def nobody(_process: str | None) -> bool:
+    """No process lives, as when only one ever serves and it has just begun."""
+    return False
+
+
+async def left_over(
+    conn: AsyncConnection, table: Table, lives: Callable[[str | None], bool]
+) -> ColumnElement[bool]:
+    """The intents among the table's rows whose process doesn't live any more.
+
+    First who has intents, then who lives: the other way round, one that has just come would be missed.
+    """
+    owners = await conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
+    dead = [process for process in owners.scalars() if not lives(process)]
+    return and_(table.c.state == "intent", or_(table.c.process.is_(None), table.c.process.in_(dead)))
+
+
 def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     """The items in runs short enough for one IN (…)."""
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
+def _same_key(table: Table) -> list[ColumnElement[bool]]:
+    return [column == _parameter(table, column.name) for column in table.primary_key.columns]
+
+
+def _parameter(table: Table, name: str) -> Any:
+    # Not named as the column: SQLAlchemy takes that for a value to set.
+    return bindparam(f"_{name}", type_=table.c[name].type)
+
+
+def _parameters(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"_{name}": value for name, value in row.items()}

@@ -29,6 +29,7 @@ class Sealer:
 
     def __init__(self, keys: Sequence[str], pepper: bytes) -> None:
         self._fernet = _fernet(keys)
+        self._newest = _fernet(keys[:1])
         self._pepper = pepper
 
     def seal(self, plain: bytes) -> bytes:
@@ -40,6 +41,14 @@ class Sealer:
             return self._fernet.decrypt(sealed)
         except InvalidToken as error:
             raise StoreError("a stored value opens with none of the keys in MICHIQ_SECRET_KEYS") from error
+
+    def renewed(self, sealed: bytes) -> bytes | None:
+        """The value under the newest key; None when it is under that one already. StoreError as `open`."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return self.seal(self.open(sealed))
+        return None
 
     def seal_text(self, text: str) -> bytes:
         return self.seal(text.encode("utf-8", _SURROGATES))

@@ -1,6 +1,7 @@
 """Legacy tokens and what they stand for (CONTRACT G05, G06)."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,21 +25,10 @@ class Sessions:
 
     async def put(self, token: str, session: Session) -> None:
         """Keeps the session; one under the same token is replaced."""
-        identity = session.identity
-        ref = self.sealer.digest("api_key", identity.api_key)
-        sealed_key = self.sealer.seal_text(identity.api_key)
-        values = {
-            "key_ref": ref,
-            "owner": session.owner,
-            "who": self.sealer.seal_json([identity.user, identity.organization, session.organization]),
-            "access_token": self.sealer.seal_text(session.access_token),
-            "access_expires_at": session.access_expires_at,
-            "expires_at": session.expires_at,
-        }
+        rows = session_rows(self.sealer, session)
 
         async def work(conn: AsyncConnection) -> None:
-            await upsert(conn, api_keys, {"ref": ref}, {"api_key": sealed_key})
-            await upsert(conn, sessions, {"token_hash": _hash(token)}, values)
+            await write_session(conn, token, rows)
 
         await self.database.write(work)
 
@@ -75,7 +65,51 @@ class Sessions:
             access_token=self.sealer.open_text(row.access_token),
             access_expires_at=row.access_expires_at,
             expires_at=row.expires_at,
+            side=row.side,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRows:
+    """A session as it is stored: who it is, what it may do on the new platform, and its API key."""
+
+    who: Mapping[str, Any]
+    access: Mapping[str, Any]
+    sealed_key: bytes
+
+
+def session_rows(sealer: Sealer, session: Session) -> SessionRows:
+    """Seals what is private; `write_session` writes it."""
+    identity = session.identity
+    return SessionRows(
+        who={
+            "key_ref": sealer.digest("api_key", identity.api_key),
+            "owner": session.owner,
+            "who": sealer.seal_json([identity.user, identity.organization, session.organization]),
+            "expires_at": session.expires_at,
+            "side": session.side,
+        },
+        access={
+            "access_token": sealer.seal_text(session.access_token),
+            "access_expires_at": session.access_expires_at,
+        },
+        sealed_key=sealer.seal_text(identity.api_key),
+    )
+
+
+async def write_session(
+    conn: AsyncConnection, token: str, rows: SessionRows, *, keep_access: bool = False
+) -> None:
+    """In another write's transaction; `keep_access` leaves the access token of a session that is there."""
+    values = rows.who if keep_access else {**rows.who, **rows.access}
+    await upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
+    await upsert(conn, sessions, {"token_hash": _hash(token)}, values)
+
+
+async def owner_of(conn: AsyncConnection, token: str) -> str | None:
+    """Whose session the token is, in another write's transaction; None when it is nobody's."""
+    query = select(sessions.c.owner).where(sessions.c.token_hash == _hash(token))
+    return (await conn.execute(query)).scalar_one_or_none()
 
 
 async def delete_expired(conn: AsyncConnection, now: datetime) -> None:

@@ -1,5 +1,6 @@
-"""The schema, for SQLite and PostgreSQL alike; columns marked `sealed` hold what a Sealer made."""
+"""The schema, for SQLite and PostgreSQL alike; `SEALED` says which columns hold what a Sealer made."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SEALED: Final = "sealed"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -38,7 +40,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 def _sealed(name: str, *, nullable: bool = False) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=nullable)
+    return Column(name, LargeBinary, nullable=nullable, info={_SEALED: True})
 
 
 def _text(name: str, *, primary_key: bool = False) -> Column[str]:
@@ -58,7 +60,10 @@ metadata: Final = MetaData(
     }
 )
 
-meta: Final = Table("meta", metadata, _text("name", primary_key=True), _sealed("value"))
+# The pepper, which is sealed anew at every start, and the end of the audit's chain, which is not sealed.
+meta: Final = Table(
+    "meta", metadata, _text("name", primary_key=True), Column("value", LargeBinary, nullable=False)
+)
 
 api_keys: Final = Table("api_keys", metadata, _text("ref", primary_key=True), _sealed("api_key"))
 
@@ -72,6 +77,7 @@ sessions: Final = Table(
     _sealed("access_token"),
     Column("access_expires_at", Moment),
     _moment("expires_at"),
+    Column("side", String, nullable=False, server_default="new"),
 )
 
 cases: Final = Table(
@@ -112,6 +118,7 @@ journal: Final = Table(
     Column("case_id", String),
     _sealed("answer", nullable=True),
     _moment("created_at"),
+    Column("process", String),
     UniqueConstraint("owner", "idempotency"),  # a freed key is NULL, and NULLs are distinct
 )
 
@@ -160,6 +167,7 @@ links: Final = Table(
     Column("linked_case_id", String, index=True),
     Column("cause", String),
     _moment("created_at"),
+    Column("process", String),
 )
 
 conversations: Final = Table(
@@ -192,5 +200,181 @@ audit: Final = Table(
     _text("actor"),
     _text("action"),
     _text("subject"),
+    Column("detail", String, nullable=False, server_default=""),
+    Column("hash", String),
     Index(None, "action", "subject"),
 )
+
+# Which side a case, or an id that audio is kept under, lives on (DESIGN "A case's home").
+homes: Final = Table(
+    "homes",
+    metadata,
+    _text("owner", primary_key=True),
+    _text("legacy_id", primary_key=True),
+    _text("side"),
+    _moment("at"),
+)
+
+legacy_sessions: Final = Table(
+    "legacy_sessions",
+    metadata,
+    _text("owner", primary_key=True),
+    _sealed("token"),
+    Column("expires_at", Moment),
+    _moment("at"),
+)
+
+pairs: Final = Table(
+    "pairs",
+    metadata,
+    _text("control_id", primary_key=True),
+    Column("candidate_id", String, nullable=False, unique=True),
+    _text("owner"),
+    _moment("at"),
+)
+
+shadow_budget: Final = Table(
+    "shadow_budget",
+    metadata,
+    _text("day", primary_key=True),
+    _text("route", primary_key=True),
+    Column("used", Integer, nullable=False),
+)
+
+# The whole state of the modes: what is in force is the newest row of each (route, scope).
+overrides: Final = Table(
+    "overrides",
+    metadata,
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    _moment("at"),
+    _text("actor"),
+    _text("route"),
+    _text("scope"),
+    _sealed("organization", nullable=True),
+    Column("mode", String),
+    Column("percent", Float),
+    Column("until", Moment),
+    _text("reason"),
+    Column("undoes", Integer),
+    Index(None, "route", "scope"),
+)
+
+processes: Final = Table(
+    "processes",
+    metadata,
+    _text("id", primary_key=True),
+    _text("name"),
+    _moment("started_at"),
+    _moment("seen_at"),
+    Column("revision", Integer, nullable=False),
+    _text("mappings"),
+    Column("rejected", JSON, nullable=False),
+)
+
+comparisons: Final = Table(
+    "comparisons",
+    metadata,
+    _text("day", primary_key=True),
+    _text("route", primary_key=True),
+    _text("organization", primary_key=True),
+    _text("outcome", primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+differences: Final = Table(
+    "differences",
+    metadata,
+    _text("route", primary_key=True),
+    _text("path", primary_key=True),
+    _text("kind", primary_key=True),
+    _text("control_type", primary_key=True),
+    _text("candidate_type", primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("sample", JSON, nullable=False),
+    _moment("first_seen"),
+    _moment("last_seen"),
+)
+
+learned: Final = Table(
+    "learned",
+    metadata,
+    _text("route", primary_key=True),
+    _text("side", primary_key=True),
+    Column("status", Integer, primary_key=True, autoincrement=False),
+    _text("content_type", primary_key=True),
+    _text("path", primary_key=True),
+    _text("type", primary_key=True),
+    Column("count", Integer, nullable=False),
+    _moment("first_seen"),
+    _moment("last_seen"),
+)
+
+clients: Final = Table(
+    "clients",
+    metadata,
+    _text("id", primary_key=True),
+    _text("key"),
+    _text("user"),
+    _text("organization_hash"),
+    _sealed("organization"),
+    _sealed("agent"),
+    _moment("first_seen"),
+    _moment("last_seen"),
+)
+
+ledger: Final = Table(
+    "ledger",
+    metadata,
+    _text("client", primary_key=True),
+    _text("day", primary_key=True),
+    _text("route", primary_key=True),
+    _text("mode", primary_key=True),
+    Column("status", Integer, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+)
+
+requests: Final = Table(
+    "requests",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", String, nullable=False, index=True),
+    _moment("at"),
+    Column("story", JSON, nullable=False),
+)
+
+contract_runs: Final = Table(
+    "contract_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _moment("at"),
+    _text("target"),
+    _text("route"),
+    Column("passed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("not_applicable", Integer, nullable=False),
+)
+
+# Webhooks on their way to the operator's own consumer; one that was sent has lost its contents.
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("report_id", String),
+    Column("case_id", String, index=True),
+    _moment("received_at"),
+    _text("state"),
+    Column("attempts", Integer, nullable=False),
+    _moment("next_at"),
+    _sealed("headers", nullable=True),
+    _sealed("body", nullable=True),
+    Index(None, "state", "next_at"),
+    Index(None, "report_id", "state"),
+    sqlite_autoincrement=True,  # a number never stands for another delivery, however late it is named
+)
+
+SEALED: Final[Mapping[Table, Sequence[Column[Any]]]] = {
+    table: columns
+    for table in metadata.sorted_tables
+    if (columns := [column for column in table.columns if _SEALED in column.info])
+}

@@ -4,8 +4,7 @@ import codecs
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from io import BytesIO
-from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeAlias
+from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 
 from proxy.text import docx, pdf
 from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
@@ -20,12 +19,18 @@ _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_BYTES: Final = 4 * MAX_CHARACTERS  # UTF-8 and UTF-16 take at most 4 for a character
 
 
-def extract(source: bytes | str, filename: str, content_type: str) -> Extraction:
-    """The text of a file (CONTRACT N12, N13), given as its bytes or as a path that this process can read.
+class Readable(Protocol):
+    """A file that this process can open."""
+
+    def open(self) -> BinaryIO: ...
+
+
+def extract(source: bytes | Readable, filename: str, content_type: str) -> Extraction:
+    """The text of a file (CONTRACT N12, N13), given as its bytes or as what opens it.
 
     What kind of file it is, is told by its first bytes, its declared type or its name, in this order; other
     kinds than PDF, DOCX and text are "unsupported", a file of 0 bytes is "empty". No file content raises
-    anything but MemoryError; OSError means that the path itself cannot be opened.
+    anything but MemoryError; OSError means that it cannot be opened.
     """
     with _opened(source) as file:
         head = file.read(len(b"%PDF-"))
@@ -36,8 +41,8 @@ def extract(source: bytes | str, filename: str, content_type: str) -> Extraction
         return _READERS[kind](file) if kind else Extraction("unsupported")
 
 
-def _opened(source: bytes | str) -> AbstractContextManager[BinaryIO]:
-    return BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+def _opened(source: bytes | Readable) -> AbstractContextManager[BinaryIO]:
+    return BytesIO(source) if isinstance(source, bytes) else source.open()
 
 
 def _kind(head: bytes, filename: str, content_type: str) -> Kind | None:

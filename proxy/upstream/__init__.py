@@ -1,37 +1,65 @@
 """The systems that the proxy calls, opened and closed together."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from proxy.upstream.breaker import State
 from proxy.upstream.call import OnCall
 from proxy.upstream.client import open_upstream
 from proxy.upstream.form import Randomness
+from proxy.upstream.gate import Gate
 from proxy.upstream.llamachat import LlamaChat
 from proxy.upstream.llamalitica import Llamalitica
+from proxy.upstream.michiq import Michiq, open_michiq
 
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """`llamachat` is None where the operator configured none."""
+    """`llamachat` and `michiq`, the legacy server, are None where the operator configured none."""
 
     llamalitica: Llamalitica
     llamachat: LlamaChat | None
+    michiq: Michiq | None
+    gates: Mapping[str, Gate]
+
+    def states(self) -> dict[str, State]:
+        """Whether each is called, by its name in the cause codes: closed, open or half-open breakers."""
+        return {name: gate.state for name, gate in self.gates.items()}
 
 
 @asynccontextmanager
 async def open_upstreams(
-    *, llamalitica_url: str, llamachat_url: str | None, randomness: Randomness, on_call: OnCall
+    *,
+    llamalitica_url: str,
+    llamachat_url: str | None,
+    legacy_url: str | None,
+    randomness: Randomness,
+    on_call: OnCall,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Upstreams]:
-    """Each upstream with a session of its own; the URLs may have a path, and were checked by the settings."""
+    """Each upstream with a session of its own; the URLs may have a path, and were checked by the settings.
+
+    `monotonic` is the breakers' clock.
+    """
     async with AsyncExitStack() as sessions:
         llamalitica = await sessions.enter_async_context(
-            open_upstream("llamalitica", llamalitica_url, on_call)
+            open_upstream("llamalitica", llamalitica_url, on_call, monotonic)
         )
+        gates = {"llamalitica": llamalitica.gate}
         llamachat = None
         if llamachat_url is not None:
-            llamachat = await sessions.enter_async_context(open_upstream("llamachat", llamachat_url, on_call))
+            llamachat = await sessions.enter_async_context(
+                open_upstream("llamachat", llamachat_url, on_call, monotonic)
+            )
+            gates["llamachat"] = llamachat.gate
+        michiq = None
+        if legacy_url is not None:
+            michiq = await sessions.enter_async_context(open_michiq(legacy_url, on_call))
         yield Upstreams(
             Llamalitica(llamalitica, randomness),
             None if llamachat is None else LlamaChat(llamachat, randomness),
+            michiq,
+            gates,
         )

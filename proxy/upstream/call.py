@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel
 
 from proxy.values import Content
+
+M = TypeVar("M", bound=BaseModel)
 
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"  # CONTRACT G03
 
@@ -48,6 +52,12 @@ class CallRecord:
     status: int | None
     cause: str | None
     milliseconds: float
+
+
+class Fetches(Protocol):
+    """Who answers a call with a checked value or an UpstreamError: an Upstream, or a stand-in for one."""
+
+    async def fetch(self, call: Call, model: type[M]) -> M: ...
 
 
 OnCall: TypeAlias = Callable[[CallRecord], None]

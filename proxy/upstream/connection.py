@@ -90,12 +90,11 @@ def open_session(connections: int) -> aiohttp.ClientSession:
     """A session for one upstream with at most `connections` connections. Only inside a running loop.
 
     No cookie is kept, no proxy or netrc is read from the environment, nothing is decompressed. A call
-    passes its Attempt as `trace_request_ctx`. aiohttp itself sends a GET once more when the connection
-    drops before the answer; a POST never.
+    passes its Attempt as `trace_request_ctx`. Nothing is sent twice.
     """
     progress = aiohttp.TraceConfig()
     progress.on_request_headers_sent.append(_mark_sent)
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=connections,
             limit_per_host=connections,
@@ -113,3 +112,6 @@ def open_session(connections: int) -> aiohttp.ClientSession:
         max_line_size=MAX_HEADER,
         max_field_size=MAX_HEADER,
     )
+    # aiohttp would send a GET once more when its connection drops; what is tried twice is not for it to say.
+    session._retry_connection = False
+    return session

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from proxy.errors import UpstreamError
 from proxy.jsons import BadJson
+from proxy.upstream.breaker import Verdict
 from proxy.upstream.connection import StaleConnection
 
 
@@ -46,6 +47,11 @@ _KINDS: Final = {
 }
 
 
+# The connection failed. In the first two cases another one may do better.
+_HUNG_UP: Final = ("-unreachable", "-cut")
+_BROKEN: Final = (*_HUNG_UP, "-refused-connection", "-tls")
+
+
 def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError:
     """What one of FOREIGN becomes; nothing of its text, which may quote URLs, headers and answers."""
     kind, cause = next((kind, cause) for foreign, kind, cause in _TABLE if isinstance(error, foreign))
@@ -64,3 +70,15 @@ def of_status(upstream: str, status: int) -> UpstreamError | None:
 def of_full_pool(upstream: str) -> UpstreamError:
     """What waiting in vain for a free connection becomes."""
     return UpstreamError("upstream_busy", f"{upstream}-busy", arrived=False)
+
+
+def verdict(error: UpstreamError) -> Verdict:
+    """What a failed call says of its upstream: whoever answers works, unless it says that it does not."""
+    if error.kind.endswith("_timeout") or error.cause.endswith(_BROKEN) or (error.status or 0) >= 500:
+        return "fails"
+    return "works" if error.arrived else "unknown"
+
+
+def is_hung_up(error: UpstreamError) -> bool:
+    """Whether the connection was lost, or did not come about: the same call may do better on another one."""
+    return error.cause.endswith(_HUNG_UP)

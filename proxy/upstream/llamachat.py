@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proxy import jsons
 from proxy.spool import Bytes
-from proxy.upstream.call import ID_PATTERN, Body, Budget, Call
-from proxy.upstream.client import Upstream
+from proxy.upstream.call import ID_PATTERN, Body, Budget, Call, Fetches
 from proxy.upstream.form import Randomness, form
 from proxy.values import Content, OutgoingFile
 
@@ -19,9 +18,13 @@ _TRANSCRIBE: Final = Budget(total=900, connect=5, read=600)  # 100 MB go out, ho
 class LlamaChat:
     """The three calls (CONTRACT X02). `api_key` is the operator's consumer key, by organization (Q07)."""
 
-    def __init__(self, upstream: Upstream, randomness: Randomness) -> None:
+    def __init__(self, upstream: Fetches, randomness: Randomness) -> None:
         self._upstream = upstream
         self._randomness = randomness
+
+    def over(self, upstream: Fetches) -> "LlamaChat":
+        """The same client, whose calls `upstream` answers."""
+        return LlamaChat(upstream, self._randomness)
 
     async def start(self, api_key: str) -> str:
         """The id of a new conversation (POST /api/conversations). Raises UpstreamError."""

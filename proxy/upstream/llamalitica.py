@@ -9,9 +9,7 @@ import jwt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from proxy.errors import UpstreamError
-from proxy.upstream.call import ID_PATTERN, Budget, Call
-from proxy.upstream.client import Upstream
+from proxy.upstream.call import ID_PATTERN, Budget, Call, Fetches
 from proxy.upstream.form import Part, Randomness, form
 from proxy.values import Identity, Json, OutgoingFile
 
@@ -49,21 +47,17 @@ class CreatedCase:
 class Llamalitica:
     """The two calls that the proxy makes; `randomness(n)` gives n random bytes."""
 
-    def __init__(self, upstream: Upstream, randomness: Randomness) -> None:
+    def __init__(self, upstream: Fetches, randomness: Randomness) -> None:
         self._upstream = upstream
         self._randomness = randomness
 
-    async def me(self, identity: Identity) -> UserSession:
-        """A fresh access token (GET /api/users/me). Raises UpstreamError.
+    def over(self, upstream: Fetches) -> "Llamalitica":
+        """The same client, whose calls `upstream` answers."""
+        return Llamalitica(upstream, self._randomness)
 
-        Asked once more when nothing of the first call can have reached the platform.
-        """
+    async def me(self, identity: Identity) -> UserSession:
+        """A fresh access token (GET /api/users/me). Raises UpstreamError."""
         call = Call("GET", "/api/users/me", _ME, _headers(identity))
-        try:
-            return _user_session(await self._upstream.fetch(call, _Me))
-        except UpstreamError as error:
-            if error.arrived or error.kind == "upstream_busy":
-                raise
         return _user_session(await self._upstream.fetch(call, _Me))
 
     async def create_case(

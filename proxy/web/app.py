@@ -1,35 +1,73 @@
 """The two applications: legacy routes and webhooks, and the admin listener's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
 from proxy.flows.deps import Deps
-from proxy.mapping.table import Table
+from proxy.web.admin import door, problems
+from proxy.web.admin.api import serve_api
+from proxy.web.admin.keys import FOLLOWER, TOKENS
+from proxy.web.admin.resources import serve, serve_nothing_else
+from proxy.web.admin.tokens import Tokens
+from proxy.web.from_legacy import pass_unmapped
 from proxy.web.health import healthz, readyz
-from proxy.web.keys import DEPS, SERVING, TABLE, WEBHOOK_SECRETS, Serving
-from proxy.web.legacy import add_legacy_routes, go_on
-from proxy.web.middlewares import answer_errors, identify
+from proxy.web.keys import (
+    DEPS,
+    LEARNER,
+    LIVE,
+    LOOKUP,
+    RECORDER,
+    SERVING,
+    SHADOWS,
+    STEP_BACKS,
+    TEE,
+    WEBHOOK_SECRETS,
+    Serving,
+)
+from proxy.web.legacy import add_legacy_routes, go_on_later
+from proxy.web.middlewares import answer_errors, catch_all, failed, identify
+from proxy.web.moving import Moving
+from proxy.web.tee import Tee
 from proxy.web.webhooks import PATH, receive
 
 
-def legacy_app(table: Table, deps: Deps, webhook_secrets: Sequence[str]) -> web.Application:
-    """What clients and the new platform reach."""
-    app = web.Application(middlewares=[identify(deps.new_id), answer_errors])
-    app[TABLE] = table
+def legacy_app(
+    moving: Moving, deps: Deps, webhook_secrets: Sequence[str], tee: Tee | None
+) -> web.Application:
+    """What clients and the new platform reach; `tee` None sends no webhooks on."""
+    app = web.Application(middlewares=[identify(deps.new_id), catch_all(failed), answer_errors])
+    app[LIVE] = moving.live
+    app[LOOKUP] = moving.lookup
+    app[LEARNER] = moving.learner
+    app[SHADOWS] = moving.shadows
+    app[RECORDER] = moving.recorder
+    app[STEP_BACKS] = moving.step_backs
     app[DEPS] = deps
     app[WEBHOOK_SECRETS] = [secret.encode() for secret in webhook_secrets]
+    if tee is not None:
+        app[TEE] = tee
     add_legacy_routes(app)
-    app.router.add_post(PATH, receive, expect_handler=go_on)
+    app.router.add_route("*", PATH, receive, expect_handler=go_on_later)
+    if deps.michiq is not None:
+        app.router.add_route("*", "/{path:.*}", pass_unmapped, expect_handler=go_on_later)
     return app
 
 
-def admin_app(table: Table, deps: Deps, serving: Serving) -> web.Application:
-    """What operators and their load balancers reach."""
-    app = web.Application()
-    app[TABLE] = table
+def admin_app(
+    moving: Moving, deps: Deps, serving: Serving, admin_tokens: Mapping[str, str]
+) -> web.Application:
+    """What operators and their load balancers reach; `admin_tokens` are names to tokens."""
+    app = web.Application(
+        middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems, door.let_in]
+    )
+    app[LIVE] = moving.live
+    app[FOLLOWER] = moving.follower
     app[DEPS] = deps
     app[SERVING] = serving
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
+    app[TOKENS] = Tokens(admin_tokens)
+    serve(app, "/healthz", {"GET": healthz})
+    serve(app, "/readyz", {"GET": readyz})
+    serve_api(app)
+    serve_nothing_else(app)
     return app

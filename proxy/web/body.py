@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from proxy.errors import Refusal
@@ -16,11 +17,18 @@ MAX_PARTS: Final = 64
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
 
-class RequestBody:
-    """A request's body (`values.Body`); `limit` in bytes. Its methods raise Refusal."""
+Headers: TypeAlias = "CIMultiDict[str] | CIMultiDictProxy[str]"
 
-    def __init__(self, request: web.BaseRequest, limit: int) -> None:
-        self._request = request
+
+class RequestBody:
+    """A request's body (`values.Body`); `limit` in bytes. Its methods raise Refusal.
+
+    `arriving` are its bytes, from the socket (`arriving`) or from what was kept of an earlier request.
+    """
+
+    def __init__(self, headers: Headers, arriving: AsyncIterator[bytes], limit: int) -> None:
+        self._headers = headers
+        self._arriving = arriving
         self._limit = limit
         self.received = 0
 
@@ -38,7 +46,7 @@ class RequestBody:
                 await part.drop_rest()
 
     def _parser(self) -> PushMultipartParser:
-        kind, options = media_type(self._request.headers.get("Content-Type", ""))
+        kind, options = media_type(self._headers.get("Content-Type", ""))
         boundary = options.get("boundary", "")
         if kind != "multipart/form-data":
             raise Refusal("malformed", "not-multipart")
@@ -69,15 +77,7 @@ class RequestBody:
     async def _chunks(self, limit: int) -> AsyncIterator[bytes]:
         """The raw bytes as they arrive; refused as soon as it is certain that there are too many."""
         self._judge_headers(limit)
-        content = self._request.content
-        while not content.at_eof():
-            try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    chunk = await content.readany()
-            except TimeoutError:
-                raise Refusal("malformed", "body-stalled") from None
-            except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):
-                raise Refusal("malformed", "body-cut") from None
+        async for chunk in self._arriving:
             self.received += len(chunk)
             if self.received > limit:
                 raise Refusal("too_large", "body-too-large")
@@ -85,8 +85,23 @@ class RequestBody:
                 yield chunk
 
     def _judge_headers(self, limit: int) -> None:
-        for encoding in self._request.headers.getall("Content-Encoding", ()):
+        for encoding in self._headers.getall("Content-Encoding", ()):
             if encoding.strip().lower() != "identity":
                 raise Refusal("unsupported_encoding", "content-encoding")
-        if (self._request.content_length or 0) > limit:
+        announced = self._headers.get("Content-Length", "0")
+        if announced.isdecimal() and int(announced) > limit:
             raise Refusal("too_large", "body-too-large")
+
+
+async def arriving(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """The bytes of a request's body as they come in; Refusal where they stop before their end."""
+    content = request.content
+    while not content.at_eof():
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await content.readany()
+        except TimeoutError:
+            raise Refusal("malformed", "body-stalled") from None
+        except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):
+            raise Refusal("malformed", "body-cut") from None
+        yield chunk

@@ -7,7 +7,7 @@ from aiohttp import web
 from proxy.flows.answers import json
 from proxy.store import StoreError
 from proxy.values import Json
-from proxy.web.keys import DEPS, SERVING, TABLE
+from proxy.web.keys import DEPS, LIVE, SERVING
 from proxy.web.responses import respond
 
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
@@ -18,16 +18,21 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining or while the store can't be written; the routes' modes either way."""
+    """503 while draining or while the store can't be written; the modes for everyone either way, and why the
+    files that lie in the mapping folder are not those in force."""
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
     except StoreError:
         reasons.append("store")
-    routes = request.app[TABLE].routes
+    live = request.app[LIVE]
+    now = request.app[DEPS].clock()
     status: Json = {
         "status": "not ready" if reasons else "ready",
         "reasons": [*reasons],
-        "routes": {name: routes[name].mapping.mode for name in sorted(routes)},
+        "routes": {name: live.now.in_force(name, None, now).mode for name in sorted(live.now.table.routes)},
+        "revision": live.now.overrides.revision,
+        "mappings": live.digest,
+        "rejected": [*live.rejected],
     }
     return respond(json(503 if reasons else 200, status), _NO_STORE)

@@ -5,18 +5,35 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from proxy.dispatch.decide import Decision
 from proxy.flows.deps import Deps
-from proxy.mapping.table import Route, Table
+from proxy.mapping.table import Route
+from proxy.web.back import StepBacks
 from proxy.web.body import RequestBody
+from proxy.web.known import Known, Lookup
+from proxy.web.learning import Learner
+from proxy.web.live import Live
+from proxy.web.recorder import Recorder
+from proxy.web.shadows import Shadows
+from proxy.web.tee import Tee
 
-TABLE: Final = web.AppKey("table", Table)
+LIVE: Final = web.AppKey("live", Live)
+LOOKUP: Final = web.AppKey("lookup", Lookup)
+LEARNER: Final = web.AppKey("learner", Learner)
+SHADOWS: Final = web.AppKey("shadows", Shadows)
+RECORDER: Final = web.AppKey("recorder", Recorder)
+STEP_BACKS: Final = web.AppKey("step_backs", StepBacks)
 DEPS: Final = web.AppKey("deps", Deps)
 WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
+TEE: Final = web.AppKey("tee", Tee)  # where webhooks are sent on
 
 # Of one request: its id, its route as the table was when it came in, and why it was refused.
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 STARTED: Final = web.RequestKey("started", float)
+ROUTE_NAME: Final = web.RequestKey("route_name", str)
 ROUTE: Final = web.RequestKey("route", Route[Any])
+KNOWN: Final = web.RequestKey("known", Known)
+DECISION: Final = web.RequestKey("decision", Decision)
 BODY: Final = web.RequestKey("body", RequestBody)
 CAUSE: Final = web.RequestKey("cause", str)
 

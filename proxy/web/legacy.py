@@ -1,58 +1,118 @@
-"""The one handler of all legacy routes: from a request to its flow, and from the answer to a response."""
+"""The one handler of all legacy routes: who answers, and from there to the flow or to the legacy server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import HttpVersion11, web
 
+from proxy.dispatch.decide import Decision, decide
 from proxy.errors import Refusal
+from proxy.flows.deps import Deps
 from proxy.mapping.models import RouteMapping
+from proxy.mapping.table import FlowSpec
 from proxy.values import Inbound
-from proxy.web.body import RequestBody
+from proxy.web.body import RequestBody, arriving
 from proxy.web.flows import FLOWS
-from proxy.web.keys import BODY, DEPS, REQUEST_ID, ROUTE, STARTED, TABLE
+from proxy.web.from_legacy import answer_from_legacy
+from proxy.web.keys import (
+    BODY,
+    DECISION,
+    DEPS,
+    KNOWN,
+    LEARNER,
+    LIVE,
+    LOOKUP,
+    REQUEST_ID,
+    ROUTE,
+    ROUTE_NAME,
+    STARTED,
+)
+from proxy.web.known import Known
 from proxy.web.responses import allowed, notice_headers, respond
 
 
 def add_legacy_routes(app: web.Application) -> None:
     """Every path of the table, and with an id in the path also the path without one (CONTRACT Q02)."""
-    for name, route in app[TABLE].routes.items():
+    for name, route in app[LIVE].now.table.routes.items():
         path = route.mapping.path
         handler = _handler(name)
         bare = path.removesuffix("/{id}")
         # aiohttp's own pattern for an id leaves out braces: such an id would be no route (CONTRACT G03).
         paths = [path] if bare == path else [f"{bare}/{{id:[^/]+}}", bare, f"{bare}/"]
         for each in paths:
-            app.router.add_route("*", each, handler, expect_handler=go_on)
+            app.router.add_route("*", each, handler, expect_handler=go_on_later)
 
 
-def _handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        # One snapshot of the table, kept to the end of the request.
-        route = request[ROUTE] = request.app[TABLE].routes[name]
-        mapping: RouteMapping = route.mapping
-        if request.method not in allowed(mapping):
-            raise Refusal("wrong_method", "wrong-method")
-        if mapping.mode == "off":
-            raise Refusal("off", "route-off")
-        inbound = _inbound(request, mapping)
-        async with asyncio.timeout(mapping.timeout.total_seconds()):
-            answer = await FLOWS[name].run(inbound, route, request.app[DEPS])
-        return respond(answer, notice_headers(mapping.notice))
+def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    spec = FLOWS[name].spec
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        decision = None
+        try:
+            decision = request[DECISION] = await _decided(request, name, spec)
+        finally:
+            # The legacy server may refuse before a body is sent; we have always read it.
+            if decision is None or decision.side == "new":
+                await go_on(request)
+        michiq = request.app[DEPS].michiq
+        if decision.side == "legacy" and michiq is not None:
+            return await answer_from_legacy(request, michiq, spec)
+        return await _answer_from_new(request, name)
 
     return handle
 
 
+async def _decided(request: web.Request, name: str, spec: FlowSpec) -> Decision:
+    # One snapshot, kept to the end of the request.
+    snapshot, deps = request.app[LIVE].now, request.app[DEPS]
+    route = request[ROUTE] = snapshot.table.routes[name]
+    request[ROUTE_NAME] = name
+    if request.method not in allowed(route.mapping):
+        raise Refusal("wrong_method", "wrong-method")
+    path_id = request.match_info.get("id", "")
+    known = request[KNOWN] = await request.app[LOOKUP].know(request.raw_headers, path_id, spec)
+    now = deps.clock()
+    in_force = snapshot.in_force(name, known.asked.scope, now)
+    decision = decide(known.asked, in_force, route.mapping, now, has_legacy=deps.michiq is not None)
+    return await _settled(decision, known, spec, deps)
+
+
+async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps) -> Decision:
+    """An id that nobody has seen stays with the side that its first audio went to, whoever comes first."""
+    if not spec.claims or decision.why in ("home", "only-new") or known.session is None:
+        return decision
+    if known.legacy_id is None:
+        return decision
+    side = await deps.store.homes.claim(known.session.owner, known.legacy_id, decision.side, deps.clock())
+    return decision if side == decision.side else replace(decision, side=side, why="home", shadow=False)
+
+
+async def _answer_from_new(request: web.Request, name: str) -> web.Response:
+    route = request[ROUTE]
+    mapping: RouteMapping = route.mapping
+    inbound = _inbound(request, mapping)
+    async with asyncio.timeout(mapping.timeout.total_seconds()):
+        answer = await FLOWS[name].run(inbound, route, request.app[DEPS])
+    request.app[LEARNER].learn(name, "new", answer)
+    return respond(answer, notice_headers(mapping.notice))
+
+
+async def go_on_later(request: web.Request) -> None:
+    """Who answers decides about an expectation: the legacy server may refuse before a body is sent."""
+
+
 async def go_on(request: web.Request) -> None:
-    """Sends for a body that is held back. Any other expectation may be ignored (RFC 9110, section 10.1.1);
-    aiohttp would quote it in an answer that no mapping knows."""
-    if request.version >= HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
+    """Sends for a body that is held back, if one is. Any other expectation may be ignored (RFC 9110,
+    section 10.1.1); aiohttp would quote it in an answer that no mapping knows."""
+    expected = request.headers.get("Expect", "").lower()
+    if request.version >= HttpVersion11 and expected == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer itself has not begun
 
 
 def _inbound(request: web.Request, mapping: RouteMapping) -> Inbound:
-    body = request[BODY] = RequestBody(request, mapping.body_limit)
+    body = request[BODY] = RequestBody(request.headers, arriving(request), mapping.body_limit)
     return Inbound(
         legacy_id=request.match_info.get("id", ""),
         headers=request.raw_headers,

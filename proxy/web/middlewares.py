@@ -1,5 +1,6 @@
 """Around every request: its id and access line, and the one place where an error becomes an answer."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Final
@@ -8,13 +9,30 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
 from proxy.observe.logs import access
-from proxy.web.keys import BODY, CAUSE, DEPS, REQUEST_ID, ROUTE, STARTED
+from proxy.web.calls import CALLS
+from proxy.web.keys import (
+    BODY,
+    CAUSE,
+    DECISION,
+    DEPS,
+    RECORDER,
+    REQUEST_ID,
+    ROUTE,
+    ROUTE_NAME,
+    STARTED,
+    STEP_BACKS,
+)
 from proxy.web.responses import notice_headers, plain, refused, respond
+from proxy.web.story import story, visit
 
 # As a client may name its own request; anything else could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+# What a path that no mapping names can end in, where the legacy server doesn't answer.
+_UNMAPPED: Final = {"legacy_unreachable": (502, "Bad Gateway"), "legacy_timeout": (504, "Gateway Timeout")}
 
 _log: Final = structlog.get_logger("proxy.web")
 
@@ -29,21 +47,36 @@ def identify(new_id: Callable[[], str]) -> Middleware:
         request[STARTED] = deps.monotonic()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+        CALLS.set([])
         response = await handler(request)
         response.headers["X-Request-ID"] = request[REQUEST_ID]
-        resource = request.match_info.route.resource
-        access(
-            route=resource.canonical if resource else "unknown",
-            method=request.method,
-            status=response.status,
-            bytes_in=request[BODY].received if BODY in request else 0,
-            bytes_out=response.content_length or 0,
-            milliseconds=round((deps.monotonic() - request[STARTED]) * 1000),
-            cause=request.get(CAUSE),
-        )
+        _note(request, response, deps.monotonic())
         return response
 
     return middleware
+
+
+def _note(request: web.Request, response: web.StreamResponse, now: float) -> None:
+    """The access line, and what the ledger and `explain` are told."""
+    resource = request.match_info.route.resource
+    bytes_out = response.content_length or 0
+    decision = request.get(DECISION)
+    access(
+        route=resource.canonical if resource else "unknown",
+        method=request.method,
+        status=response.status,
+        bytes_in=request[BODY].received if BODY in request else 0,
+        bytes_out=bytes_out,
+        milliseconds=round((now - request[STARTED]) * 1000),
+        cause=request.get(CAUSE),
+        side=decision.side if decision else None,
+    )
+    recorder = request.app[RECORDER]
+    recorder.told(story(request, response.status, bytes_out))
+    if (visited := visit(request, response.status)) is not None:
+        recorder.visited(visited)
+    if decision is not None:
+        request.app[STEP_BACKS].answered(request[ROUTE_NAME], decision, response.status)
 
 
 @web.middleware
@@ -51,6 +84,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Turns whatever a handler raises into the answer that the route's mapping has for it."""
     try:
         return await handler(request)
+    except Brownout as brownout:
+        response = _refuse(request, brownout.kind, brownout.cause)
+        wait = brownout.until - request.app[DEPS].clock()
+        response.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
+        return response
     except Refusal as refusal:
         return _refuse(request, refusal.kind, refusal.cause)
     except TimeoutError:
@@ -60,15 +98,31 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except Exception:  # noqa: BLE001  a client gets the documented 500 whatever went wrong in here
-        _log.exception("request_failed")
-        return _refuse(request, "failed", "internal")
+
+
+def catch_all(answer: Callable[[web.Request], web.Response]) -> Middleware:
+    """The one place that catches everything: a client gets the documented 500 whatever went wrong in here."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Exception:  # noqa: BLE001  a fault has no type of its own
+            _log.exception("request_failed")
+            return answer(request)
+
+    return middleware
+
+
+def failed(request: web.Request) -> web.Response:
+    """The legacy routes' answer to a fault of the proxy itself."""
+    return _refuse(request, "failed", "internal")
 
 
 def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
     request[CAUSE] = cause
     if ROUTE not in request:
-        return plain(500, "Internal Server Error")
+        return plain(*_UNMAPPED.get(kind, (500, "Internal Server Error")))
     mapping = request[ROUTE].mapping
     answer = refused(mapping, kind, cause)
     return respond(answer, notice_headers(mapping.notice))

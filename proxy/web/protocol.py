@@ -1,67 +1,126 @@
-"""aiohttp's server with its own words taken away: what its parser chokes on is never quoted."""
+"""The server: aiohttp's, on connections that are watched, with requests that were judged first."""
 
+import asyncio
+import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, TypeAlias, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
+from proxy.web.connection import QuietHandler, whole
+from proxy.web.guards import Doors, Limits
+from proxy.web.lawful import fault
 from proxy.web.responses import plain
+
+__all__ = ["Broken", "Limits", "QuietHandler", "QuietRunner", "QuietServer", "broken_legacy"]
 
 # Longer than load balancers keep an idle connection: it is never the proxy that hangs up on a request.
 _KEEPALIVE_SECONDS: Final = 75.0
 # Where no time is given to drain: aiohttp takes 0 s for ever.
 _SOON_SECONDS: Final = 0.01
 
+# Answers a request that can't be read, or taken, by its status.
+Broken: TypeAlias = Callable[[int], web.Response]
+
 _log: Final = structlog.get_logger("proxy.protocol")
 
 
-class QuietHandler(RequestHandler):
-    """One connection. aiohttp answers a broken request with the line it could not read, and logs it;
-    that line may hold a key or a token."""
+def broken_legacy(status: int) -> web.Response:
+    if status == 503:
+        return plain(status, "Servicio no disponible")
+    return plain(status, "Solicitud incorrecta" if status < 500 else "Error interno")
 
-    __slots__ = ("_new_id",)
 
-    def __init__(self, server: web.Server, new_id: Callable[[], str], **options: Any) -> None:
-        super().__init__(server, **options)
-        self._new_id = new_id
+class QuietServer(web.Server):
+    """Makes a QuietHandler for each connection, and looks after them all (`connection.Host`)."""
 
-    def handle_error(
+    def __init__(
         self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  the quotation
-    ) -> web.StreamResponse:
+        made: web.Server,
+        new_id: Callable[[], str],
+        broken: Broken,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(self._judged, request_factory=made.request_factory)
+        self.limits = limits
+        self.clock = clock
+        self.doors = Doors(limits)
+        self._handle = made.request_handler
+        self._options = made._kwargs
+        self._new_id = new_id
+        self._broken = broken
+        self._turned_away = 0
+        self._sweeping = False
+
+    def __call__(self) -> QuietHandler:
+        return QuietHandler(self, self, loop=self._loop, **self._options)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if not self._sweeping:
+            self._sweeping = True
+            self._sweep_later()
+
+    def refusal(self, status: int, reason: str) -> web.Response:
         request_id = self._new_id()
-        _log.warning("broken_request", status=status, reason=type(exc).__name__, request_id=request_id)
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
-        response = plain(status, "Solicitud incorrecta" if status < 500 else "Error interno")
+        _log.warning("broken_request", status=status, reason=reason, request_id=request_id)
+        response = self._broken(status)
         response.headers["X-Request-ID"] = request_id
         response.force_close()
         return response
 
+    def turned_away(self) -> bytes:
+        self._turned_away += 1
+        response = self._broken(503)
+        response.headers.update({"X-Request-ID": self._new_id(), "Retry-After": "1"})
+        return whole(response)
 
-class QuietServer(web.Server):
-    """Makes a QuietHandler for each connection."""
+    async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What no handler may see ends here; what a handler of aiohttp's own raises is not quoted."""
+        if (reason := fault(request)) is not None:
+            return self.refusal(400, reason)
+        forwarded_for = request.headers.getall("X-Forwarded-For", ())
+        with self.doors.request(request.remote or "", forwarded_for) as admitted:
+            if not admitted:
+                return self.refusal(503, "too-many-requests")
+            try:
+                return await self._handle(request)
+            except web.HTTPException as error:
+                return self.refusal(error.status, type(error).__name__)
 
-    def __init__(self, made: web.Server, new_id: Callable[[], str]) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory)
-        self._options = made._kwargs
-        self._new_id = new_id
+    def _sweep_later(self) -> None:
+        self._loop.call_later(self.limits.sweep, self._sweep)
 
-    def __call__(self) -> RequestHandler:
-        return QuietHandler(self, self._new_id, loop=self._loop, **self._options)
+    def _sweep(self) -> None:
+        """Ends the connections whose clients have had their time."""
+        now, crowded = self.clock(), self.doors.crowded
+        handlers = [cast(QuietHandler, each) for each in self.connections]
+        ended = Counter(why for each in handlers if (why := each.overdue(now, crowded=crowded)))
+        if self._turned_away or any(ended[why] for why in ("head", "body", "reader", "idle")):
+            _log.warning("connections_ended", inside=len(handlers), no_room=self._turned_away, **ended)
+            self._turned_away = 0
+        self._sweeping = bool(handlers)
+        if handlers:
+            self._sweep_later()
 
 
 class QuietRunner(web.AppRunner):
     """An app on a QuietServer; bodies come as they were sent, never decompressed."""
 
-    __slots__ = ("_new_id",)
+    __slots__ = ("_broken", "_clock", "_limits", "_new_id")
 
-    def __init__(self, app: web.Application, new_id: Callable[[], str], drain_seconds: float) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        new_id: Callable[[], str],
+        drain_seconds: float,
+        broken: Broken = broken_legacy,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(
             app,
             access_log=None,
@@ -70,6 +129,10 @@ class QuietRunner(web.AppRunner):
             shutdown_timeout=max(drain_seconds, _SOON_SECONDS),
         )
         self._new_id = new_id
+        self._broken = broken
+        self._limits = limits or Limits()
+        self._clock = clock
 
     async def _make_server(self) -> web.Server:
-        return QuietServer(await super()._make_server(), self._new_id)
+        made = await super()._make_server()
+        return QuietServer(made, self._new_id, self._broken, self._limits, self._clock)

@@ -1,6 +1,7 @@
 """The proxy from start to end: opens what it needs in order, listens, and drains before it closes."""
 
 import asyncio
+import random
 import secrets
 import tempfile
 import time
@@ -24,9 +25,13 @@ from proxy.store import Store, StoreError, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
+from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app
+from proxy.web.calls import note_call
 from proxy.web.keys import Serving
-from proxy.web.protocol import QuietRunner
+from proxy.web.moving import Moving, moving_over
+from proxy.web.protocol import Broken, QuietRunner, broken_legacy
+from proxy.web.tee import teeing
 from proxy.workers import Workers
 
 # The tasks that flows hand to worker processes.
@@ -43,27 +48,40 @@ class Running:
     url: str
     admin_url: str
     deps: Deps
+    moving: Moving
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, table: Table, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings: Settings,
+    table: Table,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    folder: Path | None = None,
 ) -> AsyncIterator[Running]:
-    """A proxy that serves until the block ends; StoreError and OSError where it can't start."""
+    """A proxy that serves until the block ends; StoreError and OSError where it can't start.
+
+    `folder` is where `table` came from, to be watched for changes; None watches nothing.
+    """
     async with AsyncExitStack() as stack:
         deps = await _open(settings, clock, stack)
         await _settle(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))
         serving = Serving()
         drain = float(settings.drain_seconds)
-        secrets_ = [secret.get_secret_value() for secret in settings.webhook_secrets]
-        admin = await _listen(admin_app(table, deps, serving), settings.admin_listen, drain, stack)
+        tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
+        moving = await stack.enter_async_context(moving_over(table, folder, deps, tester_secret))
+        admin_tokens = {name: token.get_secret_value() for name, token in settings.admin_tokens.items()}
+        for_operators = admin_app(moving, deps, serving, admin_tokens)
+        admin = await _listen(for_operators, settings.admin_listen, drain, stack, problems.broken)
+        tee = await stack.enter_async_context(teeing(settings.tee_url, deps, random.SystemRandom().random))
         # What a request began and left running is waited for once no request can come any more.
         stack.push_async_callback(deps.tasks.drain, drain)
-        legacy = await _listen(legacy_app(table, deps, secrets_), settings.listen, drain, stack)
+        webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
+        for_clients = legacy_app(moving, deps, webhook_secrets, tee)
+        legacy = await _listen(for_clients, settings.listen, drain, stack)
         stack.callback(serving.stop)
         _log.info("listening", url=legacy, admin=admin)
-        yield Running(legacy, admin, deps)
+        yield Running(legacy, admin, deps, moving)
         _log.info("draining")
 
 
@@ -76,6 +94,7 @@ async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncE
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,
             llamachat_url=settings.llamachat_url,
+            legacy_url=settings.legacy_url,
             randomness=secrets.token_bytes,
             on_call=_log_call,
         )
@@ -84,6 +103,7 @@ async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncE
         store=store,
         llamalitica=upstreams.llamalitica,
         llamachat=upstreams.llamachat,
+        michiq=upstreams.michiq,
         chat_key=settings.llamachat_api_key.get_secret_value() if settings.llamachat_api_key else None,
         workers=workers,
         tasks=Tasks(),
@@ -97,8 +117,14 @@ async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncE
     )
 
 
-async def _listen(app: web.Application, address: Address, drain: float, stack: AsyncExitStack) -> str:
-    runner = QuietRunner(app, lambda: str(uuid.uuid4()), drain)
+async def _listen(
+    app: web.Application,
+    address: Address,
+    drain: float,
+    stack: AsyncExitStack,
+    broken: Broken = broken_legacy,
+) -> str:
+    runner = QuietRunner(app, lambda: str(uuid.uuid4()), drain, broken)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, address.host, address.port).start()
@@ -122,7 +148,7 @@ async def _sweeping(store: Store, settings: Settings, clock: Callable[[], dateti
         while True:
             try:
                 swept = await store.retention.sweep(clock(), settings.content_days, settings.audio_days)
-                _log.info("swept", cases=swept.cases, recordings=swept.recordings)
+                _log.info("swept", cases=swept.cases, recordings=swept.recordings, unsent=swept.unsent)
             except (StoreError, OSError):
                 _log.exception("sweep_failed")
             await asyncio.sleep(_SWEEP_SECONDS)
@@ -136,6 +162,7 @@ async def _sweeping(store: Store, settings: Settings, clock: Callable[[], dateti
 
 
 def _log_call(call: CallRecord) -> None:
+    note_call(call)
     _log.info(
         "upstream_call",
         upstream=call.upstream,

@@ -1,4 +1,4 @@
-"""POST /webhooks/llamalitica: signed deliveries of the new platform (CONTRACT W01–W03)."""
+"""POST /webhooks/llamalitica: signed deliveries of the new platform (CONTRACT W)."""
 
 import asyncio
 import hmac
@@ -14,34 +14,51 @@ from proxy.flows.answers import json
 from proxy.flows.offload import load_json
 from proxy.flows.report_event import BadEvent, keep
 from proxy.jsons import BadJson
-from proxy.web.body import RequestBody
-from proxy.web.keys import BODY, CAUSE, DEPS, WEBHOOK_SECRETS
+from proxy.store.deliveries import Delivery
+from proxy.web.body import RequestBody, arriving
+from proxy.web.keys import BODY, CAUSE, DEPS, TEE, WEBHOOK_SECRETS
+from proxy.web.legacy import go_on
 from proxy.web.responses import respond
 
 PATH: Final = "/webhooks/llamalitica"
 _LIMIT: Final = 1024 * 1024
 _SECONDS: Final = 30.0
 _SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
+_VISIBLE: Final = re.compile(r"[\x20-\x7e]{1,200}")
 
 
 async def receive(request: web.Request) -> web.Response:
     """200 only once the delivery is durable; the sender tries again after anything else."""
+    if request.method != "POST":
+        raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+    await go_on(request)
     deps = request.app[DEPS]
     try:
         data = await _read(request)
         if not signed(data, _signatures(request), request.app[WEBHOOK_SECRETS]):
             return _error(request, 401, "signature", "Invalid signature")
-        await keep(await load_json(deps.workers, data), deps)
+        await keep(await load_json(deps.workers, data), _to_send_on(request, data), deps)
     except (BadJson, BadEvent):
         return _error(request, 400, "not-an-event", "Not a known event")
     except Refusal as refusal:
         status = 413 if refusal.kind == "too_large" else 400
         return _error(request, status, refusal.cause, "The body can't be read")
+    if TEE in request.app:
+        request.app[TEE].look()
     return respond(json(200, {"received": True}))
 
 
+def _to_send_on(request: web.Request, data: bytes) -> Delivery | None:
+    """The delivery as it came, where there is a consumer for it."""
+    if TEE not in request.app:
+        return None
+    kind = request.headers.get("Content-Type", "")
+    # No other sign fits into a header as every program reads one; JSON's type has none.
+    return Delivery(data, _signatures(request)[0].decode(), kind if _VISIBLE.fullmatch(kind) else "")
+
+
 async def _read(request: web.Request) -> bytes:
-    body = request[BODY] = RequestBody(request, _LIMIT)
+    body = request[BODY] = RequestBody(request.headers, arriving(request), _LIMIT)
     try:
         async with asyncio.timeout(_SECONDS):
             return await body.read()

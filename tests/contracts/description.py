@@ -14,6 +14,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from ruamel.yaml import YAML
 
+from proxy.fields import means_json
 from proxy.headers import media_type
 from proxy.jsons import BadJson, load
 from tests.conftest import ROOT
@@ -21,7 +22,7 @@ from tests.contracts.exchange import Exchange, Message
 from tests.contracts.form import BadForm, form_value
 
 CONTRACTS: Final = ROOT / "contracts"
-METHODS: Final = ("get", "head", "post")
+METHODS: Final = ("get", "head", "post", "put", "delete")
 _URI: Final = "urn:description"
 _ASCII_ESCAPE: Final = re.compile(rb"\\u(?!00[01])[0-9a-fA-F]{4}")  # what JSON has to escape is let pass
 
@@ -156,7 +157,7 @@ class Description:
 
     def _value(self, media: Node, content_type: str, body: bytes) -> Any:
         kind, options = media_type(content_type)
-        if kind == "application/json":
+        if means_json(kind):
             return load(body)
         if kind == "multipart/form-data":
             schema = self.resolved(media["schema"]) or {}
@@ -193,7 +194,8 @@ class Description:
         return (self.template(exchange) or "").split("/").index(f"{{{name}}}")
 
     def _parameter(self, schema: Node, given: str) -> Iterator[str]:
-        problems = self.errors(schema, given)
+        number = schema.get("type") == "integer" and given.isdecimal()
+        problems = self.errors(schema, int(given) if number else given)
         yield from problems
         if not problems and schema.get("contentEncoding") == "base64":
             inner = load(base64.b64decode(given, validate=True))
@@ -224,3 +226,4 @@ def _same_type(documented: str, given: str) -> bool:
 LEGACY: Final = Description("michiq-legacy")
 LLAMALITICA: Final = Description("llamalitica", webhooks=(("report", "/webhooks/llamalitica"),))
 LLAMACHAT: Final = Description("llamachat")
+ADMIN: Final = Description("admin")

@@ -68,9 +68,9 @@ BODIES: Final = {
 }
 
 UPSTREAM_STATUSES: Final = {
-    **dict.fromkeys(
-        (301, 302, 307, 308, 400, 404, 405, 409, 418, 422, 429, 500, 501, 502, 503, 504, 599), FAILED
-    ),
+    # No five of 5xx in a row: with them a breaker opens.
+    **dict.fromkeys((301, 500, 302, 501, 307, 502, 308, 503, 400, 504, 404, 599), FAILED),
+    **dict.fromkeys((405, 409, 418, 422, 429), FAILED),
     **dict.fromkeys((401, 403), UNAUTHORIZED),
     402: NO_CREDITS,
 }

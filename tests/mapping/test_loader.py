@@ -31,7 +31,8 @@ MISTAKES: Final = {
         "mode = off",
         "mode",
         "",
-        'not TOML: Invalid value: mode = off                        # new | off; write mode = "off"',
+        "not TOML: Invalid value: mode = off                        # legacy | new | shadow | canary | off; "
+        'write mode = "off"',
     ),
     "True in capitals": Mistake(
         "new_case.toml",
@@ -41,8 +42,13 @@ MISTAKES: Final = {
         "",
         "; write strict_templates = true",
     ),
-    "a mode that this release has not": Mistake(
-        "doc.toml", '"new"', '"shadow"', "mode", "mode", "Input should be 'new' or 'off'"
+    "a mode that there is not": Mistake(
+        "doc.toml",
+        '"new"',
+        '"mirror"',
+        "mode",
+        "mode",
+        "Input should be 'legacy', 'new', 'shadow', 'canary' or 'off'",
     ),
     "a key misspelt": Mistake(
         "new_case.toml",

@@ -46,7 +46,7 @@ def test_a_schema_refuses_an_unknown_key(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "key"),
     [
-        ("doc", {"mode": "shadow"}, "mode"),
+        ("doc", {"mode": "mirror"}, "mode"),
         ("doc", {"timeout": 15}, "timeout"),
         ("doc", {"timeout": "soon"}, "timeout"),
         ("doc", {"path": "/michiQ/doc"}, "path"),

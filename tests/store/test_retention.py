@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.overrides import Change
 from proxy.store import Store
 from proxy.store.retention import Swept
 from proxy.store.tables import api_keys
@@ -124,6 +125,17 @@ async def test_retention_N17_answers_are_forgotten_after_a_day(store: Store) -> 
     await store.journal.record("intent-1", case(created_at=NOW), b"{}")
     await sweep(store)
     assert await store.journal.begin(entry("intent-2")) is None
+
+
+async def test_what_is_on_record_of_operators_is_never_removed(store: Store) -> None:
+    long_ago = NOW - timedelta(days=5000)
+    change = Change(actor="ana", route="doc", mode="off", reason="a drill")
+    await store.overrides.change(change, expected=None, at=long_ago)
+    await store.audit.add("ana", "looked", "digest", long_ago)
+    before = len(await store.audit.all())
+    await sweep(store)
+    assert [each.at for each in await store.overrides.history()] == [long_ago]
+    assert (len(await store.audit.all()), before >= 2) == (before, True)
 
 
 async def test_a_second_sweep_finds_nothing_more(store: Store) -> None:

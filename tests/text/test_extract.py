@@ -2,7 +2,7 @@
 
 import logging
 from io import BytesIO
-from pathlib import Path
+from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -212,10 +212,13 @@ def test_a_text_is_cut_at_its_limit() -> None:
     assert len(extract(b"a" * (MAX_CHARACTERS + 9), "a.txt", "text/plain").text) == MAX_CHARACTERS
 
 
-def test_a_file_can_be_given_as_a_path(tmp_path: Path) -> None:
-    path = tmp_path / "nota"
-    path.write_text("tos")
-    assert extract(str(path), "nota.txt", "text/plain").text == "tos"
+class Note:
+    def open(self) -> BinaryIO:
+        return BytesIO(b"tos")
+
+
+def test_a_file_can_be_given_as_what_opens_it() -> None:
+    assert extract(Note(), "nota.txt", "text/plain").text == "tos"
 
 
 def test_extract_G10_a_text_is_not_shown_by_its_extraction() -> None:

@@ -30,6 +30,7 @@ async def upstreams(sandbox: Sandbox) -> AsyncIterator[Upstreams]:
     async with open_upstreams(
         llamalitica_url=sandbox.llamalitica.url,
         llamachat_url=sandbox.llamachat.url,
+        legacy_url=None,
         randomness=secrets.token_bytes,
         on_call=ignore,
     ) as upstreams:

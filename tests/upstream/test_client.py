@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from proxy.errors import UpstreamError
 from proxy.spool import Bytes
 from proxy.upstream import client
+from proxy.upstream.answer import MAX_ANSWER
 from proxy.upstream.call import Body, Budget, Call, CallRecord
 from proxy.upstream.client import Upstream, open_upstream
 from tests.upstream.wire import Repeated, Script, answer, answering, ignore, scripted, silence
@@ -63,7 +64,7 @@ def failed(cause: str) -> Outcome:
     return Outcome("upstream_failed", f"x-{cause}", arrived=True)
 
 
-BIG = b'{"word": "%b"}' % (b"a" * client.MAX_ANSWER)
+BIG = b'{"word": "%b"}' % (b"a" * MAX_ANSWER)
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 

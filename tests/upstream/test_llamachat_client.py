@@ -29,7 +29,7 @@ def said(value: Json) -> bytes:
 @asynccontextmanager
 async def client_of(url: str) -> AsyncIterator[LlamaChat]:
     async with open_upstreams(
-        llamalitica_url=url, llamachat_url=url, randomness=fixed, on_call=ignore
+        llamalitica_url=url, llamachat_url=url, legacy_url=None, randomness=fixed, on_call=ignore
     ) as upstreams:
         assert upstreams.llamachat is not None
         yield upstreams.llamachat

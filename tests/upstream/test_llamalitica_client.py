@@ -54,7 +54,7 @@ def without(value: dict[str, Json], key: str) -> dict[str, Json]:
 @asynccontextmanager
 async def client_of(url: str, on_call: OnCall = ignore) -> AsyncIterator[Llamalitica]:
     async with open_upstreams(
-        llamalitica_url=url, llamachat_url=None, randomness=fixed, on_call=on_call
+        llamalitica_url=url, llamachat_url=None, legacy_url=None, randomness=fixed, on_call=on_call
     ) as upstreams:
         assert upstreams.llamachat is None
         yield upstreams.llamalitica

@@ -1,7 +1,8 @@
-"""Received bytes of unknown length: in memory while small, in an unlinked temporary file beyond."""
+"""Received bytes of unknown length: in memory while small, in an encrypted file without a name beyond."""
 
 import asyncio
 import hashlib
+import io
 import os
 import sys
 import tempfile
@@ -9,6 +10,10 @@ from collections.abc import AsyncIterator
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final, TypeAlias
+
+from proxy.spool.sealed import Key, SealedFile, new_key, opening, pieces, sealing
+
+__all__ = ["HEAD", "MEMORY_LIMIT", "PIECE", "Bytes", "SealedFile", "Spool", "Spooled", "Stored"]
 
 MEMORY_LIMIT: Final = 1024 * 1024
 PIECE: Final = 64 * 1024
@@ -44,7 +49,7 @@ class Bytes:
     def read(self) -> bytes:
         return self._content
 
-    def source(self) -> bytes | str:
+    def source(self) -> bytes | SealedFile:
         """What a worker process is handed to read the content from: here, the content."""
         return self._content
 
@@ -55,32 +60,36 @@ class Bytes:
 class Spooled:
     """Content in a temporary file without a name, gone when it is closed or the process ends."""
 
-    def __init__(self, file: IO[bytes], size: int, sha256: str) -> None:
+    def __init__(self, file: IO[bytes], key: Key, size: int, sha256: str) -> None:
         self._file = file
+        self._key = key
         self.size: Final = size
         self.sha256: Final = sha256
 
     @property
     def head(self) -> bytes:
         """The first 4 KiB."""
-        return os.pread(self._file.fileno(), HEAD, 0)
+        return opening(self._key, 0).update(os.pread(self._file.fileno(), HEAD, 0))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The content from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
-        for start in range(0, self.size, PIECE):
-            # Positioned reads leave concurrent readings alone. A piece comes from the page cache: a
-            # thread would cost more, and could read a descriptor that was closed under it.
-            yield os.pread(self._file.fileno(), PIECE, start)
+        # A piece comes from the page cache: a thread would cost more, and could read a descriptor that was
+        # closed under it.
+        for piece in pieces(self._file, self._key, self.size, PIECE):
+            yield piece
             await asyncio.sleep(0)
 
     def read(self) -> bytes:
         """All of it at once; blocks, so for a thread or a small content."""
-        return os.pread(self._file.fileno(), self.size, 0)
+        whole = io.BytesIO()
+        whole.writelines(pieces(self._file, self._key, self.size, PIECE))
+        return whole.getvalue()
 
-    def source(self) -> bytes | str:
-        """What a worker process is handed: a path through this process's descriptor, else the bytes."""
+    def source(self) -> bytes | SealedFile:
+        """What a worker process is handed: the way through this process's descriptor, else the bytes."""
         if sys.platform == "linux":
-            return str(Path("/proc", str(os.getpid()), "fd", str(self._file.fileno())))
+            path = Path("/proc", str(os.getpid()), "fd", str(self._file.fileno()))
+            return SealedFile(str(path), self._key)
         return self.read()
 
     def close(self) -> None:
@@ -102,6 +111,8 @@ class Spool:
         self._limit = memory
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
+        self._key = new_key()
+        self._cipher = sealing(self._key)
         self._digest = hashlib.sha256()
         self._size = 0
 
@@ -118,14 +129,14 @@ class Spool:
         if self._file is None:
             self._memory += data
         else:
-            self._file.write(data)
+            self._file.write(self._cipher.update(data))
 
     def finish(self) -> Stored:
         """Hands the content over to be read; the spool itself is done."""
         if self._file is None:
             return Bytes(bytes(self._memory))
         self._file.flush()
-        return Spooled(self._file, self._size, self._digest.hexdigest())
+        return Spooled(self._file, self._key, self._size, self._digest.hexdigest())
 
     def close(self) -> None:
         if self._file is not None:
@@ -133,5 +144,5 @@ class Spool:
 
     def _move_to_file(self) -> None:
         self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `Spooled` closes it
-        self._file.write(self._memory)
+        self._file.write(self._cipher.update(self._memory))
         self._memory = bytearray()

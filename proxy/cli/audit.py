@@ -1,0 +1,78 @@
+"""`michiq-proxy audit`: who did what, and whether the trail is whole."""
+
+from typing import Final
+
+import click
+
+from proxy.cli.common import read_settings
+from proxy.cli.mode_tables import print_table, stacked, table_of
+from proxy.cli.store_access import echo_json, with_store
+from proxy.overrides import rfc3339
+
+_SHOWN: Final = 50
+_HASH: Final = 12  # digits that tell subjects apart
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit trail: changes of modes, first sights of users and organizations."""
+
+
+@audit.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def verify(context: click.Context, *, as_json: bool) -> None:
+    """Tell whether every row is as it was written, and none is missing: exit code 0, else 1.
+
+    A database that was put back whole to an earlier state is whole too: to see that, keep `end` (--json)
+    elsewhere, and look for it again.
+    """
+    verdict = with_store(read_settings(), lambda store: store.audit.verify())
+    if as_json:
+        echo_json(
+            {
+                "ok": verdict.first_bad is None,
+                "rows": verdict.rows,
+                "chained": verdict.chained,
+                "end": verdict.end,
+                "first_bad": verdict.first_bad,
+                "reason": verdict.reason,
+            }
+        )
+    elif verdict.first_bad is None:
+        older = verdict.rows - verdict.chained
+        of_old = f" ({older} from before the chain, covered by its first row)" if older else ""
+        click.echo(f"{verdict.rows} rows, all as they were written{of_old}")
+    else:
+        click.echo(f"{verdict.reason}; {verdict.rows} rows before that are as they were written")
+    if verdict.first_bad is not None:
+        context.exit(1)
+
+
+@audit.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=_SHOWN, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def newest(limit: int, *, as_json: bool) -> None:
+    """List the newest rows. A subject is a keyed hash, `*` is everyone."""
+    rows = with_store(read_settings(), lambda store: store.audit.newest(limit))
+    if as_json:
+        echo_json(
+            [
+                {
+                    "id": number,
+                    "at": rfc3339(event.at),
+                    "actor": event.actor,
+                    "action": event.action,
+                    "subject": event.subject,
+                    "detail": event.detail,
+                }
+                for number, event in rows
+            ]
+        )
+        return
+    table = table_of("id", "at", "actor", "action", "subject", "detail")
+    for number, event in rows:
+        table.add_row(
+            str(number), stacked(event.at), event.actor, event.action, event.subject[:_HASH], event.detail
+        )
+    print_table(table)

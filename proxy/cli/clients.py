@@ -1,0 +1,85 @@
+"""`michiq-proxy clients`: who still calls what, out of the ledger."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import click
+from rich.table import Table
+
+from proxy.cli.common import read_settings
+from proxy.cli.mode_tables import print_table
+from proxy.cli.store_access import with_store
+from proxy.store import call_rows
+from proxy.store.ledger import Calls, Client
+from proxy.web.flows import SPECS
+
+# Two lines a row, so that 80 signs are enough; what a client chooses is broken where it must be.
+_COLUMNS: Final = (
+    "route",
+    "organization",
+    "key\nuser",
+    "user agent",
+    "calls",
+    "first seen\nlast seen",
+    "answers",
+)
+_BROKEN: Final = frozenset({"organization", "user agent", "answers"})
+
+
+@click.command()
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From this day of UTC on.")
+@click.option("--route", type=click.Choice([spec.name for spec in SPECS]), help="Only this one.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="For spreadsheets: a row a client, day, route and answer."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs: the same rows.")
+def clients(since: datetime | None, route: str | None, *, as_csv: bool, as_json: bool) -> None:
+    """List who still calls what: a row a client and route, whoever called last first.
+
+    A client is an API key and a user, both by fingerprints, an organization and a user agent.
+    """
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json don't go together")
+    day = None if since is None else since.date()
+    calls = with_store(read_settings(), lambda store: store.ledger.calls(day, route))
+    if as_csv:
+        click.echo(call_rows.as_csv(calls), nl=False)
+    elif as_json:
+        click.echo(json.dumps([call_rows.row(each) for each in calls], ensure_ascii=False))
+    else:
+        _print(calls)
+
+
+def _print(calls: Sequence[Calls]) -> None:
+    if not calls:
+        click.echo("no calls")
+        return
+    table = Table(box=None)
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold", no_wrap=column not in _BROKEN)
+    for row in _table_rows(calls):
+        table.add_row(*row)
+    print_table(table)
+
+
+def _table_rows(calls: Sequence[Calls]) -> Iterator[tuple[str, ...]]:
+    own: defaultdict[tuple[Client, str], list[Calls]] = defaultdict(list)
+    for each in calls:
+        own[each.client, each.route].append(each)
+    newest_first = sorted(own.items(), key=lambda item: item[1][-1].day, reverse=True)
+    for (client, route), rows in newest_first:
+        ids = f"{client.key[: call_rows.HASH] or '-'}\n{client.user[: call_rows.HASH] or '-'}"
+        who = client.organization or "-", ids, client.agent or "-"
+        total = sum(each.count for each in rows)
+        yield route, *who, str(total), f"{rows[0].day}\n{rows[-1].day}", _answers(rows)
+
+
+def _answers(rows: Sequence[Calls]) -> str:
+    """`new 200×41, legacy 401×2`: what they got of whom, the most frequent first."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for each in rows:
+        counts[each.mode, each.status] += each.count
+    return ", ".join(f"{mode} {status}×{count}" for (mode, status), count in counts.most_common())

@@ -1,0 +1,30 @@
+"""`michiq-proxy explain`: the story of one request, from what came in to what the shadow found."""
+
+import click
+
+from proxy.cli.common import Failure, read_settings
+from proxy.cli.paper import show, steps
+from proxy.cli.store_access import echo_json, with_store
+from proxy.cli.story_told import title, told
+from proxy.overrides import rfc3339
+
+
+@click.command()
+@click.argument("request_id", metavar="REQUEST-ID")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def explain(request_id: str, *, as_json: bool) -> None:
+    """Tell what became of a request: who answered it and why, which calls went out, what came back.
+
+    REQUEST-ID is the answer's X-Request-ID, as in the log. The last 1,000 requests are kept, without anything
+    of a patient: users and organizations are the hashes of the log.
+    """
+    stories = with_store(read_settings(), lambda store: store.stories.of(request_id))
+    if not stories:
+        raise Failure(f"{request_id} is not among the last 1,000 requests")
+    if as_json:
+        echo_json(
+            [{"request_id": each.request_id, "at": rfc3339(each.at), "story": each.story} for each in stories]
+        )
+        return
+    for each in stories:
+        show(title(each), steps(told(each)))

@@ -1,0 +1,51 @@
+"""What `michiq-proxy routes --learned` tells: where real legacy answers differ from what we took them for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Final
+
+import click
+
+from proxy.cli.paper import show, steps
+from proxy.cli.store_access import echo_json
+from proxy.dispatch.findings import Finding
+from proxy.dispatch.known import Known, known_of
+from proxy.dispatch.learner import findings
+from proxy.fields import ELEMENT
+from proxy.mapping.table import Table
+from proxy.store.evidence import LeafCount
+from proxy.web.flows import SPECS
+
+_NOTHING: Final = "No legacy answer was seen yet: they are, where a route's calls go to MICHIQ_LEGACY_URL."
+
+
+def tell(rows: Sequence[LeafCount], table: Table, *, as_json: bool) -> None:
+    found = findings(rows, _known(table))
+    seen = sorted({row.route for row in rows if row.side == "legacy"})
+    if as_json:
+        echo_json([asdict(each) for each in found])
+    elif not seen:
+        click.echo(_NOTHING)
+    else:
+        show(steps(_lines(seen, found)))
+
+
+def _known(table: Table) -> dict[str, Known]:
+    """What each mapping says of our own answers; a list's table shapes one element."""
+    lists = {spec.name for spec in SPECS if spec.lists}
+    return {
+        name: known_of(
+            route.mapping.answer,
+            (error.status for error in route.mapping.errors.values()),
+            ELEMENT if name in lists else "",
+        )
+        for name, route in table.routes.items()
+    }
+
+
+def _lines(seen: Sequence[str], found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
+    """The route's name stands before its first line."""
+    for route in seen:
+        said = [each.sentence for each in found if each.route == route]
+        heads = [route, *[""] * len(said)]
+        yield from zip(heads, said or ["As the mapping says."], strict=False)

@@ -1,0 +1,125 @@
+"""What `michiq-proxy mode` was asked: which of its actions, and whether the words go together."""
+
+import getpass
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from proxy.cli.common import Misuse
+from proxy.mapping.complaints import did_you_mean
+from proxy.mapping.units import parse_duration
+from proxy.overrides import MODES, Change, Mode
+from proxy.store.audit import PROXY
+
+Action: TypeAlias = Literal["show", "history", "change", "rollback"]
+
+# The options that only some of the actions know.
+_KNOWN: Final[dict[Action, frozenset[str]]] = {
+    "show": frozenset(),
+    "history": frozenset({"limit"}),
+    "change": frozenset({"organization", "percent", "until", "reason", "actor", "expect", "wait"}),
+    "rollback": frozenset({"reason", "actor", "expect", "wait"}),
+}
+_OPTIONS: Final = sorted(frozenset[str]().union(*_KNOWN.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The command line as click read it."""
+
+    route: str | None
+    wanted: str | None
+    clear: bool
+    rollback: bool
+    history: bool
+    organization: str | None = field(repr=False)
+    percent: float | None
+    until: str | None
+    reason: str | None
+    actor: str | None
+    expect: int | None
+    wait: float | None
+    limit: int | None
+    as_json: bool
+
+
+def action_of(asked: Asked) -> Action:
+    """Which action is meant; Misuse where none is meant clearly."""
+    words: dict[str, tuple[bool, Action]] = {
+        "a MODE": (asked.wanted is not None, "change"),
+        "--clear": (asked.clear, "change"),
+        "--rollback": (asked.rollback, "rollback"),
+        "--history": (asked.history, "history"),
+    }
+    given = [word for word, (is_given, _) in words.items() if is_given]
+    if len(given) > 1:
+        raise Misuse(f"{given[0]} and {given[1]} don't go together")
+    action = words[given[0]][1] if given else "show"
+    if action == "change" and asked.route is None:
+        raise Misuse(f"{given[0]} needs the ROUTE that it is for")
+    for name in _OPTIONS:
+        if name not in _KNOWN[action] and getattr(asked, name) is not None:
+            raise Misuse(
+                f"--{name} does not go with {given[0] if given else 'showing: name a MODE, or --clear'}"
+            )
+    return action
+
+
+def known_route(route: str, known: Iterable[str]) -> str:
+    """The route; Misuse for one that no mapping file is for."""
+    names = list(known)
+    if route not in names:
+        raise Misuse(f"there is no route {route}{did_you_mean(route, names)} (routes: {', '.join(names)})")
+    return route
+
+
+def change_of(asked: Asked, route: str, now: datetime) -> Change:
+    """The change that was asked for; whether it may be made, the store judges."""
+    return Change(
+        actor=actor_of(asked),
+        route=route,
+        organization=asked.organization and unicodedata.normalize("NFC", asked.organization),
+        mode=None if asked.wanted is None else _mode(asked.wanted),
+        percent=asked.percent,
+        until=None if asked.until is None else _end(asked.until, now),
+        reason=reason_of(asked),
+    )
+
+
+def reason_of(asked: Asked) -> str:
+    if asked.reason is None:
+        raise Misuse("--reason is needed: a change without one is a riddle to the next operator")
+    return asked.reason.strip()
+
+
+def actor_of(asked: Asked) -> str:
+    """Who stands in the audit: `--actor`, else the user of this machine."""
+    try:
+        actor = getpass.getuser() if asked.actor is None else asked.actor
+    except (KeyError, OSError):  # a container may run under a number without a name
+        raise Misuse("--actor is needed: this machine has no name for its user") from None
+    if actor == PROXY:
+        raise Misuse(f"--actor: {PROXY} is what the process itself is called in the audit")
+    return actor
+
+
+def _mode(word: str) -> Mode:
+    for mode in MODES:
+        if mode == word:
+            return mode
+    raise Misuse(f"there is no mode {word}{did_you_mean(word, MODES)} (modes: {', '.join(MODES)})")
+
+
+def _end(text: str, now: datetime) -> datetime:
+    try:
+        return now + parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise Misuse(
+            '--until takes a duration such as "2 h", or a time with its zone such as 2027-01-31T18:00:00Z'
+        ) from None

@@ -1,0 +1,107 @@
+"""What `michiq-proxy mode` tells of the overrides, for people and for programs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from proxy.cli.waiting import Following
+from proxy.mapping.models import RouteMapping
+from proxy.overrides import EVERYONE, Mode, Override, Overrides, as_json
+from proxy.values import Json
+
+# The columns that wrap, and the least that they are given.
+_WRAP: Final = {"actor": 6, "scope": 8, "mode": 6, "reason": None, "detail": None}
+_HASH: Final = 12  # digits by which an organization without a name is told
+
+
+def state_json(mappings: Mapping[str, RouteMapping], overrides: Overrides, now: datetime) -> Json:
+    return {
+        "revision": overrides.revision,
+        "mappings": {
+            name: {"mode": each.mode, "canary_percent": each.canary_percent}
+            for name, each in mappings.items()
+        },
+        "in_force": [as_json(each) for each in overrides.all_in_force(now) if each.route in mappings],
+    }
+
+
+def print_state(mappings: Mapping[str, RouteMapping], overrides: Overrides, now: datetime) -> None:
+    table = table_of("rev", "route", "mapping", "scope", "mode", "until", "actor", "reason")
+    for name, mapping in mappings.items():
+        own = [each for each in overrides.all_in_force(now) if each.route == name]
+        if not any(each.scope == EVERYONE for each in own):
+            table.add_row("", name, mapping.mode, "everyone", _mode(mapping.mode, mapping.canary_percent))
+        for each in own:
+            percent = mapping.canary_percent if each.percent is None else each.percent
+            told = (_mode(each.mode, percent), stacked(each.until), each.actor, each.reason)
+            table.add_row(str(each.revision), name, mapping.mode, whom(each), *told)
+    print_table(table)
+
+
+def print_history(overrides: Iterable[Override]) -> None:
+    table = table_of("rev", "at", "actor", "route", "scope", "mode", "until", "reason")
+    for each in overrides:
+        reason = each.reason if each.undoes is None else f"undoes {each.undoes}: {each.reason}"
+        told = (each.route, whom(each), _mode(each.mode, each.percent), stacked(each.until), reason)
+        table.add_row(str(each.revision), stacked(each.at), each.actor, *told)
+    print_table(table)
+
+
+def table_of(*names: str) -> Table:
+    """Texts of any length wrap, so that the other columns stay whole."""
+    columns = (
+        Column(name, no_wrap=name not in _WRAP, min_width=_WRAP.get(name), overflow="fold") for name in names
+    )
+    return Table(*columns, box=None, padding=(0, 1, 0, 0))
+
+
+def print_table(table: Table) -> None:
+    """As it is: reasons and names are no markup."""
+    Console(markup=False, emoji=False, highlight=False).print(table)
+
+
+def sentence(override: Override) -> str:
+    """One change in words."""
+    back = "its mapping" if override.scope == EVERYONE else "what everyone has"
+    mode = _mode(override.mode, override.percent) if override.mode else back
+    until = f" until {_minute(override.until)}" if override.until else ""
+    undoes = f", undoes {override.undoes}" if override.undoes else ""
+    where = f"{override.route} for {whom(override)}"
+    return f"{where}: {mode}{until} (revision {override.revision}{undoes})"
+
+
+def meanwhile(overrides: Iterable[Override]) -> Iterator[str]:
+    """Who changed what, a line each."""
+    return (f"{sentence(each)}, by {each.actor} at {_minute(each.at)}: {each.reason}" for each in overrides)
+
+
+def waited(following: Following) -> str:
+    """What a wait came to, where nobody was left behind."""
+    if not following.following:
+        return "no process is live; the next one to start will follow it"
+    names = ", ".join(each.name for each in following.following)
+    return f"followed by {names}"
+
+
+def whom(override: Override) -> str:
+    if override.scope == EVERYONE:
+        return "everyone"
+    return override.organization or f"organization {override.scope[:_HASH]}"
+
+
+def stacked(moment: datetime | None) -> str:
+    """A time for a narrow column."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d\n%H:%M:%SZ}" if moment else ""
+
+
+def _mode(mode: Mode | None, percent: float | None) -> str:
+    if mode == "canary" and percent is not None:
+        return f"canary {percent:g} %"
+    return mode or "cleared"
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%MZ}" if moment else ""

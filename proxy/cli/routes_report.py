@@ -1,0 +1,135 @@
+"""What `michiq-proxy routes` tells: the mappings, what is in force, and which processes don't follow."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.table import Table as Printed
+
+from proxy.cli.paper import plural
+from proxy.dispatch.snapshot import InForce, Snapshot
+from proxy.mapping.table import Table
+from proxy.overrides import Overrides, rfc3339
+from proxy.store.processes import Process
+from proxy.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the store says at `now`. `mappings` is the digest of the files that are listed."""
+
+    now: datetime
+    overrides: Overrides
+    processes: Sequence[Process]
+    mappings: str
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is in force for everyone, until when, and for how many organizations something else is."""
+
+    everyone: InForce
+    until: datetime | None
+    organizations: int
+
+
+def in_force(table: Table, standing: Standing) -> dict[str, Now]:
+    """By route."""
+    snapshot = Snapshot(table, standing.overrides)
+    return {name: _now(name, snapshot, standing.now) for name in table.routes}
+
+
+def as_json(table: Table, now: Mapping[str, Now]) -> Json:
+    """A row for each route."""
+    return [
+        {
+            "route": name,
+            "method": route.mapping.method,
+            "path": route.mapping.path,
+            "mode": route.mapping.mode,
+            "timeout_seconds": route.mapping.timeout.total_seconds(),
+            "body_limit_bytes": route.mapping.body_limit,
+            **({"in_force": _json(now[name])} if name in now else {}),
+        }
+        for name, route in table.routes.items()
+    ]
+
+
+def listing(table: Table, now: Mapping[str, Now], at: datetime) -> Printed:
+    """The same for a person; `now` empty leaves its column out."""
+    printed = Printed(box=None)
+    for head in (
+        "route",
+        "method",
+        "path",
+        "mode",
+        *(["in force"] if now else []),
+        "timeout s",
+        "body bytes",
+    ):
+        printed.add_column(head, no_wrap=head != "in force")
+    for name, route in table.routes.items():
+        mapping = route.mapping
+        sizes = f"{mapping.timeout.total_seconds():g}", str(mapping.body_limit)
+        told = [_told(now[name], at)] if now else []
+        printed.add_row(name, mapping.method, mapping.path, mapping.mode, *told, *sizes)
+    return printed
+
+
+def notes(standing: Standing) -> Iterator[str]:
+    """How far the processes are, which of them are not where they should be, and calls that are in doubt."""
+    revision, live = standing.overrides.revision, len(standing.processes)
+    yield f"Revision {revision}; {live} live {'process' if live == 1 else 'processes'}."
+    for each in standing.processes:
+        if each.revision != revision:
+            yield f"{each.name} serves by revision {each.revision}; the newest is {revision}."
+        if each.mappings not in ("", standing.mappings):  # "" is one that watches no folder
+            yield f"{each.name} serves by other mapping files than the listed ones ({each.mappings})."
+    for complaint, names in _rejected(standing.processes).items():
+        yield f"Rejected by {', '.join(names)}: {complaint}"
+    if standing.pending:
+        yield f"{plural(standing.pending, 'ambiguous call')}; michiq-proxy routes --pending has more."
+
+
+def _now(name: str, snapshot: Snapshot, at: datetime) -> Now:
+    everyone, override = snapshot.in_force(name, None, at), snapshot.overrides.in_force(name, None, at)
+    scopes = [each.scope for each in snapshot.overrides.all_in_force(at) if each.route == name]
+    other = sum(_setting(snapshot.in_force(name, scope, at)) != _setting(everyone) for scope in scopes)
+    return Now(everyone, override.until if override else None, other)
+
+
+def _setting(now: InForce) -> tuple[str, float | None]:
+    return now.mode, now.percent if now.mode == "canary" else None
+
+
+def _json(now: Now) -> Json:
+    mode, percent = _setting(now.everyone)
+    return {
+        "mode": mode,
+        "percent": percent,
+        "until": rfc3339(now.until) if now.until else None,
+        "revision": now.everyone.revision,
+        "organizations": now.organizations,
+    }
+
+
+def _told(now: Now, at: datetime) -> str:
+    """`shadow until 14:30Z +2`."""
+    mode, percent = _setting(now.everyone)
+    until = ""
+    if now.until is not None:
+        end = now.until.astimezone(UTC)
+        until = f" until {end:%H:%MZ}" if end.date() == at.date() else f" until {end:%Y-%m-%d %H:%MZ}"
+    others = f" +{now.organizations}" if now.organizations else ""
+    return f"{mode}{'' if percent is None else f' {percent:g} %'}{until}{others}"
+
+
+def _rejected(processes: Sequence[Process]) -> Mapping[str, list[str]]:
+    """Who rejected it, by complaint."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for each in processes:
+        for complaint in each.rejected:
+            names[complaint].append(each.name)
+    return names

@@ -1,0 +1,107 @@
+"""Tells a stored story in plain sentences, one for each step of the request."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from proxy.cli.paper import moment, plural
+from proxy.cli.story_words import DIFFERENCES, DROPS, SIDES, TOKENS, WHYS
+from proxy.store.stories import Story
+
+Steps: TypeAlias = Iterator[tuple[str, str]]
+_Part: TypeAlias = Mapping[str, Any]
+
+
+def title(story: Story) -> str:
+    """A request's story begins at its answer's time, a shadow's when the comparison was done."""
+    what = "compared" if "shadow" in _part(story.story) else "answered"
+    return f"{story.request_id}, {what} at {moment(story.at)}"
+
+
+def told(story: Story) -> Steps:
+    """A word for each step, and its sentence."""
+    part = _part(story.story)
+    if "shadow" in part:
+        yield from _shadow(part["shadow"])
+        return
+    yield from _asked(part["route"], part["asked"])
+    yield from _decided(part["route"], part["decided"])
+    for call in part["calls"]:
+        yield "called", _called(call)
+    yield "answered", _answered(part["answered"])
+    if part["decided"] and part["decided"]["shadowed"]:
+        yield "shadow", "The other side runs after the answer; what it found is told by itself."
+
+
+def _part(story: object) -> _Part:
+    return story if isinstance(story, dict) else {}
+
+
+def _asked(route: str, asked: _Part) -> Steps:
+    others = [f"and {plural(asked['other_headers'], 'other')}"] if asked["other_headers"] else []
+    names = [*asked["headers"], *others]
+    method = "a method that no route has" if asked["method"] == "other" else asked["method"]
+    of = "no route of the mappings" if route == "none" else f"the route {route}"
+    size = f", {plural(asked['bytes'], 'byte')}" if asked["bytes"] else ""
+    headers = f", with the headers {', '.join(names)}" if names else ""
+    yield "came in", f"{method} on {of}{size}{headers}."
+    if asked["token"] is not None:
+        yield "caller", f"{_caller(asked)}, {TOKENS[asked['token']]}."
+    if asked["id_lives_on"] is not None:
+        yield "id", f"The id in the path lives on {SIDES[asked['id_lives_on']]}."
+
+
+def _caller(asked: _Part) -> str:
+    known = [f"{what} {asked[what]}" for what in ("user", "organization") if asked[what]]
+    return " of ".join(known) if known else "somebody whom this proxy doesn't know"
+
+
+def _decided(route: str, decided: _Part | None) -> Steps:
+    if decided is None:
+        said = "It is no legacy call." if route == "none" else "It was refused before anybody was asked."
+        yield "decided", said
+        return
+    side = SIDES[decided["side"]]
+    yield "in force", _in_force(decided)
+    yield "decided", f"{decided['why']}: {WHYS[decided['why']].format(side=side)}."
+
+
+def _in_force(decided: _Part) -> str:
+    percent = f" of {decided['percent']:g} %" if decided["mode"] == "canary" else ""
+    by = f"by revision {decided['revision']}" if decided["revision"] else "by the mapping file"
+    return f"The mode was {decided['mode']}{percent}, {by}."
+
+
+def _called(call: _Part) -> str:
+    came = f"answered {call['status']}" if call["status"] is not None else "gave no answer"
+    cause = f" ({call['cause']})" if call["cause"] else ""
+    what = f"{call['upstream']}: {call['method']} {call['path']}"
+    return f"{what} {came}{cause} after {call['milliseconds']:,} ms."
+
+
+def _answered(answered: _Part) -> str:
+    cause = f" because of {answered['cause']}" if answered["cause"] else ""
+    size = f", {plural(answered['bytes'], 'byte')}" if answered["bytes"] else ""
+    return f"The client got {answered['status']}{cause}{size}, after {answered['milliseconds']:,} ms."
+
+
+def _shadow(shadow: _Part) -> Steps:
+    yield "shadow", _outcome(shadow["outcome"])
+    for each in shadow["differences"]:
+        path = f"`{each['path']}`" if each["path"] else "the whole answer"
+        said = DIFFERENCES[each["kind"]].format(
+            path=path, control=each["control"], candidate=each["candidate"]
+        )
+        yield "", f"{said[0].upper()}{said[1:]}."
+
+
+def _outcome(outcome: str) -> str:
+    """Codes of another version of the proxy are told as they are."""
+    how, _, why = outcome.partition(":")
+    if how == "dropped":
+        return f"Not compared: {DROPS.get(why, why)}."
+    if how == "dry-run-failed":
+        return f"What the new side would have sent breaks the new API's description: {why}."
+    return {
+        "match": "The new side would have answered the same.",
+        "difference": "The new side would have answered otherwise:",
+    }.get(how, outcome)

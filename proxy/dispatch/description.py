@@ -1,0 +1,68 @@
+"""What the new systems' OpenAPI descriptions say of a call, so that it can be judged without being made."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ruamel.yaml import YAML
+
+import proxy
+from proxy.dispatch.operation import Operation
+from proxy.dispatch.schemas import Node, Schemas
+from proxy.dispatch.sent_form import ReadJson
+from proxy.upstream.call import Call
+
+# Where the descriptions are: in the wheel inside the package, in a checkout beside it.
+_PACKAGE: Final = Path(proxy.__file__).parent
+_BUILT_IN: Final = (_PACKAGE / "descriptions", _PACKAGE.parent / "contracts")
+
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+
+class Description:
+    """One system's documented operations."""
+
+    def __init__(self, name: str, document: Node) -> None:
+        schemas = Schemas(document)
+        self.name = name
+        self._operations = {
+            (method.upper(), _template(path)): Operation(schemas, item, item[method])
+            for path, item in schemas.document["paths"].items()
+            for method in _METHODS
+            if method in item
+        }
+
+    async def faults(self, call: Call, read_json: ReadJson) -> list[str]:
+        """`operation:place:rule` for each rule of the description that the call breaks.
+
+        None of them holds a value of the call, nor a name in it that the description doesn't have.
+        """
+        operation = self._operations.get((call.method, _template(call.path)))
+        if operation is None:
+            return [f"{self.name}:{call.method} {call.path}:undocumented"]
+        found = await operation.faults(call, read_json)
+        return [f"{operation.name}:{place}:{rule}" for place, rule in dict.fromkeys(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptions:
+    """Those of the systems that the new side calls."""
+
+    llamalitica: Description
+    llamachat: Description
+
+
+def load_descriptions(folder: Path | None = None) -> Descriptions:
+    """The descriptions in `folder`, else the built-in ones. Takes a while: once at start, in a thread."""
+    place = folder or next(each for each in _BUILT_IN if each.is_dir())
+    return Descriptions(_load(place, "llamalitica"), _load(place, "llamachat"))
+
+
+def _load(folder: Path, name: str) -> Description:
+    return Description(name, YAML(typ="safe", pure=True).load(folder / f"{name}.yaml"))
+
+
+def _template(path: str) -> str:
+    """A path whatever its parameter is called."""
+    return re.sub(r"\{\w+\}", "{}", path)

@@ -1,0 +1,130 @@
+"""Dry runs: what a flow would send is judged by the descriptions of the new systems, and goes nowhere."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Final, TypeAlias
+
+import jwt
+
+from proxy import jsons
+from proxy.dispatch.description import Description, Descriptions
+from proxy.dispatch.dry_store import dry_store
+from proxy.dispatch.sent_form import ReadJson
+from proxy.errors import UpstreamError
+from proxy.flows.deps import Deps
+from proxy.locks import KeyedLocks
+from proxy.tasks import Tasks
+from proxy.upstream.call import Call, M
+from proxy.values import Json
+from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
+
+# By method and path: what a dry call is answered with, made anew each time.
+Answers: TypeAlias = Mapping[tuple[str, str], Callable[[], Json]]
+
+_TOKEN_LIFE: Final = timedelta(hours=1)
+_INLINE: Final = 64 * 1024
+_SECONDS: Final = 20.0
+# An ehr is as deep as a client may send one, and stands one level down.
+_load: Final = partial(jsons.load, max_depth=jsons.MAX_DEPTH + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """One run of a flow, with `deps`. `failures` are codes of the rules that its calls broke."""
+
+    deps: Deps
+    failures: list[str] = field(default_factory=list)
+
+    async def finish(self, seconds: float) -> None:
+        """Waits for what the flow left running: only then has `failures` everything."""
+        await self.deps.tasks.drain(seconds)
+
+
+def dry_deps(deps: Deps, descriptions: Descriptions) -> DryRun:
+    """A Deps that sends and writes nothing, and shares no lock and no task with real requests."""
+    failures: list[str] = []
+    read_json = partial(_read_json, deps.workers)
+    platform = DryUpstream(descriptions.llamalitica, platform_answers(deps), read_json, failures)
+    chat = DryUpstream(descriptions.llamachat, chat_answers(deps), read_json, failures)
+    dry = replace(
+        deps,
+        store=dry_store(deps.store),
+        llamalitica=deps.llamalitica.over(platform),
+        llamachat=deps.llamachat and deps.llamachat.over(chat),
+        tasks=Tasks(),
+        locks=KeyedLocks(),
+    )
+    return DryRun(dry, failures)
+
+
+class DryUpstream:
+    """Stands in for an Upstream (`call.Fetches`): a call is judged and answered here, and goes nowhere.
+
+    A call that breaks the description is answered all the same, so that a run finds all that is wrong.
+    """
+
+    def __init__(
+        self, description: Description, answers: Answers, read_json: ReadJson, failures: list[str]
+    ) -> None:
+        self._description = description
+        self._answers = answers
+        self._read_json = read_json
+        self._failures = failures
+
+    async def fetch(self, call: Call, model: type[M]) -> M:
+        """A documented answer. Raises UpstreamError for a call that has none."""
+        found = await self._description.faults(call, self._read_json)
+        self._failures += [code for code in found if code not in self._failures]
+        make = self._answers.get((call.method, call.path))
+        if make is None:
+            raise UpstreamError("upstream_failed", f"{self._description.name}-undocumented", arrived=True)
+        return model.model_validate(make(), strict=True)
+
+
+def platform_answers(deps: Deps) -> Answers:
+    def me() -> Json:
+        expires = deps.clock() + _TOKEN_LIFE
+        # Unsigned, so that no page takes it for a real one.
+        token = jwt.encode({"exp": expires, "jti": deps.new_id()}, "", algorithm="none")
+        return {
+            "user": {
+                "accessToken": token,
+                "id": deps.new_id(),
+                "email": "dry@run.invalid",
+                "name": "",
+                "organization": {"id": deps.new_id(), "name": "", "settings": {}},
+                "specialities": [],
+                "agents": [],
+            }
+        }
+
+    def create_case() -> Json:
+        return {
+            "caseId": deps.new_id(),
+            "patientId": deps.new_id(),
+            "title": "",
+            "createdAt": deps.clock().isoformat(),
+            "files": [],
+        }
+
+    return {("GET", "/api/users/me"): me, ("POST", "/api/cases"): create_case}
+
+
+def chat_answers(deps: Deps) -> Answers:
+    return {
+        ("POST", "/api/conversations"): lambda: {"id": deps.new_id(), "title": ""},
+        ("POST", "/api/conversations/{id}/messages"): lambda: {"role": "assistant", "content": ""},
+        ("POST", "/api/transcription"): lambda: {"text": ""},
+    }
+
+
+async def _read_json(workers: Workers, data: bytes) -> Json:
+    """Wherever it holds up nobody. Raises BadJson."""
+    if len(data) <= _INLINE:
+        return _load(data)
+    try:
+        return await workers.run(_load, data, seconds=_SECONDS, raises=jsons.BadJson)
+    except (WorkerTimeout, WorkerCrashed):
+        raise jsons.BadJson("too-costly") from None

@@ -1,0 +1,172 @@
+"""A store for a dry run: read like the real one it is made of, and never written."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from proxy.store import Store, StoreError
+from proxy.store.audit import Audit
+from proxy.store.blobs import Blobs, BlobWriter
+from proxy.store.conversations import Conversations
+from proxy.store.database import Database, Work
+from proxy.store.homes import Homes
+from proxy.store.journal import Journal
+from proxy.store.links import Links
+from proxy.store.recordings import Recordings
+from proxy.store.sessions import Sessions
+from proxy.store.transcriptions import Transcriptions
+
+T = TypeVar("T")
+
+_NAME: Final = "0" * 32
+_KEY: Final = bytes(32)
+
+
+def dry_store(store: Store) -> Store:
+    """The same store, whose flows' writes end in nothing; any other write raises StoreError.
+
+    What a flow writes is not there when it reads: no flow asks for what it has just written.
+    """
+    dry: Store = _dry(store)
+    return dry
+
+
+def _dry(part: Any) -> Any:
+    """A part made anew of dry parts, whatever it is made of: one that comes later can't write either."""
+    if isinstance(part, Database):
+        return _ReadOnly(part)
+    if isinstance(part, Blobs):
+        return _Blobs(part)
+    if not is_dataclass(part):
+        return part
+    kind = _KINDS.get(type(part), type(part))
+    return kind(**{each.name: _dry(getattr(part, each.name)) for each in fields(part)})
+
+
+class _ReadOnly(Database):
+    """The open database, for reading only."""
+
+    def __init__(self, database: Database) -> None:
+        # Not the base's: that one would open the file once more.
+        self._database = database
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(work)
+
+    async def write(self, work: Work[T]) -> T:  # noqa: ARG002
+        raise StoreError("a dry run does not write")
+
+    async def close(self) -> None:
+        """Whose database it is closes it."""
+
+
+class _Blobs(Blobs):
+    """The blobs that are there; new ones vanish as they are written."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        # Not the base's: that one would tidy the folder.
+        self._blobs = blobs
+
+    def writer(self) -> BlobWriter:
+        return _NoBlob()
+
+    def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
+        return self._blobs.read(name, key)
+
+    async def delete(self, *_: object, **__: object) -> None: ...
+
+    def names_before(self, when: datetime) -> list[str]:
+        return self._blobs.names_before(when)
+
+    async def check(self) -> None:
+        await self._blobs.check()
+
+    def path(self, name: str) -> Path:
+        return self._blobs.path(name)
+
+
+class _NoBlob(BlobWriter):
+    """Takes bytes and forgets them; its name and key open nothing."""
+
+    def __init__(self) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def write(self, *_: object, **__: object) -> None: ...
+
+    async def commit(self) -> tuple[str, bytes]:
+        return _NAME, _KEY
+
+
+class _Sessions(Sessions):
+    async def put(self, *_: object, **__: object) -> None: ...
+
+    async def renew(self, *_: object, **__: object) -> None: ...
+
+
+class _Journal(Journal):
+    async def begin(self, *_: object, **__: object) -> None:
+        """An earlier entry of its key is no answer: what would be sent is what has to be judged."""
+
+    async def record(self, *_: object, **__: object) -> None: ...
+
+    async def fail(self, *_: object, **__: object) -> None: ...
+
+
+class _Recordings(Recordings):
+    async def add_chunk(self, *_: object, **__: object) -> bool:
+        return True
+
+
+class _Transcriptions(Transcriptions):
+    async def put(self, *_: object, **__: object) -> None: ...
+
+
+class _Links(Links):
+    async def begin(self, case_id: str, digest: str, *_: object, **__: object) -> bool:
+        """Judged as the real one does: what was sent on for good is not sent on again."""
+        same = (link for link in await self.of(case_id) if link.digest == digest)
+        return all(link.state == "failed" for link in same)
+
+    async def done(self, *_: object, **__: object) -> None: ...
+
+    async def fail(self, *_: object, **__: object) -> None: ...
+
+
+class _Conversations(Conversations):
+    async def put(self, *_: object, **__: object) -> None: ...
+
+    async def add_sent(self, *_: object, **__: object) -> None: ...
+
+    async def drop(self, *_: object, **__: object) -> None: ...
+
+
+class _Homes(Homes):
+    async def forget_legacy_token(self, *_: object, **__: object) -> None: ...
+
+
+class _Audit(Audit):
+    async def first_sight(self, *_: object, **__: object) -> bool:
+        return False
+
+    async def add(self, *_: object, **__: object) -> None: ...
+
+
+_KINDS: Final[Mapping[type, type]] = {
+    Sessions: _Sessions,
+    Journal: _Journal,
+    Recordings: _Recordings,
+    Transcriptions: _Transcriptions,
+    Links: _Links,
+    Conversations: _Conversations,
+    Homes: _Homes,
+    Audit: _Audit,
+}

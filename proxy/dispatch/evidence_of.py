@@ -1,0 +1,125 @@
+"""What `can-switch` decides on, gathered from the store: all that was seen of a route in its window."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from proxy.dispatch.verdict import SwitchEvidence
+from proxy.mapping.models import RouteMapping
+from proxy.mapping.table import Organizations
+from proxy.overrides import EVERYONE
+from proxy.store import Store
+from proxy.store.contract_runs import ContractRun
+from proxy.store.evidence import ComparisonCount
+
+# Nobody meant to compare these: they are left out by a setting, or the legacy server goes on answering
+# such calls after the switch. All other losses may hide the very answers that would differ.
+_LEFT_OUT: Final = frozenset({"head", "not-sampled", "daily-cap", "unpaired", "unknown-token"})
+_COMPARED: Final = ("match", "difference")
+_ERROR: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a route's shadow runs came to: `lost` should have been compared, `left_out` was not meant to."""
+
+    outcomes: Mapping[str, int]
+    lost: Mapping[str, int]
+    left_out: Mapping[str, int]
+    dry_run_failures: Mapping[str, int]
+    compared: Set[str]
+
+    @property
+    def comparisons(self) -> int:
+        return sum(self.outcomes.get(outcome, 0) for outcome in _COMPARED)
+
+    @property
+    def differences(self) -> int:
+        return self.outcomes.get("difference", 0)
+
+
+def window_of(mapping: RouteMapping, now: datetime) -> date:
+    """The first day, of UTC, whose evidence counts; it counts whole."""
+    return (now - timedelta(days=mapping.switch.days)).astimezone(UTC).date()
+
+
+def sums_of(rows: Iterable[ComparisonCount]) -> Sums:
+    """Days and organizations added up."""
+    outcomes: Counter[str] = Counter()
+    compared: set[str] = set()
+    for row in rows:
+        outcomes[row.outcome] += row.count
+        if row.outcome in _COMPARED and row.organization:
+            compared.add(row.organization)
+    dropped = _under(outcomes, "dropped:")
+    return Sums(
+        outcomes=outcomes,
+        lost={why: count for why, count in dropped.items() if why not in _LEFT_OUT},
+        left_out={why: count for why, count in dropped.items() if why in _LEFT_OUT},
+        dry_run_failures=_under(outcomes, "dry-run-failed:"),
+        compared=frozenset(compared),
+    )
+
+
+async def switch_evidence(
+    store: Store, route: str, mapping: RouteMapping, organizations: Organizations, now: datetime
+) -> SwitchEvidence:
+    """All that was seen of the route within its mapping's `switch.days`."""
+    since = window_of(mapping, now)
+    sums = sums_of(await store.evidence.comparisons(route, since))
+    return SwitchEvidence(
+        comparisons=sums.comparisons,
+        differences=sums.differences,
+        dropped=sums.lost,
+        dry_run_failures=sum(sums.dry_run_failures.values()),
+        with_traffic=await _still_to_move(store, route, organizations, since, now),
+        compared=sums.compared,
+        contract_run=await _newest_run(store, route),
+        ambiguous=await _ambiguous(store, route, since),
+    )
+
+
+async def organization_names(store: Store, route: str, organizations: Organizations) -> dict[str, str]:
+    """Legacy names by keyed hash, as far as the ledger of this route or organizations.toml knows them."""
+    calls = await store.ledger.calls(route=route)
+    seen = {each.client.organization_hash: each.client.organization for each in calls}
+    return {scope: name for scope, name in (seen | _named(store, organizations)).items() if scope and name}
+
+
+async def _still_to_move(
+    store: Store, route: str, organizations: Organizations, since: date, now: datetime
+) -> frozenset[str]:
+    """Those that call the route, and those that are known to the operator, without those that have moved.
+
+    A call counts where it was answered well: anybody may send anybody's name, and be refused.
+    """
+    calls = await store.ledger.calls(since, route)
+    calling = {each.client.organization_hash for each in calls if each.status < _ERROR}
+    in_force = (await store.overrides.load()).all_in_force(now)
+    moved = {
+        each.scope
+        for each in in_force
+        if (each.route, each.mode) == (route, "new") and each.scope != EVERYONE
+    }
+    return frozenset((calling | _named(store, organizations).keys()) - moved - {""})
+
+
+def _named(store: Store, organizations: Organizations) -> dict[str, str]:
+    return {store.sealer.digest("organization", name): name for name in organizations.known}
+
+
+async def _newest_run(store: Store, route: str) -> ContractRun | None:
+    return next((run for run in await store.contract_runs.newest() if run.route == route), None)
+
+
+async def _ambiguous(store: Store, route: str, since: date) -> int:
+    """A call's kind is the name of the flow that made it."""
+    pending = await store.journal.pending()
+    return sum(entry.kind == route and entry.created_at.date() >= since for entry in pending)
+
+
+def _under(outcomes: Mapping[str, int], prefix: str) -> dict[str, int]:
+    found = sorted(outcome for outcome in outcomes if outcome.startswith(prefix))
+    return {outcome.removeprefix(prefix): outcomes[outcome] for outcome in found}

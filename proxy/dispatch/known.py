@@ -1,0 +1,36 @@
+"""What a mapping says our answers look like, before any was seen."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.fields import child
+from proxy.shape import WHEN_KNOWN, Tree
+
+_SUCCESS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Paths of our answer, in `optional` those that may be left out; and the statuses that it may have."""
+
+    fields: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+
+
+def known_of(tree: "str | Tree", statuses: Iterable[int], at: str = "") -> Known:
+    """Of an answer table, `at` "[]" where it shapes one element of a list, and of the errors' statuses."""
+    paths = dict(_paths(tree, at, optional=False))
+    optional = frozenset(path for path, may_lack in paths.items() if may_lack)
+    return Known(frozenset(paths), optional, frozenset({_SUCCESS, *statuses}))
+
+
+def _paths(tree: "str | Tree", at: str, *, optional: bool) -> Iterator[tuple[str, bool]]:
+    """Each path, and whether it may be left out."""
+    yield at, optional
+    for name, leaf in tree.items() if isinstance(tree, Mapping) else ():
+        if isinstance(leaf, Mapping) and WHEN_KNOWN in leaf:
+            yield from _paths(leaf[WHEN_KNOWN], child(at, name), optional=True)
+        else:
+            yield from _paths(leaf, child(at, name), optional=optional)

@@ -1,0 +1,61 @@
+"""The JSON Schemas of an OpenAPI 3.1 document, and what breaks them, told without a value."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+Node: TypeAlias = dict[str, Any]
+# A place of the description and the rule of it that is broken.
+Fault: TypeAlias = tuple[str, str]
+
+_URI: Final = "urn:description"
+
+
+class Schemas:
+    """One document; every reference in it is absolute, so that its parts can be used alone."""
+
+    def __init__(self, document: Node) -> None:
+        self.document: Node = _absolute(document)
+        resource = DRAFT202012.create_resource(self.document)
+        self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
+
+    def resolved(self, node: Node) -> Node:
+        """The node itself, or what it refers to."""
+        while "$ref" in node:
+            node = self._registry.resolver().lookup(node["$ref"]).contents
+        return node
+
+    def faults(self, schema: Node, value: object, place: str) -> Iterator[Fault]:
+        """What of a value is not as the schema has it; `place` is the value's own."""
+        validator = Draft202012Validator(schema, registry=self._registry)
+        for error in validator.iter_errors(value):
+            where = place + "".join(_names(error.absolute_schema_path))
+            if error.validator == "required":
+                missing = (name for name in error.validator_value if name not in error.instance)
+                yield from ((f"{where}.{name}", "missing") for name in missing)
+            elif error.validator == "additionalProperties":
+                yield where, "undocumented"
+            else:
+                yield where, error.validator
+
+
+def _absolute(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: f"{_URI}{value}" if key == "$ref" and isinstance(value, str) else _absolute(value)
+            for key, value in node.items()
+        }
+    return [_absolute(each) for each in node] if isinstance(node, list) else node
+
+
+def _names(schema_path: Iterable[str | int]) -> Iterator[str]:
+    """The documented names on the way: a value's own path may hold keys that a client made up."""
+    steps = iter(schema_path)
+    for step in steps:
+        if step == "properties":
+            yield f".{next(steps)}"
+        elif step == "additionalProperties":
+            yield ".*"

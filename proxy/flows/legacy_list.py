@@ -1,0 +1,61 @@
+"""The legacy server's own list of encounters, merged with ours (CONTRACT L03)."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from proxy.errors import Refusal, UpstreamError
+from proxy.flows.deps import Deps
+from proxy.mapping.models import Encounters
+from proxy.mapping.table import Route
+from proxy.upstream.michiq import Michiq
+from proxy.values import Json, Session
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_log: Final = structlog.get_logger("proxy.encounters")
+
+
+async def legacy_list(
+    michiq: Michiq, token: str, session: Session, route: Route[Encounters], deps: Deps
+) -> list[dict[str, Json]]:
+    """The legacy server's own list for this user; none for who has no session there (L03)."""
+    homes = deps.store.homes
+    theirs = token if session.side == "legacy" else await homes.legacy_token(session.owner, deps.clock())
+    if theirs is None:
+        return []
+    try:
+        return await michiq.encounters(theirs)
+    except UpstreamError as error:
+        if error.kind == "upstream_unauthorized":
+            return await _session_ended(theirs, session, deps)
+        if route.mapping.merge == "required":
+            raise Refusal("failed", error.cause) from None
+        _log.warning("encounters_not_merged", cause=error.cause)
+        return []
+
+
+async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict[str, Json]]:
+    """A token that the legacy server itself gave is the client's own to renew; another one is forgotten."""
+    if session.side == "legacy":
+        raise Refusal("unauthorized", "legacy-session-ended")
+    await deps.store.homes.forget_legacy_token(session.owner, theirs)
+    _log.warning("legacy_session_ended")
+    return []
+
+
+def merged(own: list[tuple[datetime, Json]], own_ids: set[str], theirs: list[dict[str, Json]]) -> list[Json]:
+    """Newest first; a case that both list is told of as we know it."""
+    others = [(_time(each), each) for each in theirs if each.get("MichiqUUID") not in own_ids]
+    return [each for _, each in sorted([*own, *others], key=lambda timed: timed[0], reverse=True)]
+
+
+def _time(encounter: dict[str, Json]) -> datetime:
+    """When a legacy encounter was; one without a time that can be read comes last."""
+    value = encounter.get("Timestamp")
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else _LONG_AGO
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return _LONG_AGO

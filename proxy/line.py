@@ -1,0 +1,34 @@
+"""JSON messages, one a line, over a socket between a parent and one of its processes."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+
+class Line:
+    """One end. What is sent when the other end is gone is lost; whoever reads learns that it is gone."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> Self:
+        return cls(*await asyncio.open_unix_connection(sock=end))
+
+    def send(self, **message: Any) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+        """Until the other end is gone."""
+        try:
+            while text := await self._reader.readline():
+                yield json.loads(text)
+        except ConnectionError:
+            return
+
+    def close(self) -> None:
+        self._writer.close()

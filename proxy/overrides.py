@@ -1,0 +1,167 @@
+"""Overrides: the modes that are set while the proxy runs, and which of them is in force (DESIGN "Modes")."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypeAlias, get_args
+
+from proxy.values import Json
+
+Mode: TypeAlias = Literal["legacy", "new", "shadow", "canary", "off"]
+
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+# What can't be in force where there is no legacy server.
+NEED_LEGACY: Final[frozenset[Mode]] = frozenset({"legacy", "shadow", "canary"})
+EVERYONE: Final = "*"
+
+_LONGEST: Final = timedelta(days=3650)
+_LINES: Final = {"reason": 300, "actor": 100, "organization": 300}
+
+
+class BadChange(ValueError):
+    """A change that can't be made as it was asked for; the text says how to ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an operator, or the proxy itself, wants to be in force from now on, `until` a time or for good.
+
+    `organization` is a legacy name, None for everyone. `mode` None gives the route back to its mapping,
+    or an organization back to what everyone has. `percent` None leaves a canary at its mapping's.
+    """
+
+    actor: str
+    route: str
+    organization: str | None = field(default=None, repr=False)
+    mode: Mode | None
+    percent: float | None = None
+    until: datetime | None = None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One change. `scope` is EVERYONE or the keyed hash of an organization, whose legacy name is beside it
+    where a key still opens it.
+
+    `mode` None gives the route back to its mapping. `until` None is for good. `undoes` is the revision
+    that a rollback took back.
+    """
+
+    revision: int
+    at: datetime
+    actor: str
+    route: str
+    scope: str
+    organization: str | None = field(repr=False)
+    mode: Mode | None
+    percent: float | None
+    until: datetime | None
+    reason: str
+    undoes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """All that may be in force: of each (route, scope) the changes from the newest back to one for good."""
+
+    revision: int
+    stacks: Mapping[tuple[str, str], tuple[Override, ...]]
+
+    def in_force(self, route: str, scope: str | None, now: datetime) -> Override | None:
+        """The organization's own override, else everyone's; None leaves the mapping in charge."""
+        own = self._newest(route, scope, now) if scope is not None else None
+        return own or self._newest(route, EVERYONE, now)
+
+    def all_in_force(self, now: datetime) -> list[Override]:
+        """One for each (route, scope) that has one, by route, everyone's first."""
+        found = (self._newest(*key, now) for key in self.stacks)
+        return sorted(filter(None, found), key=lambda each: (each.route, each.organization or "", each.scope))
+
+    def _newest(self, route: str, scope: str, now: datetime) -> Override | None:
+        for override in self.stacks.get((route, scope), ()):
+            if override.until is None or now < override.until:
+                return override if override.mode is not None else None
+        return None
+
+
+NONE: Final = Overrides(0, {})
+
+
+def overrides_of(history: Iterable[Override]) -> Overrides:
+    """What a whole history leaves to be in force; its order doesn't matter."""
+    newest_first = sorted(history, key=lambda each: -each.revision)
+    stacks: defaultdict[tuple[str, str], list[Override]] = defaultdict(list)
+    for each in _counting(newest_first):
+        stack = stacks[each.route, each.scope]
+        if not stack or _outlives(each, stack[-1]):
+            stack.append(each)
+    revision = newest_first[0].revision if newest_first else 0
+    return Overrides(revision, {key: tuple(stack) for key, stack in stacks.items()})
+
+
+def _counting(newest_first: Iterable[Override]) -> Iterator[Override]:
+    """Without what was undone, and of the rollbacks of a key only the newest.
+
+    A rollback says again what the changes before it left. An older one may say again what was undone since,
+    and would come back when the newest ends.
+    """
+    undone: set[int | None] = set()
+    rolled_back: set[tuple[str, str]] = set()
+    for each in newest_first:
+        key = each.route, each.scope
+        if each.revision not in undone and (each.undoes is None or key not in rolled_back):
+            yield each
+        if each.undoes is not None:
+            undone.add(each.undoes)
+            rolled_back.add(key)
+
+
+def _outlives(older: Override, newer: Override) -> bool:
+    return newer.until is not None and (older.until is None or older.until > newer.until)
+
+
+def as_json(override: Override) -> dict[str, Json]:
+    """An override for programs."""
+    return {
+        "revision": override.revision,
+        "at": rfc3339(override.at),
+        "actor": override.actor,
+        "route": override.route,
+        "scope": override.scope,
+        "organization": override.organization,
+        "mode": override.mode,
+        "percent": override.percent,
+        "until": rfc3339(override.until) if override.until else None,
+        "reason": override.reason,
+        "undoes": override.undoes,
+    }
+
+
+def rfc3339(moment: datetime) -> str:
+    """In UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def judge(change: Change, now: datetime) -> None:
+    """BadChange for a change that must not be written at `now`."""
+    for name, most in _LINES.items():
+        text = getattr(change, name)
+        if text is not None and not (text.isprintable() and text.strip() and len(text) <= most):
+            raise BadChange(f"the {name} needs 1 to {most} printable signs, on one line")
+    if change.percent is not None and change.mode != "canary":
+        raise BadChange("a percent goes with the mode canary alone")
+    if change.percent is not None and not 0 <= change.percent <= 100:
+        raise BadChange("the percent is a number from 0 to 100")
+    if change.until is not None:
+        _judge_until(change.until, now)
+
+
+def _judge_until(until: datetime, now: datetime) -> None:
+    if until.tzinfo is None:
+        raise BadChange("the time of the end needs its zone, such as 2027-01-31T18:00:00Z")
+    if until <= now:
+        raise BadChange("the time of the end lies in the past")
+    if until - now > _LONGEST:
+        raise BadChange(f"the time of the end lies more than {_LONGEST.days} days ahead")

@@ -1,0 +1,58 @@
+"""The ledger's calls as rows, for programs and for spreadsheets."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from proxy.store.ledger import Calls
+
+HASH: Final = 12  # digits that tell keys and users apart
+
+_FIELDS: Final = (
+    "key",
+    "organization",
+    "user",
+    "user_agent",
+    "first_seen",
+    "last_seen",
+    "day",
+    "route",
+    "mode",
+    "status",
+    "count",
+)
+# What a spreadsheet takes for the beginning of a formula; the wide forms too, in some languages.
+_FORMULA: Final = tuple("=+-@＝＋－＠\t\r\n")
+
+
+def row(calls: Calls) -> Mapping[str, str | int]:
+    client = calls.client
+    values = (
+        client.key[:HASH],
+        client.organization,
+        client.user[:HASH],
+        client.agent,
+        client.first_seen.isoformat(timespec="seconds"),
+        client.last_seen.isoformat(timespec="seconds"),
+        calls.day.isoformat(),
+        calls.route,
+        calls.mode,
+        calls.status,
+        calls.count,
+    )
+    return dict(zip(_FIELDS, values, strict=True))
+
+
+def as_csv(calls: Iterable[Calls]) -> str:
+    """A line of names, then one for each row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _no_formula(value) for name, value in row(each).items()} for each in calls)
+    return text.getvalue()
+
+
+def _no_formula(value: str | int) -> str | int:
+    """Anybody chooses their own user agent; a spreadsheet must not run it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,149 @@
+"""The chain over the audit's rows: each one's keyed hash covers the row before it, and the end is noted."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Row, func, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.rows import upsert
+from proxy.store.sealer import Sealer
+from proxy.store.tables import audit, meta
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HEAD: Final = "audit_head"
+_START: Final = ""
+_BROKEN: Final = "broken"  # no row's hash: what is added after it is never taken for whole
+
+# Times as they are kept: who changed one may have left no time there.
+_KEPT: Final = (audit.c.id, type_coerce(audit.c.at, BigInteger).label("at"), audit.c.actor, audit.c.action)
+_ROWS: Final = select(*_KEPT, audit.c.subject, audit.c.detail, audit.c.hash).order_by(audit.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """`actor` is an operator, or "proxy" for the process itself; `subject` a keyed hash or `*`, never a
+    name; `detail` short JSON without a word of a patient."""
+
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A row's id, and the hash over it and all before it."""
+
+    id: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """`rows` are whole, the newest of them under `end`; `first_bad` is the first row that is not, or is not
+    there. A release before the chain wrote rows without hashes: not `chained`, but covered by the next."""
+
+    rows: int
+    chained: int
+    end: str
+    first_bad: int | None = None
+    reason: str = ""
+
+
+async def next_link(conn: AsyncConnection, sealer: Sealer, event: AuditEvent) -> Link:
+    """Where a new row goes. A chain that was tampered with goes on, and the damage stays to be seen."""
+    last = (await conn.execute(select(func.max(audit.c.id)))).scalar_one() or 0
+    head = await _head(conn, sealer)
+    if head is None:
+        head = await _begun(conn, sealer)
+    number = max(last, head.id) + 1
+    at = (event.at - _EPOCH) // timedelta(microseconds=1)
+    columns = (number, at, event.actor, event.action, event.subject, event.detail)
+    return Link(number, _hash(sealer, head.hash, columns))
+
+
+async def note_end(conn: AsyncConnection, sealer: Sealer, link: Link) -> None:
+    """Keeps the newest row's link apart from the rows: it shows when the last of them were cut off."""
+    mac = sealer.digest(_HEAD, str(link.id), link.hash)
+    value = f"{link.id} {link.hash} {mac}".encode()
+    await upsert(conn, meta, {"name": _HEAD}, {"value": value})
+
+
+async def verify(conn: AsyncConnection, sealer: Sealer) -> AuditVerdict:
+    """Reads the chain from its beginning to its end, or to the first row that is not as it was written."""
+    whole = AuditVerdict(0, 0, _START)
+    last: int | None = None
+    async for row in await conn.stream(_ROWS):
+        expected = _hash(sealer, whole.end, row[:-1])
+        if bad := _fault(row, expected, last if whole.chained else None):
+            return _bad(whole, *bad)
+        whole = AuditVerdict(whole.rows + 1, whole.chained + (row.hash is not None), expected)
+        last = row.id
+    bad = await _fault_at_end(conn, sealer, whole, last or 0)
+    return _bad(whole, *bad) if bad else whole
+
+
+def _fault(row: Row[Any], expected: str, before: int | None) -> tuple[int, str] | None:
+    """`before` is the id of the row before it in the chain; None where this one would begin it."""
+    if before is None:
+        if row.hash in {None, expected}:
+            return None
+        return row.id, _one_before(row.id)
+    if row.id != before + 1:
+        return before + 1, f"rows {before + 1} to {row.id - 1} are missing"
+    if row.hash != expected:
+        return row.id, f"row {row.id} is not as it was written"
+    return None
+
+
+async def _fault_at_end(
+    conn: AsyncConnection, sealer: Sealer, whole: AuditVerdict, last: int
+) -> tuple[int, str] | None:
+    head = await _head(conn, sealer)
+    if head is None:
+        return (last + 1, "where the chain ends is noted nowhere") if whole.chained else None
+    if head.hash == _BROKEN:
+        return last + 1, "the note of where the chain ends was changed"
+    if head.id > last:
+        return last + 1, f"rows {last + 1} to {head.id} are missing"
+    if head.id < last:
+        return head.id + 1, f"row {head.id + 1} is not as it was written"
+    return None if head.hash == whole.end else (last, _one_before(last))
+
+
+def _one_before(number: int) -> str:
+    return f"row {number}, or one before it, is not as it was written"
+
+
+def _bad(whole: AuditVerdict, first_bad: int, reason: str) -> AuditVerdict:
+    return AuditVerdict(whole.rows, whole.chained, whole.end, first_bad, reason)
+
+
+async def _head(conn: AsyncConnection, sealer: Sealer) -> Link | None:
+    """The newest link as it was noted; None before the first, one that fits no row for a forged note."""
+    query = select(meta.c.value).where(meta.c.name == _HEAD)
+    value = (await conn.execute(query)).scalar_one_or_none()
+    if value is None:
+        return None
+    number, _, rest = value.decode("utf-8", "replace").partition(" ")
+    digest, _, mac = rest.partition(" ")
+    if mac != sealer.digest(_HEAD, number, digest):
+        return Link(0, _BROKEN)
+    return Link(int(number), digest)
+
+
+async def _begun(conn: AsyncConnection, sealer: Sealer) -> Link:
+    """The link before the first one: over all rows of a release that knew no chain."""
+    digest = _START
+    for row in await conn.execute(_ROWS):
+        if row.hash is not None:  # there was a note
+            return Link(0, _BROKEN)
+        digest = _hash(sealer, digest, row[:-1])
+    return Link(0, digest)
+
+
+def _hash(sealer: Sealer, before: str, columns: tuple[Any, ...]) -> str:
+    return sealer.digest("audit", before, *map(str, columns))

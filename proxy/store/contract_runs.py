@@ -1,0 +1,59 @@
+"""Runs of the contract against a host, one row a route: what `can-switch` asks for."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.tables import contract_runs
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRun:
+    """How many of a route's contract rows a host kept, broke, or couldn't be asked for."""
+
+    at: datetime
+    target: str
+    route: str
+    passed: int
+    failed: int
+    not_applicable: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRuns:
+    """Every run stays until it is old; what counts is the newest."""
+
+    database: Database
+
+    async def add(self, runs: Sequence[ContractRun]) -> None:
+        """All routes of one run in one write."""
+
+        async def work(conn: AsyncConnection) -> None:
+            if runs:
+                await conn.execute(insert(contract_runs), [asdict(run) for run in runs])
+
+        await self.database.write(work)
+
+    async def newest(self) -> list[ContractRun]:
+        """The last run of each route against each target, the newest first."""
+        table = contract_runs.c
+        last = select(func.max(table.id)).group_by(table.target, table.route)
+        query = select(contract_runs).where(table.id.in_(last)).order_by(table.at.desc(), table.id.desc())
+
+        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await conn.execute(query)).all()
+
+        return [_run(row) for row in await self.database.read(work)]
+
+
+async def delete_runs_before(conn: AsyncConnection, before: datetime) -> None:
+    await conn.execute(delete(contract_runs).where(contract_runs.c.at < before))
+
+
+def _run(row: Row[Any]) -> ContractRun:
+    return ContractRun(row.at, row.target, row.route, row.passed, row.failed, row.not_applicable)

@@ -1,0 +1,161 @@
+"""Webhook deliveries on their way to the operator's own consumer (CONTRACT W04)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.reports import Reports
+from proxy.store.sealer import Sealer
+from proxy.store.tables import deliveries
+from proxy.values import ReportEvent
+
+_WAITING: Final = "waiting"
+_SENT: Final = "sent"  # an empty row, by which a repeat is known
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came in: the bytes that were signed, the signature, the content type ("": none)."""
+
+    body: bytes = field(repr=False)
+    signature: str = field(repr=False)
+    content_type: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a delivery is about, as far as it says so."""
+
+    report_id: str | None = None
+    case_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is to be sent now; `attempts` counts this one too."""
+
+    id: int
+    delivery: Delivery
+    attempts: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Each is sent on once the consumer can take it; those of one report in the order in which they came."""
+
+    database: Database
+    sealer: Sealer
+    reports: Reports
+
+    async def receive(
+        self, delivery: Delivery, subject: Subject, event: ReportEvent | None, at: datetime
+    ) -> None:
+        """Keeps, in one write, the event and the delivery that brought it; a repeat is not sent again."""
+        row = self._row(delivery, subject, at)
+        applying = None if event is None else self.reports.applying(event, at)
+
+        async def work(conn: AsyncConnection) -> None:
+            if applying is not None:
+                await applying(conn)
+            same = select(deliveries.c.id).filter_by(digest=row["digest"])
+            if (await conn.execute(same)).first() is None:
+                await conn.execute(insert(deliveries).values(row))
+
+        await self.database.write(work)
+
+    async def claim(self, now: datetime, until: datetime) -> Claimed | None:
+        """The first that is due, for the caller alone until `until`; then it is due again.
+
+        A claim has an end, since whoever made it may die; and is durable, since other processes look too.
+        """
+        due = _due(now)
+
+        async def look(conn: AsyncConnection) -> Row[Any] | None:
+            return (await conn.execute(due)).one_or_none()
+
+        async def work(conn: AsyncConnection) -> Row[Any] | None:
+            row = await look(conn)
+            if row is not None:
+                await _change(conn, row.id, attempts=row.attempts + 1, next_at=until)
+            return row
+
+        if await self.database.read(look) is None:  # nearly always: no need to wait for the writer
+            return None
+        row = await self.database.write(work)
+        return None if row is None else self._claimed(row)
+
+    async def sent(self, number: int) -> None:
+        """The consumer has it. What it was is forgotten, but not that it was."""
+        await self._write(number, state=_SENT, body=None, headers=None)
+
+    async def put_off(self, number: int, until: datetime) -> None:
+        await self._write(number, next_at=until)
+
+    async def give_up(self, number: int) -> None:
+        """Never sent again; should the platform deliver it anew, it is a new one."""
+
+        async def work(conn: AsyncConnection) -> None:
+            await conn.execute(delete(deliveries).filter_by(id=number))
+
+        await self.database.write(work)
+
+    async def waiting(self) -> int:
+        """How many have not been sent yet."""
+        query = select(func.count()).select_from(deliveries).filter_by(state=_WAITING)
+
+        async def work(conn: AsyncConnection) -> int:
+            return (await conn.execute(query)).scalar_one()
+
+        return await self.database.read(work)
+
+    async def _write(self, number: int, **values: Any) -> None:
+        await self.database.write(lambda conn: _change(conn, number, **values))
+
+    def _row(self, delivery: Delivery, subject: Subject, at: datetime) -> Mapping[str, Any]:
+        return {
+            # Of the body alone: while secrets change, a repeat may come with another signature.
+            "digest": self.sealer.digest("delivery", delivery.body.decode("latin-1")),
+            "report_id": subject.report_id,
+            "case_id": subject.case_id,
+            "received_at": at,
+            "state": _WAITING,
+            "attempts": 0,
+            "next_at": at,
+            "headers": self.sealer.seal_json([delivery.signature, delivery.content_type]),
+            "body": self.sealer.seal(delivery.body),
+        }
+
+    def _claimed(self, row: Row[Any]) -> Claimed:
+        signature, content_type = self.sealer.open_json(row.headers)
+        delivery = Delivery(self.sealer.open(row.body), signature, content_type)
+        return Claimed(row.id, delivery, row.attempts + 1, row.received_at)
+
+
+async def delete_deliveries_before(conn: AsyncConnection, before: datetime) -> int:
+    """Removes what came before `before`, in another write's transaction; how many were never sent."""
+    old = deliveries.c.received_at < before
+    unsent = select(func.count()).select_from(deliveries).where(old, deliveries.c.state == _WAITING)
+    count = (await conn.execute(unsent)).scalar_one()
+    await conn.execute(delete(deliveries).where(old))
+    return count
+
+
+def _due(now: datetime) -> Select[*tuple[Any, ...]]:
+    earlier = deliveries.alias("earlier")
+    ahead = exists().where(
+        earlier.c.report_id == deliveries.c.report_id,
+        earlier.c.state == _WAITING,
+        earlier.c.id < deliveries.c.id,
+    )
+    waiting = (deliveries.c.state == _WAITING, deliveries.c.next_at <= now, ~ahead)
+    return select(deliveries).where(*waiting).order_by(deliveries.c.next_at, deliveries.c.id).limit(1)
+
+
+async def _change(conn: AsyncConnection, number: int, **values: Any) -> None:
+    await conn.execute(update(deliveries).where(deliveries.c.id == number).values(**values))

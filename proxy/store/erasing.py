@@ -1,0 +1,123 @@
+"""Which rows are somebody's: a case's, whoever asks for it by which of its names, or a user's."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import ColumnElement, Select, Table, or_, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.tables import (
+    cases,
+    clients,
+    conversations,
+    deliveries,
+    homes,
+    journal,
+    ledger,
+    legacy_sessions,
+    links,
+    pairs,
+    recordings,
+    reports,
+    requests,
+    sessions,
+    transcriptions,
+)
+
+_HASH: Final = 16  # digits of a user's hash in a story, as in the log
+
+
+@dataclass(frozen=True, slots=True)
+class OfCase:
+    """A case by its id, or the audio that is kept under an id."""
+
+    id: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OfUser:
+    """A user of an organization, by the keyed hash of both."""
+
+    owner: str
+
+
+Whose: TypeAlias = OfCase | OfUser
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one table; `what` says in words what they are."""
+
+    what: str
+    table: Table
+    where: ColumnElement[bool]
+
+
+async def parts_of(conn: AsyncConnection, whose: Whose) -> list[Part]:
+    """All that is theirs, in an order in which nothing is removed by which something else is found."""
+    if isinstance(whose, OfUser):
+        return list(_of_user(whose.owner))
+    return list(_of_case(await _names(conn, whose.id)))
+
+
+def _of_case(ids: Sequence[str]) -> Iterator[Part]:
+    yield Part("webhook delivery", deliveries, deliveries.c.case_id.in_(ids))
+    yield Part("report", reports, reports.c.case_id.in_(ids))
+    yield Part("conversation", conversations, conversations.c.case_id.in_(ids))
+    yield Part("transcription", transcriptions, transcriptions.c.legacy_id.in_(ids))
+    yield Part("recording", recordings, recordings.c.legacy_id.in_(ids))
+    yield Part("kept answer", journal, journal.c.case_id.in_(ids))
+    yield Part("home", homes, homes.c.legacy_id.in_(ids))
+    yield Part("pair", pairs, or_(pairs.c.control_id.in_(ids), pairs.c.candidate_id.in_(ids)))
+    yield Part("linked case", links, or_(links.c.case_id.in_(ids), links.c.linked_case_id.in_(ids)))
+    yield Part("case", cases, cases.c.id.in_(ids))
+
+
+def _of_user(owner: str) -> Iterator[Part]:
+    ids = _owned(owner)
+    mine = select(clients.c.id).where(clients.c.user == owner)
+    told = select(requests.c.request_id).where(_story_user() == owner[:_HASH])
+    yield Part("webhook delivery", deliveries, deliveries.c.case_id.in_(ids))
+    yield Part("report", reports, reports.c.case_id.in_(ids))
+    yield Part("conversation", conversations, conversations.c.owner == owner)
+    yield Part("transcription", transcriptions, transcriptions.c.owner == owner)
+    yield Part("recording", recordings, recordings.c.owner == owner)
+    yield Part("kept answer", journal, journal.c.owner == owner)
+    yield Part("linked case", links, links.c.case_id.in_(ids))
+    yield Part("home", homes, homes.c.owner == owner)
+    yield Part("pair", pairs, pairs.c.owner == owner)
+    yield Part("case", cases, cases.c.owner == owner)
+    yield Part("session", sessions, sessions.c.owner == owner)
+    yield Part("legacy session", legacy_sessions, legacy_sessions.c.owner == owner)
+    yield Part("count of calls", ledger, ledger.c.client.in_(mine))
+    yield Part("client", clients, clients.c.user == owner)
+    yield Part("story of a request", requests, requests.c.request_id.in_(told))
+
+
+def _owned(owner: str) -> Any:
+    """The ids of the user's cases, and of the linked ones."""
+    own = select(cases.c.id).where(cases.c.owner == owner)
+    linked = select(links.c.linked_case_id).where(links.c.case_id.in_(own), links.c.linked_case_id.is_not(None))
+    return union(own, linked)
+
+
+def _story_user() -> ColumnElement[str]:
+    return requests.c.story["asked", "user"].as_string()
+
+
+async def _names(conn: AsyncConnection, case_id: str) -> list[str]:
+    """The ids that are one case: its linked cases, and what it is called on the other side."""
+    names, seen = {case_id}, set[str]()
+    while names != seen:
+        seen = set(names)
+        for query in _other_names(sorted(seen)):
+            names.update((await conn.execute(query)).scalars())
+    return sorted(names)
+
+
+def _other_names(ids: Sequence[str]) -> Iterator[Select[tuple[str]]]:
+    yield select(links.c.linked_case_id).where(links.c.case_id.in_(ids), links.c.linked_case_id.is_not(None))
+    yield select(links.c.case_id).where(links.c.linked_case_id.in_(ids))
+    yield select(pairs.c.candidate_id).where(pairs.c.control_id.in_(ids))
+    yield select(pairs.c.control_id).where(pairs.c.candidate_id.in_(ids))

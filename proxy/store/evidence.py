@@ -1,0 +1,145 @@
+"""What moving a route is decided on: comparisons, differences and structure, counted (DESIGN "Modes")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.ledger import Ledger
+from proxy.store.rows import count_up
+from proxy.store.stories import Story, write_stories
+from proxy.store.tables import comparisons, differences, learned, shadow_budget
+from proxy.store.tallies import Outcome, Seen, comparison_rows, day_of, difference_rows, learned_rows
+from proxy.store.visits import Visit, write_visits
+from proxy.values import Json, Side
+
+__all__ = ["Evidence", "Outcome", "Seen"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonCount:
+    """How often a day's shadow runs ended in this outcome; `organization` is its keyed hash."""
+
+    day: date
+    organization: str
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceCount:
+    """In how many comparisons this difference was; `sample` has the lengths and hashes of the last one."""
+
+    route: str
+    path: str
+    kind: str
+    control_type: str
+    candidate_type: str
+    count: int
+    sample: Json = field(repr=False)
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeafCount:
+    """How many of a side's answers of this status had a leaf of this type at this path."""
+
+    route: str
+    side: Side
+    status: int
+    content_type: str
+    path: str
+    type: str
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Counts of structure: no value of an answer is ever kept."""
+
+    database: Database
+    ledger: Ledger
+
+    async def add(
+        self,
+        *,
+        outcomes: Sequence[Outcome] = (),
+        seen: Sequence[Seen] = (),
+        visits: Sequence[Visit] = (),
+        stories: Sequence[Story] = (),
+        at: datetime,
+    ) -> None:
+        """Adds a batch in one write: either all of it counts or nothing."""
+        called = await self.ledger.prepare(visits)
+        ended, differing = comparison_rows(outcomes, at), difference_rows(outcomes, at)
+        leaves = learned_rows(seen, at)
+
+        async def work(conn: AsyncConnection) -> None:
+            await count_up(conn, comparisons, ended)
+            await count_up(conn, differences, differing, newest=("sample", "last_seen"))
+            await count_up(conn, learned, leaves, newest=("last_seen",))
+            await write_visits(conn, called)
+            await write_stories(conn, stories)
+
+        await self.database.write(work)
+
+    async def comparisons(self, route: str, since: date) -> list[ComparisonCount]:
+        """The route's outcomes from that day on, by day, organization and outcome."""
+        table = comparisons.c
+        query = select(table.day, table.organization, table.outcome, table.count.label("times"))
+        query = query.where(table.route == route, table.day >= since.isoformat())
+        rows = await self._all(query.order_by(table.day, table.organization, table.outcome))
+        return [
+            ComparisonCount(date.fromisoformat(row.day), row.organization, row.outcome, row.times)
+            for row in rows
+        ]
+
+    async def differences(self, route: str | None = None) -> list[DifferenceCount]:
+        """The route's differences, or everyone's, the most frequent first."""
+        table = differences.c
+        query = select(differences).order_by(table.count.desc(), *differences.primary_key.columns)
+        return [DifferenceCount(**row._mapping) for row in await self._all(_of(query, table.route, route))]
+
+    async def learned(self, route: str | None = None) -> list[LeafCount]:
+        """What the answers of the route, or of all, look like."""
+        query = select(learned).order_by(*learned.primary_key.columns)
+        return [LeafCount(**row._mapping) for row in await self._all(_of(query, learned.c.route, route))]
+
+    async def take_budget(self, day: str, route: str, cap: int) -> bool:
+        """Takes one live write of the day's `cap`, which all processes share; False when it is used up."""
+        key = {"day": day, "route": route}
+        own = select(shadow_budget.c.used).filter_by(**key)
+        taken = update(shadow_budget).filter_by(**key).where(shadow_budget.c.used < cap)
+
+        async def work(conn: AsyncConnection) -> bool:
+            if (await conn.execute(own)).first() is None:
+                await conn.execute(insert(shadow_budget).values(used=0, **key))
+            return (await conn.execute(taken.values(used=shadow_budget.c.used + 1))).rowcount == 1
+
+        return await self.database.write(work)
+
+    async def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
+            rows: Sequence[Row[Any]] = (await conn.execute(query)).all()
+            return rows
+
+        return await self.database.read(work)
+
+
+async def delete_evidence_before(conn: AsyncConnection, before: datetime) -> None:
+    """Removes what was last seen before then."""
+    for counted in (differences, learned):
+        await conn.execute(delete(counted).where(counted.c.last_seen < before))
+    for daily in (comparisons, shadow_budget):
+        await conn.execute(delete(daily).where(daily.c.day < day_of(before)))
+
+
+def _of(query: Select[Any], column: Any, route: str | None) -> Select[Any]:
+    return query if route is None else query.where(column == route)

@@ -1,0 +1,123 @@
+"""The ledger: which clients still call what, counted by day, route, mode and status."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import batches
+from proxy.store.sealer import Sealer
+from proxy.store.tables import clients, ledger
+from proxy.store.tallies import day_of
+from proxy.store.visits import LedgerRows, Visit, anonymous, by_client, ledger_rows
+
+__all__ = ["Calls", "Client", "Ledger", "Visit"]
+
+# A client is told by what anybody may send: without a bound, one hand could fill the disk.
+_MOST_CLIENTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who called: an API key and a user by their hashes, an organization by its legacy name, a user agent."""
+
+    key: str
+    user: str
+    organization: str = field(repr=False)
+    organization_hash: str
+    agent: str = field(repr=False)
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How often a client got this status, on one day of UTC."""
+
+    client: Client
+    day: date
+    route: str
+    mode: str
+    status: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`Evidence.add` writes it."""
+
+    database: Database
+    sealer: Sealer
+    most_clients: int = _MOST_CLIENTS
+
+    async def calls(self, since: date | None = None, route: str | None = None) -> list[Calls]:
+        """All calls from that day on, of one route or of all, oldest first."""
+        table = ledger.c
+        of = table.client, table.day, table.route, table.mode, table.status
+        query = select(clients, *of, table.count.label("times")).join(ledger, table.client == clients.c.id)
+        if since is not None:
+            query = query.where(table.day >= since.isoformat())
+        if route is not None:
+            query = query.where(table.route == route)
+        query = query.order_by(table.day, table.route, table.client, table.mode, table.status)
+
+        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
+            rows: Sequence[Row[Any]] = (await conn.execute(query)).all()
+            return rows
+
+        return await asyncio.to_thread(self._opened, await self.database.read(work))
+
+    async def prepare(self, visits: Sequence[Visit]) -> LedgerRows:
+        """What `write_visits` writes. Clients beyond the most that there may be are one without a name."""
+        if not visits:
+            return LedgerRows([], [], [])
+        told = by_client(visits, self.sealer)
+        known, room = await self._known(told.keys())
+        too_many = [client for client in told if client not in known][room:]
+        if too_many:
+            named = [each for client in told.keys() - too_many for each in told[client]]
+            others = [anonymous(each) for client in too_many for each in told[client]]
+            told = by_client([*named, *others], self.sealer)
+        return ledger_rows(told, told.keys() - known, self.sealer)
+
+    async def _known(self, ids: Collection[str]) -> tuple[set[str], int]:
+        """Which of these clients are there, and how many more there may be."""
+
+        async def work(conn: AsyncConnection) -> tuple[set[str], int]:
+            known: set[str] = set()
+            for batch in batches(list(ids)):
+                query = select(clients.c.id).where(clients.c.id.in_(batch))
+                known.update((await conn.execute(query)).scalars())
+            count = (await conn.execute(select(func.count()).select_from(clients))).scalar_one()
+            return known, max(0, self.most_clients - count)
+
+        return await self.database.read(work)
+
+    def _opened(self, rows: Sequence[Row[Any]]) -> list[Calls]:
+        who = {row.id: self._client(row) for row in {row.id: row for row in rows}.values()}
+        return [
+            Calls(who[row.id], date.fromisoformat(row.day), row.route, row.mode, row.status, row.times)
+            for row in rows
+        ]
+
+    def _client(self, row: Row[Any]) -> Client:
+        return Client(
+            row.key,
+            row.user,
+            self.sealer.open_text(row.organization),
+            row.organization_hash,
+            self.sealer.open_text(row.agent),
+            row.first_seen,
+            row.last_seen,
+        )
+
+
+async def delete_calls_before(conn: AsyncConnection, before: datetime) -> None:
+    """Removes the counts of days before then, and the clients that have not called since."""
+    await conn.execute(delete(ledger).where(ledger.c.day < day_of(before)))
+    await conn.execute(delete(clients).where(clients.c.id.not_in(select(ledger.c.client))))

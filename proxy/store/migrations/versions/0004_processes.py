@@ -1,0 +1,12 @@
+"""Whose an intent is: several processes work on one store, and only what a dead one left is left over."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.add_column("journal", sa.Column("process", sa.String, nullable=True))
+    op.add_column("links", sa.Column("process", sa.String, nullable=True))

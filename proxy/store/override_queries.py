@@ -1,0 +1,62 @@
+"""What is read of the overrides: the newest revision, the changes to undo, and what may be in force."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Row, Select, func, or_, select, type_coerce
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.tables import overrides
+
+_FOR_GOOD: Final = 2**62  # later than any time
+
+_OF_ONE_KEY: Final = (overrides.c.route, overrides.c.scope)
+_ROLLBACKS: Final = select(overrides).where(overrides.c.undoes.is_not(None))
+_UNDONE: Final = _ROLLBACKS.with_only_columns(overrides.c.undoes)
+_LAST_ROLLBACKS: Final = _ROLLBACKS.with_only_columns(func.max(overrides.c.revision)).group_by(*_OF_ONE_KEY)
+# What somebody wanted, and still wants.
+_CHANGES: Final = select(overrides).where(overrides.c.undoes.is_(None), overrides.c.revision.not_in(_UNDONE))
+
+
+async def current_revision(conn: AsyncConnection) -> int:
+    """That of the newest row; 0 before the first."""
+    return (await conn.execute(select(func.max(overrides.c.revision)))).scalar_one() or 0
+
+
+async def newest_change(conn: AsyncConnection, route: str | None) -> Row[Any] | None:
+    """The newest change, of the route if one is named, that is no rollback and not undone."""
+    query = of_route(_CHANGES, route).limit(1)
+    row: Row[Any] | None = (await conn.execute(query)).one_or_none()
+    return row
+
+
+async def change_before(conn: AsyncConnection, newest: Row[Any], at: datetime) -> Row[Any] | None:
+    """What would be in force at `at` without `newest`, the newest change of its route and scope."""
+    query = of_route(_CHANGES, newest.route).where(
+        overrides.c.scope == newest.scope,
+        overrides.c.revision < newest.revision,
+        or_(overrides.c.until.is_(None), overrides.c.until > at),
+    )
+    row: Row[Any] | None = (await conn.execute(query.limit(1))).one_or_none()
+    return row
+
+
+def of_route(query: Select[Any], route: str | None) -> Select[Any]:
+    """The query's rows, newest first; of the route, if one is named."""
+    newest_first = query.order_by(overrides.c.revision.desc())
+    return newest_first if route is None else newest_first.where(overrides.c.route == route)
+
+
+def uncovered() -> Select[Any]:
+    """The rows that `overrides_of` would keep of the whole history: those that count, and that outlive every
+    newer one of their route and scope."""
+    end = func.coalesce(type_coerce(overrides.c.until, BigInteger), _FOR_GOOD)
+    newest_first = overrides.c.revision.desc()
+    newer = func.max(end).over(partition_by=_OF_ONE_KEY, order_by=newest_first, rows=(None, -1))
+    counting = select(overrides.c.revision, end.label("end"), newer.label("newer")).where(
+        overrides.c.revision.not_in(_UNDONE),
+        or_(overrides.c.undoes.is_(None), overrides.c.revision.in_(_LAST_ROLLBACKS)),
+    )
+    rows = counting.subquery()
+    kept = select(rows.c.revision).where(or_(rows.c.newer.is_(None), rows.c.end > rows.c.newer))
+    return select(overrides).where(overrides.c.revision.in_(kept))

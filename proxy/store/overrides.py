@@ -1,0 +1,155 @@
+"""Overrides: every change of a route's mode, numbered and only ever added, each with its row in the audit."""
+
+import json
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.overrides import EVERYONE, Change, Override, Overrides, as_json, judge, overrides_of
+from proxy.store.audit import Audit, AuditEvent
+from proxy.store.database import Database
+from proxy.store.errors import StoreError
+from proxy.store.override_queries import change_before, current_revision, newest_change, of_route, uncovered
+from proxy.store.sealer import Sealer
+from proxy.store.tables import overrides
+
+__all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision"]
+
+# What the audit keeps beside its own columns.
+_TOLD: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
+
+
+class StaleRevision(Exception):
+    """Something was changed meanwhile; nothing was written."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"the overrides are at revision {current}")
+        self.current = current
+
+
+class NothingToUndo(Exception):
+    """There was no change, or each was rolled back already."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideStore:
+    """One row for each change; its revision is the last one's and 1, whatever the route."""
+
+    database: Database
+    sealer: Sealer
+    audit: Audit
+
+    async def load(self) -> Overrides:
+        """All that is in force, or will be once what covers it ends."""
+
+        async def work(conn: AsyncConnection) -> tuple[int, list[Row[Any]]]:
+            return await current_revision(conn), list(await conn.execute(uncovered()))
+
+        revision, rows = await self.database.read(work)
+        return Overrides(revision, overrides_of(map(self._read, rows)).stacks)
+
+    async def revision(self) -> int:
+        """That of the newest change; 0 before the first."""
+        return await self.database.read(current_revision)
+
+    async def change(self, change: Change, *, expected: int | None, at: datetime) -> Override:
+        """Writes the change. StaleRevision when one is `expected` that is not the newest any more: of two
+        who saw the same state one wins. BadChange for what may not be written."""
+        judge(change, at)
+        name = change.organization and unicodedata.normalize("NFC", change.organization)
+        scope = self.sealer.digest("organization", name) if name else EVERYONE
+        override = _override(replace(change, organization=name), scope, at)
+
+        async def work(conn: AsyncConnection) -> Override:
+            return await self._write(conn, override, expected)
+
+        return await self.database.write(work)
+
+    async def roll_back(
+        self, *, actor: str, reason: str, at: datetime, route: str | None = None, expected: int | None = None
+    ) -> Override:
+        """Undoes the newest change (of the route, if one is named) that is not undone yet: what would be in
+        force without it, is. NothingToUndo where there is none; else as `change`."""
+
+        async def work(conn: AsyncConnection) -> Override:
+            row = await newest_change(conn, route)
+            if row is None:
+                raise NothingToUndo
+            undone = self._read(row)
+            before = await change_before(conn, row, at)
+            change = Change(
+                actor=actor,
+                route=undone.route,
+                organization=undone.organization,
+                mode=before.mode if before else None,
+                percent=before.percent if before else None,
+                until=before.until if before else None,
+                reason=reason,
+            )
+            judge(change, at)
+            return await self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
+
+        return await self.database.write(work)
+
+    async def history(self, *, limit: int = 100, route: str | None = None) -> list[Override]:
+        """The changes (of the route, if one is named), newest first."""
+        query = of_route(select(overrides), route).limit(limit)
+
+        async def work(conn: AsyncConnection) -> list[Row[Any]]:
+            return list(await conn.execute(query))
+
+        return [self._read(row) for row in await self.database.read(work)]
+
+    async def _write(self, conn: AsyncConnection, draft: Override, expected: int | None) -> Override:
+        """Both rows, the change's and the audit's, in the transaction that gives the revision."""
+        current = await current_revision(conn)
+        if expected is not None and expected != current:
+            raise StaleRevision(current)
+        override = replace(draft, revision=current + 1)
+        await conn.execute(insert(overrides).values(self._columns(override)))
+        await self.audit.append_in(conn, _event(override))
+        return override
+
+    def _columns(self, override: Override) -> dict[str, Any]:
+        columns = {name: getattr(override, name) for name in Override.__slots__}
+        name = override.organization
+        return {**columns, "organization": None if name is None else self.sealer.seal_text(name)}
+
+    def _read(self, row: Row[Any]) -> Override:
+        return Override(**{**row._asdict(), "organization": self._name(row.organization)})
+
+    def _name(self, sealed: bytes | None) -> str | None:
+        """None too where the key is gone: an override is in force by its scope, and outlives keys."""
+        try:
+            return None if sealed is None else self.sealer.open_text(sealed)
+        except StoreError:
+            return None
+
+
+def _override(change: Change, scope: str, at: datetime, undoes: int | None = None) -> Override:
+    """The change as it will be written, under a revision that is not known yet."""
+    return Override(
+        revision=0,
+        at=at,
+        actor=change.actor,
+        route=change.route,
+        scope=scope,
+        organization=change.organization,
+        mode=change.mode,
+        percent=change.percent,
+        until=change.until and change.until.astimezone(UTC),
+        reason=change.reason,
+        undoes=undoes,
+    )
+
+
+def _event(override: Override) -> AuditEvent:
+    """The organization is named by its keyed hash alone: nobody can take an audit row back."""
+    action = "mode_rolled_back" if override.undoes else "mode_set" if override.mode else "mode_cleared"
+    told = {name: value for name, value in as_json(override).items() if name in _TOLD and value is not None}
+    detail = json.dumps(told, ensure_ascii=False)
+    return AuditEvent(override.at, override.actor, action, override.scope, detail)

@@ -1,0 +1,84 @@
+"""Processes: who serves from this store, how far each follows the overrides, and which files it refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rows import upsert
+from proxy.store.tables import processes
+
+_FORGOTTEN: Final = timedelta(days=1)  # the row of a process that was killed
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a process last said of itself. `name` is its host and process number; `mappings` the digest of
+    the files that it serves, `rejected` the complaints about newer ones."""
+
+    id: str
+    name: str
+    started_at: datetime
+    seen_at: datetime
+    revision: int
+    mappings: str
+    rejected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """One row for each process, written again with each of its heartbeats."""
+
+    database: Database
+
+    async def report(
+        self,
+        id: str,  # noqa: A002
+        name: str,
+        *,
+        revision: int,
+        mappings_digest: str,
+        rejected: Sequence[str],
+        started_at: datetime,
+        at: datetime,
+    ) -> None:
+        """A heartbeat."""
+        values = {
+            "name": name,
+            "started_at": started_at,
+            "seen_at": at,
+            "revision": revision,
+            "mappings": mappings_digest,
+            "rejected": list(rejected),
+        }
+
+        async def work(conn: AsyncConnection) -> None:
+            await upsert(conn, processes, {"id": id}, values)
+            await conn.execute(delete(processes).where(processes.c.seen_at < at - _FORGOTTEN))
+
+        await self.database.write(work)
+
+    async def leave(self, id: str) -> None:  # noqa: A002
+        """The process ends, and is nobody to wait for."""
+
+        async def work(conn: AsyncConnection) -> None:
+            await conn.execute(delete(processes).where(processes.c.id == id))
+
+        await self.database.write(work)
+
+    async def live(self, now: datetime, within: timedelta) -> list[Process]:
+        """Those that were heard of within that time, by name."""
+        heard = select(processes).where(processes.c.seen_at >= now - within)
+
+        async def work(conn: AsyncConnection) -> list[Process]:
+            return [_process(row) for row in await conn.execute(heard.order_by(processes.c.name))]
+
+        return await self.database.read(work)
+
+
+def _process(row: Row[Any]) -> Process:
+    return Process(**{**row._asdict(), "rejected": tuple(row.rejected)})

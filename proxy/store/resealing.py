@@ -1,0 +1,107 @@
+"""One step of a rotation: some rows of a table, in the order of their keys, and their values sealed anew."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, Row, Table, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.errors import StoreError
+from proxy.store.sealer import Sealer
+
+# Of one step: its write holds up all others, and a row may have megabytes.
+_BYTES: Final = 1024 * 1024
+_ROWS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row's new values, and those that they are made of."""
+
+    key: Mapping[str, Any]
+    old: Mapping[str, bytes] = field(repr=False)
+    new: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was found in some rows: `older` values are under an older key, `lost` ones under none known."""
+
+    rows: int
+    last: tuple[Any, ...] = field(repr=False)
+    changes: tuple[Change, ...]
+    older: int
+    lost: int
+
+
+async def count_rows(conn: AsyncConnection, table: Table) -> int:
+    return (await conn.execute(select(func.count()).select_from(table))).scalar_one()
+
+
+async def next_rows(
+    conn: AsyncConnection, table: Table, columns: Sequence[Column[Any]], after: tuple[Any, ...] | None
+) -> Sequence[Row[Any]]:
+    """The rows whose keys come next: as many as are together not too large, and one at least."""
+    key = tuple_(*table.primary_key.columns)
+    beyond = [] if after is None else [key > tuple_(*after)]
+    sizes = select(*table.primary_key.columns, _size(columns)).where(*beyond)
+    sized = (await conn.execute(sizes.order_by(*table.primary_key.columns).limit(_ROWS))).all()
+    if not sized:
+        return []
+    last = tuple(sized[_fitting([row[-1] for row in sized]) - 1][:-1])
+    query = select(*table.primary_key.columns, *columns).where(*beyond, key <= tuple_(*last))
+    rows: Sequence[Row[Any]] = (await conn.execute(query.order_by(*table.primary_key.columns))).all()
+    return rows
+
+
+def step(sealer: Sealer, table: Table, columns: Sequence[Column[Any]], rows: Sequence[Row[Any]]) -> Step:
+    """Seals what is under an older key anew, which takes its time: call it in a thread."""
+    names = table.primary_key.columns.keys()
+    changes, older, lost = [], 0, 0
+    for row in rows:
+        change, unreadable = _change(sealer, dict(zip(names, row, strict=False)), row, columns)
+        older += len(change.new)
+        lost += unreadable
+        changes += [change] if change.new else []
+    return Step(len(rows), tuple(rows[-1][: len(names)]), tuple(changes), older, lost)
+
+
+async def write_step(conn: AsyncConnection, table: Table, changes: Sequence[Change]) -> None:
+    """Each where nobody has changed the row meanwhile: what they wrote is newer."""
+    for change in changes:
+        same = [table.c[name] == value for name, value in {**change.key, **change.old}.items()]
+        await conn.execute(update(table).where(*same).values(**change.new))
+
+
+def _change(
+    sealer: Sealer, key: Mapping[str, Any], row: Row[Any], columns: Sequence[Column[Any]]
+) -> tuple[Change, int]:
+    new: dict[str, bytes] = {}
+    lost = 0
+    for column in columns:
+        value = row._mapping[column]
+        try:
+            renewed = None if value is None else sealer.renewed(value)
+        except StoreError:
+            lost += 1
+            continue
+        if renewed is not None:
+            new[column.name] = renewed
+    return Change(key, {name: row._mapping[name] for name in new}, new), lost
+
+
+def _size(columns: Sequence[Column[Any]]) -> ColumnElement[int]:
+    return reduce(add, (func.coalesce(func.length(column), 0) for column in columns))
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many of the first are together not too large."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if total > _BYTES:
+            return max(1, count)
+    return len(sizes)

@@ -1,0 +1,54 @@
+"""What happened to each of the newest requests, for `explain`: kept for a while, found by request id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.tables import requests
+from proxy.values import Json
+
+_KEPT: Final = 2000  # of 1,000 requests: a shadowed one has a second story
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Decisions, calls and times of one request: structure only, since it is not sealed."""
+
+    request_id: str
+    at: datetime
+    story: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stories:
+    """`Evidence.add` writes them."""
+
+    database: Database
+
+    async def of(self, request_id: str) -> list[Story]:
+        """The stories of this request id, oldest first: a client may use one id for several requests."""
+        query = select(requests).filter_by(request_id=request_id).order_by(requests.c.id)
+
+        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await conn.execute(query)).all()
+
+        return [Story(row.request_id, row.at, row.story) for row in await self.database.read(work)]
+
+
+async def write_stories(conn: AsyncConnection, stories: Sequence[Story]) -> None:
+    """Adds the stories in their order, and drops what is older than the newest thousand."""
+    if not stories:
+        return
+    rows = [{"request_id": each.request_id, "at": each.at, "story": each.story} for each in stories]
+    await conn.execute(insert(requests), rows)
+    first_too_many = select(requests.c.id).order_by(requests.c.id.desc()).offset(_KEPT).limit(1)
+    await conn.execute(delete(requests).where(requests.c.id <= first_too_many.scalar_subquery()))
+
+
+async def delete_stories_before(conn: AsyncConnection, before: datetime) -> None:
+    await conn.execute(delete(requests).where(requests.c.at < before))

@@ -1,0 +1,111 @@
+"""Answered calls on their way into the ledger: told apart by client, and counted."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.rows import count_up, insert_missing
+from proxy.store.sealer import Sealer
+from proxy.store.tables import clients, ledger
+from proxy.store.tallies import Rows, day_of
+
+_LONGEST: Final = 200
+_OTHERS: Final = "(others)"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One answered call. `key`, `user` and `organization_hash` are keyed hashes, "" where nobody knows."""
+
+    key: str
+    user: str
+    organization: str = field(repr=False)
+    organization_hash: str
+    agent: str = field(repr=False)
+    route: str
+    mode: str
+    status: int
+    at: datetime
+
+
+ByClient: TypeAlias = Mapping[str, Sequence[Visit]]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRows:
+    """Visits as they are stored; `newcomers` are the clients that weren't there when this was made."""
+
+    last_seen: Rows
+    newcomers: Rows
+    counts: Rows
+
+
+def by_client(visits: Iterable[Visit], sealer: Sealer) -> ByClient:
+    """The visits of each client, under the hash of all that tells it from others."""
+    told: defaultdict[str, list[Visit]] = defaultdict(list)
+    for each in visits:
+        who = each.key, each.user, each.organization_hash, _printable(each.agent)
+        told[sealer.digest("client", *who)].append(each)
+    return told
+
+
+def anonymous(visit: Visit) -> Visit:
+    """The visit as one of a client without a name, for when there are too many of them."""
+    return replace(visit, key="", user="", organization="", organization_hash="", agent=_OTHERS)
+
+
+def ledger_rows(told: ByClient, new: Iterable[str], sealer: Sealer) -> LedgerRows:
+    """Seals what is private of the new clients; `write_visits` writes the result."""
+    return LedgerRows(
+        last_seen=[{"_id": client, "_at": max(map(_at, visits))} for client, visits in told.items()],
+        newcomers=[_client_row(client, told[client], sealer) for client in new],
+        counts=_counts(told),
+    )
+
+
+async def write_visits(conn: AsyncConnection, rows: LedgerRows) -> None:
+    """In another write's transaction."""
+    if not rows.counts:
+        return
+    latest = bindparam("_at", type_=clients.c.last_seen.type)
+    older = clients.c.id == bindparam("_id"), clients.c.last_seen < latest
+    await conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
+    await insert_missing(conn, clients, rows.newcomers)
+    await count_up(conn, ledger, rows.counts)
+
+
+def _client_row(client: str, visits: Sequence[Visit], sealer: Sealer) -> dict[str, Any]:
+    visit = visits[0]
+    return {
+        "id": client,
+        "key": visit.key,
+        "user": visit.user,
+        "organization_hash": visit.organization_hash,
+        "organization": sealer.seal_text(_printable(visit.organization)),
+        "agent": sealer.seal_text(_printable(visit.agent)),
+        "first_seen": min(map(_at, visits)),
+        "last_seen": max(map(_at, visits)),
+    }
+
+
+def _counts(told: ByClient) -> Rows:
+    counts = Counter(
+        (client, day_of(each.at), each.route, each.mode, each.status)
+        for client, visits in told.items()
+        for each in visits
+    )
+    names = ("client", "day", "route", "mode", "status")
+    return [{**dict(zip(names, key, strict=True)), "count": count} for key, count in counts.items()]
+
+
+def _printable(text: str) -> str:
+    return "".join(sign for sign in text if sign.isprintable()).strip()[:_LONGEST]
+
+
+def _at(visit: Visit) -> datetime:
+    return visit.at

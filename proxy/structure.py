@@ -1,0 +1,45 @@
+"""The structure of an answer: which fields it has, of which types; nothing of their values."""
+
+from collections import deque
+from collections.abc import Iterator, Set
+from typing import Final
+
+from proxy import fields, jsons
+from proxy.headers import media_type
+from proxy.values import Answer, Json
+
+MAX_PAIRS: Final = 500
+_TEXT: Final = frozenset({("", "text")})
+
+
+def leaves(answer: Answer, opaque: Set[str] = frozenset()) -> frozenset[tuple[str, str]]:
+    """(path, type) of every value of a JSON answer, objects and arrays too; ("", "text") for other answers.
+
+    Paths as in proxy.fields; of what stands at an `opaque` one only its own type is told. Of more than
+    MAX_PAIRS pairs those nearest to the top are given.
+    """
+    if not fields.means_json(media_type(answer.content_type)[0]):
+        return _TEXT
+    try:
+        value = jsons.load(answer.body)
+    except jsons.BadJson:
+        return _TEXT
+    return _pairs(value, opaque)
+
+
+def _pairs(value: Json, opaque: Set[str]) -> frozenset[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    waiting = deque([("", value)])
+    while waiting and len(found) < MAX_PAIRS:
+        path, each = waiting.popleft()
+        found.add((path, fields.type_of(each)))
+        if path not in opaque:
+            waiting.extend(_parts(path, each))
+    return frozenset(found)
+
+
+def _parts(path: str, value: Json) -> Iterator[tuple[str, Json]]:
+    if isinstance(value, dict):
+        yield from ((fields.child(path, key), each) for key, each in value.items())
+    elif isinstance(value, list):
+        yield from ((fields.element(path), each) for each in value)

@@ -1,0 +1,1 @@
+"""The admin API of the admin listener: modes, mappings and evidence, as JSON (contracts/admin.yaml)."""

@@ -1,0 +1,33 @@
+"""Who still calls what, out of the ledger: JSON for programs, CSV for spreadsheets."""
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.flows.answers import json
+from proxy.headers import prefers
+from proxy.store.call_rows import as_csv, row
+from proxy.values import Answer
+from proxy.web.admin.inputs import Day, Query, in_query, read_query
+from proxy.web.admin.known import known_route
+from proxy.web.keys import DEPS
+from proxy.web.responses import respond
+
+_CSV: Final = "text/csv"
+_VARY: Final = (("Vary", "Accept"),)
+
+
+class _Since(Query):
+    since: Day | None = None
+    route: str | None = None
+
+
+async def clients(request: web.Request) -> web.StreamResponse:
+    """A row for each client, day, route, mode and status, oldest first."""
+    wanted = read_query(request, _Since)
+    route = known_route(request, wanted.route, in_query("route"))
+    calls = await request.app[DEPS].store.ledger.calls(wanted.since, route)
+    if prefers(", ".join(request.headers.getall("Accept", [])), _CSV):
+        body = as_csv(calls).encode()
+        return respond(Answer(200, body, f"{_CSV}; charset=utf-8"), _VARY)
+    return respond(json(200, {"calls": [dict(row(each)) for each in calls]}), _VARY)

@@ -1,0 +1,65 @@
+"""Around every request of the admin listener: its id, its log line, and who may come in."""
+
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from proxy.web.admin.keys import ACTOR, TOKENS
+from proxy.web.admin.problems import Problem
+from proxy.web.admin.resources import template
+from proxy.web.admin.tokens import BadLogin
+from proxy.web.keys import DEPS, REQUEST_ID
+
+_CHALLENGE: Final = 'Bearer realm="michiq-proxy admin"'
+_HINTS: Final = {
+    "missing": "send `Authorization: Bearer TOKEN` with a token of MICHIQ_ADMIN_TOKENS",
+    "malformed": "the Authorization header is not one bearer token",
+    "unknown": "no operator has this token",
+}
+
+_log: Final = structlog.get_logger("proxy.admin")
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost: gives the request its id; nothing that is answered here is for a cache."""
+    request[REQUEST_ID] = request.app[DEPS].new_id()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    response = await handler(request)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Request-ID"] = request[REQUEST_ID]
+    if ACTOR in request:
+        _log.info(
+            "admin_request",
+            actor=request[ACTOR],
+            method=request.method,
+            path=template(request),
+            status=response.status,
+        )
+    return response
+
+
+@web.middleware
+async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Lets an operator into the API; the probes of load balancers and containers are open."""
+    if _open(request):
+        return await handler(request)
+    tokens = request.app[TOKENS]
+    if not tokens:
+        raise Problem(404, "the admin API is closed: MICHIQ_ADMIN_TOKENS is not set", kind="closed")
+    try:
+        request[ACTOR] = tokens.owner(request.raw_headers)
+    except BadLogin as bad:
+        _log.warning("admin_login_failed", fault=bad.fault, path=template(request), peer=request.remote)
+        told = _CHALLENGE if bad.fault == "missing" else f'{_CHALLENGE}, error="invalid_token"'
+        raise Problem(401, _HINTS[bad.fault], headers={"WWW-Authenticate": told}) from None
+    return await handler(request)
+
+
+def _open(request: web.Request) -> bool:
+    """By the resource that was found, not by how its path was spelt."""
+    path = template(request)
+    return not (path or request.path).startswith("/admin")

@@ -1,0 +1,111 @@
+"""What came in, as models: bodies and queries, with every fault told by its place."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Annotated, Final, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from proxy import jsons
+from proxy.errors import Refusal
+from proxy.headers import media_type
+from proxy.jsons import BadJson
+from proxy.values import Json
+from proxy.web.admin.problems import Problem, invalid
+from proxy.web.body import RequestBody, arriving
+from proxy.web.legacy import go_on
+
+M = TypeVar("M", bound=BaseModel)
+
+# Where a fault is: the `pointer` of a field of the body, or the `parameter` of the query.
+Place: TypeAlias = Mapping[str, str]
+
+WHOLE_BODY: Final[Place] = {"pointer": "#"}
+
+_LIMIT: Final = 64 * 1024
+_SECONDS: Final = 20.0
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _whole(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", text) is None:
+        raise ValueError("write a whole number")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text if _DAY.fullmatch(text) else "")
+    except ValueError:
+        raise ValueError("write a day such as 2027-01-31") from None
+
+
+# Of a query; pydantic's own readers take more than what is documented.
+Whole = Annotated[int, BeforeValidator(_whole)]
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Query(BaseModel):
+    """The parameters of a query; their texts become what the fields are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+async def read_body(request: web.Request, model: type[M]) -> M:
+    """Problem for anything but a JSON object that fits the model."""
+    kind, options = media_type(request.headers.get("Content-Type", ""))
+    if kind != "application/json" or options.get("charset", "utf-8").lower() != "utf-8":
+        raise Problem(415, "send a body of application/json", headers={"Accept": "application/json"})
+    try:
+        value = jsons.load_object(await _read(request))
+    except BadJson as bad:
+        raise Problem(400, f"the body is no JSON object that can be read ({bad.cause})") from None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        # Not chained: pydantic's error quotes what came in.
+        raise invalid([_fault(in_body(*loc), said) for loc, said in _faults(error)]) from None
+
+
+def read_query(request: web.Request, model: type[M]) -> M:
+    """Problem for an unknown parameter, one that is given twice, or a value that can't be."""
+    twice = [name for name in sorted(set(request.query)) if len(request.query.getall(name)) > 1]
+    if twice:
+        raise invalid([_fault(in_query(name), "is given more than once") for name in twice])
+    try:
+        return model.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise invalid([_fault(in_query(*loc), said) for loc, said in _faults(error)]) from None
+
+
+def in_query(*names: int | str) -> Place:
+    return {"parameter": ".".join(map(str, names))}
+
+
+def in_body(*steps: int | str) -> Place:
+    """A JSON Pointer as a URI fragment (RFC 6901, section 6)."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return {"pointer": "#" + "".join(f"/{quote(step, safe='~')}" for step in escaped)}
+
+
+def _fault(place: Place, said: str) -> Json:
+    return {**place, "detail": said}
+
+
+def _faults(error: ValidationError) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return ((each["loc"], each["msg"].removeprefix("Value error, ")) for each in found)
+
+
+async def _read(request: web.Request) -> bytes:
+    await go_on(request)
+    body = RequestBody(request.headers, arriving(request), _LIMIT)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await body.read()
+    except TimeoutError:
+        raise Refusal("malformed", "body-stalled") from None

@@ -1,0 +1,14 @@
+"""The typed keys under which the admin app keeps its own parts."""
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.web.admin.tokens import Tokens
+from proxy.web.follow import Follower
+
+FOLLOWER: Final = web.AppKey("follower", Follower)
+TOKENS: Final = web.AppKey("tokens", Tokens)
+
+# Of one request: who makes it, by the name of their token.
+ACTOR: Final = web.RequestKey("actor", str)

@@ -1,0 +1,139 @@
+"""The modes that are set while the proxy runs: what is in force, every change of it, and changing it."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Final
+
+from aiohttp import web
+from pydantic import Field
+
+from proxy.flows.answers import json
+from proxy.mapping.base import Model
+from proxy.mapping.units import parse_duration
+from proxy.overrides import NEED_LEGACY, Change, Mode, as_json
+from proxy.values import Json
+from proxy.web.admin.changes import make_change
+from proxy.web.admin.inputs import WHOLE_BODY, Query, Whole, in_body, in_query, read_body, read_query
+from proxy.web.admin.keys import ACTOR, FOLLOWER
+from proxy.web.admin.known import known_route, route_in_path
+from proxy.web.admin.problems import Problem, invalid
+from proxy.web.admin.revisions import etag, seen, unchanged
+from proxy.web.keys import DEPS, LIVE
+from proxy.web.responses import respond
+
+# RFC 3339; Python's own reader takes much more.
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+
+
+class _Wanted(Model):
+    mode: Mode
+    organization: str | None = None
+    percent: float | None = None
+    reason: str
+    until: str | None = None
+
+
+class _Undo(Model):
+    reason: str
+    route: str | None = None
+
+
+class _Clear(Query):
+    reason: str
+    organization: str | None = None
+
+
+class _History(Query):
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    route: str | None = None
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """What is in force at this moment: at most one override for each route and organization."""
+    await request.app[FOLLOWER].catch_up()
+    now, overrides = request.app[DEPS].clock(), request.app[LIVE].now.overrides
+    every = (override for stack in overrides.stacks.values() for override in stack)
+    ended = sum(override.until is not None and override.until <= now for override in every)
+    # A revision shows something else each time that an override ends.
+    tag = etag(overrides.revision, f"{ended:x}" if ended else "")
+    in_force: list[Json] = [as_json(each) for each in overrides.all_in_force(now)]
+    body: Json = {"revision": overrides.revision, "overrides": in_force}
+    return unchanged(request, tag) or respond(json(200, body), [("ETag", tag)])
+
+
+async def put(request: web.Request) -> web.StreamResponse:
+    deps, route, on = request.app[DEPS], route_in_path(request), seen(request)
+    wanted, now = await read_body(request, _Wanted), deps.clock()
+    change = Change(
+        actor=request[ACTOR],
+        route=route,
+        organization=_stripped(wanted.organization),
+        mode=wanted.mode,
+        percent=wanted.percent,
+        until=_end(wanted.until, now),
+        reason=wanted.reason.strip(),
+    )
+    if change.mode in NEED_LEGACY and deps.michiq is None:
+        detail = f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set"
+        raise Problem(409, detail, kind="no-legacy-server")
+    store = deps.store.overrides
+    return await make_change(
+        request, on, lambda revision: store.change(change, expected=revision, at=now), WHOLE_BODY
+    )
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Gives the route back to its mapping, or an organization back to what everyone has."""
+    deps, route, on = request.app[DEPS], route_in_path(request), seen(request)
+    wanted = read_query(request, _Clear)
+    change = Change(
+        actor=request[ACTOR],
+        route=route,
+        organization=_stripped(wanted.organization),
+        mode=None,
+        reason=wanted.reason.strip(),
+    )
+    store = deps.store.overrides
+    return await make_change(
+        request, on, lambda revision: store.change(change, expected=revision, at=deps.clock()), {}
+    )
+
+
+async def roll_back(request: web.Request) -> web.StreamResponse:
+    """Undoes the newest change, of the route if one is named."""
+    deps, on = request.app[DEPS], seen(request)
+    wanted = await read_body(request, _Undo)
+    route = known_route(request, wanted.route, in_body("route"))
+    actor, reason = request[ACTOR], wanted.reason.strip()
+    store = deps.store.overrides
+    return await make_change(
+        request,
+        on,
+        lambda revision: store.roll_back(
+            actor=actor, reason=reason, at=deps.clock(), route=route, expected=revision
+        ),
+        WHOLE_BODY,
+    )
+
+
+async def history(request: web.Request) -> web.StreamResponse:
+    """Every change, newest first."""
+    wanted = read_query(request, _History)
+    route = known_route(request, wanted.route, in_query("route"))
+    found = await request.app[DEPS].store.overrides.history(limit=wanted.limit, route=route)
+    return respond(json(200, {"changes": [as_json(each) for each in found]}))
+
+
+def _stripped(organization: str | None) -> str | None:
+    """As the header's value is read, with nothing around it."""
+    return None if organization is None else organization.strip(" \t")
+
+
+def _end(text: str | None, now: datetime) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else now + parse_duration(text)
+    except ValueError:
+        said = 'write a time with its zone, such as 2027-01-31T18:00:00Z, or a duration, such as "2 h"'
+        raise invalid([{**in_body("until"), "detail": said}]) from None

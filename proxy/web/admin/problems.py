@@ -1,0 +1,118 @@
+"""Problem details (RFC 9457): what every error of the admin listener is answered with, made in one place."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final, Literal
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from proxy import jsons
+from proxy.errors import Refusal
+from proxy.store import StoreError
+from proxy.values import Answer, Json
+from proxy.web.responses import respond
+
+Kind = Literal[
+    "closed",
+    "invalid",
+    "stale-revision",
+    "nothing-to-undo",
+    "no-legacy-server",
+    "mappings-rejected",
+    "nothing-to-reload",
+]
+
+CONTENT_TYPE: Final = "application/problem+json"
+# What a program may want to tell from others of the same status; its type is `/problems/<kind>`.
+_TITLES: Final[Mapping[Kind, str]] = {
+    "closed": "The admin API is closed",
+    "invalid": "The request is not valid",
+    "stale-revision": "Something was changed meanwhile",
+    "nothing-to-undo": "There is nothing to undo",
+    "no-legacy-server": "There is no legacy server",
+    "mappings-rejected": "The mapping files are not served",
+    "nothing-to-reload": "There is nothing to reload",
+}
+# As RFC 9110 calls them; Python learnt it late.
+_PHRASES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+# A body that can't be taken, by the cause that `web.body` gives.
+_BODY_STATUS: Final = {"too_large": 413, "unsupported_encoding": 415}
+_BODY_DETAIL: Final = {
+    "body-too-large": "the body is larger than 64 KiB",
+    "content-encoding": "send the body as it is, without a Content-Encoding",
+    "body-stalled": "the body did not arrive in time",
+    "body-cut": "the body ended before its end",
+}
+
+_log: Final = structlog.get_logger("proxy.admin")
+
+
+class Problem(Exception):
+    """Ends a request with a problem; `detail` is a sentence for the operator, `members` are for programs."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: Kind | None = None,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {kind or ''}")
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.headers = headers or {}
+        self.members = members or {}
+
+    def response(self) -> web.Response:
+        body: dict[str, Json] = {
+            "type": f"/problems/{self.kind}" if self.kind else "about:blank",
+            "title": _TITLES[self.kind] if self.kind else _phrase(self.status),
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        headers = {"Cache-Control": "no-store", **self.headers}
+        return respond(Answer(self.status, jsons.dump(body), CONTENT_TYPE), headers.items())
+
+
+def invalid(errors: list[Json]) -> Problem:
+    """What is wrong, one by one: each of `errors` has a `detail`, and the place that it is about."""
+    return Problem(
+        422, "see what is wrong in `errors`; nothing was done", kind="invalid", members={"errors": errors}
+    )
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns what a handler raises into its problem; what is not foreseen goes on."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except Refusal as refusal:
+        status = _BODY_STATUS.get(refusal.kind, 400)
+        return Problem(status, _BODY_DETAIL.get(refusal.cause, "the body can't be read")).response()
+    except StoreError:
+        _log.exception("admin_store_failed")
+        return Problem(503, "the store can't be used; what was asked for may not have been done").response()
+    except web.HTTPException as error:
+        return Problem(error.status, "the request can't be answered").response()
+
+
+def failed(_request: web.Request) -> web.Response:
+    """For what nobody foresaw: the log has its place, its text is told to nobody."""
+    return Problem(500, "this is a fault of the proxy; its log has the place").response()
+
+
+def broken(status: int) -> web.Response:
+    """For a request that is no HTTP."""
+    return Problem(status, "the request can't be read").response()
+
+
+def _phrase(status: int) -> str:
+    return _PHRASES.get(status) or HTTPStatus(status).phrase

@@ -1,0 +1,103 @@
+"""What the store knows of the past and of the processes: audit, requests, ambiguous calls."""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+from aiohttp import web
+from pydantic import Field
+
+from proxy import jsons
+from proxy.flows.answers import json
+from proxy.jsons import BadJson
+from proxy.overrides import rfc3339
+from proxy.store.audit import AuditEvent
+from proxy.store.processes import Process
+from proxy.values import Json
+from proxy.web.admin.inputs import Query, Whole, read_query
+from proxy.web.admin.problems import Problem
+from proxy.web.keys import DEPS
+from proxy.web.responses import respond
+
+# Longer without a word, and a process counts as gone (`mode --wait`).
+_LIVE: Final = timedelta(seconds=10)
+
+
+class _Limit(Query):
+    limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+
+
+async def audit(request: web.Request) -> web.StreamResponse:
+    """The newest rows first."""
+    rows = await request.app[DEPS].store.audit.newest(read_query(request, _Limit).limit)
+    return respond(json(200, {"rows": [_audit_row(number, event) for number, event in rows]}))
+
+
+async def verify_audit(request: web.Request) -> web.StreamResponse:
+    verdict = await request.app[DEPS].store.audit.verify()
+    body: Json = {
+        "ok": verdict.first_bad is None,
+        "rows": verdict.rows,
+        "chained": verdict.chained,
+        "end": verdict.end,
+        "first_bad": verdict.first_bad,
+        "reason": verdict.reason,
+    }
+    return respond(json(200, body))
+
+
+async def processes(request: web.Request) -> web.StreamResponse:
+    """Who serves from this store, and how far each is."""
+    deps = request.app[DEPS]
+    revision = await deps.store.overrides.revision()
+    live = await deps.store.processes.live(deps.clock(), _LIVE)
+    return respond(json(200, {"revision": revision, "processes": [_process(each) for each in live]}))
+
+
+async def pending(request: web.Request) -> web.StreamResponse:
+    """Calls of which nobody knows whether they made a case: they are never sent again."""
+    calls: list[Json] = [
+        {"id": entry.id, "kind": entry.kind, "cause": entry.cause, "at": rfc3339(entry.created_at)}
+        for entry in await request.app[DEPS].store.journal.pending()
+    ]
+    return respond(json(200, {"pending": calls}))
+
+
+async def explain(request: web.Request) -> web.StreamResponse:
+    """What happened to a request: a client may have used its id more than once."""
+    request_id = request.match_info["request_id"]
+    stories = await request.app[DEPS].store.stories.of(request_id)
+    if not stories:
+        raise Problem(404, "none of the requests that are kept has this id")
+    told: list[Json] = [{"at": rfc3339(each.at), "story": each.story} for each in stories]
+    return respond(json(200, {"request_id": request_id, "stories": told}))
+
+
+def _audit_row(number: int, event: AuditEvent) -> Json:
+    return {
+        "id": number,
+        "at": rfc3339(event.at),
+        "actor": event.actor,
+        "action": event.action,
+        "subject": event.subject,
+        "detail": _detail(event.detail),
+    }
+
+
+def _detail(text: str) -> Json:
+    """Short JSON; a row that somebody wrote by hand is shown as it is."""
+    try:
+        return jsons.load(text.encode()) if text else None
+    except (BadJson, UnicodeEncodeError):
+        return text
+
+
+def _process(process: Process) -> Json:
+    return {
+        "id": process.id,
+        "name": process.name,
+        "started_at": rfc3339(process.started_at),
+        "seen_at": rfc3339(process.seen_at),
+        "revision": process.revision,
+        "mappings": process.mappings,
+        "rejected": [*process.rejected],
+    }

@@ -1,0 +1,57 @@
+"""Whether a route can be given over to the new side, and by which figures."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from aiohttp import web
+
+from proxy.dispatch.evidence_of import organization_names, sums_of, switch_evidence, window_of
+from proxy.dispatch.verdict import SwitchEvidence, can_switch
+from proxy.flows.answers import json
+from proxy.mapping.table import Table
+from proxy.overrides import rfc3339
+from proxy.store import Store
+from proxy.store.contract_runs import ContractRun
+from proxy.values import Json
+from proxy.web.admin.known import route_in_path
+from proxy.web.keys import DEPS, LIVE
+from proxy.web.responses import respond
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The thresholds are those of the route's mapping."""
+    deps, route = request.app[DEPS], route_in_path(request)
+    table, now = request.app[LIVE].now.table, deps.clock()
+    return respond(json(200, await _told(deps.store, route, table, now)))
+
+
+async def _told(store: Store, route: str, table: Table, now: datetime) -> Json:
+    mapping = table.routes[route].mapping
+    evidence = await switch_evidence(store, route, mapping, table.organizations, now)
+    sums = sums_of(await store.evidence.comparisons(route, window_of(mapping, now)))
+    names = await organization_names(store, route, table.organizations)
+    verdict = can_switch(evidence, mapping.switch, now)
+    reasons: list[Json] = [{"ok": each.ok, "sentence": each.sentence} for each in verdict.reasons]
+    return {
+        "route": route,
+        "yes": verdict.yes,
+        "reasons": reasons,
+        "comparisons": evidence.comparisons,
+        "differing": evidence.differences,
+        "dropped": dict(evidence.dropped),
+        "left_out": dict(sums.left_out),
+        "dry_run_failures": dict(sums.dry_run_failures),
+        "organizations": len(evidence.with_traffic),
+        "never_compared": _never_compared(evidence, names),
+        "ambiguous": evidence.ambiguous,
+        "contract_run": _run(evidence.contract_run),
+    }
+
+
+def _never_compared(evidence: SwitchEvidence, names: dict[str, str]) -> Json:
+    missing = sorted(evidence.with_traffic - evidence.compared)
+    return [{"hash": scope, "name": names.get(scope)} for scope in missing]
+
+
+def _run(run: ContractRun | None) -> Json:
+    return {**asdict(run), "at": rfc3339(run.at)} if run else None

@@ -1,0 +1,72 @@
+"""Takes a canary back to legacy by itself when it goes wrong, with an audit row; never forward (issue 4)."""
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from proxy.dispatch.decide import Decision
+from proxy.dispatch.shadow import Compared
+from proxy.dispatch.step_back import Outcome, StepBackWatch
+from proxy.dispatch.verdict import Reason
+from proxy.flows.deps import Deps
+from proxy.overrides import EVERYONE
+from proxy.store.overrides import Change, StaleRevision
+from proxy.web.live import Live
+
+_ACTOR: Final = "proxy"
+_SERVER_ERROR: Final = 500
+
+_log: Final = structlog.get_logger("proxy.step_back")
+
+
+class StepBacks:
+    """Watches what canaries answer, and what comparisons of their routes say."""
+
+    def __init__(self, live: Live, deps: Deps, watch: StepBackWatch, look: Callable[[], None]) -> None:
+        self._live = live
+        self._deps = deps
+        self._watch = watch
+        self._look = look
+
+    def answered(self, route: str, decision: Decision, status: int) -> None:
+        """An answer that the canary's percentage or lists gave to the new side."""
+        if (decision.in_force.mode, decision.side, decision.why) == ("canary", "new", "mode"):
+            self._note(route, decision.in_force.scope, "error", bad=status >= _SERVER_ERROR)
+
+    def compared(self, compared: Compared) -> None:
+        if compared.outcome in ("match", "difference"):
+            self._note(compared.job.route, EVERYONE, "difference", bad=compared.outcome == "difference")
+
+    def _note(self, route: str, scope: str, kind: Outcome, *, bad: bool) -> None:
+        rules = self._live.now.table.routes[route].mapping.step_back
+        reason = self._watch.note(route, scope, bad=bad, kind=kind, at=self._deps.monotonic(), rules=rules)
+        if reason is not None:
+            self._deps.tasks.start("step-back", self._step_back(route, scope, reason))
+
+    async def _step_back(self, route: str, scope: str, reason: Reason) -> None:
+        """Only what is a canary still, at the revision that this process serves by."""
+        now, snapshot = self._deps.clock(), self._live.now
+        in_force = snapshot.in_force(route, None if scope == EVERYONE else scope, now)
+        if in_force.mode != "canary" or in_force.scope != scope:
+            return
+        override = snapshot.overrides.in_force(route, scope, now)
+        change = Change(
+            actor=_ACTOR,
+            route=route,
+            organization=override.organization if override else None,
+            mode="legacy",
+            percent=None,
+            until=None,
+            reason=reason.sentence,
+        )
+        try:
+            made = await self._deps.store.overrides.change(
+                change, expected=snapshot.overrides.revision, at=now
+            )
+        except StaleRevision:
+            _log.warning("step_back_overtaken", route=route)  # an operator was quicker
+        else:
+            _log.error("stepped_back", route=route, revision=made.revision)
+        self._look()
+        self._watch.reset(route, scope)

@@ -1,0 +1,142 @@
+"""The candidate: the new side's answer to a request that the legacy server has answered already."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import structlog
+
+from proxy import jsons
+from proxy.dispatch.description import Descriptions
+from proxy.dispatch.dry import dry_deps
+from proxy.dispatch.shadow import Dropped, Ran
+from proxy.errors import Refusal
+from proxy.flows.answers import json
+from proxy.flows.deps import Deps
+from proxy.mapping.table import FlowSpec, Route
+from proxy.values import LEGACY_ID, Answer, Json
+from proxy.web.calls import CALLS
+from proxy.web.flows import FLOWS
+from proxy.web.kept import Kept
+from proxy.web.known import Known
+from proxy.web.responses import refused
+
+# As newCase's answer and the list of encounters name a case (michiq-legacy).
+_MADE_ID: Final = "michiq_uuid"
+_LISTED_ID: Final = "MichiqUUID"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One run. `control` is the answer that the client got."""
+
+    spec: FlowSpec
+    route: Route[Any]
+    kept: Kept
+    known: Known
+    control: Answer
+    deps: Deps = field(repr=False)
+    descriptions: Descriptions | None = field(repr=False)
+
+    async def run(self) -> Ran:
+        """Raises Dropped where there is nothing to compare with."""
+        structlog.contextvars.bind_contextvars(request_id=self.kept.request_id, shadow=True)
+        CALLS.set([])
+        live = self.route.mapping.shadow_writes == "live"
+        other_id = await self._counterpart(live=live)
+        if not self.spec.writes:
+            ran = Ran(self.control, await self._answer(self.deps, other_id), self._same(other_id))
+            return await self._paired_only(ran) if self.spec.lists else ran
+        return await (self._live(other_id) if live else self._dry(other_id))
+
+    async def _dry(self, other_id: str | None) -> Ran:
+        assert self.descriptions is not None, "there are descriptions where there is a legacy server"
+        dry = dry_deps(self.deps, self.descriptions)
+        try:
+            answer = await self._answer(dry.deps, other_id)
+            await dry.finish(self.route.mapping.shadow.timeout.total_seconds())
+        finally:
+            await dry.finish(0)
+        return Ran(self.control, answer, self._same(other_id), tuple(dry.failures))
+
+    async def _live(self, other_id: str | None) -> Ran:
+        """Really sent, within the day's cap; a case that it makes is the other half of the client's own."""
+        store, now = self.deps.store, self.deps.clock()
+        cap = self.route.mapping.shadow.daily_cap
+        if not await store.evidence.take_budget(now.date().isoformat(), self.spec.name, cap):
+            raise Dropped("daily-cap")
+        answer = await self._answer(self.deps, other_id)
+        if not self.spec.makes_case:
+            return Ran(self.control, answer, self._same(other_id))
+        mine, theirs = _made_id(self.control), _made_id(answer)
+        if mine is None or theirs is None or self.known.owner is None:
+            return Ran(self.control, answer)
+        await store.homes.pair(mine, theirs, self.known.owner, now)
+        return Ran(self.control, answer, ((mine, theirs),))
+
+    async def _counterpart(self, *, live: bool) -> str | None:
+        """The id by which the new side knows the case of the path."""
+        legacy_id = self.known.legacy_id
+        if legacy_id is None:
+            return None
+        other_id = await self.deps.store.homes.candidate_of(legacy_id)
+        # Audio for an id that is no case here is audio for the caller's own id: good enough for a dry run.
+        if other_id is None and (live or not self.spec.claims):
+            raise Dropped("unpaired")
+        return other_id
+
+    def _same(self, other_id: str | None) -> Sequence[tuple[str, str]]:
+        mine = self.known.legacy_id
+        return () if mine is None or other_id is None else ((mine, other_id),)
+
+    async def _answer(self, deps: Deps, other_id: str | None) -> Answer:
+        """What the client would have got, refusals included."""
+        mapping = self.route.mapping
+        route = self.route
+        if self.spec.lists:
+            route = replace(route, mapping=mapping.model_copy(update={"merge": "off"}))
+        inbound = self.kept.inbound(mapping.body_limit, deps.monotonic(), other_id)
+        try:
+            async with asyncio.timeout(mapping.timeout.total_seconds()):
+                return await FLOWS[self.spec.name].run(inbound, route, deps)
+        except Refusal as refusal:
+            return refused(mapping, refusal.kind, refusal.cause)
+
+    async def _paired_only(self, ran: Ran) -> Ran:
+        """Of both lists the cases that are on both sides, under the client's ids."""
+        ours = _listed(ran.candidate)
+        theirs = _listed(ran.control)
+        if ours is None or theirs is None:
+            return ran
+        pairs = {mine: await self.deps.store.homes.candidate_of(mine) for mine in theirs}
+        known = {mine: other for mine, other in pairs.items() if other is not None and other in ours}
+        if not known:
+            raise Dropped("unpaired")
+        control: list[Json] = [each for mine, each in theirs.items() if mine in known]
+        candidate: list[Json] = [each for other, each in ours.items() if other in known.values()]
+        return Ran(
+            replace(ran.control, body=jsons.dump(control)),
+            replace(ran.candidate, body=json(200, candidate).body),
+            tuple(known.items()),
+        )
+
+
+def _made_id(answer: Answer) -> str | None:
+    try:
+        made = jsons.load_object(answer.body).get(_MADE_ID) if answer.status == 200 else None
+    except jsons.BadJson:
+        return None
+    return made if isinstance(made, str) and LEGACY_ID.fullmatch(made) else None
+
+
+def _listed(answer: Answer) -> dict[str, Json] | None:
+    """The listed cases by id; None for an answer that is no list."""
+    try:
+        cases = jsons.load(answer.body) if answer.status == 200 else None
+    except jsons.BadJson:
+        return None
+    if not isinstance(cases, list):
+        return None
+    named = [(each.get(_LISTED_ID), each) for each in cases if isinstance(each, dict)]
+    return {name: each for name, each in named if isinstance(name, str)}

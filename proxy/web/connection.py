@@ -1,0 +1,209 @@
+"""One connection: aiohttp's, with its own words taken away and its client watched."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.web.guards import Doors, Limits, Overdue, Stage, Watch
+from proxy.web.lawful import MAX_HEAD
+
+_RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
+
+
+class Host(Protocol):
+    """The server, as its connections see it."""
+
+    limits: Limits
+    clock: Callable[[], float]
+    doors: Doors
+
+    def refusal(self, status: int, reason: str) -> web.Response:
+        """The answer to what can't be read or taken; `reason` is a code for the log."""
+
+    def turned_away(self) -> bytes:
+        """The whole answer to a connection that there is no room for."""
+
+
+class QuietHandler(RequestHandler):
+    """A connection that never quotes what it could not read, and that `overdue` ends in time.
+
+    aiohttp answers a broken request with the line it could not read, and logs it; that line may hold a key
+    or a token. It gives a client all the time it wants, and none to one that has said all and listens.
+    `gone` is set once the client has left.
+    """
+
+    __slots__ = ("_address", "_ended", "_head", "_host", "_last", "_refused", "_watch", "_wire", "gone")
+
+    def __init__(self, server: web.Server, host: Host, **options: Any) -> None:
+        super().__init__(server, **options)
+        now = host.clock()
+        self._host = host
+        self._watch = Watch(heard=now, taken=now, since=now)
+        self._address: str | None = None
+        self._wire: asyncio.Transport | None = None
+        self._last: StreamReader = EMPTY_PAYLOAD  # the body of the last request that has come
+        self._head = 0  # bytes of the head that is not whole yet
+        self._ended = False
+        self._refused = False
+        self.gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast(asyncio.Transport, transport)
+        address = _peer(transport)
+        if self._host.doors.enter(address):
+            self._address = address
+            super().connection_made(transport)
+        elif self._host.doors.may_tell():
+            # Known to the server, so that it is ended in time, and to nothing else of aiohttp.
+            self._manager.connection_made(self, self._wire)  # type: ignore[union-attr]
+            self._refuse(self._host.turned_away())
+        else:
+            self._wire.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._address is not None:
+            self._host.doors.leave(self._address)
+            self._address = None
+        elif self._refused:
+            self._host.doors.told()
+        super().connection_lost(exc)
+        self._wire = None
+        self.gone.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        known, whole = self._request_count, self._last.is_eof()
+        super().data_received(data)
+        self._watch.heard = self._host.clock()
+        if self._request_count > known:
+            self._came(*self._messages[-1])
+        elif whole and data.strip(b"\r\n"):
+            self._begun(len(data))
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes an answer
+        """Whether the way back stays open: who has said all may still be listening.
+
+        Who has left looks the same, so `gone` is set after a while. Over TLS there is no half-closed line.
+        """
+        unanswered = len(self._messages) + (self._current_request is not None)
+        if self._refused or not unanswered or self.ssl_context is not None:
+            return False
+        self._ended = True
+        self._loop.call_later(self._host.limits.leaving, self.gone.set)
+        if not self._last.is_eof():
+            self._break_body()
+        elif unanswered == 1:
+            self.close()
+        return True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch.taken = self._host.clock()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  the quotation
+    ) -> web.StreamResponse:
+        response = self._host.refusal(status, type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        return response
+
+    def overdue(self, now: float, *, crowded: bool) -> Overdue | None:
+        """Ends the connection if its client has had its time; why, if so."""
+        if self._wire is None or self._wire.is_closing() and not self._wire.get_write_buffer_size():
+            return None
+        self._watch.look(self._wire.get_write_buffer_size(), now)
+        if self._reading_paused or self._buffer_paused:
+            self._watch.heard = now  # it is we who don't listen
+        why = self._watch.overdue(self._stage(), now, self._host.limits, crowded=crowded)
+        if why == "reader":
+            _reset(self._wire)
+        elif why is not None:
+            self.force_close()
+            self._wire.close()
+        return why
+
+    def _stage(self) -> Stage:
+        if self._force_close or self._wire is None or self._wire.is_closing():
+            return "busy"
+        if self._refused:
+            return "refused"
+        if not self._last.is_eof():
+            return "busy" if self._is_held_back() else "body"
+        if self._current_request is not None or self._messages:
+            return "busy"
+        if self._ended:
+            return "over"
+        return "idle" if self._watch.since is None else "head"
+
+    def _is_held_back(self) -> bool:
+        """Whether it may be the client that waits: for a word that its body is wanted."""
+        return self._current_request is not None and "Expect" in self._current_request.headers
+
+    def _came(self, message: object, body: StreamReader) -> None:
+        """The head of a request is whole, or what came instead of one is known to be none."""
+        self._watch.since, self._head = None, 0
+        if not isinstance(message, RawRequestMessage) and not self._last.is_eof():
+            self._break_body()
+        self._last = body
+
+    def _begun(self, size: int) -> None:
+        if self._watch.since is None:
+            self._watch.since = self._watch.heard
+        self._head += size
+        if self._head > MAX_HEAD:
+            self._refuse(whole(self._host.refusal(400, "head-too-large")))
+
+    def _break_body(self) -> None:
+        """What is to come of the body never will; aiohttp leaves its reader waiting."""
+        self._last.set_exception(web.RequestPayloadError())
+        self._lingering_time = 0.0
+        self.close()
+
+    def _refuse(self, answer: bytes) -> None:
+        """The last thing that is said here. What still comes is dropped: closing at once could cost the
+        client the answer."""
+        self._refused = True
+        if self._wire is not None and not self._wire.is_closing():
+            self._wire.write(answer)
+            if self._wire.can_write_eof():
+                self._wire.write_eof()
+
+
+def whole(response: web.Response) -> bytes:
+    """An answer as bytes, for a connection on which no request could be read."""
+    body = cast(bytes, response.body)
+    fields = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [
+        f"HTTP/1.1 {response.status} {response.reason}",
+        *(f"{n}: {v}" for n, v in fields.items()),
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode() + body
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    """The client's address; "" for one that has none, as on a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """An orderly end would wait until the client has taken what it doesn't take."""
+    line = transport.get_extra_info("socket")
+    if line is not None:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()

@@ -1,0 +1,129 @@
+"""Keeps the process at what the store and the mapping folder say, and tells the store how far it is."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+from watchfiles import awatch
+
+from proxy.flows.deps import Deps
+from proxy.store import StoreError
+from proxy.web.live import Live, reload
+
+# An override is in force in every process within 2 s (issue 4): a look each half second, and its load.
+_LOOK_SECONDS: Final = 0.5
+# A process that was not heard of for 10 s counts as gone (`mode --wait`).
+_HEARTBEAT_SECONDS: Final = 3.0
+
+_log: Final = structlog.get_logger("proxy.follow")
+
+
+class Follower:
+    """Looks after one process's `Live`; `folder` is None where no files are watched."""
+
+    def __init__(self, live: Live, deps: Deps, folder: Path | None) -> None:
+        self._live = live
+        self._deps = deps
+        self._folder = folder
+        self._id = deps.new_id()
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._started_at = deps.clock()
+        self._wake = asyncio.Event()
+        self._reading = asyncio.Lock()
+
+    def look(self) -> None:
+        """Looks at the store at once."""
+        self._wake.set()
+
+    async def catch_up(self) -> None:
+        """The newest overrides are in force on return; StoreError as the store's."""
+        overrides = self._deps.store.overrides
+        if await overrides.revision() != self._live.now.overrides.revision:
+            self._live.follow(await overrides.load())
+
+    async def reload(self) -> None:
+        """The folder's files are in force on return, or rejected with their reasons."""
+        if self._folder is None:
+            return
+        # One after the other: of two readings at once the older one could win.
+        async with self._reading:
+            await reload(self._live, self._folder, has_legacy=self._deps.michiq is not None)
+
+    def reload_soon(self) -> None:
+        """For a signal."""
+        self._deps.tasks.start("reload-mappings", self.reload())
+
+    async def report(self) -> None:
+        await self._deps.store.processes.report(
+            self._id,
+            self._name,
+            revision=self._live.now.overrides.revision,
+            mappings_digest=self._live.digest,
+            rejected=list(self._live.rejected),
+            started_at=self._started_at,
+            at=self._deps.clock(),
+        )
+
+    async def leave(self) -> None:
+        await self._deps.store.processes.leave(self._id)
+
+    async def keep_up(self) -> None:
+        """Looks at the store for ever; what is in force stays so while the store can't be read."""
+        loop = asyncio.get_running_loop()
+        heard = 0.0
+        while True:
+            try:
+                await self.catch_up()
+                if self._live.changed.is_set() or loop.time() - heard >= _HEARTBEAT_SECONDS:
+                    self._live.changed.clear()
+                    await self.report()
+                    heard = loop.time()
+            except StoreError:
+                _log.exception("store_not_followed")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def watch(self) -> None:
+        """Reloads when a file of the folder changes; the folder is watched, since editors replace files."""
+        if self._folder is None:
+            return
+        async for _ in awatch(self._folder, recursive=False):
+            await self.reload()
+
+
+@asynccontextmanager
+async def following(follower: Follower) -> AsyncIterator[None]:
+    """The process follows while the block runs, and is no process to wait for afterwards."""
+    await follower.catch_up()
+    await follower.report()
+    tasks = [
+        asyncio.create_task(follower.keep_up(), name="follow-store"),
+        asyncio.create_task(follower.watch(), name="watch-mappings"),
+    ]
+    for task in tasks:
+        task.add_done_callback(_report_end)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        try:
+            await follower.leave()
+        except StoreError:
+            _log.exception("leave_failed")
+
+
+def _report_end(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("follower_ended", task=task.get_name(), exc_info=error)

@@ -1,0 +1,138 @@
+"""Answers a request from the legacy server: passed through, learned from, and shadowed where that is on."""
+
+from contextlib import ExitStack
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from proxy import jsons
+from proxy.flows.caller import identity_of
+from proxy.flows.deps import Deps
+from proxy.mapping.models import NewCase
+from proxy.mapping.table import FlowSpec, Route
+from proxy.spool import Spool
+from proxy.store import StoreError
+from proxy.upstream.llamalitica import expiry
+from proxy.upstream.michiq import Michiq
+from proxy.values import LEGACY_ID, Answer, Session
+from proxy.web.kept import Keeper, kept
+from proxy.web.keys import DECISION, DEPS, KNOWN, LEARNER, REQUEST_ID, ROUTE, SHADOWS
+from proxy.web.known import TESTER, Known
+from proxy.web.passthrough import Passed, Plan, pass_through
+from proxy.web.responses import notice_headers
+
+_UNMAPPED_SECONDS: Final = 60.0
+_TESTER: Final = frozenset({TESTER.lower().encode()})
+
+_log: Final = structlog.get_logger("proxy.from_legacy")
+
+
+async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpec) -> web.StreamResponse:
+    """What the legacy server says, with the caller's own legacy token where they came with another one."""
+    route, known, deps = request[ROUTE], request[KNOWN], request.app[DEPS]
+    with ExitStack() as on_failure:
+        keeper = _keeper(request, deps)
+        if keeper:
+            on_failure.callback(keeper.close)
+        response, passed = await pass_through(
+            request,
+            michiq,
+            Plan(
+                path=route.mapping.path,
+                seconds=route.mapping.timeout.total_seconds(),
+                authorization=_authorization(known, spec),
+                drop=_TESTER,
+                extra=tuple(notice_headers(route.mapping.notice)),
+                keep=keeper.take if keeper else None,
+                capture=True,
+                rewrite=_Newcomer(request, route, known, deps).finish if spec.makes_case else None,
+            ),
+        )
+        on_failure.pop_all()
+    answer = Answer(passed.status, passed.body or b"", passed.content_type)
+    if passed.body is not None and request.method != "HEAD":
+        request.app[LEARNER].learn(spec.name, "legacy", answer, known)
+    if keeper:
+        control = None if passed.body is None else answer
+        request.app[SHADOWS].offer(spec, route, known, kept(request, keeper, request[REQUEST_ID]), control)
+    return response
+
+
+async def pass_unmapped(request: web.Request) -> web.StreamResponse:
+    """A path that no mapping names (issue 4): the legacy server knows what it is."""
+    michiq = request.app[DEPS].michiq
+    if michiq is None:
+        raise web.HTTPNotFound
+    plan = Plan(path="unmapped", seconds=_UNMAPPED_SECONDS, drop=_TESTER)
+    response, _ = await pass_through(request, michiq, plan)
+    return response
+
+
+def _keeper(request: web.Request, deps: Deps) -> Keeper | None:
+    if not request[DECISION].shadow:
+        return None
+    return Keeper(Spool(deps.spool_folder), request[ROUTE].mapping.body_limit)
+
+
+def _authorization(known: Known, spec: FlowSpec) -> bytes | None:
+    """The caller's legacy token in the place of one that only this proxy knows; b"" leaves the header out."""
+    if known.session is None or known.session.side == "legacy":
+        return None
+    if known.legacy_token is not None:
+        return f"Bearer {known.legacy_token}".encode()
+    return b"" if spec.makes_case else None
+
+
+class _Newcomer:
+    """A case that the legacy server made: it, and its user's token, are known from now on."""
+
+    def __init__(self, request: web.Request, route: Route[Any], known: Known, deps: Deps) -> None:
+        self._headers = request.raw_headers
+        self._route: Route[NewCase] = route
+        self._known = known
+        self._deps = deps
+
+    async def finish(self, passed: Passed) -> bytes | None:
+        """`learn`, to its end even if the client leaves: the case was made."""
+        return await self._deps.tasks.finish("legacy-case", self.learn(passed))
+
+    async def learn(self, passed: Passed) -> bytes | None:
+        """Durable before the client has its answer, which a store that fails doesn't hold up.
+
+        A client that came with a token gets the same one back, as from a server that is one (CONTRACT N07).
+        """
+        if passed.status != 200 or passed.body is None:
+            return None
+        try:
+            made = jsons.load_object(passed.body)
+        except jsons.BadJson:
+            return None
+        token, legacy_id = made.get("token"), made.get("michiq_uuid")
+        if not isinstance(token, str) or not isinstance(legacy_id, str) or not LEGACY_ID.fullmatch(legacy_id):
+            return None
+        try:
+            await self._keep(token, legacy_id)
+        except StoreError:
+            _log.exception("legacy_case_not_kept")
+        mine = self._known.token
+        if self._known.session is None or mine is None or mine == token:
+            return None
+        return passed.body.replace(jsons.dump(token), jsons.dump(mine))
+
+    async def _keep(self, token: str, legacy_id: str) -> None:
+        deps = self._deps
+        identity, organization = identity_of(self._headers, self._route.organizations)
+        owner = deps.store.sealer.owner(identity.user, organization)
+        now = deps.clock()
+        session = Session(
+            identity=identity,
+            organization=organization,
+            owner=owner,
+            access_token="",
+            access_expires_at=now,
+            expires_at=expiry(token) or now + self._route.mapping.session_lifetime,
+            side="legacy",
+        )
+        if not await deps.store.homes.learn_legacy_case(token, session, legacy_id, now):
+            _log.warning("legacy_token_of_another")

@@ -1,0 +1,166 @@
+"""What one client may take of the server: connections, and time (docs/reliability.md)."""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Literal, TypeAlias
+
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
+
+# Of those that there is no room for, how many are told so at a time; the others only see their connection end.
+_TOLD: Final = 100
+# An IPv6 client owns a whole network of this size.
+_V6_CLIENT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All times in seconds; `per_address` 0 is no limit of its own.
+
+    Of a connection from one of `forwarders`, the client is who its X-Forwarded-For says; its requests are
+    counted then, since many clients share the connection.
+    """
+
+    connections: int = 2000
+    per_address: int = 0
+    forwarders: Networks = ()
+    head: float = 10.0  # for a whole request line with its headers, and for the first byte of a connection
+    body: float = 30.0  # without a byte of a body that nobody is reading; who reads has a patience of his own
+    taking: float = 30.0  # without a byte taken of an answer
+    leaving: float = 2.0  # from the end of what a client sends to its being taken for gone
+    refused: float = 2.0  # to read that there is no room
+    spare: float = 5.0  # for a connection between two requests, where room is scarce
+    sweep: float = 1.0  # from one look at all connections to the next
+
+
+Stage: TypeAlias = Literal["idle", "head", "body", "busy", "refused", "over"]
+Overdue: TypeAlias = Literal["idle", "head", "body", "reader", "refused", "over"]
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a connection's client last did, by the clock."""
+
+    heard: float  # it sent something
+    taken: float  # it took something of what lies ready for it
+    since: float | None  # it began a request whose head is not whole yet
+    left: int = 0  # bytes that it has not taken
+
+    def look(self, left: int, now: float) -> None:
+        """Notes what is left for the client now."""
+        if left == 0 or left < self.left:
+            self.taken = now
+        self.left = left
+
+    def overdue(self, stage: Stage, now: float, limits: Limits, *, crowded: bool) -> Overdue | None:
+        """Why the connection is to end now."""
+        if now - self.taken >= limits.taking:
+            return "reader"
+        silent = now - self.heard
+        late = {
+            "idle": crowded and silent >= limits.spare,
+            "head": self.since is not None and now - self.since >= limits.head,
+            "body": silent >= limits.body,
+            "busy": False,
+            "refused": silent >= limits.refused,
+            "over": self.left == 0,
+        }
+        return stage if late[stage] and stage != "busy" else None
+
+
+class Doors:
+    """Who is inside: by the connection, and behind a forwarder by the request."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_client: Counter[str] = Counter()
+        self._inside = 0
+        self._told = 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether three quarters of the room are taken."""
+        return self._inside * 4 >= self._limits.connections * 3
+
+    def enter(self, host: str) -> bool:
+        """Lets a connection in, if there is room; whoever is in leaves one day."""
+        if self._inside >= self._limits.connections or not self._count(self._direct(host)):
+            return False
+        self._inside += 1
+        return True
+
+    def leave(self, host: str) -> None:
+        self._inside -= 1
+        self._discount(self._direct(host))
+
+    def may_tell(self) -> bool:
+        """Whether one more that was not let in can be told so; `told` then, once it has gone."""
+        if self._told >= _TOLD:
+            return False
+        self._told += 1
+        return True
+
+    def told(self) -> None:
+        self._told -= 1
+
+    @contextmanager
+    def request(self, host: str, forwarded_for: Iterable[str]) -> Iterator[bool]:
+        """Whether a request may be answered; counted while the block lasts, where it came by a forwarder."""
+        client = self.client(host, forwarded_for)
+        counted = client if client != host else None
+        admitted = self._count(counted)
+        try:
+            yield admitted
+        finally:
+            if admitted:
+                self._discount(counted)
+
+    def client(self, host: str, forwarded_for: Iterable[str]) -> str:
+        """The address that a request came from: the last one that no forwarder of ours has written down."""
+        hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
+        while hops and self._forwards(host):
+            host = hops.pop()
+        return host
+
+    def _direct(self, host: str) -> str | None:
+        return None if self._forwards(host) else host
+
+    def _forwards(self, host: str) -> bool:
+        if not self._limits.forwarders:
+            return False
+        address = _address(host)
+        return address is not None and any(address in network for network in self._limits.forwarders)
+
+    def _count(self, host: str | None) -> bool:
+        client = _client(host)
+        if not client or not self._limits.per_address:
+            return True
+        if self._by_client[client] >= self._limits.per_address:
+            return False
+        self._by_client[client] += 1
+        return True
+
+    def _discount(self, host: str | None) -> None:
+        client = _client(host)
+        if client in self._by_client:
+            self._by_client[client] -= 1
+            self._by_client += Counter()  # drops those at 0
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
+
+
+def _client(host: str | None) -> str:
+    """What is counted as one client; "" for nobody who can be told from others."""
+    address = _address(host or "")
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _V6_CLIENT), strict=False))
+    return str(address or "")

@@ -1,0 +1,81 @@
+"""What is kept of a request so that its candidate can be given it again, once the client has its answer."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from proxy.spool import Spool, Stored
+from proxy.values import Inbound
+from proxy.web.body import Headers, RequestBody
+
+# As much over the route's limit as the proxy itself lets come in before it refuses (CONTRACT N15).
+_OVER: Final = 256 * 1024
+
+
+class Keeper:
+    """Takes the body's bytes as they go by, up to what the new side would read of them."""
+
+    def __init__(self, spool: Spool, limit: int) -> None:
+        self._spool = spool
+        self._room = limit + _OVER
+        self.whole = True
+
+    def take(self, chunk: bytes) -> None:
+        """A disk that is full ends the keeping, `whole` is false then; the request itself goes on."""
+        if self._room > 0 and self.whole:
+            try:
+                self._spool.write(chunk[: self._room])
+            except OSError:
+                self.whole = False
+            self._room -= len(chunk)
+
+    def finish(self) -> Stored:
+        return self._spool.finish()
+
+    def close(self) -> None:
+        self._spool.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request, without its connection."""
+
+    legacy_id: str = field(repr=False)
+    raw_headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    headers: Headers = field(repr=False)
+    query: dict[str, str] = field(repr=False)
+    body: Stored = field(repr=False)
+    whole: bool
+    method: str
+    request_id: str
+
+    def inbound(self, limit: int, started: float, legacy_id: str | None = None) -> Inbound:
+        """The request as a flow reads it, under another id if one is given."""
+        return Inbound(
+            legacy_id=self.legacy_id if legacy_id is None else legacy_id,
+            headers=self.raw_headers,
+            query=self.query,
+            body=RequestBody(self.headers, self._chunks(), limit),
+            request_id=self.request_id,
+            started=started,
+        )
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self.body.chunks():
+            yield chunk
+
+
+def kept(request: web.Request, keeper: Keeper, request_id: str) -> Kept:
+    """What the keeper took, with the rest of the request; its `body` is closed by whoever gets it."""
+    return Kept(
+        legacy_id=request.match_info.get("id", ""),
+        raw_headers=request.raw_headers,
+        headers=request.headers,
+        query=dict(request.rel_url.query),
+        body=keeper.finish(),
+        whole=keeper.whole,
+        method=request.method,
+        request_id=request_id,
+    )

@@ -1,0 +1,115 @@
+"""What the store knows of a request's caller and of the id in its path, before it is decided who answers."""
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from proxy.dispatch.decide import Asked
+from proxy.errors import Refusal
+from proxy.flows.deps import Deps
+from proxy.headers import RawHeaders, bearer, identity_value
+from proxy.mapping.table import FlowSpec
+from proxy.values import LEGACY_ID, Session, Side
+
+TESTER: Final = "X-Michiq-Tester"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`token` is what was sent, `session` what it stands for here, `legacy_token` what the legacy server
+    knows the caller by. `owner` is the keyed hash of user and organization, `key` a fingerprint of the API
+    key, `legacy_id` the path's id where it is one at all (CONTRACT G03)."""
+
+    asked: Asked
+    token: str | None = field(repr=False)
+    session: Session | None
+    legacy_token: str | None = field(repr=False)
+    legacy_id: str | None
+    owner: str | None = None
+    key: str | None = None
+
+
+class Lookup:
+    """Looks up what is known; `tester_secret` None lets nobody choose a side."""
+
+    def __init__(self, deps: Deps, tester_secret: str | None) -> None:
+        self._deps = deps
+        self._secret = tester_secret
+
+    async def know(self, headers: RawHeaders, path_id: str, spec: FlowSpec) -> Known:
+        """Never refuses: what can't be read is unknown, and who answers will say so."""
+        store, now = self._deps.store, self._deps.clock()
+        token = _token(headers)
+        session = await store.sessions.get(token) if token is not None else None
+        owner, organization = _who(headers, session, spec, self._deps)
+        legacy_id = path_id if LEGACY_ID.fullmatch(path_id) else None
+        legacy_token = await self._legacy_token(token, session, owner, now)
+        asked = Asked(
+            organization=organization,
+            scope=None if organization is None else store.sealer.digest("organization", organization),
+            token="none" if token is None else "unknown" if session is None else "known",
+            at_legacy=legacy_token is not None,
+            both_sides=spec.lists and legacy_token is not None and await self._has_cases(owner),
+            has_id=legacy_id is not None,
+            home=await self._home(owner, legacy_id),
+            forced=self._forced(headers),
+            makes_case=spec.makes_case,
+        )
+        return Known(asked, token, session, legacy_token, legacy_id, owner, self._key(headers, session))
+
+    def _key(self, headers: RawHeaders, session: Session | None) -> str | None:
+        key = session.identity.api_key if session is not None else _value(headers, "API_KEY")
+        return None if key is None else self._deps.store.sealer.digest("client_key", key)
+
+    async def _legacy_token(
+        self, token: str | None, session: Session | None, owner: str | None, now: datetime
+    ) -> str | None:
+        """The token that the legacy server knows the caller by: their own, else the newest of theirs."""
+        if self._deps.michiq is None or owner is None:
+            return None
+        if session is not None and session.side == "legacy":
+            return token
+        return await self._deps.store.homes.legacy_token(owner, now)
+
+    async def _home(self, owner: str | None, legacy_id: str | None) -> Side | None:
+        if self._deps.michiq is None or legacy_id is None:
+            return None
+        return await self._deps.store.homes.of(owner, legacy_id)
+
+    async def _has_cases(self, owner: str | None) -> bool:
+        return owner is not None and await self._deps.store.homes.has_new_cases(owner)
+
+    def _forced(self, headers: RawHeaders) -> Side | None:
+        """`X-Michiq-Tester: new SECRET`."""
+        given = [value for name, value in headers if name.lower() == TESTER.lower().encode()]
+        if self._secret is None or len(given) != 1:
+            return None
+        side, _, secret = given[0].partition(b" ")
+        if not hmac.compare_digest(secret.strip(), self._secret.encode()):
+            return None
+        return {b"new": "new", b"legacy": "legacy"}.get(side)  # type: ignore[return-value]
+
+
+def _token(headers: RawHeaders) -> str | None:
+    token = bearer(headers)
+    return token if isinstance(token, str) else None
+
+
+def _who(
+    headers: RawHeaders, session: Session | None, spec: FlowSpec, deps: Deps
+) -> tuple[str | None, str | None]:
+    """The owner, and the organization by its legacy name: of the session, or as newCase's headers say."""
+    if not spec.makes_case:
+        return (session.owner, session.organization) if session is not None else (None, None)
+    user, organization = _value(headers, "user_mail"), _value(headers, "organization")
+    owner = deps.store.sealer.owner(user, organization) if user and organization else None
+    return owner, organization
+
+
+def _value(headers: RawHeaders, name: str) -> str | None:
+    """An identity header; None also for one that can be read in two ways, which who answers refuses."""
+    try:
+        return identity_value(headers, name)
+    except Refusal:
+        return None

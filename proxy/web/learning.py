@@ -1,0 +1,75 @@
+"""The learner: the structure of real answers, kept so that the contract's guesses can be held to it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from proxy.dispatch.texts import Texts
+from proxy.headers import media_type
+from proxy.mapping.table import Route
+from proxy.shape import Expression, Shape
+from proxy.store.evidence import Seen
+from proxy.structure import leaves
+from proxy.values import Answer, Side
+from proxy.web.known import Known
+from proxy.web.live import Live
+from proxy.web.recorder import Recorder
+
+# Of answers alike (route, side, status), one in so many seconds is looked at once the first ones were.
+_PAUSE_SECONDS: Final = 1.0
+_FIRST: Final = 50
+
+
+class Learner:
+    """Looks at some of the answers; on for as long as there is a legacy server to learn from."""
+
+    def __init__(self, live: Live, recorder: Recorder, monotonic: Callable[[], float], *, on: bool) -> None:
+        self._live = live
+        self._recorder = recorder
+        self._monotonic = monotonic
+        self._on = on
+        self._texts = Texts()
+        self._looked: dict[tuple[str, Side, int], tuple[int, float]] = {}
+
+    def learn(self, name: str, side: Side, answer: Answer, known: Known | None = None) -> None:
+        """`known` is who asked: an error's text is only kept once it came for several callers."""
+        if not self._on or not self._due((name, side, answer.status)):
+            return
+        kind, _ = media_type(answer.content_type)
+        route = self._live.now.table.routes[name]
+        found = leaves(answer, frozenset(_opaque(route)))
+        if answer.status >= 400 and kind == "text/plain" and known is not None:
+            found |= self._text(answer, known)
+        self._recorder.saw(Seen(name, side, answer.status, answer.content_type[:80], found))
+
+    def _text(self, answer: Answer, known: Known) -> frozenset[tuple[str, str]]:
+        caller = known.owner or known.asked.token
+        own = (known.legacy_id, known.asked.organization)
+        text = self._texts.note(
+            answer.body.decode("utf-8", "replace"), caller, [each for each in own if each is not None]
+        )
+        return frozenset() if text is None else frozenset({(text, "error-text")})
+
+    def _due(self, key: tuple[str, Side, int]) -> bool:
+        count, last = self._looked.get(key, (0, 0.0))
+        now = self._monotonic()
+        if count >= _FIRST and now - last < _PAUSE_SECONDS:
+            return False
+        self._looked[key] = (count + 1, now)
+        return True
+
+
+def _opaque(route: Route[Any]) -> Iterator[str]:
+    """The fields of our own answer: what stands inside one of them is the hospital's."""
+    return _fields(route.answer, "")
+
+
+def _fields(shape: Shape | Expression, prefix: str) -> Iterator[str]:
+    if isinstance(shape, Expression):
+        return
+    for field in shape.fields:
+        path = f"{prefix}.{field.name}" if prefix else field.name
+        if isinstance(field.value, Shape):
+            yield from _fields(field.value, path)
+        else:
+            yield path
+            yield f"[].{path}"

@@ -1,0 +1,78 @@
+"""What moving routes over needs of a process, opened together: following, shadowing, learning, recording."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from proxy import overrides
+from proxy.dispatch.description import load_descriptions
+from proxy.dispatch.shadow import Compared, Shadow, shadowing
+from proxy.dispatch.snapshot import Snapshot
+from proxy.dispatch.step_back import StepBackWatch
+from proxy.flows.deps import Deps
+from proxy.mapping.table import Table
+from proxy.store.evidence import Outcome
+from proxy.web.back import StepBacks
+from proxy.web.follow import Follower, following
+from proxy.web.known import Lookup
+from proxy.web.learning import Learner
+from proxy.web.live import Live, mappings_digest
+from proxy.web.recorder import Recorder, recording
+from proxy.web.shadows import Shadows
+from proxy.web.story import shadow_story
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The parts; made by `moving_over`."""
+
+    live: Live
+    follower: Follower
+    lookup: Lookup
+    learner: Learner
+    shadow: Shadow
+    shadows: Shadows
+    recorder: Recorder
+    step_backs: StepBacks
+
+
+@asynccontextmanager
+async def moving_over(
+    table: Table, folder: Path | None, deps: Deps, tester_secret: str | None
+) -> AsyncIterator[Moving]:
+    """`folder` is where the table came from, to be watched; None watches nothing."""
+    live = Live(Snapshot(table, overrides.NONE), mappings_digest(folder) if folder else "")
+    follower = Follower(live, deps, folder)
+    recorder = Recorder(deps.store, deps.clock)
+    step_backs = StepBacks(live, deps, StepBackWatch(), follower.look)
+    told = _teller(recorder, step_backs, deps)
+    shadow = Shadow(partial(deps.store.sealer.digest, "shadow"), told)
+    # Nothing is shadowed where there is no legacy server, so nothing has to be judged.
+    descriptions = None if deps.michiq is None else await asyncio.to_thread(load_descriptions)
+    async with AsyncExitStack() as stack:
+        for running in (recording(recorder), following(follower), shadowing(shadow)):
+            await stack.enter_async_context(running)
+        yield Moving(
+            live=live,
+            follower=follower,
+            lookup=Lookup(deps, tester_secret),
+            learner=Learner(live, recorder, deps.monotonic, on=deps.michiq is not None),
+            shadow=shadow,
+            shadows=Shadows(shadow, deps, descriptions, told, random.SystemRandom().random),
+            recorder=recorder,
+            step_backs=step_backs,
+        )
+
+
+def _teller(recorder: Recorder, step_backs: StepBacks, deps: Deps) -> Callable[[Compared], None]:
+    def told(compared: Compared) -> None:
+        job = compared.job
+        recorder.compared(Outcome(job.route, job.organization, compared.outcome, compared.differences))
+        recorder.told(shadow_story(compared, deps.clock()))
+        step_backs.compared(compared)
+
+    return told

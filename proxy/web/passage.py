@@ -1,0 +1,155 @@
+"""One request on its way through to the legacy server, and the answer on its way back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from http.client import responses
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+
+from proxy.errors import Refusal
+from proxy.upstream.michiq import Michiq, RawAnswer
+from proxy.upstream.raw import Pairs, end_to_end, replaced, values
+from proxy.web.body import RequestBody, arriving
+from proxy.web.keys import BODY, CAUSE, REQUEST_ID
+from proxy.web.plan import Captured, Passed, Plan
+from proxy.web.raw_request import VIA, expects, raw_request
+from proxy.web.raw_response import RawResponse, abort, finish_sending
+
+REWRITE_LIMIT: Final = 64 * 1024
+TAKING_SECONDS: Final = 60.0
+
+
+class Passage:
+    """Made for one request and run once; `given` says that the client has the whole answer."""
+
+    def __init__(self, request: web.Request, michiq: Michiq, plan: Plan) -> None:
+        self._request = request
+        self._michiq = michiq
+        self._plan = plan
+        # Nothing limits it here: that is the legacy server's to do. It only counts.
+        self._body = request[BODY] = RequestBody(request.headers, arriving(request), limit=0)
+        self.given = False
+        self._told_to_continue = False
+        self._response: RawResponse | None = None
+        self._passed = Passed(0, "", None)
+
+    async def run(self) -> tuple[RawResponse, Passed]:
+        """The answer, once the client has it all; Refusal as long as it has no byte of one."""
+        plan = self._plan
+        try:
+            async with aclosing(self._pieces()) as pieces:
+                request = raw_request(self._request, pieces, plan.drop, plan.authorization)
+                async with self._michiq.exchange(
+                    request, seconds=plan.seconds, informed=self._inform, path=plan.path
+                ) as answer:
+                    return await self._relay(answer)
+        except Refusal as refusal:
+            await self._ask_for_the_rest()
+            return self.broken_off(refusal)
+
+    def broken_off(self, refusal: Refusal) -> tuple[RawResponse, Passed]:
+        """Raises the refusal where it can still become an answer; else the client's connection ends."""
+        if self._response is None:
+            raise refusal
+        self._request[CAUSE] = refusal.cause
+        abort(self._request)
+        return self._response, self._passed
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        if expects(self._request):
+            await self._inform(100, ())
+        async for piece in arriving(self._request):
+            self._body.received += len(piece)
+            if self._plan.keep:
+                self._plan.keep(piece)
+            yield piece
+
+    async def _ask_for_the_rest(self) -> None:
+        """A body that was held back is sent for before we refuse by ourselves, as everywhere else in here:
+        the connection's next bytes can then be nothing but that body, and be dropped."""
+        if self._response is None and expects(self._request):
+            with suppress(Refusal):
+                await self._inform(100, ())
+
+    async def _inform(self, status: int, headers: Pairs) -> None:
+        """Hands a 1xx on. An HTTP/1.0 client knows none, and one 100 is enough."""
+        if self._request.version < HttpVersion11 or (status == 100 and self._told_to_continue):
+            return
+        self._told_to_continue |= status == 100
+        fields = () if status == 100 else (*end_to_end(headers), VIA)
+        line = b"HTTP/1.1 %d %b" % (status, responses.get(status, "").encode())
+        await _taken(self._request.writer.write(b"\r\n".join([line, *map(b": ".join, fields), b"", b""])))
+        self._request.writer.output_size = 0  # the answer itself has not begun
+
+    async def _relay(self, answer: RawAnswer) -> tuple[RawResponse, Passed]:
+        self._passed = Passed(answer.status, _content_type(answer), None)
+        fields, captured = self._fields(answer), Captured(wanted=self._plan.capture)
+        async with aclosing(answer.chunks()) as chunks:
+            start, replacement = await self._start(chunks)
+            if replacement is not None:
+                fields = replaced(fields, b"Content-Length", b"%d" % len(replacement))
+            response = await self._begin(answer, fields)
+            await self._give(response, start if replacement is None else replacement)
+            captured.add(start)
+            async for piece in chunks:
+                await self._give(response, piece)
+                captured.add(piece)
+        await _taken(response.write_eof())
+        self.given = True
+        if not self._request.content.is_eof():
+            finish_sending(self._request)
+        return response, replace(self._passed, body=captured.body())
+
+    def _fields(self, answer: RawAnswer) -> Pairs:
+        fields = end_to_end(answer.headers)
+        extra = tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in self._plan.extra)
+        if not values(fields, b"x-request-id"):
+            extra = (*extra, (b"X-Request-ID", self._request[REQUEST_ID].encode()))
+        return (*fields, *extra, VIA)
+
+    async def _start(self, chunks: AsyncIterator[bytes]) -> tuple[bytes, bytes | None]:
+        """Of a body that may be rewritten, what was read of it and, where that is all of it, the new one."""
+        rewrite, start = self._plan.rewrite, bytearray()
+        if rewrite is None or self._is_empty(self._passed.status):
+            return b"", None
+        async for piece in chunks:
+            start += piece
+            if len(start) > REWRITE_LIMIT:
+                return bytes(start), None
+        return bytes(start), await rewrite(replace(self._passed, body=bytes(start)))
+
+    def _is_empty(self, status: int) -> bool:
+        return self._request.method == "HEAD" or status in (204, 304)
+
+    async def _begin(self, answer: RawAnswer, fields: Pairs) -> RawResponse:
+        response = self._response = RawResponse(answer.status, answer.reason, fields)
+        if not self._request.content.is_eof():
+            # The rest of the request's body is not worth waiting for.
+            response.force_close()
+        await _taken(response.prepare(self._request))
+        return response
+
+    async def _give(self, response: RawResponse, piece: bytes) -> None:
+        if piece:
+            await _taken(response.write(piece))
+
+
+def _content_type(answer: RawAnswer) -> str:
+    return b"".join(values(answer.headers, b"content-type")[:1]).decode("latin-1")
+
+
+async def _taken(writing: Awaitable[object]) -> None:
+    """Returns when the client has taken it; Refusal for one that has gone, or takes nothing."""
+    try:
+        async with asyncio.timeout(TAKING_SECONDS):
+            await writing
+    except TimeoutError:
+        cause = "client-stalled"
+    except ConnectionError:
+        cause = "client-left"
+    else:
+        return
+    raise Refusal("failed", cause)

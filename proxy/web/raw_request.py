@@ -1,0 +1,51 @@
+"""A client's request as it goes to the legacy server: its bytes, and what may not travel taken away."""
+
+import re
+from collections.abc import AsyncIterator, Set
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+
+from proxy.errors import Refusal
+from proxy.upstream.raw import Pairs, RawRequest, end_to_end, replaced, values, without
+
+VIA: Final = (b"Via", b"1.1 michiq-proxy")
+
+# Scheme and authority of a target in absolute form (RFC 9112, section 3.2.2).
+_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+def raw_request(
+    request: web.BaseRequest, body: AsyncIterator[bytes], drop: Set[bytes], authorization: bytes | None
+) -> RawRequest:
+    """The request with `body`, where it has any; without `drop`, and with another Authorization."""
+    has_body, length = _framing(request.raw_headers)
+    gone = {*drop, b"authorization"} if authorization == b"" else {*drop}
+    if request.version < HttpVersion11:
+        gone.add(b"expect")  # RFC 9110, section 10.1.1: such a client waits for nothing
+    headers = without(end_to_end(request.raw_headers), frozenset(gone))
+    if authorization:
+        headers = replaced(headers, b"Authorization", authorization)
+    method = request.method.encode("ascii")
+    return RawRequest(method, _target(request), (*headers, VIA), body if has_body else None, length)
+
+
+def expects(request: web.BaseRequest) -> bool:
+    """Whether the client holds its body back until it is asked for it."""
+    return any(value.lower() == b"100-continue" for value in values(request.raw_headers, b"expect"))
+
+
+def _framing(headers: Pairs) -> tuple[bool, int | None]:
+    """Whether there is a body, and its length; Refusal where two readers could find two different ones."""
+    lengths, codings = values(headers, b"content-length"), values(headers, b"transfer-encoding")
+    if len(lengths) + len(codings) > 1 or any(coding.lower() != b"chunked" for coding in codings):
+        raise Refusal("malformed", "framing")
+    length = int(lengths[0]) if lengths else None
+    return bool(codings or length), length
+
+
+def _target(request: web.BaseRequest) -> bytes:
+    target = request.raw_path.encode("utf-8", "surrogateescape")
+    if match := _ABSOLUTE.match(target):
+        target = target[match.end() :]
+    return target if target.startswith(b"/") else b"/" + target

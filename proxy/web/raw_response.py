@@ -1,0 +1,69 @@
+"""An answer whose header bytes go out as they came: aiohttp would decode, re-encode and add to them."""
+
+import socket
+import struct
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+
+from proxy.upstream.raw import Pairs, values
+
+_RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
+
+
+class RawResponse(web.StreamResponse):
+    """A response of raw end-to-end fields; the framing, and Connection, are its own.
+
+    With a Content-Length among the fields the body has that length; without one it is chunked, and to
+    an HTTP/1.0 client it ends with the connection. `headers` stays empty: it is what aiohttp would send.
+    """
+
+    def __init__(self, status: int, reason: bytes, fields: Pairs) -> None:
+        super().__init__(status=status, reason=reason.decode("latin-1"))
+        self._raw_reason = reason
+        self._fields = fields
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        await super().write(data)
+        # Of a body that was streamed, what the access line says is counted here.
+        self.content_length = (self.content_length or 0) + len(data)
+
+    async def _start(self, request: web.BaseRequest) -> AbstractStreamWriter:
+        self._req = request
+        writer = self._payload_writer = request.writer
+        framing = self._framing(request)
+        fields = [b"%b: %b" % pair for pair in (*self._fields, *framing)]
+        line = b"HTTP/%d.%d %d %b" % (*request.version, self.status, self._raw_reason)
+        await writer.write(b"\r\n".join([line, *fields, b"", b""]))
+        if (b"Transfer-Encoding", b"chunked") in framing:
+            writer.enable_chunking()
+        return writer
+
+    def _framing(self, request: web.BaseRequest) -> Pairs:
+        modern = request.version >= HttpVersion11
+        keep_alive = request.keep_alive if self._keep_alive is None else self._keep_alive
+        boundless = not self._must_be_empty_body and not values(self._fields, b"content-length")
+        self._keep_alive = keep_alive and (modern or not boundless)
+        framing: Pairs = ((b"Transfer-Encoding", b"chunked"),) if boundless and modern else ()
+        if self._keep_alive == modern:
+            return framing
+        return (*framing, (b"Connection", b"close" if modern else b"keep-alive"))
+
+
+def abort(request: web.BaseRequest) -> None:
+    """Ends the client's connection by a reset: an orderly end could be taken for the end of the body."""
+    if request.transport is None:
+        return
+    if (line := request.transport.get_extra_info("socket")) is not None:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    request.transport.abort()
+
+
+def finish_sending(request: web.BaseRequest) -> None:
+    """Tells a client that is still sending that nothing more will come; what it sends is read and dropped.
+
+    Closing at once would reset the connection, and the answer could be lost with it.
+    """
+    if request.transport is not None and request.transport.can_write_eof():
+        request.transport.write_eof()

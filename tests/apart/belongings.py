@@ -1,0 +1,68 @@
+"""Whose a word is: canaries, tokens, ids and mails, found in an answer in whatever form they stand there."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from proxy.sandbox.config import AGENTS
+
+KINDS: Final = ("name", "text", "filename", "file", "question", "audio", "cookie")
+# Letters and digits only, so that no encoding but base64 and hex can change them.
+_CANARY: Final = rb"zq[a-z]{4,8}[0-9a-f]{12}zq"
+_MAIL: Final = rb"user[0-9]+@clinica\.example"
+_UUID: Final = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_JWT: Final = rb"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+_WORD: Final = re.compile(rb"|".join((_CANARY, _MAIL, _UUID, _JWT)))
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
+_HEX: Final = re.compile(rb"(?:[0-9a-f]{2}){16,}")
+# Everybody's.
+_SHARED: Final = frozenset(agent.id for agent in AGENTS)
+
+
+def canaries(random: Random) -> dict[str, str]:
+    """A word of each kind that nobody else has."""
+    return {kind: f"zq{kind}{random.randbytes(6).hex()}zq" for kind in KINDS}
+
+
+@dataclass
+class Belongings:
+    """Who each word belongs to: whom it was made for, else whoever was told it first."""
+
+    owners: dict[str, str] = field(default_factory=dict)
+    seen: int = 0
+
+    def give(self, mail: str, *words: str) -> None:
+        for word in words:
+            assert self.owners.setdefault(word, mail) == mail, "two users with one word"
+
+    def foreign(self, mail: str, told: bytes) -> list[str]:
+        """The words in what this user was told that are somebody else's; new ones are theirs now."""
+        wrong = []
+        for word in set(words(told)):
+            self.seen += 1
+            if self.owners.setdefault(word, mail) != mail:
+                wrong.append(word)
+        return wrong
+
+
+def words(raw: bytes) -> Iterator[str]:
+    for form in forms(raw):
+        yield from (word for found in _WORD.findall(form) if (word := found.decode()) not in _SHARED)
+
+
+def forms(raw: bytes) -> Iterator[bytes]:
+    """The bytes as they are, without URL escapes, and what is in base64 or hex in them."""
+    bare = unquote_to_bytes(raw)
+    yield raw
+    yield bare
+    for run in _BASE64.findall(bare):
+        try:
+            yield base64.b64decode(run + b"=" * (-len(run) % 4), altchars=b"-_" if b"-" in run else None)
+        except binascii.Error:
+            continue
+    yield from (bytes.fromhex(run.decode()) for run in _HEX.findall(bare))

@@ -1,0 +1,345 @@
+"""`mode`: what is in force is seen and changed straight in the store, with the proxy running or not."""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from proxy.cli import main
+from proxy.cli.waiting import wait_for
+from proxy.store import Store, open_store
+
+WHY = ("--reason", "evidence")
+
+
+@pytest.fixture(autouse=True)
+def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> None:
+    """A folder of its own with the built-in mappings, a legacy server configured, and nothing in force."""
+    for name in [name for name in os.environ if name.startswith("MICHIQ_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", secret_key)
+    monkeypatch.setenv("MICHIQ_LEGACY_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("LOGNAME", "ana")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["mode", *arguments])
+
+
+def told(*arguments: str) -> Any:
+    """What a program is told."""
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def changed(*arguments: str) -> Any:
+    return told(*arguments, *WHY)["override"]
+
+
+def in_force() -> dict[tuple[str, str | None], str]:
+    return {(each["route"], each["organization"]): each["mode"] for each in told()["in_force"]}
+
+
+def in_store(secret_key: str, work: Callable[[Store], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [secret_key]) as store:
+            await work(store)
+
+    asyncio.run(run())
+
+
+def process_at(revision: int, number: int = 4711, age: timedelta = timedelta(0)) -> Any:
+    """Writes a process's heartbeat."""
+
+    async def work(store: Store) -> None:
+        now = datetime.now(UTC) - age
+        name = f"host:{number}"
+        await store.processes.report(
+            name, name, revision=revision, mappings_digest="", rejected=(), started_at=now, at=now
+        )
+
+    return work
+
+
+def test_without_changes_each_route_is_shown_with_its_mappings_mode() -> None:
+    state = told()
+    assert (state["revision"], state["in_force"], len(state["mappings"])) == (0, [], 7)
+    assert state["mappings"]["query"] == {"mode": "new", "canary_percent": 0.0}
+    result = call()
+    assert (result.exit_code, result.stdout.count("everyone")) == (0, 7)
+
+
+def test_a_change_is_in_force_at_once_with_its_actor_its_reason_and_its_end() -> None:
+    before = datetime.now(UTC)
+    written = changed("query", "shadow", "--organization", "h1", "--until", "2h", "--actor", "berta")
+    ends_in = datetime.fromisoformat(written["until"]) - before
+    assert timedelta(hours=2) - timedelta(seconds=1) < ends_in < timedelta(hours=2, minutes=1)
+    assert (written["revision"], written["actor"], written["reason"]) == (1, "berta", "evidence")
+    assert told()["in_force"] == [written]
+
+
+def test_for_people_a_change_is_a_sentence_and_what_is_in_force_a_table() -> None:
+    made = call("query", "canary", "--percent", "5", "--reason", "try [red]this[/red] :smile:")
+    assert (made.exit_code, made.stdout) == (0, "query for everyone: canary 5 % (revision 1)\n")
+    (line,) = [line for line in call().stdout.splitlines() if " query " in line]
+    assert line.split() == [
+        "1",
+        "query",
+        "new",
+        "everyone",
+        "canary",
+        "5",
+        "%",
+        "ana",
+        "try",
+        "[red]this[/red]",
+        ":smile:",
+    ]
+
+
+def test_the_actor_is_by_default_the_user_of_the_machine() -> None:
+    assert changed("query", "shadow")["actor"] == "ana"
+
+
+def test_one_route_can_be_shown_alone() -> None:
+    changed("query", "shadow")
+    changed("doc", "off")
+    state = told("doc")
+    assert (list(state["mappings"]), [each["route"] for each in state["in_force"]]) == (["doc"], ["doc"])
+
+
+def test_a_canary_without_a_percent_of_its_own_shows_its_mappings() -> None:
+    changed("query", "canary")
+    assert "canary 0 %" in call("query").stdout
+
+
+@pytest.mark.parametrize("text", ["2 h", "2h", "90 min", "365 d"])
+def test_an_end_may_be_a_duration_from_now(text: str) -> None:
+    assert datetime.fromisoformat(changed("query", "shadow", "--until", text)["until"]) > datetime.now(UTC)
+
+
+def test_an_end_may_be_a_time_with_its_zone() -> None:
+    soon = datetime.now(timezone(timedelta(hours=2))).replace(microsecond=0) + timedelta(days=1)
+    assert datetime.fromisoformat(changed("query", "off", "--until", soon.isoformat())["until"]) == soon
+
+
+def test_clearing_gives_the_route_back_to_its_mapping_and_an_organization_to_everyones() -> None:
+    changed("query", "shadow")
+    changed("query", "new", "--organization", "h1")
+    assert "what everyone has" in call("query", "--clear", "--organization", "h1", *WHY).stdout
+    assert in_force() == {("query", None): "shadow"}
+    assert "its mapping" in call("query", "--clear", *WHY).stdout
+    assert in_force() == {}
+
+
+def test_a_rollback_restores_and_walks_back_until_nothing_is_left() -> None:
+    changed("query", "shadow")
+    changed("doc", "off")
+    changed("query", "new")
+    assert changed("--rollback", "doc")["undoes"] == 2
+    assert in_force() == {("query", None): "new"}
+    assert [changed("--rollback")["undoes"] for _ in range(2)] == [3, 1]
+    result = call("--rollback", *WHY)
+    assert (result.exit_code, "no change left to roll back" in result.stderr) == (1, True)
+    of_route = call("--rollback", "doc", *WHY)
+    assert (of_route.exit_code, "no change of doc left" in of_route.stderr) == (1, True)
+
+
+def test_a_rollback_needs_no_good_mapping_files(tmp_path: Path) -> None:
+    changed("query", "shadow")
+    (tmp_path / "mappings").mkdir()
+    assert (call().exit_code, call("--rollback", *WHY).exit_code) == (1, 0)
+
+
+def test_a_rollback_to_a_mode_without_its_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed("query", "shadow")
+    changed("query", "new")
+    monkeypatch.delenv("MICHIQ_LEGACY_URL")
+    result = call("--rollback", *WHY)
+    assert (result.exit_code, "shadow needs MICHIQ_LEGACY_URL" in result.stderr) == (0, True)
+
+
+def test_the_history_is_newest_first_and_can_be_cut() -> None:
+    changed("query", "shadow")
+    changed("doc", "off")
+    changed("--rollback")
+    assert [each["revision"] for each in told("--history")] == [3, 2, 1]
+    assert [each["revision"] for each in told("--history", "--limit", "1")] == [3]
+    assert [each["revision"] for each in told("query", "--history")] == [1]
+    lines = call("--history").stdout.splitlines()
+    assert "undoes 2: evidence" in "".join(lines)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "shadow", "canary"])
+def test_without_a_legacy_server_what_needs_one_is_refused(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MICHIQ_LEGACY_URL")
+    result = call("query", mode, *WHY)
+    assert (result.exit_code, f"{mode} needs the legacy server" in result.stderr) == (1, True)
+    assert call("query", "off", *WHY).exit_code == 0
+    assert told()["revision"] == 1
+
+
+def test_a_stale_revision_is_refused_and_says_who_changed_what_meanwhile() -> None:
+    changed("query", "shadow", "--expect", "0")
+    changed("doc", "off", "--actor", "berta")
+    result = call("query", "new", *WHY, "--expect", "1")
+    assert result.exit_code == 1
+    assert "revision 1 is not the newest any more" in result.stderr
+    assert "doc for everyone: off (revision 2), by berta" in result.stderr
+    assert "query for everyone" not in result.stderr
+    assert call("--rollback", *WHY, "--expect", "1").exit_code == 1
+    ahead = call("query", "new", *WHY, "--expect", "9")
+    assert (ahead.exit_code, "there is no revision 9 yet" in ahead.stderr) == (1, True)
+    assert told()["revision"] == 2
+
+
+def test_an_organization_that_no_file_names_is_taken_with_a_note() -> None:
+    result = call("query", "shadow", "--organization", "Cli\u0301nica", *WHY)
+    assert (result.exit_code, "does not name Clínica" in result.stderr) == (0, True)
+    assert in_force() == {("query", "Clínica"): "shadow"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["qurey", "shadow", *WHY], "there is no route qurey; did you mean query?"),
+        (["shadow"], "there is no route shadow"),
+        (["--rollback", "qurey", *WHY], "did you mean query?"),
+        (["--history", "qurey"], "did you mean query?"),
+        (["query", "shaddow", *WHY], "there is no mode shaddow; did you mean shadow?"),
+        (["query", "shadow"], "--reason is needed"),
+        (["--rollback"], "--reason is needed"),
+        (["query", "shadow", "--reason", " "], "the reason needs 1 to 300 printable signs"),
+        (["query", "shadow", "--reason", "a\x1bb"], "the reason needs"),
+        (["query", "shadow", *WHY, "--actor", ""], "the actor needs"),
+        (["query", "shadow", *WHY, "--actor", "proxy"], "--actor"),
+        (["query", "shadow", *WHY, "--organization", ""], "the organization needs"),
+        (["query", "shadow", *WHY, "--percent", "5"], "goes with the mode canary alone"),
+        (["query", "canary", *WHY, "--percent", "101"], "from 0 to 100"),
+        (["query", "canary", *WHY, "--percent", "nan"], "from 0 to 100"),
+        (["query", "--clear", *WHY, "--percent", "5"], "goes with the mode canary alone"),
+        (["query", "shadow", *WHY, "--until", "tomorrow"], "--until takes a duration"),
+        (["query", "shadow", *WHY, "--until", "2027-01-31T18:00:00"], "needs its zone"),
+        (["query", "shadow", *WHY, "--until", "2020-01-31T18:00:00Z"], "in the past"),
+        (["query", "shadow", *WHY, "--until", "9999-12-31T23:59:59-23:00"], "more than 3650 days"),
+        (["query", "shadow", "--clear", *WHY], "a MODE and --clear don't go together"),
+        (["--rollback", "--history"], "--rollback and --history don't go together"),
+        (["--clear", *WHY], "--clear needs the ROUTE"),
+        (["query", *WHY], "--reason does not go with showing"),
+        (["--rollback", *WHY, "--until", "2h"], "--until does not go with --rollback"),
+        (["query", "shadow", *WHY, "--limit", "5"], "--limit does not go with a MODE"),
+        (["query", "shadow", *WHY, "--expect", "x"], "not a valid integer"),
+        (["query", "shadow", *WHY, "--wait=soon"], "not a valid float"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_ends_with_2_says_what_is_wrong_and_changes_nothing(arguments: list[str], said: str) -> None:
+    result = call(*arguments)
+    assert (result.exit_code, said in result.stderr, result.stdout) == (2, True, ""), result.output
+    assert told()["revision"] == 0
+
+
+def test_a_wait_with_no_process_live_says_so(secret_key: str) -> None:
+    in_store(secret_key, process_at(0, age=timedelta(seconds=11)))
+    result = call("query", "shadow", *WHY, "--wait")
+    assert (result.exit_code, "no process is live" in result.stdout) == (0, True)
+
+
+def test_a_wait_ends_when_every_live_process_follows(secret_key: str) -> None:
+    in_store(secret_key, process_at(1, 1))
+    in_store(secret_key, process_at(1, 2))
+    result = call("query", "shadow", "--wait", *WHY)
+    assert (result.exit_code, "followed by host:1, host:2" in result.stdout) == (0, True)
+
+
+def test_a_wait_that_is_over_names_who_is_behind_and_the_change_stands(secret_key: str) -> None:
+    changed("query", "shadow")
+    in_store(secret_key, process_at(1, 1))
+    in_store(secret_key, process_at(9, 2))
+    result = call("query", "new", *WHY, "--wait=0", "--json")
+    assert (result.exit_code, "host:1 is at revision 1" in result.stderr) == (1, True)
+    answer = json.loads(result.stdout)
+    assert (answer["following"], answer["behind"]) == (["host:2"], [{"name": "host:1", "revision": 1}])
+    assert in_force() == {("query", None): "new"}
+
+
+def test_a_wait_goes_on_until_the_last_one_follows(secret_key: str) -> None:
+    paused = 0
+
+    async def work(store: Store) -> None:
+        await process_at(41)(store)
+
+        async def pause(seconds: float) -> None:
+            nonlocal paused
+            paused += 1
+            if paused == 3:
+                await process_at(42)(store)
+
+        following = await wait_for(store.processes, 42, 15, pause=pause)
+        assert ([each.name for each in following.following], following.behind) == (["host:4711"], ())
+
+    in_store(secret_key, work)
+    assert paused == 3
+
+
+def test_a_process_that_died_is_waited_for_only_until_it_counts_as_dead(secret_key: str) -> None:
+    now = datetime.now(UTC)
+
+    async def work(store: Store) -> None:
+        nonlocal now
+        await process_at(41)(store)
+
+        async def pause(seconds: float) -> None:
+            nonlocal now
+            now += timedelta(seconds=4)
+
+        following = await wait_for(store.processes, 42, 15, lambda: now, pause)
+        assert (following.following, following.behind) == ((), ())
+
+    in_store(secret_key, work)
+    assert now < datetime.now(UTC) + timedelta(seconds=15)
+
+
+def test_a_new_database_is_told_of_since_the_folder_may_be_the_wrong_one() -> None:
+    assert "there was no database at var/michiq.db" in call().stderr
+    assert call().stderr == ""
+
+
+def test_settings_come_from_the_env_file_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str
+) -> None:
+    monkeypatch.delenv("MICHIQ_SECRET_KEYS")
+    assert call().exit_code == 2
+    (tmp_path / ".env").write_text(f"MICHIQ_SECRET_KEYS={secret_key}\n")
+    assert call().exit_code == 0
+
+
+def test_keys_that_do_not_open_the_store_are_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed("query", "shadow")
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", "A" * 43 + "=")
+    result = call()
+    assert (result.exit_code, "MICHIQ_SECRET_KEYS" in result.stderr) == (2, True)
+
+
+def test_a_store_that_refuses_the_change_ends_with_1(tmp_path: Path) -> None:
+    changed("query", "shadow")
+    with closing(sqlite3.connect(tmp_path / "var" / "michiq.db")) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON overrides BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        connection.commit()
+    result = call("query", "new", *WHY)
+    assert (result.exit_code, "the database refused it" in result.stderr) == (1, True)

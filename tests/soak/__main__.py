@@ -1,0 +1,51 @@
+"""`make soak`: runs every part, or those that are named, and prints one table: goal, figure, verdict."""
+
+import argparse
+import asyncio
+import sys
+import time
+from importlib import import_module
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.soak.rows import Part, Row
+
+PARTS: Final = ("modes", "homes", "shadow")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is the full size")
+    parser.add_argument("--markdown", action="store_true", help="print the table for docs/reliability.md")
+    given = parser.parse_args()
+    rows = [row for name in given.parts or PARTS for row in _run(name, given.scale)]
+    (_markdown if given.markdown else _print)(rows)
+    return 0 if all(row.met for row in rows) else 1
+
+
+def _run(name: str, scale: float) -> list[Row]:
+    part: Part = import_module(f"tests.soak.{name}").run
+    started = time.monotonic()
+    rows = asyncio.run(part(scale))
+    print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)  # noqa: T201
+    return rows
+
+
+def _print(rows: list[Row]) -> None:
+    table = Table("part", "goal", "figure", "verdict", box=None)
+    for row in rows:
+        table.add_row(row.part, row.goal, row.figure, "met" if row.met else "NOT MET")
+    Console().print(table)
+
+
+def _markdown(rows: list[Row]) -> None:
+    print("| part | goal | figure | verdict |\n|---|---|---|---|")  # noqa: T201
+    for row in rows:
+        print(f"| {row.part} | {row.goal} | {row.figure} | {'met' if row.met else '**not met**'} |")  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

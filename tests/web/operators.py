@@ -1,0 +1,70 @@
+"""An operator at a proxy's admin listener; what was said on both sides is kept."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from tests.conftest import bearer
+from tests.contracts.exchange import Exchange, Message
+
+ANA: Final = "0123456789abcdef"
+BEN: Final = "~!#=:{}[]'(&%$)"  # signs that RFC 6750 has no room for
+TOKENS: Final = f"ana:{ANA},ben:{BEN}0"
+PREFIX: Final = "/admin/v1"
+# What no answer is judged by: it belongs to the connection.
+_HOP: Final = frozenset({"connection", "date"})
+
+
+def said(exchange: Exchange) -> Any:
+    """The answer's JSON."""
+    return json.loads(exchange.answer.body)
+
+
+@dataclass
+class Operator:
+    """`token` empty sends none. `paths` begin below the prefix, unless they are whole."""
+
+    http: aiohttp.ClientSession = field(repr=False)
+    url: str
+    token: str = field(default=ANA, repr=False)
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, body: Any = None, /, **options: Any) -> Exchange:
+        """`body` goes as JSON, or as it is where it is bytes; `headers` go over the token."""
+        headers = {**(bearer(self.token) if self.token else {}), **options.pop("headers", {})}
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        if data is not None:
+            headers = {"Content-Type": "application/json", **headers}
+        whole = path if path.startswith("/") else f"{PREFIX}/{path}"
+        url = URL(f"{self.url}{whole}", encoded=True)
+        async with self.http.request(method, url, headers=headers, data=data, **options) as response:
+            request = response.request_info
+            exchange = Exchange(
+                method,
+                request.url.raw_path,
+                request.url.raw_query_string,
+                Message(tuple(request.headers.items()), data or b""),
+                response.status,
+                Message(
+                    tuple(
+                        (name, value) for name, value in response.headers.items() if name.lower() not in _HOP
+                    ),
+                    await response.read(),
+                ),
+            )
+        self.exchanges.append(exchange)
+        return exchange
+
+    async def get(self, path: str, **headers: str) -> Exchange:
+        return await self.ask("GET", path, headers=headers)
+
+    async def set_mode(self, route: str, mode: str, seen: str = "*", **more: Any) -> Exchange:
+        """For a reason, if no other is given, on whatever stands, unless it is said what was `seen`."""
+        body = {"mode": mode, "reason": "a try", **more}
+        return await self.ask("PUT", f"overrides/{route}", body, headers={"If-Match": seen})
+
+    async def roll_back(self, seen: str = "*", **body: Any) -> Exchange:
+        return await self.ask("POST", "rollback", {"reason": "a try", **body}, headers={"If-Match": seen})
