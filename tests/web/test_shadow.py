@@ -8,6 +8,7 @@ import pytest
 
 from proxy.sandbox import Fault
 from tests.conftest import IDENTITY, Api, StartProxy, bearer, case_form
+from tests.web.moving import override
 
 
 def mode(name: str) -> Callable[[str], str]:
@@ -160,3 +161,45 @@ async def test_what_the_sample_leaves_out_is_counted(start_proxy: StartProxy, pe
     async with start_proxy({"new_case": sampled}, legacy=True) as api:
         await api.new_case()
         assert await compared(api, "new_case") == {"dropped:not-sampled": 1}
+
+
+ASKED: tuple[tuple[str, str, dict[str, str], bytes | None], ...] = (
+    ("GET", "/michiQ/encounters", {}, None),
+    ("GET", "/michiQ/encounters", {"Authorization": "Bearer wrong"}, None),
+    ("HEAD", "/michiQ/encounters", {"Authorization": "Bearer {token}"}, None),
+    ("GET", "/michiQ/encounters", {"Authorization": "Bearer {token}"}, None),
+    ("GET", "/michiQ/doc/{id}", {"Authorization": "Bearer {token}"}, None),
+    ("GET", "/michiQ/doc/nothing", {"Authorization": "Bearer {token}"}, None),
+    ("POST", "/michiQ/query/{id}", {"Authorization": "Bearer {token}"}, b'{"query": "fiebre"}'),
+    ("POST", "/michiQ/query/{id}", {"Authorization": "Bearer {token}"}, b'{"query": '),
+    ("POST", "/michiQ/query", {"Authorization": "Bearer {token}"}, b"{}"),
+    ("POST", "/michiQ/newCase", IDENTITY, b"no form"),
+    ("POST", "/michiQ/newCase", {"API_KEY": "wrong"}, b""),
+    ("POST", "/michiQ/uploadAudio/{id}", {"Authorization": "Bearer {token}"}, b"no form"),
+    ("POST", "/michiQ/speechToText/{id}", {"Authorization": "Bearer {token}"}, None),
+    ("GET", "/app/encounter/{id}", {"Authorization": "Bearer {token}"}, None),
+)
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: f"{asked[0]} {asked[1]}")
+async def test_adding_shadow_changes_neither_status_nor_headers_nor_body(
+    api: Api, asked: tuple[str, str, dict[str, str], bytes | None]
+) -> None:
+    made = await api.new_case()
+    answers = []
+    for name in ("legacy", "shadow", "legacy"):
+        for route in SHADOW:
+            await override(api, route, name)
+        answers.append(await _answer(api, made, asked))
+    assert answers[0] == answers[1] == answers[2]
+
+
+async def _answer(
+    api: Api, made: dict[str, str], asked: tuple[str, str, dict[str, str], bytes | None]
+) -> tuple[int, dict[str, str], bytes]:
+    method, path, headers, body = asked
+    sent = {name: value.replace("{token}", made["token"]) for name, value in headers.items()}
+    url = api.url + path.replace("{id}", made["michiq_uuid"])
+    async with api.http.request(method, url, headers=sent, data=body) as response:
+        kept = {name: text for name, text in response.headers.items() if name not in ("X-Request-ID", "Date")}
+        return response.status, kept, await response.read()
