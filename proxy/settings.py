@@ -3,13 +3,16 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeAlias
 
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
 from proxy.addresses import Address, host_of, parse_address, parse_base_url, parse_url
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 PREFIX: Final = "MICHIQ_"
 KEY_COMMAND: Final = (
@@ -39,10 +42,10 @@ def _starting(form: str) -> Callable[[str], str]:
     return check
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
     def check(text: str) -> int:
-        if re.fullmatch(r"[0-9]{1,5}", text) is None or int(text) < least:
-            raise ValueError(f"needs a whole number from {least} to 99999")
+        if re.fullmatch(r"[0-9]{1,5}", text) is None or not least <= int(text) <= most:
+            raise ValueError(f"needs a whole number from {least} to {most}")
         return int(text)
 
     return check
@@ -68,6 +71,13 @@ def _tokens(text: str) -> Mapping[str, SecretStr]:
     if "proxy" in (name for name, _, _ in pairs):
         raise ValueError("names somebody proxy: the audit calls the process itself so")
     return {name: _secret(token) for name, _, token in pairs}
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(entry.strip()) for entry in text.split(","))
+    except ValueError:
+        raise ValueError("needs IP addresses or networks such as 10.0.0.0/24, comma between them") from None
 
 
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
@@ -140,6 +150,26 @@ class Settings(BaseModel):
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
         default=None, description="a consumer of your own, which authentic webhooks are sent on to"
     )
+    workers: Annotated[int, PlainValidator(_whole(1, 64))] = _default(
+        "1", "processes that serve side by side, on the same sockets"
+    )
+    tls_cert: Path | None = Field(
+        default=None, description="file of the certificate, chain included, to serve https; unset: plain http"
+    )
+    tls_key: Path | None = Field(
+        default=None, description="file of its key; goes with MICHIQ_TLS_CERT, both read again at SIGHUP"
+    )
+    max_connections: Annotated[int, PlainValidator(_whole(1))] = _default(
+        "2000", "connections at a time, to a process; further ones are answered 503"
+    )
+    max_connections_per_address: Annotated[int, PlainValidator(_whole(0))] = _default(
+        "0", "of them from one address; 0 for as many as there are: behind a forwarder all come from one"
+    )
+    forwarders: Annotated[tuple[Network, ...], PlainValidator(_networks)] = Field(
+        default=(),
+        description="addresses or networks of your own forwarders, comma between them: who their last "
+        "`X-Forwarded-For` names is counted as the address, by the requests under way",
+    )
     drain_seconds: Annotated[int, PlainValidator(_whole(0))] = _default(
         "30", "seconds from SIGTERM to the end of the process"
     )
@@ -162,6 +192,12 @@ class Settings(BaseModel):
     def _llamachat_is_whole(self) -> Self:
         if (self.llamachat_url is None) != (self.llamachat_api_key is None):
             raise ValueError("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("MICHIQ_TLS_CERT and MICHIQ_TLS_KEY go together: set both")
         return self
 
 
@@ -199,8 +235,11 @@ def _fields() -> dict[str, str]:
 
 
 def _unknown(name: str) -> str:
-    nearest = difflib.get_close_matches(name.upper(), _fields(), n=1, cutoff=0)[0]
-    return f"{name} is no setting; the nearest one is {nearest}"
+    def likeness(known: str) -> tuple[int, float]:
+        shared = {*name.upper().split("_")} & {*known.split("_")}
+        return len(shared), difflib.SequenceMatcher(None, name.upper(), known).ratio()
+
+    return f"{name} is no setting; the nearest one is {max(_fields(), key=likeness)}"
 
 
 def _complaints(error: ValidationError) -> list[str]:

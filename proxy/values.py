@@ -169,7 +169,7 @@ class LinkedCase:
 
     legacy_id: str
     digest: str
-    state: str  # intent | done | failed | ambiguous
+    state: str  # pending | intent | done | failed | ambiguous
     case_id: str | None
     cause: str | None
     created_at: datetime

@@ -2,41 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from proxy.desk import Desk, DeskGone, DeskLocks
+from proxy.desk import DeskGone, DeskLocks
 from proxy.line import Line
-
-
-class Office:
-    """A desk and its processes, in one: what they send arrives at once, and is kept."""
-
-    def __init__(self) -> None:
-        self.desk = Desk()
-        self.processes: dict[str, DeskLocks] = {}
-        self.said: list[dict[str, object]] = []
-
-    def process(self, name: str) -> DeskLocks:
-        self.processes[name] = DeskLocks(lambda **message: self._hear(name, **message))
-        return self.processes[name]
-
-    def kill(self, name: str) -> None:
-        del self.processes[name]
-        for who, number in self.desk.forget(name):
-            self.processes[who].grant(number)
-
-    def _hear(self, name: str, **message: object) -> None:
-        self.said.append(message)
-        match message:
-            case {"ask": int(number), "key": str(key)}:
-                if self.desk.ask((name, number), key):
-                    self.processes[name].grant(number)
-            case {"give_back": int(number)} if name in self.processes:
-                if (granted := self.desk.give_back((name, number))) is not None:
-                    self.processes[granted[0]].grant(granted[1])
+from tests.beside import Office
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, p
         ("DATABASE_URL", "sqlite:///", "needs sqlite:///PATH"),
         ("BLOBS_URL", "s3://bucket/prefix", "needs file:PATH"),
         *[("DRAIN_SECONDS", bad, "whole number from 0") for bad in ("-1", "1.5", "soon", "100000", "٣")],
+        *[("WORKERS", bad, "whole number from 1 to 64") for bad in ("0", "65", "two")],
         ("CONTENT_DAYS", "0", "whole number from 1"),
         ("AUDIO_DAYS", "0", "whole number from 1"),
         *[("SECRET_KEYS", bad, "make one: python3") for bad in ("short", KEY[:-1], f"{KEY},{'+' * 43}=")],
@@ -104,7 +105,7 @@ def test_a_wrong_value_is_answered_with_the_setting_and_the_mend(name: str, valu
         ("https://chat.example .com", "needs an address"),
     ],
 )
-@pytest.mark.parametrize("name", ["LLAMACHAT_URL", "LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL"])
+@pytest.mark.parametrize("name", ["LLAMACHAT_URL", "LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL", "TEE_URL"])
 def test_settings_X01_a_url_that_is_not_safe_to_call_is_refused(name: str, url: str, said: str) -> None:
     [problem] = problems(LLAMACHAT_API_KEY="key", **{"LLAMACHAT_URL": "https://chat.example.com", name: url})
     assert problem.startswith(f"MICHIQ_{name} ")
@@ -116,6 +117,11 @@ def test_settings_X01_a_url_that_is_not_safe_to_call_is_refused(name: str, url: 
 )
 def test_settings_X01_http_is_allowed_to_this_machine_itself(url: str) -> None:
     assert load(LLAMACHAT_URL=url + "/", LLAMACHAT_API_KEY="key").llamachat_url == url
+
+
+def test_settings_W04_the_path_of_a_consumer_is_kept_as_it_is() -> None:
+    assert load().tee_url is None
+    assert load(TEE_URL="https://own.example.com/hooks/").tee_url == "https://own.example.com/hooks/"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +167,11 @@ def test_settings_X01_hosts_that_are_no_pair_are_refused(pair: dict[str, str]) -
 )
 def test_llamachat_is_set_whole_or_not_at_all(given: dict[str, str]) -> None:
     assert problems(**given) == ("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both",)
+
+
+@pytest.mark.parametrize("given", [{"TLS_CERT": "proxy.crt"}, {"TLS_KEY": "proxy.key"}])
+def test_a_certificate_is_set_with_its_key_or_not_at_all(given: dict[str, str]) -> None:
+    assert problems(**given) == ("MICHIQ_TLS_CERT and MICHIQ_TLS_KEY go together: set both",)
 
 
 @pytest.mark.parametrize(

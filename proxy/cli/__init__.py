@@ -20,8 +20,19 @@ _COMMANDS: Final = (
     "can-switch",
     "explain",
     "contract",
+    "rotate-keys",
+    "erase",
     "healthcheck",
 )
+
+
+class _Optimized(click.ClickException):
+    """Asserts are checks to the libraries that the proxy stands on, and to itself."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("python -O (PYTHONOPTIMIZE) takes checks away; start it without")
 
 
 class _Commands(click.Group):
@@ -33,6 +44,8 @@ class _Commands(click.Group):
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
+        if not __debug__:
+            raise _Optimized
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
         return command

@@ -1,5 +1,6 @@
 """`michiq-proxy audit`: who did what, and whether the trail is whole."""
 
+import re
 from typing import Final
 
 import click
@@ -15,7 +16,7 @@ _HASH: Final = 12  # digits that tell subjects apart
 
 @click.group()
 def audit() -> None:
-    """Read the audit trail: changes of modes, first sights of users and organizations."""
+    """Read the audit trail: changes of modes, first sights of users, accesses to cases, erasures."""
 
 
 @audit.command()
@@ -73,6 +74,16 @@ def newest(limit: int, *, as_json: bool) -> None:
     table = table_of("id", "at", "actor", "action", "subject", "detail")
     for number, event in rows:
         table.add_row(
-            str(number), stacked(event.at), event.actor, event.action, event.subject[:_HASH], event.detail
+            str(number),
+            stacked(event.at),
+            _short(event.actor),
+            event.action,
+            event.subject[:_HASH],
+            event.detail,
         )
     print_table(table)
+
+
+def _short(actor: str) -> str:
+    """A user's keyed hash by its first digits; an operator's name whole."""
+    return actor[:_HASH] if re.fullmatch("[0-9a-f]{64}", actor) else actor

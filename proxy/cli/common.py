@@ -16,6 +16,7 @@ from proxy.mapping.table import Table
 from proxy.settings import Settings, SettingsError, load_settings
 from proxy.store import StoreError
 from proxy.web.flows import SPECS
+from proxy.web.tls import BadCertificate
 
 # Where the default mappings are: in the wheel inside the package, in a checkout beside it.
 _PACKAGE: Final = Path(proxy.__file__).parent
@@ -63,13 +64,28 @@ def read_table(folder: Path, *, has_legacy: bool = True) -> Table:
         raise Failure(f"{folder} can't be served:\n{error}") from None
 
 
-def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+class Stop(asyncio.Event):
+    """Set by the first SIGINT or SIGTERM; the next one ends the process at once, whatever is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once: Callable[[], None] = lambda: None  # what has to be done even then
+
+    def told(self, number: signal.Signals) -> None:
+        if self.is_set():
+            self.at_once()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.set()
+
+
+def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
     """Runs a server that ends when its event is set, as SIGINT and SIGTERM do."""
 
     async def main() -> None:
-        stop = asyncio.Event()
+        stop = Stop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, stop.told, number)
         await _told(work(stop))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -85,7 +101,7 @@ async def _told(work: Awaitable[None]) -> None:
     """Start-up errors in a sentence instead of a traceback."""
     try:
         await work
-    except StoreError as error:
+    except (StoreError, BadCertificate) as error:
         raise Misuse(str(error)) from None
     except OSError as error:
         raise Failure(

@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 
 from proxy.cli.common import mappings_folder, read_settings, read_table, reload_on_hangup, run_until_stopped
 from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
+from proxy.cli.posture import refuse_what_is_unsafe
 from proxy.cli.sandbox import ports_option
 from proxy.observe.logs import setup
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
@@ -24,6 +25,7 @@ _FILES: Final = _VAR / "demo"
 @ports_option
 def demo(ports: tuple[int, int, int]) -> None:
     """Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."""
+    refuse_what_is_unsafe()
     run_until_stopped(lambda stop: _demo(ports, stop))
 
 
@@ -45,7 +47,7 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
         )
         folder = mappings_folder(settings.mappings)
         async with running(settings, read_table(folder), folder=folder) as proxy:
-            reload_on_hangup(proxy.moving.follower.reload_soon)
+            reload_on_hangup(proxy.reload_soon)
             systems.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
             case = await make_case(proxy.url, _FILES)
             click.echo("\n".join(_lines(proxy, systems, case)))

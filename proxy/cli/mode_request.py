@@ -95,9 +95,13 @@ def reason_of(asked: Asked) -> str:
 
 
 def actor_of(asked: Asked) -> str:
+    return actor_named(asked.actor)
+
+
+def actor_named(given: str | None) -> str:
     """Who stands in the audit: `--actor`, else the user of this machine."""
     try:
-        actor = getpass.getuser() if asked.actor is None else asked.actor
+        actor = getpass.getuser() if given is None else given
     except (KeyError, OSError):  # a container may run under a number without a name
         raise Misuse("--actor is needed: this machine has no name for its user") from None
     if actor == PROXY:

@@ -1,29 +1,77 @@
 """`michiq-proxy serve`: the proxy, until it is told to end."""
 
 import asyncio
+import signal
+import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
+import structlog
 
-from proxy.cli.common import mappings_folder, read_settings, read_table, reload_on_hangup, run_until_stopped
+from proxy.cli.common import (
+    Stop,
+    mappings_folder,
+    read_settings,
+    read_table,
+    reload_on_hangup,
+    run_until_stopped,
+)
+from proxy.cli.member import Inherited, Member
+from proxy.cli.posture import refuse_what_is_unsafe, warn_of
+from proxy.cli.supervise import supervise
+from proxy.line import Line
 from proxy.mapping.table import Table
 from proxy.observe.logs import setup
 from proxy.settings import Settings
 from proxy.web.server import running
 
+_log: Final = structlog.get_logger("proxy.serve")
+
 
 @click.command()
-def serve() -> None:
+@click.option("--line", type=int, hidden=True, help="Of a worker: its line to its parent.")
+@click.option("--listen", type=int, multiple=True, hidden=True)
+@click.option("--admin", type=int, multiple=True, hidden=True)
+def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...]) -> None:
     """Serve the legacy routes by the settings and the mapping files."""
+    refuse_what_is_unsafe()
     settings = read_settings()
     folder = mappings_folder(settings.mappings)
     table = read_table(folder, has_legacy=settings.legacy_url is not None)
     setup(sys.stdout, pretty=sys.stdout.isatty())
-    run_until_stopped(lambda stop: _serve(settings, table, folder, stop))
+    if line is not None:
+        inherited = Inherited(line, listen, admin)
+        run_until_stopped(lambda stop: _beside(settings, table, folder, inherited, stop))
+        return
+    warn_of(settings)
+    if settings.workers > 1:
+        run_until_stopped(lambda stop: supervise(settings, stop))
+    else:
+        run_until_stopped(lambda stop: _alone(settings, table, folder, stop))
 
 
-async def _serve(settings: Settings, table: Table, folder: Path, stop: asyncio.Event) -> None:
+async def _alone(settings: Settings, table: Table, folder: Path, stop: Stop) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR2, lambda: _log.warning("only_several_workers_roll"))
     async with running(settings, table, folder=folder) as proxy:
-        reload_on_hangup(proxy.moving.follower.reload_soon)
+        reload_on_hangup(proxy.reload_soon)
         await stop.wait()
+        await proxy.ending.notice()
+
+
+async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inherited, stop: Stop) -> None:
+    """As one of several workers."""
+    line = await Line.over(socket.socket(fileno=inherited.line))
+    member = Member(line, inherited, stop)
+    hearing = asyncio.create_task(member.hear(), name="hear-parent")
+    async with running(settings, table, folder=folder, place=member.place) as proxy:
+        reload_on_hangup(proxy.reload_soon)
+        member.serve(proxy)
+        await stop.wait()
+        if member.retired:
+            proxy.ending.retire()
+        else:
+            await proxy.ending.notice()
+    hearing.cancel()

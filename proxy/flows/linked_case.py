@@ -1,6 +1,6 @@
 """New audio reaches the new platform as a second case of the same patient (CONTRACT S05)."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final, TypeAlias
 
 import structlog
@@ -27,17 +27,36 @@ async def forward(case: Case, identity: Identity, heard: Sequence[_Heard], deps:
 
     The intent is durable before anything is sent; a call that may have arrived is never made again. One
     that never reached the platform is tried again here, and what failed in the end with the next
-    transcription. While it waits no intent stands, so that a process that ends then leaves nothing unclear.
+    transcription. While it waits no intent stands, so that another process can go on where this one ended.
     """
     for wait in (*_WAITS, None):
         at = deps.clock()
         new = [each for each in heard if await deps.store.links.begin(case.id, each[0].digest, at)]
-        if not new or await _reached(case, identity, new, deps) or wait is None:
+        if not new or await _reached(case, identity, new, deps, last=wait is None) or wait is None:
             return
         await deps.pause(wait)
 
 
-async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: Deps) -> bool:
+async def resume(deps: Deps) -> None:
+    """Goes on with what another process had before it when it ended, and of which it had sent nothing."""
+    pending = await deps.store.links.pending(deps.store.presence.lives)
+    for case_id in dict.fromkeys(each.legacy_id for each in pending):
+        case = await deps.store.cases.get(case_id)
+        session = await deps.store.sessions.newest_of(case.owner) if case else None
+        if case is None or session is None:
+            continue  # the next transcription comes with a session, and goes on
+        digests = {each.digest for each in pending if each.legacy_id == case_id}
+        heard = await _heard(case, digests, deps)
+        deps.tasks.start("linked_case", forward(case, session.identity, heard, deps))
+
+
+async def _heard(case: Case, digests: Set[str], deps: Deps) -> list[_Heard]:
+    texts = {each.digest: each.text for each in await deps.store.transcriptions.of(case.owner, case.id)}
+    recordings = await deps.store.recordings.of(case.owner, case.id)
+    return [(each, texts[each.digest]) for each in recordings if each.digest in digests & texts.keys()]
+
+
+async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: Deps, *, last: bool) -> bool:
     """Sends the linked case and keeps what came of it; False when nothing of it reached the platform."""
     links = deps.store.links
     try:
@@ -46,7 +65,10 @@ async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: 
         ambiguous = error.may_have_worked
         _log.warning("linked_case_failed", cause=error.cause, ambiguous=ambiguous)
         for recording, _ in new:
-            await links.fail(case.id, recording.digest, error.cause, ambiguous=ambiguous)
+            if error.arrived or last:
+                await links.fail(case.id, recording.digest, error.cause, ambiguous=ambiguous)
+            else:
+                await links.put_off(case.id, recording.digest, error.cause)
         return error.arrived
     for recording, _ in new:
         await links.done(case.id, recording.digest, linked)

@@ -79,6 +79,8 @@ async def _hear(
     heard = [(recording, await transcriber.hear(recording)) for recording in chosen]
     if forwarded is not None:
         texts = [(recording, transcription.text) for recording, transcription in heard]
+        # Durable before the answer: a process that is killed right after it has promised the linked case.
+        await deps.store.links.plan(forwarded.id, [each.digest for each in chosen], deps.clock())
         deps.tasks.start("linked_case", forward(forwarded, identity, texts, deps))
     return heard
 

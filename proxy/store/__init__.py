@@ -17,6 +17,7 @@ from proxy.store.contract_runs import ContractRuns
 from proxy.store.conversations import Conversations
 from proxy.store.database import Database, open_database
 from proxy.store.deliveries import Deliveries
+from proxy.store.erasure import Erasure
 from proxy.store.errors import BlobError, StoreError
 from proxy.store.evidence import Evidence
 from proxy.store.homes import Homes
@@ -30,6 +31,7 @@ from proxy.store.processes import Processes
 from proxy.store.recordings import Recordings
 from proxy.store.reports import Reports
 from proxy.store.retention import Retention
+from proxy.store.rotation import Rotation
 from proxy.store.sealer import Sealer, load_sealer
 from proxy.store.sessions import Sessions
 from proxy.store.stories import Stories
@@ -66,6 +68,8 @@ class Store:
     stories: Stories
     contract_runs: ContractRuns
     retention: Retention
+    erasure: Erasure
+    rotation: Rotation
 
     async def check(self) -> None:
         """For readiness: StoreError when a write would not go through within 5 s."""
@@ -119,11 +123,13 @@ def _assemble(database: Database, sealer: Sealer, blobs: Blobs, presence: Presen
         processes=Processes(database),
         presence=presence,
         homes=Homes(database, sealer),
-        evidence=Evidence(database, ledger),
+        evidence=Evidence(database, ledger, audit),
         ledger=ledger,
         stories=Stories(database),
         contract_runs=ContractRuns(database),
         retention=Retention(database, journal, blobs),
+        erasure=Erasure(database, sealer, audit, blobs),
+        rotation=Rotation(database, sealer),
     )
 
 

@@ -1,5 +1,6 @@
 """The audit trail: who did what, about which hashed subject (CONTRACT N05)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -7,14 +8,16 @@ from typing import Final, Literal
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.store.chain import AuditEvent, AuditVerdict, next_link, note_end, verify
+from proxy.store.accesses import Access, first_of_day
+from proxy.store.chain import AuditEvent, AuditVerdict, next_links, note_end, verify
 from proxy.store.database import Database
 from proxy.store.sealer import Sealer
 from proxy.store.tables import audit
 
-__all__ = ["PROXY", "Audit", "AuditEvent", "AuditVerdict"]
+__all__ = ["CASE_ERASED", "PROXY", "Access", "Audit", "AuditEvent", "AuditVerdict"]
 
 PROXY: Final = "proxy"  # the actor of what the process does by itself
+CASE_ERASED: Final = "case_erased"
 
 _NAMES: Final = ("at", "actor", "action", "subject", "detail")
 _EVENT: Final = [audit.c[name] for name in _NAMES]
@@ -51,12 +54,21 @@ class Audit:
 
         await self.database.write(work)
 
-    async def append_in(self, conn: AsyncConnection, event: AuditEvent) -> None:
-        """Adds the row within a write that is under way: with all else that it writes, or not at all."""
-        link = await next_link(conn, self.sealer, event)
-        columns = {name: getattr(event, name) for name in _NAMES}
-        await conn.execute(insert(audit).values(id=link.id, hash=link.hash, **columns))
-        await note_end(conn, self.sealer, link)
+    async def append_in(self, conn: AsyncConnection, *events: AuditEvent) -> None:
+        """Adds the rows within a write that is under way: with all else that it writes, or not at all."""
+        if not events:
+            return
+        links = await next_links(conn, self.sealer, events)
+        rows = [
+            {"id": link.id, "hash": link.hash, **{name: getattr(event, name) for name in _NAMES}}
+            for link, event in zip(links, events, strict=True)
+        ]
+        await conn.execute(insert(audit), rows)
+        await note_end(conn, self.sealer, links[-1])
+
+    async def accessed(self, conn: AsyncConnection, accesses: Sequence[Access]) -> None:
+        """Notes who opened which case, once a day each, within a write that is under way."""
+        await self.append_in(conn, *await first_of_day(conn, accesses))
 
     async def all(self) -> list[AuditEvent]:
         """Everything, in the order in which it was written."""
@@ -83,3 +95,9 @@ class Audit:
         verdict's `end` elsewhere to tell.
         """
         return await self.database.read(lambda conn: verify(conn, self.sealer))
+
+
+async def is_erased(conn: AsyncConnection, case: str) -> bool:
+    """Whether the case of this keyed hash (`Sealer.case`) was erased: the audit is what is left of it."""
+    row = select(audit.c.id).filter_by(action=CASE_ERASED, subject=case).limit(1)
+    return (await conn.execute(row)).first() is not None

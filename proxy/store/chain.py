@@ -1,5 +1,6 @@
 """The chain over the audit's rows: each one's keyed hash covers the row before it, and the end is noted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -23,8 +24,8 @@ _ROWS: Final = select(*_KEPT, audit.c.subject, audit.c.detail, audit.c.hash).ord
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`actor` is an operator, or "proxy" for the process itself; `subject` a keyed hash or `*`, never a
-    name; `detail` short JSON without a word of a patient."""
+    """`actor` is an operator, "proxy" for the process itself, or a user by their keyed hash; `subject` a
+    keyed hash or `*`, never a name; `detail` short JSON without a word of a patient."""
 
     at: datetime
     actor: str
@@ -53,16 +54,17 @@ class AuditVerdict:
     reason: str = ""
 
 
-async def next_link(conn: AsyncConnection, sealer: Sealer, event: AuditEvent) -> Link:
-    """Where a new row goes. A chain that was tampered with goes on, and the damage stays to be seen."""
+async def next_links(conn: AsyncConnection, sealer: Sealer, events: Sequence[AuditEvent]) -> list[Link]:
+    """Where new rows go. A chain that was tampered with goes on, and the damage stays to be seen."""
     last = (await conn.execute(select(func.max(audit.c.id)))).scalar_one() or 0
     head = await _head(conn, sealer)
     if head is None:
         head = await _begun(conn, sealer)
-    number = max(last, head.id) + 1
-    at = (event.at - _EPOCH) // timedelta(microseconds=1)
-    columns = (number, at, event.actor, event.action, event.subject, event.detail)
-    return Link(number, _hash(sealer, head.hash, columns))
+    links, first = [], max(last, head.id) + 1
+    for number, event in enumerate(events, start=first):
+        head = Link(number, _hash(sealer, head.hash, _columns(number, event)))
+        links.append(head)
+    return links
 
 
 async def note_end(conn: AsyncConnection, sealer: Sealer, link: Link) -> None:
@@ -143,6 +145,11 @@ async def _begun(conn: AsyncConnection, sealer: Sealer) -> Link:
             return Link(0, _BROKEN)
         digest = _hash(sealer, digest, row[:-1])
     return Link(0, digest)
+
+
+def _columns(number: int, event: AuditEvent) -> tuple[Any, ...]:
+    at = (event.at - _EPOCH) // timedelta(microseconds=1)
+    return number, at, event.actor, event.action, event.subject, event.detail
 
 
 def _hash(sealer: Sealer, before: str, columns: tuple[Any, ...]) -> str:

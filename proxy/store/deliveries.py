@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.store.audit import is_erased
 from proxy.store.database import Database
 from proxy.store.reports import Reports
 from proxy.store.sealer import Sealer
@@ -56,11 +57,14 @@ class Deliveries:
     async def receive(
         self, delivery: Delivery, subject: Subject, event: ReportEvent | None, at: datetime
     ) -> None:
-        """Keeps, in one write, the event and the delivery that brought it; a repeat is not sent again."""
-        row = self._row(delivery, subject, at)
+        """Keeps, in one write, the event and the delivery that brought it. A repeat is not sent again, and
+        nothing of a case that was erased."""
+        row, case = self._row(delivery, subject, at), self.sealer.case(subject.case_id or "")
         applying = None if event is None else self.reports.applying(event, at)
 
         async def work(conn: AsyncConnection) -> None:
+            if await is_erased(conn, case):
+                return
             if applying is not None:
                 await applying(conn)
             same = select(deliveries.c.id).filter_by(digest=row["digest"])

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, Table, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.tables import (
@@ -47,22 +47,43 @@ Whose: TypeAlias = OfCase | OfUser
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one table; `what` says in words what they are."""
+    """Rows of one table; `what` says in a word what they are."""
 
     what: str
     table: Table
     where: ColumnElement[bool]
 
 
-async def parts_of(conn: AsyncConnection, whose: Whose) -> list[Part]:
-    """All that is theirs, in an order in which nothing is removed by which something else is found."""
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """All that is somebody's, in an order in which nothing is removed by which something else is found; and
+    the ids of the cases among it."""
+
+    parts: tuple[Part, ...] = field(repr=False)
+    cases: tuple[str, ...] = field(repr=False)
+
+
+async def theirs(conn: AsyncConnection, whose: Whose) -> Theirs:
     if isinstance(whose, OfUser):
-        return list(_of_user(whose.owner))
-    return list(_of_case(await _names(conn, whose.id)))
+        ids = (await conn.execute(_owned(whose.owner))).scalars()
+        return Theirs(tuple(_of_user(whose.owner)), tuple(ids))
+    names = await _names(conn, whose.id)
+    return Theirs(tuple(_of_case(names)), tuple(names))
+
+
+def told_late(owner: str) -> tuple[Part, ...]:
+    """What a proxy notes of a user's calls only a moment after it has answered them."""
+    mine = select(clients.c.id).where(clients.c.user == owner)
+    told = select(requests.c.request_id).where(_story_user() == owner[:_HASH])
+    return (
+        Part("ledger row", ledger, ledger.c.client.in_(mine)),
+        Part("client", clients, clients.c.user == owner),
+        Part("told request", requests, requests.c.request_id.in_(told)),
+    )
 
 
 def _of_case(ids: Sequence[str]) -> Iterator[Part]:
-    yield Part("webhook delivery", deliveries, deliveries.c.case_id.in_(ids))
+    yield Part("webhook", deliveries, deliveries.c.case_id.in_(ids))
     yield Part("report", reports, reports.c.case_id.in_(ids))
     yield Part("conversation", conversations, conversations.c.case_id.in_(ids))
     yield Part("transcription", transcriptions, transcriptions.c.legacy_id.in_(ids))
@@ -76,9 +97,7 @@ def _of_case(ids: Sequence[str]) -> Iterator[Part]:
 
 def _of_user(owner: str) -> Iterator[Part]:
     ids = _owned(owner)
-    mine = select(clients.c.id).where(clients.c.user == owner)
-    told = select(requests.c.request_id).where(_story_user() == owner[:_HASH])
-    yield Part("webhook delivery", deliveries, deliveries.c.case_id.in_(ids))
+    yield Part("webhook", deliveries, deliveries.c.case_id.in_(ids))
     yield Part("report", reports, reports.c.case_id.in_(ids))
     yield Part("conversation", conversations, conversations.c.owner == owner)
     yield Part("transcription", transcriptions, transcriptions.c.owner == owner)
@@ -90,20 +109,21 @@ def _of_user(owner: str) -> Iterator[Part]:
     yield Part("case", cases, cases.c.owner == owner)
     yield Part("session", sessions, sessions.c.owner == owner)
     yield Part("legacy session", legacy_sessions, legacy_sessions.c.owner == owner)
-    yield Part("count of calls", ledger, ledger.c.client.in_(mine))
-    yield Part("client", clients, clients.c.user == owner)
-    yield Part("story of a request", requests, requests.c.request_id.in_(told))
+    yield from told_late(owner)
 
 
-def _owned(owner: str) -> Any:
+def _owned(owner: str) -> CompoundSelect[str]:
     """The ids of the user's cases, and of the linked ones."""
     own = select(cases.c.id).where(cases.c.owner == owner)
-    linked = select(links.c.linked_case_id).where(links.c.case_id.in_(own), links.c.linked_case_id.is_not(None))
+    linked = select(links.c.linked_case_id).where(
+        links.c.case_id.in_(own), links.c.linked_case_id.is_not(None)
+    )
     return union(own, linked)
 
 
 def _story_user() -> ColumnElement[str]:
-    return requests.c.story["asked", "user"].as_string()
+    user: ColumnElement[str] = requests.c.story["asked", "user"].as_string()
+    return user
 
 
 async def _names(conn: AsyncConnection, case_id: str) -> list[str]:
@@ -116,7 +136,7 @@ async def _names(conn: AsyncConnection, case_id: str) -> list[str]:
     return sorted(names)
 
 
-def _other_names(ids: Sequence[str]) -> Iterator[Select[tuple[str]]]:
+def _other_names(ids: Sequence[str]) -> Iterator[Select[str]]:
     yield select(links.c.linked_case_id).where(links.c.case_id.in_(ids), links.c.linked_case_id.is_not(None))
     yield select(links.c.case_id).where(links.c.linked_case_id.in_(ids))
     yield select(pairs.c.candidate_id).where(pairs.c.control_id.in_(ids))

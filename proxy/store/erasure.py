@@ -1,28 +1,106 @@
 """Removes all that is kept of a case or of a user, on demand, with a row in the audit."""
 
-import asyncio
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.store.audit import Audit, AuditEvent
+from proxy.store.audit import CASE_ERASED, Audit, AuditEvent
 from proxy.store.blobs import Blobs
 from proxy.store.database import Database
-from proxy.store.erasing import OfCase, OfUser, Part, Whose, parts_of
+from proxy.store.erasing import OfCase, OfUser, Part, Whose, theirs, told_late
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import delete_unused_keys
 from proxy.store.tables import chunks, recordings
 
 __all__ = ["Erasure", "OfCase", "OfUser", "Removed", "Whose"]
 
-# How many rows of each kind, by a word for the kind.
+# How many rows there are of each kind, under a word for the kind; kinds without any are left out.
 Removed: TypeAlias = Mapping[str, int]
 
-_ACTIONS = {OfCase: "case_erased", OfUser: "user_erased"}
-...
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Erases at once: what comes in afterwards is new, and is kept. The audit names nobody, and stays."""
+
+    database: Database
+    sealer: Sealer
+    audit: Audit
+    blobs: Blobs
+
+    async def find(self, whose: Whose) -> Removed:
+        """What `erase` would remove."""
+
+        async def work(conn: AsyncConnection) -> Removed:
+            parts = (await theirs(conn, whose)).parts
+            return _told({part.what: await _count(conn, part) for part in parts})
+
+        return await self.database.read(work)
+
+    async def erase(self, whose: Whose, actor: str, at: datetime) -> Removed:
+        """Removes the rows in one write, then the audio, whose keys have gone with the rows.
+
+        A call of theirs that is under way ends in an error, its intent being gone. A file that was written to
+        has traces of what it held: `Database.scrub` ends them.
+        """
+
+        async def work(conn: AsyncConnection) -> tuple[Removed, Sequence[str]]:
+            found = await theirs(conn, whose)
+            names = [name for part in found.parts for name in await _blobs(conn, part)]
+            removed = _told({part.what: await _delete(conn, part) for part in found.parts})
+            await delete_unused_keys(conn)
+            if removed:
+                await self.audit.append_in(conn, *self._events(whose, found.cases, actor, at, removed))
+            return removed, names
+
+        removed, names = await self.database.write(work)
+        for name in names:
+            await self.blobs.delete(name)
+        return removed
+
+    async def erase_late(self, owner: str) -> None:
+        """Removes what a running proxy noted of the user's last calls after `erase`, a second late."""
+
+        async def work(conn: AsyncConnection) -> None:
+            for part in told_late(owner):
+                await _delete(conn, part)
+
+        await self.database.write(work)
+
+    def _events(
+        self, whose: Whose, ids: Sequence[str], actor: str, at: datetime, removed: Removed
+    ) -> list[AuditEvent]:
+        """The row of the erasure, and one for each case that went: by it, later news of the case are known
+        for what they are (see `reports`)."""
+        detail = json.dumps({**removed})
+        subjects = [self.sealer.case(each) for each in ids]
+        if isinstance(whose, OfUser):
+            main = AuditEvent(at, actor, "user_erased", whose.owner, detail)
+        else:
+            main = AuditEvent(at, actor, CASE_ERASED, self.sealer.case(whose.id), detail)
+        others = [AuditEvent(at, actor, CASE_ERASED, each) for each in subjects if each != main.subject]
+        return [main, *others]
+
+
+async def _count(conn: AsyncConnection, part: Part) -> int:
+    query = select(func.count()).select_from(part.table).where(part.where)
+    return (await conn.execute(query)).scalar_one()
+
+
+async def _blobs(conn: AsyncConnection, part: Part) -> Sequence[str]:
+    if part.table is not recordings:
+        return []
+    of_them: ColumnElement[bool] = chunks.c.recording_id.in_(select(recordings.c.id).where(part.where))
+    return (await conn.execute(select(chunks.c.blob).where(of_them))).scalars().all()
+
+
+async def _delete(conn: AsyncConnection, part: Part) -> int:
+    return (await conn.execute(delete(part.table).where(part.where))).rowcount
+
+
+def _told(counts: Mapping[str, int]) -> Removed:
+    return {what: count for what, count in counts.items() if count}

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.store.audit import Access, Audit
 from proxy.store.database import Database
 from proxy.store.ledger import Ledger
 from proxy.store.rows import count_up
@@ -66,6 +67,7 @@ class Evidence:
 
     database: Database
     ledger: Ledger
+    audit: Audit
 
     async def add(
         self,
@@ -74,6 +76,7 @@ class Evidence:
         seen: Sequence[Seen] = (),
         visits: Sequence[Visit] = (),
         stories: Sequence[Story] = (),
+        accesses: Sequence[Access] = (),
         at: datetime,
     ) -> None:
         """Adds a batch in one write: either all of it counts or nothing."""
@@ -87,6 +90,7 @@ class Evidence:
             await count_up(conn, learned, leaves, newest=("last_seen",))
             await write_visits(conn, called)
             await write_stories(conn, stories)
+            await self.audit.accessed(conn, accesses)
 
         await self.database.write(work)
 

@@ -10,21 +10,29 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
-from proxy.store.rows import batches, left_over, nobody, upsert
+from proxy.store.rows import batches, insert_missing, left_over, nobody, upsert
 from proxy.store.tables import links
 from proxy.values import LinkedCase
 
 _INTERRUPTED: Final = "interrupted"
+_PENDING: Final = "pending"
+_MAY_BEGIN: Final = (None, _PENDING, "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """One row per (case, SHA-256 of the audio): intent, then done, failed or ambiguous.
+    """One row per (case, SHA-256 of the audio): pending, intent, then done, failed or ambiguous.
 
     `process` is whose the intents are."""
 
     database: Database
     process: str
+
+    async def plan(self, case_id: str, digests: Sequence[str], at: datetime) -> None:
+        """Notes that the case will be made, for others to know if this process ends before it begins."""
+        same = {"case_id": case_id, "state": _PENDING, "created_at": at, "process": self.process}
+        rows = [{**same, "digest": each} for each in digests]
+        await self.database.write(lambda conn: insert_missing(conn, links, rows))
 
     async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
         """Writes the intent; False, and nothing may be sent, when one stands that did not clearly fail."""
@@ -33,7 +41,7 @@ class Links:
 
         async def work(conn: AsyncConnection) -> bool:
             state = (await conn.execute(select(links.c.state).filter_by(**key))).scalar_one_or_none()
-            if state not in {None, "failed"}:
+            if state not in _MAY_BEGIN:
                 return False
             await upsert(conn, links, key, values)
             return True
@@ -47,6 +55,19 @@ class Links:
     async def fail(self, case_id: str, digest: str, cause: str, *, ambiguous: bool) -> None:
         """Notes a failure, `cause` being a short code; only one that is not ambiguous may be tried again."""
         await self._set(case_id, digest, state="ambiguous" if ambiguous else "failed", cause=cause)
+
+    async def put_off(self, case_id: str, digest: str, cause: str) -> None:
+        """Nothing of it was sent, and it is to be tried again: pending, as `plan` leaves it."""
+        await self._set(case_id, digest, state=_PENDING, cause=cause)
+
+    async def pending(self, lives: Callable[[str | None], bool] = nobody) -> list[LinkedCase]:
+        """What a process that doesn't live any more had planned or put off, oldest first."""
+
+        async def work(conn: AsyncConnection) -> list[LinkedCase]:
+            query = select(links).where(links.c.state == _PENDING).order_by(links.c.created_at)
+            return [_linked(row) for row in await conn.execute(query) if not lives(row.process)]
+
+        return await self.database.read(work)
 
     async def of(self, case_id: str) -> list[LinkedCase]:
         """All rows of the case, oldest first."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.store.audit import is_erased
 from proxy.store.database import Database, Work
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
@@ -31,14 +32,17 @@ class Reports:
     sealer: Sealer
 
     async def apply(self, event: ReportEvent, received_at: datetime) -> bool:
-        """Keeps the event if it outdoes what is kept; False when it changed nothing."""
+        """Keeps the event if it outdoes what is kept, and its case was not erased; False when it changed
+        nothing."""
         return await self.database.write(self.applying(event, received_at))
 
     def applying(self, event: ReportEvent, received_at: datetime) -> Work[bool]:
         """What `apply` does, for a write that has more to do."""
-        values = self._values(event, received_at)
+        values, case = self._values(event, received_at), self.sealer.case(event.case_id)
 
         async def work(conn: AsyncConnection) -> bool:
+            if await is_erased(conn, case):
+                return False
             kept = (await conn.execute(select(reports).filter_by(id=event.report_id))).one_or_none()
             if kept is not None and _place(**values) <= _place(**kept._asdict()):
                 return False

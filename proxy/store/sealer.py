@@ -75,6 +75,10 @@ class Sealer:
         """Under which everything of this user in this organization is stored."""
         return self.digest("owner", user, organization)
 
+    def case(self, case_id: str) -> str:
+        """What stands for the case in the audit, which outlives it."""
+        return self.digest("case", case_id)
+
 
 async def load_sealer(database: Database, keys: Sequence[str]) -> Sealer:
     """The sealer of this database, whose pepper is made at first use; StoreError when the keys are not its.

@@ -37,7 +37,17 @@ class Sessions:
         query = select(sessions, api_keys.c.api_key).join(api_keys)
 
         async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(query.where(sessions.c.token_hash == _hash(token)))).one_or_none()
+            return (await conn.execute(query.where(sessions.c.token_hash == token_hash(token)))).one_or_none()
+
+        row = await self.database.read(work)
+        return None if row is None else self._session(row)
+
+    async def newest_of(self, owner: str) -> Session | None:
+        """The owner's session that ends last, whether or not it has ended; None when they have none left."""
+        query = select(sessions, api_keys.c.api_key).join(api_keys).where(sessions.c.owner == owner)
+
+        async def work(conn: AsyncConnection) -> Row[Any] | None:
+            return (await conn.execute(query.order_by(sessions.c.expires_at.desc()).limit(1))).one_or_none()
 
         row = await self.database.read(work)
         return None if row is None else self._session(row)
@@ -50,7 +60,9 @@ class Sessions:
         }
 
         async def work(conn: AsyncConnection) -> None:
-            await conn.execute(update(sessions).where(sessions.c.token_hash == _hash(token)).values(**values))
+            await conn.execute(
+                update(sessions).where(sessions.c.token_hash == token_hash(token)).values(**values)
+            )
 
         await self.database.write(work)
 
@@ -103,20 +115,24 @@ async def write_session(
     """In another write's transaction; `keep_access` leaves the access token of a session that is there."""
     values = rows.who if keep_access else {**rows.who, **rows.access}
     await upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
-    await upsert(conn, sessions, {"token_hash": _hash(token)}, values)
+    await upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
 
 
 async def owner_of(conn: AsyncConnection, token: str) -> str | None:
     """Whose session the token is, in another write's transaction; None when it is nobody's."""
-    query = select(sessions.c.owner).where(sessions.c.token_hash == _hash(token))
+    query = select(sessions.c.owner).where(sessions.c.token_hash == token_hash(token))
     return (await conn.execute(query)).scalar_one_or_none()
 
 
 async def delete_expired(conn: AsyncConnection, now: datetime) -> None:
     """Removes the sessions that ended before `now`, and the API keys that none needs any more."""
     await conn.execute(delete(sessions).where(sessions.c.expires_at < now))
+    await delete_unused_keys(conn)
+
+
+async def delete_unused_keys(conn: AsyncConnection) -> None:
     await conn.execute(delete(api_keys).where(api_keys.c.ref.not_in(select(sessions.c.key_ref))))
 
 
-def _hash(token: str) -> str:
+def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

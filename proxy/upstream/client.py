@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from proxy.errors import UpstreamError
 from proxy.upstream import failures
 from proxy.upstream.answer import read_json
 from proxy.upstream.call import Call, CallRecord, M, OnCall
-from proxy.upstream.connection import Attempt, StaleConnection, open_session
+from proxy.upstream.connection import Attempt, open_session
 from proxy.upstream.gate import Gate
 from proxy.upstream.request import exactly, timeout_of, url_of
 from proxy.upstream.retries import Retries
@@ -85,22 +85,14 @@ class Upstream:
 
     async def _with_one_kind_of_error(self, call: Call, model: type[M], attempt: Attempt) -> M:
         try:
-            async with asyncio.timeout(call.budget.total):
-                return await self._past_stale_connections(call, model, attempt)
+            return await self._exchange(call, model, attempt)
         except failures.FOREIGN as error:
             failure = failures.of_error(self._name, error, arrived=attempt.sent)
         # Raised out here, where it does not carry the foreign error along as its context.
         raise failure
 
-    async def _past_stale_connections(self, call: Call, model: type[M], attempt: Attempt) -> M:
-        """Nothing was sent on a stale one, so this is no second sending; at worst all pooled are stale."""
-        for _ in range(CONNECTIONS):
-            with suppress(StaleConnection):
-                return await self._exchange(call, model, attempt)
-        return await self._exchange(call, model, attempt)
-
     async def _exchange(self, call: Call, model: type[M], attempt: Attempt) -> M:
-        """One request and its answer. Any exception inside the block gives the connection up."""
+        """One request and its answer."""
         headers = dict(call.headers)
         if call.body is not None:
             headers["Content-Type"] = call.body.content_type

@@ -1,4 +1,4 @@
-"""The HTTP session of one upstream, and connections that are never reused after anything odd."""
+"""The HTTP session of one upstream: a connection for each call, gone with it."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,9 +9,6 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-# Node's servers, the new platform's among them, close an idle connection after 5 s. A POST that meets
-# the closing has perhaps arrived and perhaps not, so ours are given up first.
-KEEPALIVE_SECONDS: Final = 4.0
 MAX_HEADER: Final = 16 * 1024
 
 
@@ -23,31 +20,12 @@ class Attempt:
     status: int | None = None
 
 
-class StaleConnection(aiohttp.ClientConnectionError):
-    """A pooled connection that was condemned, or on which something came without being asked for.
+class OwnConnection(aiohttp.ClientResponse):
+    """A response whose connection ends at once when its `async with` block is left.
 
-    Raised before a byte was written to it, so the call may go out on another one.
-    """
-
-
-class CheckedRequest(aiohttp.ClientRequest):
-    """A request that looks at its connection before it writes to it.
-
-    aiohttp's pool hands out any connection that is open, also one with a late second answer in its
-    buffer, which the next user would be given as theirs.
-    """
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if conn.protocol is None or conn.protocol.should_close:
-            raise StaleConnection
-        return await super().send(conn)
-
-
-class CondemningResponse(aiohttp.ClientResponse):
-    """A response whose connection is given up when its `async with` block is left by an exception.
-
-    aiohttp puts the connection back into its pool with the last byte of the body, before anyone
-    looked at the answer: so the mark is left on the connection itself, for CheckedRequest to find.
+    No other call may have it. A second answer that comes late would be taken for the next user's, and
+    no look at the connection beforehand is late enough to rule that out; and a POST that meets a server
+    which is just closing an idle connection has perhaps arrived and perhaps not.
     """
 
     _line: ResponseHandler | None = None
@@ -66,15 +44,8 @@ class CondemningResponse(aiohttp.ClientResponse):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_type is not None:
-            self._condemn()
+        self._abort()
         await super().__aexit__(exc_type, exc_val, exc_tb)
-
-    def _condemn(self) -> None:
-        if self.connection is not None:
-            self._abort()
-        elif self._line is not None:
-            self._line.force_close()
 
     def _abort(self) -> None:
         # Closing would first wait for the peer to read what is still buffered, perhaps for ever.
@@ -98,7 +69,7 @@ def open_session(connections: int) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(
             limit=connections,
             limit_per_host=connections,
-            keepalive_timeout=KEEPALIVE_SECONDS,
+            force_close=True,
             resolver=aiohttp.ThreadedResolver(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -107,8 +78,7 @@ def open_session(connections: int) -> aiohttp.ClientSession:
         auto_decompress=False,
         trust_env=False,
         trace_configs=[progress],
-        request_class=CheckedRequest,
-        response_class=CondemningResponse,
+        response_class=OwnConnection,
         max_line_size=MAX_HEADER,
         max_field_size=MAX_HEADER,
     )

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from proxy.errors import UpstreamError
 from proxy.jsons import BadJson
 from proxy.upstream.breaker import Verdict
-from proxy.upstream.connection import StaleConnection
 
 
 class Garbage(Exception):
@@ -26,7 +25,6 @@ _TABLE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (Garbage, "upstream_failed", "garbage"),
     (BadJson, "upstream_failed", "garbage"),
     (ValidationError, "upstream_failed", "garbage"),
-    (StaleConnection, "upstream_failed", "garbage"),
     (HttpProcessingError, "upstream_failed", "garbage"),
     (aiohttp.ClientResponseError, "upstream_failed", "garbage"),
     (TimeoutError, "upstream_timeout", "timeout"),

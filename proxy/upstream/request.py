@@ -24,8 +24,10 @@ def url_of(base: URL, call: Call) -> URL:
 
 
 def timeout_of(budget: Budget) -> aiohttp.ClientTimeout:
-    # Its total would begin anew after each stale connection.
-    return aiohttp.ClientTimeout(total=None, connect=budget.connect, sock_read=budget.read)
+    # aiohttp would round what is longer than its threshold up to the next second.
+    return aiohttp.ClientTimeout(
+        total=budget.total, connect=budget.connect, sock_read=budget.read, ceil_threshold=budget.total
+    )
 
 
 async def exactly(content: Content) -> AsyncIterator[bytes]:

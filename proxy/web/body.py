@@ -13,6 +13,7 @@ from proxy.headers import media_type
 from proxy.web.parts import MAX_HEADER, Part, part_of
 
 IDLE_SECONDS: Final = 15.0
+LEAST_RATE: Final = 1024.0  # bytes a second, once a client was waited for that long
 MAX_PARTS: Final = 64
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
@@ -94,14 +95,23 @@ class RequestBody:
 
 
 async def arriving(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """The bytes of a request's body as they come in; Refusal where they stop before their end."""
-    content = request.content
+    """The bytes of a request's body as they come in; Refusal where they stop before their end, or drip."""
+    content, loop = request.content, asyncio.get_running_loop()
+    received, waited = 0, 0.0
     while not content.at_eof():
+        began = loop.time()
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(patience(received, waited)):
                 chunk = await content.readany()
         except TimeoutError:
             raise Refusal("malformed", "body-stalled") from None
         except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):
             raise Refusal("malformed", "body-cut") from None
+        waited += loop.time() - began
+        received += len(chunk)
         yield chunk
+
+
+def patience(received: int, waited: float) -> float:
+    """How many seconds the next bytes may take, after so many that were waited for so long."""
+    return min(IDLE_SECONDS, IDLE_SECONDS + received / LEAST_RATE - waited)

@@ -3,7 +3,11 @@
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from fcntl import ioctl
+from termios import TIOCOUTQ
 from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
@@ -39,7 +43,18 @@ class QuietHandler(RequestHandler):
     `gone` is set once the client has left.
     """
 
-    __slots__ = ("_address", "_ended", "_head", "_host", "_last", "_refused", "_watch", "_wire", "gone")
+    __slots__ = (
+        "_address",
+        "_answered",
+        "_ended",
+        "_head",
+        "_host",
+        "_last",
+        "_refused",
+        "_watch",
+        "_wire",
+        "gone",
+    )
 
     def __init__(self, server: web.Server, host: Host, **options: Any) -> None:
         super().__init__(server, **options)
@@ -50,6 +65,7 @@ class QuietHandler(RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._last: StreamReader = EMPTY_PAYLOAD  # the body of the last request that has come
         self._head = 0  # bytes of the head that is not whole yet
+        self._answered = 0
         self._ended = False
         self._refused = False
         self.gone = asyncio.Event()
@@ -93,20 +109,27 @@ class QuietHandler(RequestHandler):
 
         Who has left looks the same, so `gone` is set after a while. Over TLS there is no half-closed line.
         """
-        unanswered = len(self._messages) + (self._current_request is not None)
-        if self._refused or not unanswered or self.ssl_context is not None:
+        if self._refused or not self._unanswered or self.ssl_context is not None:
             return False
         self._ended = True
         self._loop.call_later(self._host.limits.leaving, self.gone.set)
         if not self._last.is_eof():
             self._break_body()
-        elif unanswered == 1:
-            self.close()
         return True
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._watch.taken = self._host.clock()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self._answered += 1
+            if self._ended and not self._unanswered:
+                self.close()
 
     def handle_error(
         self,
@@ -122,9 +145,9 @@ class QuietHandler(RequestHandler):
 
     def overdue(self, now: float, *, crowded: bool) -> Overdue | None:
         """Ends the connection if its client has had its time; why, if so."""
-        if self._wire is None or self._wire.is_closing() and not self._wire.get_write_buffer_size():
+        if self._wire is None or (self._wire.is_closing() and not self._wire.get_write_buffer_size()):
             return None
-        self._watch.look(self._wire.get_write_buffer_size(), now)
+        self._watch.look(_left(self._wire), now)
         if self._reading_paused or self._buffer_paused:
             self._watch.heard = now  # it is we who don't listen
         why = self._watch.overdue(self._stage(), now, self._host.limits, crowded=crowded)
@@ -135,6 +158,15 @@ class QuietHandler(RequestHandler):
             self._wire.close()
         return why
 
+    @property
+    def idle(self) -> bool:
+        """Whether it is between two requests, so that no answer is lost with it."""
+        return self._stage() == "idle"
+
+    @property
+    def _unanswered(self) -> int:
+        return self._request_count - self._answered
+
     def _stage(self) -> Stage:
         if self._force_close or self._wire is None or self._wire.is_closing():
             return "busy"
@@ -142,10 +174,8 @@ class QuietHandler(RequestHandler):
             return "refused"
         if not self._last.is_eof():
             return "busy" if self._is_held_back() else "body"
-        if self._current_request is not None or self._messages:
+        if self._unanswered:
             return "busy"
-        if self._ended:
-            return "over"
         return "idle" if self._watch.since is None else "head"
 
     def _is_held_back(self) -> bool:
@@ -199,6 +229,16 @@ def _peer(transport: asyncio.BaseTransport) -> str:
     """The client's address; "" for one that has none, as on a Unix socket."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
+def _left(transport: asyncio.Transport) -> int:
+    """What the client has yet to take, what lies in the kernel included: of a slow line that may be a lot."""
+    left = transport.get_write_buffer_size()
+    line = transport.get_extra_info("socket")
+    if left and line is not None:
+        with suppress(OSError):
+            left += int.from_bytes(ioctl(line.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+    return left
 
 
 def _reset(transport: asyncio.Transport) -> None:

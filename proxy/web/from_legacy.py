@@ -1,6 +1,7 @@
 """Answers a request from the legacy server: passed through, learned from, and shadowed where that is on."""
 
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -41,7 +42,7 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
             Plan(
                 path=route.mapping.path,
                 seconds=route.mapping.timeout.total_seconds(),
-                authorization=_authorization(known, spec),
+                authorization=_authorization(known, spec, deps.clock()),
                 drop=_TESTER,
                 extra=tuple(notice_headers(route.mapping.notice)),
                 keep=keeper.take if keeper else None,
@@ -75,9 +76,15 @@ def _keeper(request: web.Request, deps: Deps) -> Keeper | None:
     return Keeper(Spool(deps.spool_folder), request[ROUTE].mapping.body_limit)
 
 
-def _authorization(known: Known, spec: FlowSpec) -> bytes | None:
-    """The caller's legacy token in the place of one that only this proxy knows; b"" leaves the header out."""
-    if known.session is None or known.session.side == "legacy":
+def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:
+    """The caller's legacy token in the place of one that only this proxy knows; b"" leaves the header out.
+
+    One that is not good here, expired or another's, goes on as it came: the legacy server refuses it.
+    """
+    session = known.session
+    if session is None or session.side == "legacy":
+        return None
+    if session.owner != known.owner or session.expires_at <= now:
         return None
     if known.legacy_token is not None:
         return f"Bearer {known.legacy_token}".encode()

@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal, TypeAlias
 
-Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
+from proxy.settings import Network, Settings
 
-# Of those that there is no room for, how many are told so at a time; the others only see their connection end.
+# Of those that there is no room for, so many are told at a time; the others only see their connection end.
 _TOLD: Final = 100
 # An IPv6 client owns a whole network of this size.
 _V6_CLIENT: Final = 64
@@ -26,7 +25,7 @@ class Limits:
 
     connections: int = 2000
     per_address: int = 0
-    forwarders: Networks = ()
+    forwarders: tuple[Network, ...] = ()
     head: float = 10.0  # for a whole request line with its headers, and for the first byte of a connection
     body: float = 30.0  # without a byte of a body that nobody is reading; who reads has a patience of his own
     taking: float = 30.0  # without a byte taken of an answer
@@ -36,8 +35,16 @@ class Limits:
     sweep: float = 1.0  # from one look at all connections to the next
 
 
-Stage: TypeAlias = Literal["idle", "head", "body", "busy", "refused", "over"]
-Overdue: TypeAlias = Literal["idle", "head", "body", "reader", "refused", "over"]
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        connections=settings.max_connections,
+        per_address=settings.max_connections_per_address,
+        forwarders=settings.forwarders,
+    )
+
+
+Stage: TypeAlias = Literal["idle", "head", "body", "busy", "refused"]
+Overdue: TypeAlias = Literal["idle", "head", "body", "reader", "refused"]
 
 
 @dataclass(slots=True)
@@ -66,7 +73,6 @@ class Watch:
             "body": silent >= limits.body,
             "busy": False,
             "refused": silent >= limits.refused,
-            "over": self.left == 0,
         }
         return stage if late[stage] and stage != "busy" else None
 

@@ -18,8 +18,8 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining or while the store can't be written; the modes for everyone either way, and why the
-    files that lie in the mapping folder are not those in force."""
+    """503 while draining or while the store can't be written; the modes for everyone either way, why the
+    files that lie in the mapping folder are not those in force, and how many workers there are."""
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
@@ -34,5 +34,6 @@ async def readyz(request: web.Request) -> web.Response:
         "revision": live.now.overrides.revision,
         "mappings": live.digest,
         "rejected": [*live.rejected],
+        "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},
     }
     return respond(json(503 if reasons else 200, status), _NO_STORE)

@@ -39,10 +39,12 @@ CAUSE: Final = web.RequestKey("cause", str)
 
 
 class Serving:
-    """Whether this process takes new requests; false from the first moment of its end."""
+    """Whether this process takes new requests; false from the first moment of its end. Of `workers` processes
+    that serve side by side `ready` ones do now, this one included."""
 
     def __init__(self) -> None:
         self.accepting = True
+        self.ready, self.workers = 1, 1
 
     def stop(self) -> None:
         self.accepting = False

@@ -18,9 +18,20 @@ def fault(request: web.BaseRequest) -> str | None:
         return "version"
     if request.method == "CONNECT" or not request.raw_path or not _TARGET.fullmatch(request.raw_path):
         return "target"
-    # Such a client can't know the coding, and who stands before us may not either (RFC 9112, section 6.1).
-    if request.version == HttpVersion10 and "Transfer-Encoding" in request.headers:
+    if not _is_framed(request):
         return "framing"
+    # aiohttp puts what it doesn't know into an answer of its own, and can't encode this one.
+    if not request.headers.get("Expect", "").isascii():
+        return "expectation"
     if sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEAD:
         return "head-too-large"
     return None
+
+
+def _is_framed(request: web.BaseRequest) -> bool:
+    """Whether everybody finds the same body: chunks are the only coding, and HTTP/1.0 doesn't know them
+    (RFC 9112, section 6.1)."""
+    codings = request.headers.getall("Transfer-Encoding", [])
+    if not codings:
+        return True
+    return request.version == HttpVersion11 and [each.lower() for each in codings] == ["chunked"]

@@ -17,6 +17,8 @@ from proxy.web.recorder import Recorder
 # Of answers alike (route, side, status), one in so many seconds is looked at once the first ones were.
 _PAUSE_SECONDS: Final = 1.0
 _FIRST: Final = 50
+# A longer answer would hold up the loop while it is read; a short one of the same route will come.
+_MOST: Final = 256 * 1024
 
 
 class Learner:
@@ -32,7 +34,7 @@ class Learner:
 
     def learn(self, name: str, side: Side, answer: Answer, known: Known | None = None) -> None:
         """`known` is who asked: an error's text is only kept once it came for several callers."""
-        if not self._on or not self._due((name, side, answer.status)):
+        if not self._on or len(answer.body) > _MOST or not self._due((name, side, answer.status)):
             return
         kind, _ = media_type(answer.content_type)
         route = self._live.now.table.routes[name]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from proxy.web.connection import QuietHandler, whole
 from proxy.web.guards import Doors, Limits
@@ -81,6 +81,7 @@ class QuietServer(web.Server):
     async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
         """What no handler may see ends here; what a handler of aiohttp's own raises is not quoted."""
         if (reason := fault(request)) is not None:
+            request._cache["version"] = HttpVersion11  # aiohttp would answer in the version of the question
             return self.refusal(400, reason)
         forwarded_for = request.headers.getall("X-Forwarded-For", ())
         with self.doors.request(request.remote or "", forwarded_for) as admitted:
@@ -98,7 +99,8 @@ class QuietServer(web.Server):
         """Ends the connections whose clients have had their time."""
         now, crowded = self.clock(), self.doors.crowded
         handlers = [cast(QuietHandler, each) for each in self.connections]
-        ended = Counter(why for each in handlers if (why := each.overdue(now, crowded=crowded)))
+        ended: Counter[str] = Counter()
+        ended.update(why for each in handlers if (why := each.overdue(now, crowded=crowded)))
         if self._turned_away or any(ended[why] for why in ("head", "body", "reader", "idle")):
             _log.warning("connections_ended", inside=len(handlers), no_room=self._turned_away, **ended)
             self._turned_away = 0

@@ -16,9 +16,10 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from proxy.addresses import Address
 from proxy.flows.deps import Deps
-from proxy.locks import KeyedLocks
+from proxy.flows.linked_case import resume
+from proxy.locks import Locks
+from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.settings import Settings
 from proxy.store import Store, StoreError, open_store
@@ -28,10 +29,13 @@ from proxy.upstream.call import CallRecord
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app
 from proxy.web.calls import note_call
-from proxy.web.keys import Serving
+from proxy.web.ending import Ending
+from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
+from proxy.web.place import Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.tee import teeing
+from proxy.web.tls import Tls
 from proxy.workers import Workers
 
 # The tasks that flows hand to worker processes.
@@ -49,6 +53,18 @@ class Running:
     admin_url: str
     deps: Deps
     moving: Moving
+    ending: Ending
+    tls: Tls | None
+
+    def reload_soon(self) -> None:
+        """Takes the mapping files and the certificate as they are now; for a signal."""
+        self.moving.follower.reload_soon()
+        if self.tls is not None:
+            self.tls.reload()
+
+    def settle_soon(self) -> None:
+        """A process beside this one has ended: what it left in the air is to be seen."""
+        self.deps.tasks.start("settle", _settle(self.deps.store))
 
 
 @asynccontextmanager
@@ -57,35 +73,44 @@ async def running(
     table: Table,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     folder: Path | None = None,
+    place: Place | None = None,
 ) -> AsyncIterator[Running]:
-    """A proxy that serves until the block ends; StoreError and OSError where it can't start.
+    """A proxy that serves until the block ends; StoreError, OSError and BadCertificate where it can't start.
 
-    `folder` is where `table` came from, to be watched for changes; None watches nothing.
+    `folder` is where `table` came from, to be watched for changes; None watches nothing. `place` is what it
+    shares with other processes; None is one of its own.
     """
     async with AsyncExitStack() as stack:
-        deps = await _open(settings, clock, stack)
+        event, place = ("listening", bound(settings)) if place is None else ("worker_listening", place)
+        stack.callback(place.close)
+        tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+        urls = url_of(place.listen, tls), url_of(place.admin, None)
+        deps = await _open(settings, clock, place.locks, stack)
         await _settle(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))
-        serving = Serving()
-        drain = float(settings.drain_seconds)
+        ending = Ending(float(settings.drain_seconds), place.serving)
         tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
         moving = await stack.enter_async_context(moving_over(table, folder, deps, tester_secret))
         admin_tokens = {name: token.get_secret_value() for name, token in settings.admin_tokens.items()}
-        for_operators = admin_app(moving, deps, serving, admin_tokens)
-        admin = await _listen(for_operators, settings.admin_listen, drain, stack, problems.broken)
+        for_operators = admin_app(moving, deps, place.serving, admin_tokens)
+        admin = _listener(for_operators, ending, problems.broken)
+        stack.push_async_callback(ending.leave_last, admin)
+        await admin.open(place.admin)
         tee = await stack.enter_async_context(teeing(settings.tee_url, deps, random.SystemRandom().random))
-        # What a request began and left running is waited for once no request can come any more.
-        stack.push_async_callback(deps.tasks.drain, drain)
+        stack.push_async_callback(ending.drain, deps.tasks)
         webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
         for_clients = legacy_app(moving, deps, webhook_secrets, tee)
-        legacy = await _listen(for_clients, settings.listen, drain, stack)
-        stack.callback(serving.stop)
-        _log.info("listening", url=legacy, admin=admin)
-        yield Running(legacy, admin, deps, moving)
-        _log.info("draining")
+        legacy = _listener(for_clients, ending)
+        stack.push_async_callback(ending.leave, legacy)
+        await legacy.open(place.listen, tls)
+        _resume(table, deps)
+        _log.info(event, url=urls[0], admin=urls[1])
+        yield Running(*urls, deps, moving, ending, tls)
 
 
-async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Deps:
+async def _open(
+    settings: Settings, clock: Callable[[], datetime], locks: Locks, stack: AsyncExitStack
+) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
     workers = await stack.enter_async_context(Workers(_WORKER_MODULES))
@@ -107,7 +132,7 @@ async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncE
         chat_key=settings.llamachat_api_key.get_secret_value() if settings.llamachat_api_key else None,
         workers=workers,
         tasks=Tasks(),
-        locks=KeyedLocks(),
+        locks=locks,
         web_url=settings.llamalitica_web_url,
         spool_folder=Path(tempfile.gettempdir()),
         clock=clock,
@@ -117,27 +142,25 @@ async def _open(settings: Settings, clock: Callable[[], datetime], stack: AsyncE
     )
 
 
-async def _listen(
-    app: web.Application,
-    address: Address,
-    drain: float,
-    stack: AsyncExitStack,
-    broken: Broken = broken_legacy,
-) -> str:
-    runner = QuietRunner(app, lambda: str(uuid.uuid4()), drain, broken)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, address.host, address.port).start()
-    host, port = runner.addresses[0][:2]
-    return f"http://{Address(host, port)}"
+def _listener(app: web.Application, ending: Ending, broken: Broken = broken_legacy) -> Listener:
+    listener = Listener(QuietRunner(app, lambda: str(uuid.uuid4()), 0, broken))
+    ending.watch(listener)
+    return listener
 
 
 async def _settle(store: Store) -> None:
-    """What an earlier process left in the air is shown, never sent again (CONTRACT N17, S05)."""
-    await store.journal.settle()
-    await store.links.settle()
+    """What a process that is gone left in the air is shown, never sent again (CONTRACT N17, S05)."""
+    await store.journal.settle(store.presence.lives)
+    await store.links.settle(store.presence.lives)
     for entry in await store.journal.pending():
         _log.warning("ambiguous_case", intent=entry.id, cause=entry.cause, at=entry.created_at.isoformat())
+
+
+def _resume(table: Table, deps: Deps) -> None:
+    """What a process that is gone had before it goes on, unless it is no longer wanted (CONTRACT S05)."""
+    mapping = table.routes["speech_to_text"].mapping
+    if isinstance(mapping, SpeechToText) and mapping.forward == "linked-case":
+        deps.tasks.start("linked_cases", resume(deps))
 
 
 @asynccontextmanager

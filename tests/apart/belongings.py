@@ -20,6 +20,8 @@ _JWT: Final = rb"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
 _WORD: Final = re.compile(rb"|".join((_CANARY, _MAIL, _UUID, _JWT)))
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
 _HEX: Final = re.compile(rb"(?:[0-9a-f]{2}){16,}")
+# Inside of a token: an organization's, so that of all of its users.
+_ORGANIZATION: Final = re.compile(rb'"org":"[^"]*"')
 # Everybody's.
 _SHARED: Final = frozenset(agent.id for agent in AGENTS)
 
@@ -52,7 +54,8 @@ class Belongings:
 
 def words(raw: bytes) -> Iterator[str]:
     for form in forms(raw):
-        yield from (word for found in _WORD.findall(form) if (word := found.decode()) not in _SHARED)
+        own = _ORGANIZATION.sub(b"", form)
+        yield from (word for found in _WORD.findall(own) if (word := found.decode()) not in _SHARED)
 
 
 def forms(raw: bytes) -> Iterator[bytes]:

@@ -34,8 +34,9 @@ class Site:
 
         return asyncio.run(run())
 
-    def call(self, *arguments: str) -> Result:
-        result = CliRunner().invoke(main, arguments)
+    def call(self, *arguments: str, answer: str | None = None) -> Result:
+        """`answer` is what is typed."""
+        result = CliRunner().invoke(main, arguments, input=answer)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 

@@ -1,9 +1,11 @@
 """`audit`: the trail as an operator sees it, and whether it is whole."""
 
+import asyncio
 import json
 import os
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli import main
+from proxy.store import open_store
+from proxy.store.audit import Access
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +95,14 @@ def test_for_people_the_rows_are_a_table() -> None:
     lines = call("audit", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines if "mode_set" in line] == ["3", "2", "1"]
     assert "the [end]" in "".join(lines)
+
+
+def test_a_user_is_shown_by_the_first_digits_of_their_hash(secret_key: str) -> None:
+    async def work() -> None:
+        async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [secret_key]) as store:
+            access = Access("0123456789abcdef" * 4, "c" * 64, "doc", datetime.now(UTC))
+            await store.evidence.add(accesses=[access], at=access.at)
+
+    asyncio.run(work())
+    (line,) = [line for line in call("audit", "list").stdout.splitlines() if "case_accessed" in line]
+    assert line.split()[2:5] == ["0123456789ab", "case_accessed", "c" * 12]

@@ -1,1 +1,1 @@
-"""Upstreams that misbehave, byte by byte, and what the proxy makes of it; `tests/soak` runs the same at full size."""
+"""Upstreams that misbehave, byte by byte, and what the proxy makes of it; the soak runs the same in full."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 from proxy import jsons
@@ -51,7 +52,14 @@ class Exchange:
 
     def good(self) -> bytes:
         """The body of a good answer; with it, what was asked for is done."""
-        return jsons.dump(self.system.done(self))
+        name = f"{self.target}-{self.system.number()}"
+        if self.target == "create":
+            self.system.made.setdefault(self.user, []).append(name)
+        return self.named(name)
+
+    def named(self, name: str) -> bytes:
+        """The body of a good answer, in which something has this id."""
+        return jsons.dump(_answers(name, self.content)[self.target])
 
     def reset(self) -> None:
         """The peer meets a RST, not an orderly end."""
@@ -59,7 +67,7 @@ class Exchange:
         self.writer.transport.abort()
 
 
-Script: TypeAlias = "Callable[[Exchange], Awaitable[None]]"
+Script: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 
 async def plainly(exchange: Exchange) -> None:
@@ -125,31 +133,17 @@ class System:
         self._numbers += 1
         return self._numbers
 
-    def done(self, exchange: Exchange) -> Json:
-        """What a good answer says; a case is made by it."""
-        name = f"{exchange.target}-{self.number()}"
-        tags = _TAG.findall(exchange.content)
-        tag = tags[-1].decode() if tags else "no-tag"
-        if exchange.target == "me":
-            organization: Json = {"id": "o", "name": "n"}
-            return {"user": {"accessToken": name, "id": "u", "organization": organization}}
-        if exchange.target == "create":
-            self.made.setdefault(exchange.user, []).append(name)
-            return {"caseId": name, "patientId": "p", "title": "t", "createdAt": "2026-01-02T03:04:05Z"}
-        if exchange.target == "send":
-            return {"role": "assistant", "content": f"Sobre {tag}."}
-        if exchange.target == "transcribe":
-            return {"text": f"Oído en {tag}."}
-        return {"id": name, "title": ""}
-
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            while True:
-                await self._answer(await self._asked(reader, writer))
+            whole = True
+            while whole:
+                exchange = await self._asked(reader, writer)
+                await self._answer(exchange)
+                whole = len(exchange.content) == exchange.length
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError, RuntimeError):
             pass  # the client is gone, or the test is over
         finally:
@@ -186,6 +180,21 @@ class System:
         self.deafen()
         await exchange.say(framed(exchange.good(), "Connection: close"))
         raise ConnectionAbortedError
+
+
+def _answers(name: str, content: bytes) -> dict[Target, Json]:
+    """What a good answer says; of LlamaChat's, what was asked can be told."""
+    tags = _TAG.findall(content)
+    tag = tags[-1].decode() if tags else "no-tag"
+    now = datetime.now(UTC).isoformat()
+    return {
+        "me": {"user": {"accessToken": name, "id": "u", "organization": {"id": "o", "name": "n"}}},
+        "create": {"caseId": name, "patientId": "p", "title": "t", "createdAt": now},
+        "start": {"id": name, "title": ""},
+        "send": {"role": "assistant", "content": f"Sobre {tag}."},
+        "transcribe": {"text": f"Oído en {tag}."},
+        "legacy": {"document": name},
+    }
 
 
 def _target(path: str) -> Target:

@@ -493,7 +493,7 @@ async def page_token(api: Api, session: dict[str, str]) -> str:
 
 
 def database_bytes(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.glob("michiq.db*"))
+    return b"".join(path.read_bytes() for path in folder.glob("michiq.db*") if path.is_file())
 
 
 def noticed(reply: Reply) -> list[tuple[str, str]]:

@@ -12,6 +12,8 @@ from proxy.sandbox.reports import signature
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.flows._client import Patient, Reply, everything, patient, settled
+from tests.flows.mutants import PATHS, TIMES, VALUES, replaced
+from tests.flows.storms import NEW, OLD, SECRETS, Storm, lives
 from tests.samples import wav
 
 PATH: Final = "/webhooks/llamalitica"
@@ -330,3 +332,59 @@ async def test_webhook_G08_an_unknown_expectation_is_ignored(api: Api) -> None:
     body = jsons.dump(event("archived"))
     reply = await post(api, body, {HEADER: signature(SECRET, body), "Expect": "the-impossible"})
     assert (reply.status, reply.json) == (200, {"received": True})
+
+
+SEED: Final = 7
+
+
+def storm_on(api: Api, seed: int, how_many: int) -> Storm:
+    random = Random(seed)
+    return Storm(api.url, api.http, api.proxy.deps.store, random, list(lives(how_many, random)))
+
+
+async def test_webhook_W03_a_storm_out_of_order_leaves_what_the_newest_events_say(
+    start_proxy: StartProxy,
+) -> None:
+    async with start_proxy(MICHIQ_WEBHOOK_SECRETS=SECRETS) as api:
+        storm = storm_on(api, SEED, 60)
+        await storm.out_of_order()
+        assert set(storm.sent("event")) == {200}
+        assert await storm.wrong_rows() == []
+        before = await storm.rows()
+        await storm.replays(400)
+        assert storm.sent("replay") == {200: 400}
+        assert await storm.rows() == before, "a replay was processed"
+
+
+async def test_webhook_W01_nothing_forged_is_accepted_and_nothing_odd_is_a_fault(
+    start_proxy: StartProxy,
+) -> None:
+    async with start_proxy(MICHIQ_WEBHOOK_SECRETS=SECRETS) as api:
+        storm = storm_on(api, SEED, 5)
+        await storm.out_of_order()
+        await storm.mutants(600)
+        await storm.missigned(200)
+        assert set(storm.sent("forged")) <= {401, 413}
+        assert set(storm.sent("odd")) == {200, 400, 413}
+        assert storm.sent("missigned") == {401: 200}
+        assert storm.broken == 0
+        assert await storm.wrong_rows() == []
+
+
+async def test_webhook_W01_every_odd_value_in_every_place_has_a_verdict(api: Api) -> None:
+    plain = jsons.dump(event())
+    for path in PATHS:
+        for value in VALUES:
+            reply = await deliver(api, replaced(plain, path, value))
+            assert reply.status in (200, 400), (path, value[:40], reply.status)
+    for time in TIMES:
+        reply = await deliver(api, event(timestamp=time))
+        assert reply.status in (200, 400), time
+        assert (await deliver(api, event("deleted", id="edge", timestamp=time))).status == reply.status
+
+
+async def test_webhook_W01_a_secret_that_was_taken_away_signs_nothing_more(start_proxy: StartProxy) -> None:
+    async with start_proxy(MICHIQ_WEBHOOK_SECRETS=SECRETS) as api:
+        assert [(await deliver(api, event(), secret)).status for secret in (OLD, NEW)] == [200, 200]
+    async with start_proxy(MICHIQ_WEBHOOK_SECRETS=NEW) as api:
+        assert [(await deliver(api, event(), secret)).status for secret in (OLD, NEW)] == [401, 200]

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tests.soak.rows import Part, Row
 
-PARTS: Final = ("modes", "homes", "shadow")
+PARTS: Final = ("modes", "homes", "shadow", "apart", "webhooks")
 
 
 def main() -> int:

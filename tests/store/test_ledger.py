@@ -1,6 +1,7 @@
 """Which clients still call what."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ async def test_two_processes_that_see_a_new_client_at_once_make_one(tmp_path: Pa
 
 async def test_clients_beyond_the_most_that_are_kept_are_counted_as_one_without_a_name(store: Store) -> None:
     small = Ledger(store.database, store.sealer, most_clients=2)
-    full = type(store.evidence)(store.database, small)
+    full = replace(store.evidence, ledger=small)
     await full.add(visits=[visit(agent="first")], at=NOW)
     await full.add(visits=[visit(agent=agent) for agent in ("second", "third", "fourth", "first")], at=NOW)
     await full.add(visits=[visit(agent="fifth"), visit(agent="second")], at=NOW)

@@ -73,3 +73,31 @@ async def test_links_E02_linked_cases_are_listed_oldest_first(store: Store) -> N
     for digest, days in (("a", 0), ("b", 1)):
         await store.links.begin("case-1", digest, ago(days=days))
     assert [link.digest for link in await store.links.of("case-1")] == ["b", "a"]
+
+
+async def test_a_planned_linked_case_is_pending_until_it_is_begun(store: Store) -> None:
+    await store.links.plan("case-1", ["audio-1", "audio-2"], NOW)
+    assert [link.digest for link in await store.links.pending()] == ["audio-1", "audio-2"]
+    assert await store.links.begin("case-1", "audio-1", NOW)
+    assert [link.digest for link in await store.links.pending()] == ["audio-2"]
+
+
+async def test_a_plan_changes_nothing_of_what_stands(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    await store.links.done("case-1", "audio-1", "case-9")
+    await store.links.plan("case-1", ["audio-1"], NOW)
+    assert [link.state for link in await store.links.of("case-1")] == ["done"]
+
+
+async def test_what_was_put_off_is_pending_and_may_be_begun_again(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    await store.links.put_off("case-1", "audio-1", "refused")
+    assert await store.links.pending() == [LinkedCase("case-1", "audio-1", "pending", None, "refused", NOW)]
+    assert await store.links.settle() == 0
+    assert await store.links.begin("case-1", "audio-1", NOW)
+
+
+async def test_what_a_living_process_has_before_it_is_not_pending_for_others(store: Store) -> None:
+    await store.links.plan("case-1", ["audio-1"], NOW)
+    assert await store.links.pending(lambda name: name == store.links.process) == []
+    assert len(await store.links.pending(store.presence.lives)) == 0

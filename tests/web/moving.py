@@ -40,9 +40,9 @@ async def override(api: Api, route: str, name: Mode | None, **more: Any) -> Over
     return made
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float = 20) -> T:
     """What `ask` gives once it is good; TimeoutError when it never is."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds):
         while not good(found := await ask()):  # noqa: ASYNC110  what is asked sets no event
             await asyncio.sleep(0.005)
         return found

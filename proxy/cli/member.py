@@ -1,0 +1,73 @@
+"""A worker's end of the line to its parent: what it shares with its siblings, and what it is told."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.desk import DeskLocks
+from proxy.line import Line
+from proxy.web.keys import Serving
+from proxy.web.place import Place
+from proxy.web.server import Running
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The numbers of the open files that a worker got from its parent."""
+
+    line: int
+    listen: tuple[int, ...]
+    admin: tuple[int, ...]
+
+
+class Member:
+    """One of several workers. `retired` tells whether others go on when this one has been told to stop."""
+
+    def __init__(self, line: Line, inherited: Inherited, stop: asyncio.Event) -> None:
+        self.retired = False
+        self._line = line
+        self._stop = stop
+        self._locks = DeskLocks(line.send)
+        self._serving = Serving()
+        self._running: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+        self.place = Place(_sockets(inherited.listen), _sockets(inherited.admin), self._locks, self._serving)
+
+    def serve(self, proxy: Running) -> None:
+        """The worker has begun to serve."""
+        self._running.set_result(proxy)
+        self._line.send(ready=[proxy.url, proxy.admin_url])
+
+    async def hear(self) -> None:
+        """Does what the parent says until it is gone; then nobody is there to go on."""
+        async for message in self._line.messages():
+            self._do(message)
+        self._locks.lose_desk()
+        self._retire()
+
+    def _do(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"grant": int(number)}:
+                self._locks.grant(number)
+            case {"crew": [int(ready), int(workers)]}:
+                self._serving.ready, self._serving.workers = ready, workers
+            case {"do": "reload"}:
+                self._once_running(Running.reload_soon)
+            case {"do": "settle"}:
+                self._once_running(Running.settle_soon)
+            case {"do": "retire"}:
+                self._retire()
+            case {"do": "stop"}:
+                self._stop.set()
+
+    def _retire(self) -> None:
+        self.retired = True
+        self._stop.set()
+
+    def _once_running(self, do: Callable[[Running], None]) -> None:
+        self._running.add_done_callback(lambda running: do(running.result()))
+
+
+def _sockets(numbers: Sequence[int]) -> list[socket.socket]:
+    return [socket.socket(fileno=number) for number in numbers]

@@ -1,0 +1,37 @@
+"""What a server refuses to start with, and what it warns of."""
+
+import ipaddress
+from typing import Final
+
+import structlog
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+from proxy.addresses import Address
+from proxy.cli.common import Misuse
+from proxy.settings import Settings
+
+_SLOW_PARSER: Final = (
+    "aiohttp runs without its C parser, the only one that is tested here: unset AIOHTTP_NO_EXTENSIONS, and "
+    "install aiohttp from a wheel of this platform"
+)
+
+_log: Final = structlog.get_logger("proxy.posture")
+
+
+def refuse_what_is_unsafe() -> None:
+    """Misuse where this Python must not serve; `python -O` runs no command at all."""
+    if HttpRequestParser is HttpRequestParserPy:
+        raise Misuse(_SLOW_PARSER)
+
+
+def warn_of(settings: Settings) -> None:
+    """What is allowed, and may have been meant otherwise."""
+    if not _is_this_machine(settings.admin_listen):
+        _log.warning("admin_listens_beyond_this_machine", address=str(settings.admin_listen))
+
+
+def _is_this_machine(address: Address) -> bool:
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return address.host == "localhost"

@@ -1,0 +1,80 @@
+"""`michiq-proxy rotate-keys`: puts everything that is stored under the newest of the keys."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import click
+
+from proxy.cli.common import read_settings
+from proxy.cli.paper import plural
+from proxy.cli.store_access import echo_json, with_store
+from proxy.store import Store
+from proxy.store.rotation import Progress, Rotated
+
+# Between two lines of progress.
+_SECONDS: Final = 1.0
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Only tell how much is left; nothing is written.")
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout; progress goes to stderr.")
+@click.pass_context
+def rotate_keys(context: click.Context, *, check: bool, as_json: bool) -> None:
+    """Put everything that is stored under the first of MICHIQ_SECRET_KEYS.
+
+    First give all processes the new key, before the old one: MICHIQ_SECRET_KEYS=new,old. Then run this, while
+    they serve; cut short, it goes on where it was. Once it ended with 0 the old key can be taken out of the
+    setting, and the blobs need nothing: their keys are in the database. For the moment in which the database
+    is written anew at the end, proxies can't write to it.
+
+    Exit code 0: nothing is left under an older key; 1: something is, or opens with none of the keys; 2: it
+    was asked wrongly.
+    """
+    settings = read_settings()
+    told = _teller(time.monotonic)
+    rotated = with_store(settings, lambda store: _left(store, told) if check else _run(store, told))
+    if as_json:
+        echo_json({"renewed": rotated.renewed, "left": rotated.left, "lost": rotated.lost})
+    else:
+        click.echo(_sentences(rotated))
+    if rotated.left or rotated.lost:
+        context.exit(1)
+
+
+async def _run(store: Store, told: Callable[[Progress], None]) -> Rotated:
+    rotated = await store.rotation.run(told)
+    # Values under the old key are still in the gaps of the file.
+    await store.database.scrub()
+    return rotated
+
+
+async def _left(store: Store, told: Callable[[Progress], None]) -> Rotated:
+    return await store.rotation.left(told)
+
+
+def _teller(monotonic: Callable[[], float]) -> Callable[[Progress], None]:
+    """A line a second: a large store takes minutes."""
+    last = monotonic()
+
+    def told(progress: Progress) -> None:
+        nonlocal last
+        if monotonic() - last >= _SECONDS:
+            last = monotonic()
+            done = f"{progress.table}: {progress.rows:,} of {plural(progress.of, 'row')}"
+            click.echo(f"{done}, {plural(progress.older, 'value')} under an older key", err=True)
+
+    return told
+
+
+def _sentences(rotated: Rotated) -> str:
+    lines = [f"{plural(rotated.renewed, 'value')} renewed, {rotated.left:,} left under an older key"]
+    if rotated.left and rotated.renewed:
+        lines.append(
+            "some process still seals with an older key: give it the newest one first, and restart it"
+        )
+    if rotated.lost:
+        lines.append(
+            f"{plural(rotated.lost, 'value')} under none of the keys: is one missing in MICHIQ_SECRET_KEYS?"
+        )
+    return "\n".join(lines)

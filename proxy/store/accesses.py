@@ -1,0 +1,61 @@
+"""Who opened which case, day by day, for the audit: that it was opened and by which route, nothing of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Final, TypeAlias
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.chain import AuditEvent
+from proxy.store.rows import batches
+from proxy.store.tables import audit
+
+_ACTION: Final = "case_accessed"
+
+# The day in UTC, the user, the case and the route, as they stand in the audit.
+_Key: TypeAlias = tuple[date, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A user's answered call on a case, both by their keyed hashes (`Sealer.owner`, `Sealer.case`). `case` is
+    the user's own again where it was on all of theirs, as the list is."""
+
+    owner: str
+    case: str
+    route: str
+    at: datetime
+
+
+async def first_of_day(conn: AsyncConnection, accesses: Sequence[Access]) -> list[AuditEvent]:
+    """What the audit is to be told: each user, case and route once a day, however often they call."""
+    first: dict[_Key, AuditEvent] = {}
+    for access in accesses:
+        event = _event(access)
+        first.setdefault(_key(event), event)
+    known = await _noted(conn, list(first.values()))
+    return [event for key, event in first.items() if key not in known]
+
+
+async def _noted(conn: AsyncConnection, events: Sequence[AuditEvent]) -> set[_Key]:
+    if not events:
+        return set()
+    since = datetime.combine(min(event.at.astimezone(UTC) for event in events), time(), UTC)
+    query = select(audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
+    recent = query.where(audit.c.action == _ACTION, audit.c.at >= since)
+    noted: set[_Key] = set()
+    for subjects in batches(sorted({event.subject for event in events})):
+        rows = await conn.execute(recent.where(audit.c.subject.in_(subjects)))
+        noted.update(_key(AuditEvent(*row)) for row in rows)
+    return noted
+
+
+def _event(access: Access) -> AuditEvent:
+    return AuditEvent(access.at, access.owner, _ACTION, access.case, json.dumps({"route": access.route}))
+
+
+def _key(event: AuditEvent) -> _Key:
+    return event.at.astimezone(UTC).date(), event.actor, event.subject, event.detail

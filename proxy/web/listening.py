@@ -1,0 +1,128 @@
+"""Where an app listens, and how it stops: on sockets that others may share, so that no request is lost."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, cast
+
+from aiohttp import web
+
+from proxy.addresses import Address
+from proxy.web.connection import QuietHandler
+from proxy.web.protocol import QuietRunner
+from proxy.web.tls import Tls
+
+_BACKLOG: Final = 1024
+_HANDSHAKE_SECONDS: Final = 10.0  # as for the head of a request
+_GOODBYE_SECONDS: Final = 2.0  # for the client's part in the end of a TLS connection
+_CUT_OFF_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.02
+
+
+def open_sockets(address: Address) -> list[socket.socket]:
+    """A socket for each address that the host's name stands for, all on one port; OSError as the system's.
+
+    They are bound and not yet listened on: nobody connects before there is somebody to answer.
+    """
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    port = address.port
+    try:
+        for family, kind, protocol, _, place in dict.fromkeys(found):
+            sockets.append(socket.socket(family, kind, protocol))
+            _bind(sockets[-1], (place[0], port, *place[2:]))
+            port = sockets[-1].getsockname()[1]
+    except OSError:
+        close(sockets)
+        raise
+    return sockets
+
+
+def close(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
+
+
+def url_of(sockets: Sequence[socket.socket], tls: Tls | None) -> str:
+    return f"{'https' if tls else 'http'}://{Address(*sockets[0].getsockname()[:2])}"
+
+
+def _bind(one: socket.socket, place: tuple[object, ...]) -> None:
+    one.settimeout(0)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if one.family == socket.AF_INET6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    one.bind(place)
+
+
+class Listener:
+    """One app on its sockets. `leaving` makes every answer the last one of its connection."""
+
+    def __init__(self, runner: QuietRunner) -> None:
+        self.leaving = False
+        self._runner = runner
+        self._servers: list[asyncio.Server] = []
+
+    async def open(self, sockets: Sequence[socket.socket], tls: Tls | None = None) -> None:
+        await self._runner.setup()
+        server = cast(web.Server, self._runner.server)
+        server.request_factory = partial(self._runner.app._make_request, _cls=_requests_of(self))
+        create = partial(asyncio.get_running_loop().create_server, server, backlog=_BACKLOG)
+        if tls is not None:
+            create = partial(
+                create,
+                ssl=tls.context,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS,
+            )
+        for each in sockets:
+            self._servers.append(await create(sock=each))
+
+    def stop_accepting(self) -> None:
+        """Closes this process's own hold of the sockets: who shares them goes on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def quiet(self, until: float) -> None:
+        """Returns when no request is under way, and at the latest at this time of the loop's."""
+        await self._until(lambda: all(each.idle for each in self._connections()), until)
+
+    async def leave(self, until: float, linger: float = 0.0) -> None:
+        """Accepts no more, and returns when the last connection has ended.
+
+        A connection without a request ends with the next one's answer, or after `linger` seconds: only a
+        client that has not said anything by then learns of it by the connection's end. What has not been
+        answered by `until` is cut off.
+        """
+        self.leaving = True
+        self.stop_accepting()
+        loop = asyncio.get_running_loop()
+        await self._until(lambda: not self._connections(), min(until, loop.time() + linger))
+        for each in self._connections():
+            if each.idle:
+                each.force_close()
+        await self._until(lambda: not self._connections(), until)
+        self._runner._shutdown_timeout = _CUT_OFF_SECONDS
+        await self._runner.cleanup()
+
+    def _connections(self) -> list[QuietHandler]:
+        server = self._runner.server
+        return [] if server is None else [cast(QuietHandler, each) for each in server.connections]
+
+    async def _until(self, holds: Callable[[], bool], until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while not holds() and loop.time() < until:  # noqa: ASYNC110  aiohttp sets no event
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _requests_of(listener: Listener) -> type[web.Request]:
+    class Request(web.Request):
+        """A request that knows, when it is answered, whether another one may follow."""
+
+        @property
+        def keep_alive(self) -> bool:
+            return not self._message.should_close and not listener.leaving
+
+    return Request

@@ -1,0 +1,130 @@
+"""`erase` and `rotate-keys`: what an operator is asked and told, and what is left of it on the disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store import Store
+from proxy.store.audit import AuditEvent
+from proxy.store.tables import sessions
+from tests.cli.filled import Site, said, site
+from tests.flows._client import everything
+from tests.store.examples import case, record, session
+
+MAIL, ORGANIZATION = "ana@clinica.example", "Clínica Norte"
+OF_ANA = ("--user", MAIL, "--organization", ORGANIZATION)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> Site:
+    """A store with a user and a case of theirs."""
+    made = site(tmp_path, secret_key, monkeypatch)
+    made.fill(_fill)
+    return made
+
+
+async def _fill(store: Store) -> None:
+    owner = store.sealer.owner(MAIL, ORGANIZATION)
+    await record(store, case("5e1f-case", owner=owner))
+    await store.sessions.put("token", session(owner=owner))
+
+
+async def trail(store: Store) -> list[AuditEvent]:
+    return await store.audit.all()
+
+
+def owned(store: Store) -> Any:
+    return store.cases.of_owner(store.sealer.owner(MAIL, ORGANIZATION))
+
+
+def test_a_case_is_erased_once_it_is_confirmed(shop: Site) -> None:
+    result = shop.call("erase", "--case", "5e1f-case", "--actor", "eva", answer="y\n")
+    assert result.exit_code == 0, result.output
+    assert "kept of this case: 1 kept answer, 1 case" in said(result)
+    assert "erased: 1 kept answer, 1 case; no file of the store holds a trace of it" in said(result)
+    assert b"5e1f-case" not in everything(shop.folder / "var")
+    (event,) = shop.fill(trail)
+    assert (event.action, event.actor) == ("case_erased", "eva")
+
+
+def test_a_no_erases_nothing(shop: Site) -> None:
+    result = shop.call("erase", "--case", "5e1f-case", answer="n\n")
+    assert (result.exit_code, "erased" in result.output) == (1, False)
+    assert len(shop.fill(owned)) == 1
+
+
+def test_a_user_is_erased_without_a_question_where_that_is_wanted(shop: Site) -> None:
+    result = shop.call("erase", *OF_ANA, "--yes", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["removed"] == {"case": 1, "session": 1}
+    assert shop.fill(owned) == []
+
+
+def test_a_user_is_named_as_clients_do_whatever_form_the_accent_has(shop: Site) -> None:
+    result = shop.call("erase", "--user", f" {MAIL} ", "--organization", "Cli\u0301nica Norte", "--yes")
+    assert "1 case" in said(result)
+
+
+def test_nothing_that_is_kept_is_said_and_is_no_failure(shop: Site) -> None:
+    result = shop.call("erase", "--user", MAIL.upper(), "--organization", ORGANIZATION, answer="y\n")
+    assert result.exit_code == 0
+    assert "kept of this user: nothing names count exactly as clients send them" in said(result)
+    assert len(shop.fill(owned)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "name either --case, or --user"),
+        (("--case", "x", *OF_ANA), "name either --case, or --user"),
+        (("--user", MAIL), "--user and --organization go together"),
+        (("--case", "x", "--organization", ORGANIZATION), "--user and --organization go together"),
+        (("--case", "x", "--json"), "--json needs --yes"),
+        (("--case", "x", "--yes", "--actor", "proxy"), "--actor: proxy is what the process itself"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_and_ends_with_2(
+    shop: Site, arguments: tuple[str, ...], complaint: str
+) -> None:
+    result = shop.call("erase", *arguments)
+    assert (result.exit_code, complaint in said(result)) == (2, True), result.output
+
+
+def test_the_old_key_can_go_once_everything_is_under_the_new_one(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Fernet.generate_key().decode()
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{new},{shop.key}")
+    check = shop.call("rotate-keys", "--check")
+    assert (check.exit_code, said(check)) == (1, "0 values renewed, 7 left under an older key")
+    rotated = shop.call("rotate-keys")
+    assert (rotated.exit_code, said(rotated)) == (0, "7 values renewed, 0 left under an older key")
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", new)
+    again = shop.call("rotate-keys", "--check", "--json")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, {"renewed": 0, "left": 0, "lost": 0})
+    (kept,) = Site(shop.folder, new).fill(owned)
+    assert kept.id == "5e1f-case"
+
+
+def test_a_value_that_no_key_opens_is_told(shop: Site) -> None:
+    shop.fill(_spoil)
+    result = shop.call("rotate-keys")
+    assert (result.exit_code, said(result)) == (
+        1,
+        "0 values renewed, 0 left under an older key "
+        "1 value under none of the keys: is one missing in MICHIQ_SECRET_KEYS?",
+    )
+
+
+async def _spoil(store: Store) -> None:
+    foreign = Fernet(Fernet.generate_key()).encrypt(b"access")
+
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(update(sessions).values(access_token=foreign))
+
+    await store.database.write(work)

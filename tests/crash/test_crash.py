@@ -1,0 +1,38 @@
+"""kill -9 at every named point: nothing promised is lost, nothing is half there, nothing is done twice."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.crash.client import Client
+from tests.crash.points import MIGRATION, POINTS
+from tests.crash.rounds import Siege
+from tests.crash.site import sited
+from tests.crash.upgrade import killed_within, statements
+
+NAMED = [point for point in POINTS if point != MIGRATION]
+
+
+@pytest.mark.parametrize("points", [NAMED[0::2], NAMED[1::2]], ids=["odd", "even"])
+async def test_a_killed_proxy_N17_U01_W02_starts_again_without_loss_halves_or_doubles(
+    tmp_path: Path, points: list[str]
+) -> None:
+    async with sited(tmp_path) as site:
+        siege = Siege(site, Client(site))
+        await siege.start()
+        for number, point in enumerate(points):
+            await siege.round(point, number, plain=False)
+        await siege.end()
+    assert siege.faults.all() == []
+    assert siege.kills == points
+    assert len([each for each in siege.client.attempts if each.answer]) > len(points)
+    assert siege.client.chunks
+
+
+async def test_a_proxy_that_is_killed_within_a_migration_migrates_again(tmp_path: Path) -> None:
+    async with sited(tmp_path) as site:
+        count = await asyncio.to_thread(statements, tmp_path, site.key)
+        statement = Random(5).randrange(1, count + 1)
+        assert await killed_within(site, statement) == []

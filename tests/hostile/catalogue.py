@@ -1,0 +1,33 @@
+"""All hostile input: every trick on every route that it is for, or on one of them; and mutants."""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import Final
+
+from tests.hostile import documents, forms, framing, heads, targets, turns
+from tests.hostile.mutants import mutants
+from tests.hostile.sound import Hostile, Sound, Trick, canary, done
+
+TRICKS: Final[list[Trick]] = [
+    *framing.TRICKS,
+    *heads.TRICKS,
+    *targets.TRICKS,
+    *forms.TRICKS,
+    *documents.TRICKS,
+    *turns.TRICKS,
+]
+CANARIES: Final = frozenset(canary(trick.name) for trick in TRICKS)
+
+
+def everything(sounds: Mapping[str, Sound], of_mutants: int, random: Random) -> Iterator[Hostile]:
+    for trick in TRICKS:
+        for route in sorted(trick.on):
+            yield done(trick, sounds[route])
+    yield from mutants(sounds, of_mutants, random)
+
+
+def sample(sounds: Mapping[str, Sound], of_mutants: int, random: Random) -> Iterator[Hostile]:
+    """Each trick on a route that chance picks."""
+    for trick in TRICKS:
+        yield done(trick, sounds[random.choice(sorted(trick.on))])
+    yield from mutants(sounds, of_mutants, random)

@@ -1,0 +1,151 @@
+"""JSON that is none, or two things at once, wherever JSON is read: ehr, query, speechToText, webhook."""
+
+from collections.abc import Set
+from typing import Final
+
+from tests.flows._wire import part
+from tests.hostile.sound import SAME, WEBHOOK, Sound, Trick, event, in_parts
+
+# The documented answer to a text that is not JSON, or not the object that is expected.
+_REFUSED: Final = {"new_case": 500, "query": 400, "speech_to_text": 400, WEBHOOK: 400}
+
+# Each as the value of a member, "%b" the canary; whether it is JSON as the proxy takes it.
+_VALUES: Final[dict[str, tuple[bytes, bool]]] = {
+    "NaN": (b"NaN", False),
+    "Infinity": (b"Infinity", False),
+    "-Infinity": (b"-Infinity", False),
+    "a bare canary": (b"%b", False),
+    "a quoted canary": (b"'%b'", False),
+    "undefined": (b"undefined", False),
+    "a hexadecimal number": (b"0x10", False),
+    "a leading zero": (b"01", False),
+    "a leading plus": (b"+1", False),
+    "a number without an end": (b"1.", False),
+    "a point before a number": (b".5", False),
+    "1e400": (b"1e400", False),
+    "301 digits": (b"9" * 301, False),
+    "5,000 digits": (b"9" * 5000, False),
+    "300 digits": (b"9" * 300, True),
+    "1,000,000 digits": (b"9" * 1_000_000, False),
+    "a fraction of 100,000 digits": (b"0." + b"3" * 100_000, False),
+    "a lone surrogate": (b'"%b\\ud800"', False),
+    "a lone low surrogate": (b'"\\udc00%b"', False),
+    "a pair the wrong way round": (b'"%b\\udc00\\ud800"', False),
+    "a surrogate in bytes": (b'"%b\xed\xa0\x80"', False),
+    "a pair": (b'"%b\\ud83d\\ude00"', True),
+    "Latin-1": (b'"%b\xf1"', False),
+    "an overlong byte": (b'"%b\xc0\xaf"', False),
+    "half a character": (b'"%b\xc3"', False),
+    "NUL in bytes": (b'"%b\0"', False),
+    "NUL, escaped": (b'"%b\\u0000"', True),
+    "a line end in a string": (b'"%b\n"', False),
+    "a tab in a string": (b'"%b\t"', False),
+    "an unknown escape": (b'"%b\\x41"', False),
+    "half an escape": (b'"%b\\u00"', False),
+    "a string without an end": (b'"%b', False),
+    "quotes without an end": (b'"%b' + b'\\"' * 500_000, False),
+    "a member twice": (b'{"a": "%b", "a": 1}', False),
+    "a member twice, escaped": (b'{"a": "%b", "\\u0061": 1}', False),
+    "a trailing comma": (b'["%b",]', False),
+    "a comment": (b'1 /* %b */', False),
+    "64 levels": (b"[" * 60 + b"]" * 60, True),
+    "70 levels": (b"[" * 70 + b"]" * 70, False),
+    "100,000 levels": (b"[" * 100_000 + b"]" * 100_000, False),
+    "100,000 levels of members": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, False),
+    "brackets without an end": (b"[" * 100_000, False),
+    "brackets the wrong way round": (b"]" * 1000 + b"[" * 1000, False),
+    "100,000 members": (b"{" + b",".join(b'"%d":0' % n for n in range(50_000)) + b"}", True),
+    "400,000 values": (b"[" + b"0," * 400_000 + b"0]", True),
+    "300,000 lists": (b"[" + b"[]," * 300_000 + b"[]]", True),
+    "a string of 900 KB": (b'"%b' + b"x" * 900_000 + b'"', True),
+    "a string of 900 KB, escaped": (b'"%b' + b"\\u0041" * 150_000 + b'"', True),
+    "a name of 500 KB": (b'{"%b' + b"x" * 500_000 + b'": 1}', True),
+    "a prototype": (b'{"__proto__": {"%b": 1}, "constructor": 1}', True),
+    "HTML": (b'"<script>%b</script>"', True),
+    "an expression": (b'"${%b} {{%b}} `%b`"', True),
+}  # fmt: skip
+
+# Each as the whole text.
+_TEXTS: Final[dict[str, bytes]] = {
+    "nothing but a canary": b"%b",
+    "a list": b'["%b"]',
+    "a string": b'"%b"',
+    "a number": b"1",
+    "null": b"null",
+    "two texts": b'{"a": "%b"} {"a": 1}',
+    "a text and a canary": b'{"a": 1} %b',
+    "a BOM twice": b'\xef\xbb\xbf\xef\xbb\xbf{"a": "%b"}',
+    "UTF-16": '{"a": "%b"}'.encode("utf-16"),
+    "UTF-16 without a BOM": '{"a": "%b"}'.encode("utf-16-le"),
+    "UTF-32": '{"a": "%b"}'.encode("utf-32"),
+    "a text in XML": b"<a>%b</a>",
+    "a form": b"query=%b&a=b",
+    "half a text": b'{"a": "%b"',
+    "a stray bracket": b'{"a": "%b"}}',
+    "NUL before": b'\0{"a": "%b"}',
+}
+
+
+def _texts(sound: Sound, value: bytes) -> bytes:
+    """A text that the route would take, with this value in it."""
+    if sound.route == WEBHOOK:
+        return event(sound.route).replace(b'"content"', b'"structuredData": ' + value + b', "content"')
+    member = {"new_case": b"a", "query": b"more", "speech_to_text": b"more"}[sound.route]
+    further = b', "query": "Edad"' if sound.route == "query" else b""
+    return b'{"id": "p-1", "' + member + b'": ' + value + further + b"}"
+
+
+def _carried(sound: Sound, text: bytes) -> bytes:
+    if sound.route == "new_case":
+        return sound.with_body(in_parts(part("ehr", text))).render()
+    return sound.with_body(text).render()
+
+
+def _valued(name: str, value: bytes, route: str, statuses: Set[int]) -> Trick:
+    def make(sound: Sound, canary: bytes) -> bytes:
+        return _carried(sound, _texts(sound, value.replace(b"%b", canary)))
+
+    return Trick(f"JSON, {name}", make, statuses, on={route})
+
+
+def _whole(name: str, text: bytes, route: str) -> Trick:
+    def make(sound: Sound, canary: bytes) -> bytes:
+        return _carried(sound, text.replace("%b".encode(), canary).replace("%b".encode("utf-16-le"), canary))
+
+    return Trick(f"JSON, {name}", make, {_REFUSED[route]}, on={route})
+
+
+# What a worker can't read in its memory or time, or the mapping's limit doesn't let in, is refused as well.
+_LARGE: Final = 64 * 1024
+
+
+def _statuses(route: str, value: bytes, *, sound: bool) -> Set[int]:
+    refused = {_REFUSED[route]}
+    if len(value) > _LARGE:
+        refused |= {413}
+    return refused | {SAME} if sound else refused
+
+
+TRICKS: Final = [
+    *(
+        _valued(name, value, route, _statuses(route, value, sound=sound))
+        for name, (value, sound) in _VALUES.items()
+        for route in _REFUSED
+    ),
+    *(_whole(name, text, route) for name, text in _TEXTS.items() for route in _REFUSED),
+    *(
+        Trick(f"a query that is {name}", lambda s, c, v=v: s.with_body(b'{"query": ' + v.replace(b"%b", c) + b"}").render(), on={"query"})
+        for name, v in {
+            "a list": b'["%b"]', "an object": b'{"%b": 1}', "a number": b"1", "null": b"null", "empty": b'""',
+            "blank": b'" \\t\\n\\u00a0"', "too long": b'"%b' + b"x" * 20_000 + b'"',
+            "too long, beyond the BMP": b'"%b' + b"\\ud83d\\ude00" * 6000 + b'"',
+        }.items()
+    ),
+    *(
+        Trick(f"a label that is {name}", lambda s, c, v=v: s.with_body(b'{"audioFile": ' + v.replace(b"%b", c) + b"}").render(), {SAME, 400}, on={"speech_to_text"})
+        for name, v in {
+            "a path": b'"../../%b"', "a URL": b'"http://%b.example/"', "a list": b'["%b"]', "a number": b"1",
+            "a device": b'"/dev/zero"', "with NUL": b'"%b\\u0000"', "a file": b'"file:///etc/%b"',
+        }.items()
+    ),
+]  # fmt: skip

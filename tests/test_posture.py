@@ -1,0 +1,70 @@
+"""What the proxy refuses to start with, and what it warns of."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.posture import warn_of
+from proxy.settings import load_settings
+from tests.captured import captured_log
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "environ", "said"),
+    [
+        ("serve", ["-O"], {}, "python -O"),
+        ("serve", [], {"PYTHONOPTIMIZE": "1"}, "python -O"),
+        ("serve", [], {"AIOHTTP_NO_EXTENSIONS": "1"}, "aiohttp runs without its C parser"),
+        ("demo", ["-O"], {}, "python -O"),
+    ],
+    ids=["python -O", "PYTHONOPTIMIZE", "AIOHTTP_NO_EXTENSIONS", "demo"],
+)
+def test_a_python_that_takes_checks_away_is_refused_in_a_sentence(
+    tmp_path: Path, secret_key: str, command: str, options: list[str], environ: dict[str, str], said: str
+) -> None:
+    """With settings that would serve, so that nothing else is wrong."""
+    settings = {"MICHIQ_SECRET_KEYS": secret_key, "MICHIQ_LISTEN": "127.0.0.1:0"}
+    ran = _ran(tmp_path, [*options, "-m", "proxy", command], {**settings, **environ})
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def _ran(folder: Path, arguments: list[str], environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [
+        ("127.0.0.1:9090", False),
+        ("127.8.9.1:9090", False),
+        ("[::1]:9090", False),
+        ("localhost:9090", False),
+        ("0.0.0.0:9090", True),
+        ("[::]:9090", True),
+        ("10.1.2.3:9090", True),
+        ("proxy.example:9090", True),
+    ],
+)
+def test_an_admin_address_beyond_this_machine_is_warned_of(
+    secret_key: str, address: str, warned: bool
+) -> None:
+    settings = load_settings({"MICHIQ_SECRET_KEYS": secret_key, "MICHIQ_ADMIN_LISTEN": address}, None)
+    with captured_log() as log:
+        warn_of(settings)
+    assert ('"admin_listens_beyond_this_machine"' in log.getvalue()) == warned

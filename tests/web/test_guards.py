@@ -1,0 +1,532 @@
+"""What one client may take of the server, in connections and in time, by a clock that is set by hand."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from typing import Final, cast
+
+import pytest
+import uvloop
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from proxy.errors import Refusal
+from proxy.web import body as web_body
+from proxy.web.body import arriving, patience
+from proxy.web.guards import Doors, Limits, Stage, Watch
+from proxy.web.lawful import MAX_HEAD
+from proxy.web.protocol import QuietHandler, QuietRunner
+
+SECONDS: Final = 10.0
+LIMITS: Final = Limits(sweep=0.002)
+HOST: Final = b"Host: a.example\r\n"
+GET: Final = b"GET /read HTTP/1.1\r\n" + HOST + b"\r\n"
+POST: Final = b"POST /read HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\n"
+CHUNKS: Final = b"POST /read HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+CANARY: Final = b"canario-4711"
+BIG: Final = 32 * 2**20
+
+
+# The two loops differ in what they buffer and in how a connection ends. `serve` runs on uvloop.
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
+
+
+@dataclass
+class Clock:
+    """Stands still until it is set."""
+
+    now: float = 1000.0
+    asked: int = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.now
+
+
+@dataclass
+class Client:
+    """One connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def say(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+
+    async def hears(self, *endings: bytes) -> bytes:
+        """All that comes up to these endings, one after the other."""
+        async with asyncio.timeout(SECONDS):
+            return b"".join([await self.reader.readuntil(ending) for ending in endings])
+
+    async def rest(self) -> bytes:
+        async with asyncio.timeout(SECONDS):
+            return await self.reader.read()
+
+
+@dataclass
+class Served:
+    """A server that answers /read with the number of bytes that came, and waits at /held to be let go."""
+
+    clock: Clock = field(default_factory=Clock)
+    port: int = 0
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+    held: list[web.Request] = field(default_factory=list)
+    runner: QuietRunner | None = None
+
+    @property
+    def connections(self) -> list[QuietHandler]:
+        assert self.runner
+        assert self.runner.server
+        return [cast(QuietHandler, each) for each in self.runner.server.connections]
+
+    @asynccontextmanager
+    async def client(self, source: str = "127.0.0.1", buffer: int | None = None) -> AsyncIterator[Client]:
+        line = socket.socket()
+        if buffer:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        line.bind((source, 0))
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=line)
+        try:
+            yield Client(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def passes(self, seconds: float) -> None:
+        """That much time, and at least one look at the connections at its end."""
+        self.clock.now += seconds
+        seen = self.clock.asked
+        await self.until(lambda: self.clock.asked > seen + 2 or not self.connections)
+
+    async def until(self, happened: Callable[[], object]) -> None:
+        async with asyncio.timeout(SECONDS):
+            while not happened():  # noqa: ASYNC110  the server tells nobody
+                await asyncio.sleep(0.001)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/held":
+            self.held.append(request)
+            await self.free.wait()
+        if request.path == "/big":
+            return web.Response(body=bytes(BIG))
+        try:
+            size = sum([len(chunk) async for chunk in arriving(request)])
+        except Refusal as refusal:
+            return web.Response(status=400, text=refusal.cause)
+        return web.Response(text=f"{size} bytes.")
+
+
+@asynccontextmanager
+async def serving(limits: Limits = LIMITS) -> AsyncIterator[Served]:
+    served = Served()
+    app = web.Application()
+    for path in ("/read", "/held", "/big"):
+        app.router.add_route("*", path, served.handle)
+    runner = QuietRunner(app, lambda: "r-1", 0, limits=limits, clock=served.clock)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        served.port, served.runner = runner.addresses[0][1], runner
+        yield served
+    finally:
+        served.free.set()
+        await runner.cleanup()
+
+
+# Stage of a connection, when its client last sent, took and began, what is left for it; the verdict at 1000.
+OVERDUE: Final[dict[str, tuple[Stage, Watch, str | None]]] = {
+    "fresh": ("head", Watch(heard=990.1, taken=1000, since=990.1), None),
+    "silent from the start": ("head", Watch(heard=990, taken=1000, since=990), "head"),
+    "dripping its head": ("head", Watch(heard=999, taken=1000, since=990), "head"),
+    "sending a body": ("body", Watch(heard=970.1, taken=1000, since=None), None),
+    "silent in its body": ("body", Watch(heard=970, taken=1000, since=None), "body"),
+    "waiting": ("busy", Watch(heard=0, taken=1000, since=None), None),
+    "taking its answer": ("busy", Watch(heard=0, taken=970.1, since=None, left=9), None),
+    "not taking its answer": ("busy", Watch(heard=0, taken=970, since=None, left=9), "reader"),
+    "between two requests": ("idle", Watch(heard=930, taken=1000, since=None), None),
+    "told that there is no room": ("refused", Watch(heard=998.1, taken=1000, since=None), None),
+    "told and still there": ("refused", Watch(heard=998, taken=1000, since=None), "refused"),
+}
+
+
+@pytest.mark.parametrize("what", OVERDUE)
+def test_a_client_has_this_much_time(what: str) -> None:
+    stage, watch, why = OVERDUE[what]
+    assert watch.overdue(stage, 1000.0, Limits(), crowded=False) == why
+
+
+def test_between_two_requests_there_is_less_time_where_room_is_scarce() -> None:
+    watch = Watch(heard=995, taken=1000, since=None)
+    assert watch.overdue("idle", 999.9, Limits(), crowded=True) is None
+    assert watch.overdue("idle", 1000.0, Limits(), crowded=True) == "idle"
+
+
+def test_whoever_takes_something_takes_his_time() -> None:
+    watch = Watch(heard=0, taken=0, since=None)
+    for now, left, taken in [
+        (1, 100, 0),
+        (2, 100, 0),
+        (3, 99, 3),
+        (4, 200, 3),
+        (5, 199, 5),
+        (6, 0, 6),
+        (7, 0, 7),
+    ]:
+        watch.look(left, now)
+        assert watch.taken == taken, now
+
+
+@pytest.mark.parametrize(
+    ("received", "waited", "seconds"),
+    [(0, 0, 15), (0, 14.5, 0.5), (1024, 15, 1), (10 * 1024, 10, 15), (10 * 1024, 24, 1), (1, 20, -5)],
+)
+def test_a_body_must_keep_a_rate_once_it_was_waited_for(received: int, waited: float, seconds: float) -> None:
+    assert patience(received, waited) == pytest.approx(seconds, abs=0.01)
+
+
+async def test_a_connection_that_says_nothing_ends() -> None:
+    async with serving() as served, served.client() as client:
+        await served.passes(9.9)
+        await served.passes(0.1)
+        assert await client.rest() == b""
+
+
+async def test_a_head_that_drips_ends_with_its_deadline() -> None:
+    async with serving() as served, served.client() as client:
+        for byte in GET[:9]:
+            await client.say(bytes([byte]))
+            await served.passes(1)
+        await served.passes(1)
+        assert await client.rest() == b""
+
+
+async def test_the_head_of_a_later_request_has_a_deadline_too() -> None:
+    """aiohttp counts its requests: what comes after a whole one, and makes none, is a head."""
+    async with serving() as served, served.client() as client:
+        await client.say(GET)
+        await client.hears(b"0 bytes.")
+        await served.passes(20)
+        await client.say(b"GET")
+        await served.passes(0)
+        await served.passes(10)
+        assert await client.rest() == b""
+
+
+async def test_between_two_requests_nothing_is_a_head() -> None:
+    """The end of a body in a segment of its own, and the line break that old clients send after one."""
+    async with serving() as served, served.client() as client:
+        for _ in range(2):
+            await client.say(POST + b"ab")
+            await served.passes(1)
+            await client.say(b"cd")
+            await client.hears(b"4 bytes.")
+            await client.say(b"\r\n")
+            await served.passes(20)
+
+
+async def test_a_body_that_nobody_reads_and_nobody_sends_ends() -> None:
+    async with serving() as served, served.client() as client:
+        await client.say(POST.replace(b"/read", b"/held"))
+        await served.until(lambda: served.held)
+        await served.passes(29)
+        assert not client.reader.at_eof()
+        await served.passes(1)
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_waits_for_us_has_all_the_time() -> None:
+    """Held back until it is wanted, or held up because nobody reads: aiohttp pauses the connection then."""
+    expecting = POST.replace(b"/read", b"/held").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    held_up = b"POST /held HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % BIG
+    async with serving() as served, served.client() as first, served.client() as second:
+        await first.say(expecting)
+        sending = asyncio.create_task(second.say(held_up, bytes(BIG)))
+        await served.until(lambda: any(each._reading_paused for each in served.connections))
+        for _ in range(3):
+            await served.passes(29)
+        served.free.set()
+        await first.say(b"abcd")
+        await first.hears(b"HTTP/1.1 100 Continue\r\n\r\n", b"4 bytes.")
+        await second.hears(b"%d bytes." % BIG)
+        await sending
+
+
+async def test_an_answer_that_nobody_takes_ends_with_a_reset() -> None:
+    async with serving() as served, served.client(buffer=4096) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads as well
+        await client.say(b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n")
+        await served.until(lambda: served.connections[0].writing_paused)
+        await served.passes(0)
+        await served.passes(30)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises(ConnectionResetError):
+            await client.rest()
+
+
+async def test_an_answer_that_somebody_takes_slowly_reaches_its_end() -> None:
+    async with serving() as served, served.client(buffer=4096) as client:
+        await client.say(b"GET /big HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
+        heard = 0
+        async with asyncio.timeout(SECONDS):
+            while piece := await client.reader.read(2**20):
+                heard += len(piece)
+                served.clock.now += 10 * len(piece) / 2**20
+        assert heard > BIG
+
+
+async def test_who_has_said_all_and_listens_is_answered() -> None:
+    """Without the guard aiohttp lets the transport close at the end of what comes."""
+    async with serving() as served, served.client() as client:
+        await client.say(GET.replace(b"/read", b"/held"))
+        client.writer.write_eof()
+        await served.until(lambda: served.held)
+        await served.passes(1)
+        served.free.set()
+        assert (await client.rest()).endswith(b"\r\n\r\n0 bytes.")
+
+
+async def test_who_has_said_all_is_answered_on_every_request_and_then_let_go() -> None:
+    async with serving() as served, served.client() as client:
+        await client.say(GET.replace(b"/read", b"/held"), GET, POST, b"abcd")
+        client.writer.write_eof()
+        await served.until(lambda: served.held)
+        served.free.set()
+        heard = await client.rest()
+        assert re.findall(rb"\d bytes", heard) == [b"0 bytes", b"0 bytes", b"4 bytes"]
+
+
+@pytest.mark.parametrize("said", [POST + b"ab", CHUNKS], ids=["short of its length", "short of a chunk"])
+async def test_a_body_that_ends_too_soon_is_refused_to_who_listens(said: bytes) -> None:
+    async with serving() as served, served.client() as client:
+        await client.say(said)
+        await served.until(lambda: served.connections)
+        client.writer.write_eof()
+        heard = await client.rest()
+        assert (heard[:12], heard[-8:]) == (b"HTTP/1.1 400", b"body-cut")
+
+
+async def test_who_has_said_all_counts_as_gone_after_a_while() -> None:
+    """It may have left: that looks the same."""
+    async with serving(replace(LIMITS, leaving=0.01)) as served, served.client() as client:
+        await client.say(GET.replace(b"/read", b"/held"))
+        await served.until(lambda: served.held)
+        gone = served.connections[0].gone
+        assert not gone.is_set()
+        client.writer.write_eof()
+        async with asyncio.timeout(SECONDS):
+            await gone.wait()
+
+
+@pytest.mark.parametrize("broken", [b"zz\r\n", b"0\r\n\0\r\n\r\n"], ids=["chunk", "trailer"])
+async def test_a_body_that_breaks_later_is_refused_at_once(broken: bytes) -> None:
+    """aiohttp queues an error of its own, and leaves the body's reader waiting for more."""
+    async with serving() as served, served.client() as client:
+        await client.say(CHUNKS.replace(b"/read", b"/held"))
+        await served.until(lambda: served.held)
+        await client.say(broken)
+        served.free.set()
+        heard = await client.rest()
+        assert (heard[:12], heard[-8:]) == (b"HTTP/1.1 400", b"body-cut")
+        assert heard.count(b"HTTP/1.") == 1
+
+
+async def test_a_connection_beyond_the_room_is_told_so_and_ended() -> None:
+    async with serving(replace(LIMITS, connections=2)) as served, served.client() as first:
+        await first.say(GET)
+        await first.hears(b"0 bytes.")
+        async with served.client() as second:
+            await second.say(GET)
+            await second.hears(b"0 bytes.")
+            async with served.client() as third:
+                await third.say(GET)
+                heard = await third.rest()
+                assert heard.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+                assert b"\r\nRetry-After: 1\r\n" in heard
+                assert b"\r\nX-Request-ID: r-1\r\n" in heard
+                assert heard.endswith(b"\r\n\r\nServicio no disponible")
+                assert b"Server:" not in heard
+            # Who was told and stays is ended.
+            async with served.client() as fourth:
+                await fourth.hears(b"Servicio no disponible")
+                await served.passes(2)
+                await served.until(lambda: len(served.connections) == 2)
+        await served.until(lambda: len(served.connections) == 1)
+        async with served.client() as fifth:
+            await fifth.say(GET)
+            await fifth.hears(b"0 bytes.")
+
+
+async def test_only_so_many_are_told_that_there_is_no_room() -> None:
+    async with serving(replace(LIMITS, connections=0)) as served, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(served.client()) for _ in range(150)]
+        heard = [await _all_heard(client) for client in clients]
+        told = [each.endswith(b"Servicio no disponible") for each in heard]
+        assert (told.count(True), heard.count(b"")) == (100, 50)
+        await served.passes(2)
+        async with served.client() as later:
+            await later.hears(b"Servicio no disponible")
+
+
+async def _all_heard(client: Client) -> bytes:
+    try:
+        return await client.rest()
+    except ConnectionError:
+        return b""
+
+
+async def test_one_address_has_its_own_room() -> None:
+    async with serving(replace(LIMITS, per_address=1)) as served, served.client() as first:
+        await first.say(GET)
+        await first.hears(b"0 bytes.")
+        async with served.client() as second, served.client("127.0.0.2") as other:
+            assert (await second.rest()).startswith(b"HTTP/1.1 503 ")
+            await other.say(GET)
+            await other.hears(b"0 bytes.")
+
+
+async def test_behind_a_forwarder_the_requests_of_one_client_are_counted() -> None:
+    limits = replace(LIMITS, per_address=1, forwarders=(ip_network("127.0.0.0/30"),))
+    async with serving(limits) as served, served.client() as first, served.client() as second:
+        await first.say(_forwarded(b"/held", b"192.0.2.1"))
+        await served.until(lambda: served.held)
+        await second.say(_forwarded(b"/read", b"192.0.2.2"))
+        await second.hears(b"0 bytes.")
+        await second.say(_forwarded(b"/read", b"192.0.2.1"))
+        assert (await second.rest()).startswith(b"HTTP/1.1 503 ")
+        served.free.set()
+        await first.hears(b"0 bytes.")
+        await first.say(_forwarded(b"/read", b"192.0.2.1"))
+        await first.hears(b"0 bytes.")
+
+
+def _forwarded(path: bytes, client: bytes) -> bytes:
+    return b"GET %b HTTP/1.1\r\n%bX-Forwarded-For: 198.51.100.7, %b, 127.0.0.1\r\n\r\n" % (path, HOST, client)
+
+
+# Who asks, what the forwarders on the way wrote down, and who counts.
+CLIENTS: Final = [
+    ("203.0.113.9", ["192.0.2.1"], "203.0.113.9"),  # not a forwarder of ours: it may say what it likes
+    ("10.0.0.1", [], "10.0.0.1"),
+    ("10.0.0.1", ["192.0.2.1"], "192.0.2.1"),
+    ("10.0.0.1", ["198.51.100.7, 192.0.2.1"], "192.0.2.1"),
+    ("10.0.0.1", ["198.51.100.7", "192.0.2.1"], "192.0.2.1"),
+    ("10.0.0.1", ["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
+    ("::ffff:10.0.0.1", ["192.0.2.1"], "192.0.2.1"),
+    ("10.0.0.1", ["10.0.0.2"], "10.0.0.2"),
+    ("10.0.0.1", ["nobody"], "nobody"),
+    ("", ["192.0.2.1"], ""),
+]
+
+
+@pytest.mark.parametrize(("host", "written", "client"), CLIENTS)
+def test_the_client_is_who_no_forwarder_of_ours_is(host: str, written: list[str], client: str) -> None:
+    assert Doors(Limits(forwarders=(ip_network("10.0.0.0/24"),))).client(host, written) == client
+
+
+def test_one_client_has_a_whole_network_of_ipv6_and_one_address_of_ipv4() -> None:
+    doors = Doors(Limits(per_address=1))
+    hosts = [
+        "2001:db8::1",
+        "2001:db8::2",
+        "2001:db8:0:1::1",
+        "192.0.2.1",
+        "::ffff:192.0.2.1",
+        "192.0.2.2",
+        "",
+        "",
+    ]
+    assert [doors.enter(host) for host in hosts] == [True, False, True, True, False, True, True, True]
+    doors.leave("2001:db8::1")
+    assert doors.enter("2001:db8::2")
+
+
+async def test_where_room_is_scarce_nobody_rests_in_it() -> None:
+    async with serving(replace(LIMITS, connections=1)) as served, served.client() as client:
+        await client.say(GET)
+        await client.hears(b"0 bytes.")
+        await served.passes(5)
+        assert await client.rest() == b""
+
+
+ODD: Final = {
+    "HTTP/0.9": b"GET /read\r\n\r\n",
+    "HTTP/0.9, said": GET.replace(b"HTTP/1.1", b"HTTP/0.9"),
+    "HTTP/1.2": GET.replace(b"HTTP/1.1", b"HTTP/1.2"),
+    "HTTP/2.0": GET.replace(b"HTTP/1.1", b"HTTP/2.0"),
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "asterisk form": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "authority form": b"CONNECT a.example:443 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a tunnel to a path": GET.replace(b"GET", b"CONNECT"),
+    "another scheme": GET.replace(b"/read", b"ftp://a.example/read"),
+    "a user in the target": GET.replace(b"/read", b"http://" + CANARY + b"@a.example/read"),
+    "a fragment": GET.replace(b"/read", b"/read#" + CANARY),
+    "chunks to HTTP/1.0": CHUNKS.replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n",
+    "a head too large, at once": GET[:-2] + b"X: %b\r\n" % bytes(b"a" * 8000) * 9 + b"\r\n",
+    "a head too large, never whole": GET[:-2] + b"X: %b\r\n" % (CANARY * 500) * 12,
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+async def test_what_no_handler_may_see_is_refused_in_the_same_words(what: str) -> None:
+    """aiohttp would let all of these pass."""
+    with capture_logs() as log:
+        async with serving() as served, served.client() as client:
+            for start in range(0, len(ODD[what]), MAX_HEAD // 4):
+                await client.say(ODD[what][start : start + MAX_HEAD // 4])
+            heard = await client.rest()
+    assert re.match(rb"HTTP/1\.[01] 400 Bad Request\r\n", heard)
+    assert heard.endswith(b"\r\n\r\nSolicitud incorrecta")
+    assert b"\r\nX-Request-ID: r-1\r\n" in heard
+    assert b"Server:" not in heard
+    assert CANARY.decode() not in repr(log) + heard.decode()
+
+
+async def test_the_absolute_form_is_as_good_as_the_origin_form() -> None:
+    async with serving() as served, served.client() as client:
+        await client.say(GET.replace(b"/read", b"HTTPS://other.example:8443/read"))
+        await client.hears(b"0 bytes.")
+
+
+async def test_an_expectation_is_not_quoted_where_there_is_no_route() -> None:
+    """aiohttp answers it with its own words, before any middleware."""
+    async with serving() as served, served.client() as client:
+        await client.say(b"GET /nothing HTTP/1.1\r\n" + HOST + b"Expect: " + CANARY + b"\r\n\r\n")
+        heard = await client.rest()
+        assert heard.startswith(b"HTTP/1.1 417 ")
+        assert CANARY not in heard
+        assert b"Server:" not in heard
+
+
+async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and all of them too slowly."""
+    monkeypatch.setattr(web_body, "IDLE_SECONDS", 0.3)
+    async with serving() as served, served.client() as client:
+        await client.say(b"POST /read HTTP/1.1\r\n" + HOST + b"Content-Length: 9999\r\n\r\n")
+        hearing = asyncio.create_task(client.hears(b"\r\n\r\n", b"body-stalled"))
+        async with asyncio.timeout(SECONDS):
+            while not hearing.done():
+                await client.say(b"x")
+                await asyncio.wait({hearing}, timeout=0.05)
+        assert hearing.result().startswith(b"HTTP/1.1 400 ")
+
+
+async def test_the_end_of_a_connection_is_counted_in_the_log_and_of_whom_is_not_said() -> None:
+    with capture_logs() as log:
+        async with serving() as served, served.client() as first, served.client() as second:
+            await served.passes(10)
+            await asyncio.gather(first.rest(), second.rest())
+    told = [event for event in log if event["event"] == "connections_ended"]
+    assert sum(event["head"] for event in told) == 2
+    assert "127.0.0.1" not in repr(told)
