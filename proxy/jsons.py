@@ -9,6 +9,9 @@ from typing import Final
 from proxy.values import Json
 
 MAX_DEPTH: Final = 64
+# A tenth of what 10 MB can hold, and more than that much of any record does. Each costs a hundred bytes, and
+# time in which nobody else is served.
+MAX_VALUES: Final = 400_000
 _MAX_DIGITS: Final = 300  # every finite float has fewer; Python itself refuses integers from 4301 on
 
 # Both patterns never try the same bytes twice: an unterminated string runs to the end, a number is only
@@ -24,8 +27,8 @@ _STEPS: Final = tuple(1 if byte in b"[{" else -1 for byte in range(256))
 class BadJson(Exception):
     """Bytes that are not acceptable JSON. `cause` is a short code; nothing of the data is kept.
 
-    Codes: not-utf8, syntax, too-deep, not-a-number, number-too-big, duplicate-key, lone-surrogate,
-    not-an-object.
+    Codes: not-utf8, syntax, too-deep, too-many-values, not-a-number, number-too-big, duplicate-key,
+    lone-surrogate, not-an-object.
     """
 
     def __init__(self, cause: str) -> None:
@@ -37,8 +40,8 @@ def load(data: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     """The value of one JSON text (RFC 8259) in UTF-8; a leading byte order mark is skipped.
 
     Raises BadJson, and nothing else, for any other bytes. Stricter than the standard library: no NaN or
-    Infinity, no repeated key, no lone surrogate, at most `max_depth` levels, at most 300 digits in a row,
-    no number that overflows to infinity. The caller limits the size.
+    Infinity, no repeated key, no lone surrogate, at most `max_depth` levels, at most 400,000 values, at
+    most 300 digits in a row, no number that overflows to infinity. The caller limits the size.
     """
     text = _decoded(data)
     _judge_structure(data, max_depth)
@@ -74,6 +77,8 @@ def _judge_structure(data: bytes, max_depth: int) -> None:
     brackets = bare.translate(None, delete=_NOT_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > max_depth:
         raise BadJson("too-deep")
+    if bare.count(b",") + bare.count(b"[") + bare.count(b"{") > MAX_VALUES:
+        raise BadJson("too-many-values")
     if _LONG_NUMBER.search(bare):
         raise BadJson("number-too-big")
 

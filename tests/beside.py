@@ -1,14 +1,16 @@
 """Processes that serve side by side, and the desk of their parent: all of them in the test's own process."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 from cryptography.fernet import Fernet
 
 from proxy.desk import Desk, DeskLocks
-from proxy.sandbox import SandboxConfig, run_sandbox
+from proxy.mapping.table import Table
+from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings
 from proxy.web.listening import open_sockets
 from proxy.web.place import Place
@@ -44,22 +46,40 @@ class Office:
                     self.processes[granted[0]].grant(granted[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all workers have in common."""
+
+    sandbox: Sandbox
+    http: aiohttp.ClientSession
+    settings: Settings = field(repr=False)
+    table: Table
+    office: Office
+    clock: Clock = field(default_factory=Clock)
+
+    @asynccontextmanager
+    async def worker(self, name: str) -> AsyncIterator[Api]:
+        """One of them; its sockets are its own, so that a test says who answers."""
+        sockets = open_sockets(self.settings.listen), open_sockets(self.settings.admin_listen)
+        place = Place(*sockets, self.office.process(name))
+        async with running(self.settings, self.table, self.clock, place=place) as proxy:
+            yield Api(proxy, self.sandbox, self.http, self.clock)
+
+
+@asynccontextmanager
+async def site(folder: Path, office: Office, **environ: str) -> AsyncIterator[Site]:
+    given = {"MICHIQ_SECRET_KEYS": Fernet.generate_key().decode(), **environ}
+    async with run_sandbox(SandboxConfig()) as sandbox, aiohttp.ClientSession() as http:
+        settings = settings_for(folder, sandbox.llamalitica.url, sandbox.llamachat.url, **given)
+        yield Site(sandbox, http, settings, edited_table(folder / "mappings", {}), office)
+
+
 @asynccontextmanager
 async def two_proxies(folder: Path, office: Office, **environ: str) -> AsyncIterator[tuple[Api, Api]]:
-    """Two workers on one store; each with sockets of its own, so that a test says who answers."""
-    async with AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(run_sandbox(SandboxConfig()))
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        given = {"MICHIQ_SECRET_KEYS": Fernet.generate_key().decode(), **environ}
-        settings = settings_for(folder, sandbox.llamalitica.url, sandbox.llamachat.url, **given)
-        table, clock = edited_table(folder / "mappings", {}), Clock()
-        apis = []
-        for name in ("one", "other"):
-            place = _place(settings, office.process(name))
-            proxy = await stack.enter_async_context(running(settings, table, clock, place=place))
-            apis.append(Api(proxy, sandbox, http, clock))
-        yield apis[0], apis[1]
-
-
-def _place(settings: Settings, locks: DeskLocks) -> Place:
-    return Place(open_sockets(settings.listen), open_sockets(settings.admin_listen), locks)
+    """Two workers on one store."""
+    async with (
+        site(folder, office, **environ) as place,
+        place.worker("one") as one,
+        place.worker("other") as other,
+    ):
+        yield one, other

@@ -1,16 +1,22 @@
-"""What the proxy refuses to start with, and what it warns of."""
+"""What the proxy refuses to start with, what it warns of, and whether SECURITY.md speaks of this code."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
+import click
 import pytest
 
+from proxy.cli import main
 from proxy.cli.posture import warn_of
-from proxy.settings import load_settings
+from proxy.settings import Settings, load_settings
 from tests.captured import captured_log
 from tests.conftest import ROOT
+
+SECURITY: Final = (ROOT / "SECURITY.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -68,3 +74,20 @@ def test_an_admin_address_beyond_this_machine_is_warned_of(
     with captured_log() as log:
         warn_of(settings)
     assert ('"admin_listens_beyond_this_machine"' in log.getvalue()) == warned
+
+
+def test_the_threat_model_names_tests_settings_and_commands_that_there_are() -> None:
+    tests = {*re.findall(r"`(tests/[^`]+)`", SECURITY)}
+    assert [name for name in tests if not (ROOT / name).is_file()] == []
+    names = {name.removeprefix("MICHIQ_").lower() for name in re.findall(r"MICHIQ_[A-Z_]+[A-Z]", SECURITY)}
+    assert names - {*Settings.model_fields} == set()
+    commands = {*re.findall(r"`michiq-proxy ([a-z-]+)", SECURITY)}
+    assert commands - {*main.list_commands(click.Context(main))} == set()
+    assert all((tests, names, commands))
+
+
+def test_every_threat_has_a_test() -> None:
+    rows = [line.split("|") for line in SECURITY.splitlines() if line.startswith("| ") and "---" not in line]
+    threats = [row for row in rows if row[1].strip() != "threat"]
+    assert len(threats) > 20
+    assert [row[1] for row in threats if "`tests/" not in row[3]] == []

@@ -1,6 +1,7 @@
 """What several commands need: settings and mappings, or a clear word about what is wrong with them."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
@@ -70,12 +71,15 @@ class Stop(asyncio.Event):
     def __init__(self) -> None:
         super().__init__()
         self.at_once: Callable[[], None] = lambda: None  # what has to be done even then
+        self._signalled = False
 
     def told(self, number: signal.Signals) -> None:
-        if self.is_set():
+        # Not by whether it is set: who signals a whole group stops a worker twice, by its parent too.
+        if self._signalled:
             self.at_once()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        self._signalled = True
         self.set()
 
 
@@ -83,6 +87,7 @@ def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None
     """Runs a server that ends when its event is set, as SIGINT and SIGTERM do."""
 
     async def main() -> None:
+        _rest_collector()
         stop = Stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.told, number)
@@ -90,6 +95,14 @@ def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def _rest_collector() -> None:
+    """The garbage collector holds everybody while it walks; that a large JSON text comes in makes it walk
+    again and again. What is there from the start is left out, and it begins later."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def reload_on_hangup(reload: Callable[[], None]) -> None:

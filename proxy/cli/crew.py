@@ -129,12 +129,12 @@ class Crew:
             await worker.process.wait()
 
     async def _watch(self, worker: Worker) -> None:
-        """To its end, and beyond: what it held is given on, what it left is settled, its place is filled."""
+        """To its end, and beyond: its locks go on, what it left is taken over, its place is filled."""
         code = await worker.ended(self._hear)
         del self._alive[worker.name]
         for ticket in self._desk.forget(worker.name):
             self._grant(ticket)
-        self._say(do="settle")
+        self._say(do="take over")
         if worker in self._serving:
             self._serving.remove(worker)
             self._tell()

@@ -41,10 +41,12 @@ class Member:
 
     async def hear(self) -> None:
         """Does what the parent says until it is gone; then nobody is there to go on."""
-        async for message in self._line.messages():
-            self._do(message)
-        self._locks.lose_desk()
-        self._retire()
+        try:
+            async for message in self._line.messages():
+                self._do(message)
+        finally:
+            self._locks.lose_desk()
+            self._retire()
 
     def _do(self, message: dict[str, Any]) -> None:
         match message:
@@ -54,8 +56,8 @@ class Member:
                 self._serving.ready, self._serving.workers = ready, workers
             case {"do": "reload"}:
                 self._once_running(Running.reload_soon)
-            case {"do": "settle"}:
-                self._once_running(Running.settle_soon)
+            case {"do": "take over"}:
+                self._once_running(Running.take_over_soon)
             case {"do": "retire"}:
                 self._retire()
             case {"do": "stop"}:

@@ -35,8 +35,9 @@ class Draft:
 
 async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Draft:
     """All that the form says, or the refusal that it deserves (N08, N09, N12, N13)."""
-    form = replace(form, ehr=form.ehr and form.ehr.removeprefix(_BOM))
     ehr = await _ehr(form, deps)
+    # After it was read, which takes one: a second one is no JSON, to us as to the platform.
+    form = replace(form, ehr=form.ehr and form.ehr.removeprefix(_BOM))
     documents = await _documents(form, route, deps)
     patient = identify(ehr, route.expressions, route.mapping.patient, deps.store.sealer.digest, deps.new_id())
     raw = form.ehr

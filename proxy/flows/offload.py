@@ -47,6 +47,17 @@ async def load_json(workers: Workers, data: bytes) -> Json:
         raise jsons.BadJson("too-costly") from None
 
 
+async def load_text(workers: Workers, data: bytes, name: str) -> str | None:
+    """The text that an object has under this name, empty if it has none; None for any other value, of the
+    object too. What else is in it stays where it was read: to bring it over would hold up everybody."""
+    if len(data) <= _INLINE:
+        return _text(data, name)
+    try:
+        return await workers.run(_text, data, name, seconds=_SECONDS, raises=jsons.BadJson)
+    except (WorkerTimeout, WorkerCrashed):
+        raise jsons.BadJson("too-costly") from None
+
+
 async def count_tokens(workers: Workers, text: str) -> int:
     if len(text) <= _INLINE:
         return estimate(text)
@@ -56,3 +67,9 @@ async def count_tokens(workers: Workers, text: str) -> int:
 def _read(source: bytes | SealedFile, filename: str, content_type: str) -> Document:
     found = extract(source, filename, content_type)
     return Document(found.outcome, pack(found.text), estimate(found.text))
+
+
+def _text(data: bytes, name: str) -> str | None:
+    value = jsons.load(data)
+    found = value.get(name, "") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None

@@ -10,7 +10,7 @@ from proxy.flows.access import authenticate, own_case
 from proxy.flows.answers import answer
 from proxy.flows.chat import chat_of
 from proxy.flows.deps import Deps
-from proxy.flows.offload import load_json
+from proxy.flows.offload import load_text
 from proxy.flows.prompt import Prompt, QuestionTooLong, plan
 from proxy.flows.records import Record, read_record
 from proxy.jsons import BadJson
@@ -58,11 +58,10 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
 async def _question(inbound: Inbound, deps: Deps) -> str:
     """The body's `query`; a body without one has an empty one, as the legacy server read it (Q02)."""
     try:
-        body = await load_json(deps.workers, await inbound.body.read())
+        query = await load_text(deps.workers, await inbound.body.read(), "query")
     except BadJson as error:
         raise Refusal("bad_request", f"body-{error.cause}") from None
-    query = body.get("query", "") if isinstance(body, dict) else None
-    if not isinstance(query, str):
+    if query is None:
         raise Refusal("bad_request", "query-not-a-string")
     if not query.strip():
         raise Refusal("empty_query", "empty-query")

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from proxy import jsons
+from proxy.errors import Refusal
 from proxy.flows.caller import identity_of
 from proxy.flows.deps import Deps
 from proxy.mapping.models import NewCase
@@ -122,6 +123,9 @@ class _Newcomer:
             await self._keep(token, legacy_id)
         except StoreError:
             _log.exception("legacy_case_not_kept")
+        except Refusal as refusal:
+            # Headers that this proxy would not have taken; the legacy server did, and its answer stands.
+            _log.warning("legacy_case_not_kept", cause=refusal.cause)
         mine = self._known.token
         if self._known.session is None or mine is None or mine == token:
             return None

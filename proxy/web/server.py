@@ -30,6 +30,7 @@ from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app
 from proxy.web.calls import note_call
 from proxy.web.ending import Ending
+from proxy.web.guards import Limits, limits_of
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
 from proxy.web.place import Place, bound
@@ -62,9 +63,9 @@ class Running:
         if self.tls is not None:
             self.tls.reload()
 
-    def settle_soon(self) -> None:
-        """A process beside this one has ended: what it left in the air is to be seen."""
-        self.deps.tasks.start("settle", _settle(self.deps.store))
+    def take_over_soon(self) -> None:
+        """A process beside this one has ended: what it left is shown, or gone on with."""
+        self.deps.tasks.start("take-over", _take_over(self.moving.live.now.table, self.deps))
 
 
 @asynccontextmanager
@@ -87,6 +88,7 @@ async def running(
         urls = url_of(place.listen, tls), url_of(place.admin, None)
         deps = await _open(settings, clock, place.locks, stack)
         await _settle(deps.store)
+        await _show_pending(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))
         ending = Ending(float(settings.drain_seconds), place.serving)
         tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
@@ -100,7 +102,7 @@ async def running(
         stack.push_async_callback(ending.drain, deps.tasks)
         webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
         for_clients = legacy_app(moving, deps, webhook_secrets, tee)
-        legacy = _listener(for_clients, ending)
+        legacy = _listener(for_clients, ending, limits=limits_of(settings))
         stack.push_async_callback(ending.leave, legacy)
         await legacy.open(place.listen, tls)
         _resume(table, deps)
@@ -142,16 +144,21 @@ async def _open(
     )
 
 
-def _listener(app: web.Application, ending: Ending, broken: Broken = broken_legacy) -> Listener:
-    listener = Listener(QuietRunner(app, lambda: str(uuid.uuid4()), 0, broken))
+def _listener(
+    app: web.Application, ending: Ending, broken: Broken = broken_legacy, limits: Limits | None = None
+) -> Listener:
+    listener = Listener(QuietRunner(app, lambda: str(uuid.uuid4()), 0, broken, limits))
     ending.watch(listener)
     return listener
 
 
-async def _settle(store: Store) -> None:
-    """What a process that is gone left in the air is shown, never sent again (CONTRACT N17, S05)."""
-    await store.journal.settle(store.presence.lives)
-    await store.links.settle(store.presence.lives)
+async def _settle(store: Store) -> int:
+    """What a process that is gone left in the air is never sent again (CONTRACT N17, S05)."""
+    lives = store.presence.lives
+    return await store.journal.settle(lives) + await store.links.settle(lives)
+
+
+async def _show_pending(store: Store) -> None:
     for entry in await store.journal.pending():
         _log.warning("ambiguous_case", intent=entry.id, cause=entry.cause, at=entry.created_at.isoformat())
 
@@ -161,6 +168,12 @@ def _resume(table: Table, deps: Deps) -> None:
     mapping = table.routes["speech_to_text"].mapping
     if isinstance(mapping, SpeechToText) and mapping.forward == "linked-case":
         deps.tasks.start("linked_cases", resume(deps))
+
+
+async def _take_over(table: Table, deps: Deps) -> None:
+    if await _settle(deps.store):
+        await _show_pending(deps.store)
+    _resume(table, deps)
 
 
 @asynccontextmanager

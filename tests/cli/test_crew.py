@@ -122,7 +122,7 @@ async def test_one_that_dies_is_replaced_and_the_others_are_told(agency: Agency)
         await until(lambda: agency.there == ["worker-2", "worker-3"])
         await until(lambda: agency.hired[1].told[-1] == {"crew": [2, 2]})
         assert {"crew": [1, 2]} in agency.hired[1].told
-        assert agency.told("worker-2", "settle")
+        assert agency.told("worker-2", "take over")
 
 
 async def test_who_replaces_may_fail_several_times(agency: Agency) -> None:

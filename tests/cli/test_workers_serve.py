@@ -15,10 +15,12 @@ import aiohttp
 
 from tests.certificates import make, trusting
 from tests.cli.test_processes import command, ended, until
+from tests.flows._wire import request
 from tests.keepalive import Connection, get
 
 _SECONDS = 60
 CASES = get("/michiQ/encounters")  # answered 401: nobody asks who it is
+EVENT = request("POST /webhooks/llamalitica HTTP/1.1", body=b"{}")  # answered 401: nobody signed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,12 @@ async def test_a_rolling_restart_replaces_every_worker_and_no_request_fails(
         after = proxy.workers()
         assert (len(after), before & after, await proxy.ready()) == (2, set(), (200, {"ready": 2, "of": 2}))
         assert all(client.connections > 1 for client in clients)
-        assert await ended(proxy.parent, signal.SIGTERM) == 0
+        # As some do who stop a service: all of its processes are told, not only the first.
+        under_way = await Connection.open(proxy.url)
+        under_way.send(EVENT[:-1])
+        for pid in after:
+            os.kill(pid, signal.SIGTERM)
+        assert await ended_with(proxy.parent, under_way) == (0, 401)
 
 
 async def test_every_worker_serves_by_the_new_certificate_after_sighup(
@@ -120,6 +127,16 @@ async def test_every_worker_serves_by_the_new_certificate_after_sighup(
         for _ in proxy.workers():
             await until(proxy.parent, '"certificate_in_force"')
         assert {await shown(proxy.url, trusted) for _ in range(8)} == {other.der}
+
+
+async def ended_with(parent: Process, under_way: Connection) -> tuple[int, int]:
+    """The parent's exit code, and the status of a request that lacks its last byte until then."""
+    parent.send_signal(signal.SIGTERM)
+    await until(parent, '"draining"')
+    reply = await under_way.ask(EVENT[-1:])
+    under_way.close()
+    async with asyncio.timeout(_SECONDS):
+        return await parent.wait(), reply.status
 
 
 async def shown(url: str, trusted: ssl.SSLContext) -> bytes:

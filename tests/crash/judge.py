@@ -61,11 +61,11 @@ def asked(database: Path, query: str) -> list[Any]:
 async def judge(site: Site, client: Client, faults: Faults, since: int) -> None:
     """Looks at a proxy that has just been started; asks again for what newCase did not answer from attempt
     number `since` on."""
+    faults.unseen += await _unresumed(site)
     faults.halves += halves(site)
     await _ask_again(client, faults, client.attempts[since:])
     for legacy_id in list(client.sending):
         await client.send_again(legacy_id)
-    faults.unseen += await _unresumed(site)
     faults.lost += [*_lost_cases(site, client), *_lost_chunks(site, client), *_lost_modes(site, client)]
     faults.lost += await _lost_reports(site, client, client.attempts[since:])
     faults.doubles += _doubles(site, client)

@@ -10,10 +10,10 @@ import signal
 import socket
 import sys
 import time
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ _RETRIES: Final = (0.1,) * 600
 
 @dataclass
 class Site:
-    """State, addresses, and the process that serves there at the moment."""
+    """State, addresses, and the process that serves there at the moment; `key` is the setting, all keys."""
 
     folder: Path
     sandbox: Sandbox
@@ -75,7 +75,7 @@ class Site:
             self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", *arguments),
                 cwd=self.folder,
-                env={**_inherited(), **self._settings()},
+                env={**_inherited(), **self.settings()},
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -106,7 +106,7 @@ class Site:
     async def store(self) -> AsyncIterator[Store]:
         """The proxy's store, opened by this process too."""
         urls = f"sqlite:///{self.database}", f"file:{self.folder}/blobs"
-        async with open_store(*urls, [self.key]) as store:
+        async with open_store(*urls, self.key.split(",")) as store:
             yield store
 
     async def get(self, path: str, **headers: str) -> Any:
@@ -124,7 +124,18 @@ class Site:
                 await asyncio.sleep(_POLL_SECONDS)
         return False
 
-    def _settings(self) -> dict[str, str]:
+    async def command(self, *arguments: str) -> Process:
+        """Another command of the proxy, on the same settings; its output is to be read."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "proxy", *arguments),
+            cwd=self.folder,
+            env={**_inherited(), **self.settings()},
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+
+    def settings(self) -> dict[str, str]:
         return {
             "MICHIQ_SECRET_KEYS": self.key,
             "MICHIQ_LISTEN": f"127.0.0.1:{self.ports[0]}",
@@ -135,18 +146,19 @@ class Site:
             "MICHIQ_LLAMALITICA_API_URL": self.sandbox.llamalitica.url,
             "MICHIQ_LLAMALITICA_WEB_URL": self.sandbox.llamalitica.url,
             "MICHIQ_LLAMACHAT_URL": self.sandbox.llamachat.url,
-            "MICHIQ_LLAMACHAT_API_KEY": "sandbox-chat-key",
+            "MICHIQ_LLAMACHAT_API_KEY": self.sandbox.llamachat.config.chat_keys["michiq-proxy"],
             "MICHIQ_WEBHOOK_SECRETS": "sandbox-webhook-secret",
             "MICHIQ_DRAIN_SECONDS": "3",
+            "TMPDIR": str(self.folder),
         }
 
 
 @asynccontextmanager
-async def sited(folder: Path) -> AsyncIterator[Site]:
+async def sited(folder: Path, config: SandboxConfig | None = None) -> AsyncIterator[Site]:
     """A site in front of a sandbox that is in this process and sees what truly arrives; nothing runs yet."""
     connections = aiohttp.TCPConnector(force_close=True, limit=0)
     async with (
-        run_sandbox(SandboxConfig(webhook_retries=_RETRIES)) as sandbox,
+        run_sandbox(replace(config or SandboxConfig(), webhook_retries=_RETRIES)) as sandbox,
         aiohttp.ClientSession(connector=connections, timeout=aiohttp.ClientTimeout(total=_SECONDS)) as http,
     ):
         site = Site(folder, sandbox, http, _key(), (_free_port(), _free_port()))

@@ -53,7 +53,7 @@ async def facing(
     environ = {"MICHIQ_SECRET_KEYS": Fernet.generate_key().decode(), **environ}
     settings = settings_for(folder, platform, chat, **environ)
     table, clock = edited_table(folder / "mappings", edit or {}), Clock()
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with (
         running(settings, table, clock) as proxy,
         aiohttp.ClientSession(connector=connector) as http,
@@ -74,7 +74,7 @@ async def serving(folder: Path, platform: str, chat: str) -> AsyncIterator[Api]:
         "MICHIQ_LLAMACHAT_URL": chat,
         "MICHIQ_LLAMACHAT_API_KEY": "sandbox-chat-key",
     }
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with (
         command(folder, "serve", **settings) as process,
         aiohttp.ClientSession(connector=connector) as http,

@@ -18,6 +18,7 @@ from proxy.sandbox.faults import Kind
 from proxy.upstream import llamalitica
 from proxy.upstream.call import Budget
 from tests.conftest import Api, Clock, StartProxy, bearer
+from tests.flows._client import settled
 from tests.flows._wire import (
     IDENTITY_LINES,
     MULTIPART,
@@ -125,6 +126,7 @@ async def test_method_G02_that_is_wrong_is_refused_with_the_right_ones(api: Api)
 
 async def test_method_G02_head_is_served_where_get_is(api: Api) -> None:
     session = await begin(api)
+    await settled(api)
     for name in ("doc", "encounters", "encounter_page"):
         line = authorization(session["token"])
         got = await talk(api.url, asked(name, session["michiq_uuid"], line))

@@ -547,7 +547,12 @@ async def served(folder: Path, key: str, sandbox: Sandbox) -> AsyncIterator[tupl
 
 def elsewhere(url: str, sandbox: Sandbox, http: aiohttp.ClientSession) -> Api:
     """A proxy whose parts are out of reach, in another process."""
-    return Api(Running(url, "", cast("Deps", None), cast("Any", None)), sandbox, http, Clock())
+    return Api(
+        Running(url, "", cast("Deps", None), cast("Any", None), cast("Any", None), None),
+        sandbox,
+        http,
+        Clock(),
+    )
 
 
 async def test_speech_S05_N18_U01_what_was_answered_outlives_a_killed_process(

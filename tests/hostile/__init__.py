@@ -1,1 +1,1 @@
-"""Hostile input: what no client of good will sends, over all routes, on raw sockets, each with its verdict."""
+"""Hostile input: what no client of good will sends, on all routes, by raw sockets, each with its verdict."""

@@ -1,10 +1,10 @@
 """JSON that is none, or two things at once, wherever JSON is read: ehr, query, speechToText, webhook."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Final
 
 from tests.flows._wire import part
-from tests.hostile.sound import SAME, WEBHOOK, Sound, Trick, event, in_parts
+from tests.hostile.sound import BAD, SAME, WEBHOOK, Sound, Trick, event, in_parts
 
 # The documented answer to a text that is not JSON, or not the object that is expected.
 _REFUSED: Final = {"new_case": 500, "query": 400, "speech_to_text": 400, WEBHOOK: 400}
@@ -47,7 +47,7 @@ _VALUES: Final[dict[str, tuple[bytes, bool]]] = {
     "a member twice": (b'{"a": "%b", "a": 1}', False),
     "a member twice, escaped": (b'{"a": "%b", "\\u0061": 1}', False),
     "a trailing comma": (b'["%b",]', False),
-    "a comment": (b'1 /* %b */', False),
+    "a comment": (b"1 /* %b */", False),
     "64 levels": (b"[" * 60 + b"]" * 60, True),
     "70 levels": (b"[" * 70 + b"]" * 70, False),
     "100,000 levels": (b"[" * 100_000 + b"]" * 100_000, False),
@@ -63,7 +63,7 @@ _VALUES: Final[dict[str, tuple[bytes, bool]]] = {
     "a prototype": (b'{"__proto__": {"%b": 1}, "constructor": 1}', True),
     "HTML": (b'"<script>%b</script>"', True),
     "an expression": (b'"${%b} {{%b}} `%b`"', True),
-}  # fmt: skip
+}
 
 # Each as the whole text.
 _TEXTS: Final[dict[str, bytes]] = {
@@ -84,6 +84,38 @@ _TEXTS: Final[dict[str, bytes]] = {
     "a stray bracket": b'{"a": "%b"}}',
     "NUL before": b'\0{"a": "%b"}',
 }
+
+
+def _large(value: bytes, count: int, between: bytes = b", ") -> Callable[[Sound, bytes], bytes]:
+    """A case's record of so many values, to be let in or not."""
+
+    def make(sound: Sound, canary: bytes) -> bytes:
+        values = between.join([value.replace(b"%b", canary)] * count)
+        return _carried(sound, b'{"id": "p-1", "all": [' + values + b"]}")
+
+    return make
+
+
+# As a hospital sends it.
+_OBSERVATION: Final = (
+    b'{"resourceType": "Observation", "id": "0b9c3c6e-8d4b-4c1c-9a38-2f7f3a9d1c55", "status": "final", '
+    b'"code": {"coding": [{"system": "http://loinc.org", "code": "1234-5", "display": "Glucosa en suero"}]}, '
+    b'"subject": {"reference": "Patient/1"}, "effectiveDateTime": "2026-01-02T03:04:05+01:00", '
+    b'"valueQuantity": {"value": 91.5, "unit": "mg/dL", "system": "http://unitsofmeasure.org"}, '
+    b'"note": [{"text": "Sin incidencias en la toma; paciente en ayunas, %b."}]}'
+)
+# Nobody's fault, and the largest that may come.
+LARGE: Final = [
+    Trick("9 MB of observations", _large(_OBSERVATION, 17_000), {SAME}, on={"new_case"}),
+    Trick("9 MB of one text", _large(b'"%b' + b"x" * 9_000_000 + b'"', 1), {SAME}, on={"new_case"}),
+]
+_RECORDS: Final = [
+    Trick("9 MB of lists", _large(b"[]", 3_000_000, b","), {500}, on={"new_case"}),
+    Trick("9 MB of numbers", _large(b"1", 4_500_000, b","), {500}, on={"new_case"}),
+    Trick("9 MB of small objects", _large(b'{"a":1}', 1_100_000, b","), {500}, on={"new_case"}),
+    Trick("lists, as many as there may be", _large(b"[]", 199_990, b","), {SAME}, on={"new_case"}),
+    Trick("objects, as many as there may be", _large(b'{"a":{}}', 133_000, b","), {SAME}, on={"new_case"}),
+]
 
 
 def _texts(sound: Sound, value: bytes) -> bytes:
@@ -110,9 +142,18 @@ def _valued(name: str, value: bytes, route: str, statuses: Set[int]) -> Trick:
 
 def _whole(name: str, text: bytes, route: str) -> Trick:
     def make(sound: Sound, canary: bytes) -> bytes:
-        return _carried(sound, text.replace("%b".encode(), canary).replace("%b".encode("utf-16-le"), canary))
+        return _carried(sound, text.replace(b"%b", canary).replace("%b".encode("utf-16-le"), canary))
 
     return Trick(f"JSON, {name}", make, {_REFUSED[route]}, on={route})
+
+
+def _member(name: str, route: str, member: bytes, value: bytes, statuses: Set[int] = BAD) -> Trick:
+    """A body with nothing but this member."""
+
+    def make(sound: Sound, canary: bytes) -> bytes:
+        return sound.with_body(b'{"%b": %b}' % (member, value.replace(b"%b", canary))).render()
+
+    return Trick(name, make, statuses, on={route})
 
 
 # What a worker can't read in its memory or time, or the mapping's limit doesn't let in, is refused as well.
@@ -127,6 +168,7 @@ def _statuses(route: str, value: bytes, *, sound: bool) -> Set[int]:
 
 
 TRICKS: Final = [
+    *_RECORDS,
     *(
         _valued(name, value, route, _statuses(route, value, sound=sound))
         for name, (value, sound) in _VALUES.items()
@@ -134,18 +176,28 @@ TRICKS: Final = [
     ),
     *(_whole(name, text, route) for name, text in _TEXTS.items() for route in _REFUSED),
     *(
-        Trick(f"a query that is {name}", lambda s, c, v=v: s.with_body(b'{"query": ' + v.replace(b"%b", c) + b"}").render(), on={"query"})
-        for name, v in {
-            "a list": b'["%b"]', "an object": b'{"%b": 1}', "a number": b"1", "null": b"null", "empty": b'""',
-            "blank": b'" \\t\\n\\u00a0"', "too long": b'"%b' + b"x" * 20_000 + b'"',
+        _member(f"a query that is {name}", "query", b"query", value)
+        for name, value in {
+            "a list": b'["%b"]',
+            "an object": b'{"%b": 1}',
+            "a number": b"1",
+            "null": b"null",
+            "empty": b'""',
+            "blank": b'" \\t\\n\\u00a0"',
+            "too long": b'"%b' + b"x" * 20_000 + b'"',
             "too long, beyond the BMP": b'"%b' + b"\\ud83d\\ude00" * 6000 + b'"',
         }.items()
     ),
     *(
-        Trick(f"a label that is {name}", lambda s, c, v=v: s.with_body(b'{"audioFile": ' + v.replace(b"%b", c) + b"}").render(), {SAME, 400}, on={"speech_to_text"})
-        for name, v in {
-            "a path": b'"../../%b"', "a URL": b'"http://%b.example/"', "a list": b'["%b"]', "a number": b"1",
-            "a device": b'"/dev/zero"', "with NUL": b'"%b\\u0000"', "a file": b'"file:///etc/%b"',
+        _member(f"a label that is {name}", "speech_to_text", b"audioFile", value, {SAME, 400})
+        for name, value in {
+            "a path": b'"../../%b"',
+            "a URL": b'"http://%b.example/"',
+            "a list": b'["%b"]',
+            "a number": b"1",
+            "a device": b'"/dev/zero"',
+            "with NUL": b'"%b\\u0000"',
+            "a file": b'"file:///etc/%b"',
         }.items()
     ),
-]  # fmt: skip
+]

@@ -9,6 +9,7 @@ from tests.hostile.sound import BAD, MULTI, SAME, Sound, Trick, in_parts
 _B: Final = BOUNDARY.encode()
 _NEW_CASE: Final = frozenset({"new_case"})
 _UPLOAD: Final = frozenset({"upload_audio"})
+_ALMOST: Final = (b"\r\n--" + _B[:-1]) * 200_000
 _EHR: Final = part("ehr", '{"id": "p-1"}')
 
 
@@ -42,10 +43,13 @@ def _part(
     return _form(name, make, statuses, on)
 
 
+_NESTED: Final = (
+    b'Content-Disposition: form-data; name="files"; filename="x"\r\nContent-Type: multipart/mixed; boundary='
+)
 _KIND: Final = b"multipart/form-data; boundary="
 _TYPES: Final = [
     Trick("no type at all", lambda sound, _: sound.without(b"Content-Type").render(), on=MULTI),
-    _typed("a type of a canary", b"%b/%b; boundary=" + _B),
+    _typed("a media type of a canary", b"%b/%b; boundary=" + _B),
     _typed("a text", b"text/plain; boundary=" + _B),
     _typed("JSON", b"application/json"),
     _typed("an urlencoded form", b"application/x-www-form-urlencoded"),
@@ -92,10 +96,10 @@ _FRAMES: Final = [
     _form("9 MB without a delimiter", lambda _, canary: canary * 500_000),
     _form("carriage returns without end", lambda _body, canary: b"\r" * 2_000_000 + canary),
     _form("line ends without end", lambda _body, canary: b"\r\n" * 1_000_000 + canary),
-    _form("almost delimiters", lambda _body, canary: (b"\r\n--" + _B[:-1]) * 200_000 + canary),
-    _form("almost delimiters in a part", lambda body, c: in_parts(_EHR, part("x", (b"\r\n--" + _B[:-1]) * 200_000 + c)) + body),
+    _form("almost delimiters", lambda _body, canary: _ALMOST + canary),
+    _form("almost delimiters in a part", lambda _, c: in_parts(_EHR, part("x", _ALMOST + c)), {200, 400}),
     *map(_cut, (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95)),
-]  # fmt: skip
+]
 _NUMBERS: Final = [
     _form("65 parts", lambda _, c: in_parts(*[part("otro", c)] * 65)),
     _form("50,000 parts", lambda _, c: in_parts(*[part("files", c, filename="1.txt")] * 50_000)),
@@ -107,13 +111,20 @@ _NUMBERS: Final = [
     _form("a name of 1 MB", lambda _, c: in_parts(part(c.decode() * 50_000, c))),
     _form("a file name of 5,000 signs", lambda _, c: in_parts(part("files", c, filename=c * 250))),
     _form("one part twice", lambda body, _: in_parts(_EHR, _EHR), on=_NEW_CASE),
-    _form("two recordings", lambda _, c: in_parts(*[part("audioChunk", c, filename="a.wav")] * 2), on=_UPLOAD),
+    _form(
+        "two recordings", lambda _, c: in_parts(*[part("audioChunk", c, filename="a.wav")] * 2), on=_UPLOAD
+    ),
     _form("no recording", lambda _, c: in_parts(part("audio", c)), on=_UPLOAD),
     _form("an empty recording", lambda _, c: in_parts(part("audioChunk", "", filename=c)), on=_UPLOAD),
     _form("11 MB", lambda _, c: in_parts(part("files", c * 600_000, filename=c)), {413}, on=_NEW_CASE),
-    _form("a form in a form", lambda body, _: in_parts(b'Content-Disposition: form-data; name="files"\r\nContent-Type: multipart/mixed; boundary=frontera\r\n\r\n' + body), {SAME, 400}),
-    _form("a form in a form, well bounded", lambda body, c: in_parts(_EHR, part("files", body.replace(_B, c), b"Content-Type: multipart/mixed; boundary=" + c, filename="x")), {200}, on=_NEW_CASE),
-]  # fmt: skip
+    _form("a form in a form", lambda body, _: in_parts(_NESTED + _B + b"\r\n\r\n" + body), {SAME, 400}),
+    _form(
+        "a form in a form, well bounded",
+        lambda body, c: in_parts(_EHR, _NESTED + c + b"\r\n\r\n" + body.replace(_B, c)),
+        {200},
+        on=_NEW_CASE,
+    ),
+]
 _DISPOSITION: Final = b"Content-Disposition: form-data; "
 _PARTS: Final = [
     _part("no disposition", b"Content-Type: text/%b"),
@@ -138,7 +149,7 @@ _PARTS: Final = [
     _part("a length of a canary", _DISPOSITION + b'name="a"\r\nContent-Length: %b', {SAME, 400}),
     _part("base64", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: base64'),
     _part("quoted-printable", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: quoted-printable'),
-    _part("a coding of a canary", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: %b'),
+    _part("a coding of a part of a canary", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: %b'),
     _part("a type of a canary", _DISPOSITION + b'name="a"\r\nContent-Type: %b', {SAME}),
     _part(
         "a charset of a canary", _DISPOSITION + b'name="a"\r\nContent-Type: text/plain; charset=%b', {SAME}
@@ -146,29 +157,52 @@ _PARTS: Final = [
     _part("encoded as a whole", _DISPOSITION + b'name="a"\r\nContent-Encoding: gzip', {SAME, 400}),
 ]
 _FILES: Final = [
-    _part(f"file name {name!r}", _DISPOSITION + b'name="files"; ' + name, {SAME, 400, 500} if b".pdf" in name else {SAME, 400}, on=_NEW_CASE)
+    # What is said to be a PDF and is none has an answer of its own.
+    _part(f"file name {name!r}", _DISPOSITION + b'name="files"; ' + name, {SAME, 400, 500}, on=_NEW_CASE)
     for name in (
-        b'filename="../../../etc/%b"', b'filename="..\\..\\%b"', b'filename="/%b"', b'filename="%b\0.txt"',
-        b'filename="%b%00.txt"', b'filename="a;b;%b.pdf"', b'filename="a\\"%b.txt"', b'filename="%b',
-        b"filename=%b.txt", b"filename=%b b.txt", b"filename*=utf-8''%b%2e%2e%2f", b"filename*=%b''x",
-        b"filename*=utf-8''%ff%b", b'filename="\xff\xfe%b"', 'filename="ñ%b.txt"'.encode(), b'filename="\x7f%b"',
-        b'filename="=?utf-8?B?YQ==?=%b"', b'filename="%b.txt"; filename="b.txt"', b'filename="."', b'filename=".."',
-        b'filename="CON"', b'filename="%b\t.txt"', b'filename="<script>%b"', b'filename="${%b}"', b'filename=" "',
+        b'filename="../../../etc/%b"',
+        b'filename="..\\..\\%b"',
+        b'filename="/%b"',
+        b'filename="%b\0.txt"',
+        b'filename="%b%00.txt"',
+        b'filename="a;b;%b.pdf"',
+        b'filename="a\\"%b.txt"',
+        b'filename="%b',
+        b"filename=%b.txt",
+        b"filename=%b b.txt",
+        b"filename*=utf-8''%b%2e%2e%2f",
+        b"filename*=%b''x",
+        b"filename*=utf-8''%ff%b",
+        b'filename="\xff\xfe%b"',
+        'filename="ñ%b.txt"'.encode(),
+        b'filename="\x7f%b"',
+        b'filename="=?utf-8?B?YQ==?=%b"',
+        b'filename="%b.txt"; filename="b.txt"',
+        b'filename="."',
+        b'filename=".."',
+        b'filename="CON"',
+        b'filename="%b\t.txt"',
+        b'filename="<script>%b"',
+        b'filename="${%b}"',
+        b'filename=" "',
     )
-]  # fmt: skip
+]
+_CIRCLE: Final = (
+    b"%PDF-1.7\n1 0 obj <</Type/Catalog/Pages 1 0 R/Kids[1 0 R]>> endobj\ntrailer <</Root 1 0 R>>\n%%EOF"
+)
 # A file that is not what its name says, or is made to hurt who reads it.
 _CONTENTS: Final = [
     _part(name, _DISPOSITION + b'name="files"; filename="' + file + b'"', {SAME, 500}, content, _NEW_CASE)
     for name, file, content in (
         ("a broken PDF", b"%b.pdf", b"%PDF-1.7\n%b\n%%EOF"),
         ("a PDF of zeros", b"a.pdf", b"%PDF-1.7\n" + bytes(100_000)),
-        ("a PDF in a circle", b"a.pdf", b"%PDF-1.7\n1 0 obj <</Type/Catalog/Pages 1 0 R/Kids[1 0 R]>> endobj\ntrailer <</Root 1 0 R>>\n%%EOF"),
+        ("a PDF in a circle", b"a.pdf", _CIRCLE),
         ("a broken DOCX", b"a.docx", b"PK\x03\x04%b"),
         ("a text in UTF-16", b"a.txt", "%bñ".encode("utf-16")),
         ("a text in no charset", b"a.txt", b"\xff\xfe\xfd%b"),
         ("a text of one word", b"a.txt", b"%b" + b"x" * 1_000_000),
         ("XML that grows", b"a.xml", b'<!DOCTYPE a [<!ENTITY a "%b"><!ENTITY b "&a;&a;&a;">]><a>&b;</a>'),
     )
-]  # fmt: skip
+]
 
 TRICKS: Final = [*_TYPES, *_FRAMES, *_NUMBERS, *_PARTS, *_FILES, *_CONTENTS]

@@ -76,14 +76,14 @@ def _in_chunks(name: str, data: str, statuses: Iterable[int] = BAD, *, ends: boo
     signs = {"B": chunks, "Z": lambda _: _END}
 
     def make(sound: Sound, canary: bytes) -> tuple[bytes, ...]:
-        body = b""
+        body = bytearray()
         for sign in data:
             if sign in signs:
                 body += signs[sign](_body(sound))
             else:
                 body += canary if sign == "C" else sign.encode("latin-1")
         cut = len(body) // 2
-        return sound.render(framing=[_CHUNKED], body=body[:cut]), body[cut:]
+        return sound.render(framing=[_CHUNKED], body=bytes(body[:cut])), bytes(body[cut:])
 
     return Trick(name, make, frozenset(statuses), ends=ends, on=BODIED)
 

@@ -1,4 +1,4 @@
-"""Header lines: given twice, in two spellings, huge, many, in odd bytes, and with a meaning for somebody else."""
+"""Header lines: given twice, in two spellings, huge, many, in odd bytes, and meant for somebody else."""
 
 from collections.abc import Set
 from typing import Final

@@ -67,7 +67,7 @@ class Sound:
         return replace(self, lines=tuple(kept))
 
     def with_body(self, body: bytes, kind: bytes | None = None) -> "Sound":
-        """The request with another body, signed where it has to be, and of another type where one is given."""
+        """The request with another body, signed where it has to be, and of another type if one is given."""
         changed = replace(self.without(b"Content-Type") if kind else self, body=body)
         lines = [each for each in changed.lines if not each.startswith(b"X-Webhook-Signature")]
         lines += [b"Content-Type: " + kind] if kind else []

@@ -77,7 +77,7 @@ async def _send(writer: asyncio.StreamWriter, hostile: Hostile) -> None:
             writer.write_eof()
 
 
-def _enough(told: bytearray, hostile: Hostile, head: bool) -> bool:  # noqa: FBT001
+def _enough(told: bytearray, hostile: Hostile, head: bool) -> bool:
     return len(answers_in(bytes(told), head=head)[0]) >= hostile.answers
 
 

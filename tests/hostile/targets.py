@@ -19,22 +19,43 @@ _VERSIONS: Final = [
     *map(
         _version,
         (
-            b"HTTP/0.9", b"HTTP/1.2", b"HTTP/1.9", b"HTTP/2.0", b"HTTP/3.0", b"HTTP/9.9", b"HTTP/10.1",
-            b"HTTP/1.10", b"HTTP/01.1", b"HTTP/1", b"HTTP/1.", b"HTTP/.1", b"HTTP/1.1.1", b"HTTP/a.b",
-            b"HTTP/-1.1", b"http/1.1", b"Http/1.1", b"HTTPS/1.1", b"ICY/1.1", b"HTTP/1.1 %b",
-            b"HTTP/1.1\t", b"HTTP / 1.1", b"%b", b"HTTP/1.1\0", b"\xff",
+            b"HTTP/0.9",
+            b"HTTP/1.2",
+            b"HTTP/1.9",
+            b"HTTP/2.0",
+            b"HTTP/3.0",
+            b"HTTP/9.9",
+            b"HTTP/10.1",
+            b"HTTP/1.10",
+            b"HTTP/01.1",
+            b"HTTP/1",
+            b"HTTP/1.",
+            b"HTTP/.1",
+            b"HTTP/1.1.1",
+            b"HTTP/a.b",
+            b"HTTP/-1.1",
+            b"http/1.1",
+            b"Http/1.1",
+            b"HTTPS/1.1",
+            b"ICY/1.1",
+            b"HTTP/1.1 %b",
+            b"HTTP/1.1\t",
+            b"HTTP / 1.1",
+            b"%b",
+            b"HTTP/1.1\0",
+            b"\xff",
         ),
     ),
     _version(b"HTTP/1.0", {SAME}, ends=True),
-    Trick("no version", lambda sound, _: sound.render(line=sound.line().removesuffix(b" HTTP/1.1")), ends=False),
+    Trick("no version", lambda s, _: s.render(line=s.line().removesuffix(b" HTTP/1.1")), ends=False),
     Trick("two blanks", lambda sound, _: sound.render(line=sound.line().replace(b" ", b"  ")), {SAME, 400}),
     Trick("a tab for a blank", lambda s, _: s.render(line=s.line().replace(b" ", b"\t")), ends=False),
     Trick("a blank before", lambda sound, _: b" " + sound.render(), ends=False),
     Trick("HTTP/2", lambda _s, canary: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + canary, ends=False),
-    Trick("TLS", lambda _s, c: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + c * 8, {400, NONE}, ends=False),
+    Trick("TLS", lambda _s, c: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" + c * 8, {400, NONE}, ends=False),
     Trick("another protocol", lambda _s, canary: b"EHLO " + canary + b"\r\n", {400, NONE}, ends=False),
     Trick("an answer", lambda _s, c: b"HTTP/1.1 200 OK\r\nX: " + c + b"\r\n\r\n", ends=False),
-]  # fmt: skip
+]
 
 
 def _target(name: str, target: bytes, statuses: Set[int] = BAD, *, ends: bool = False) -> Trick:
@@ -100,26 +121,27 @@ def _id(each: bytes, statuses: Set[int] = frozenset(_UNKNOWN_ID), *, ends: bool 
     return Trick(f"id {each[:40]!r} of {len(each)}", make, statuses, on=WITH_ID, ends=ends)
 
 
+# Ids that are none, each a word; "%b" is the canary.
+_WORDS: Final = rb"""
+    . .. %2e %2e%2e %2E%2E%2F%b ..%2f..%2f%b %b%2f.. %b%2F %2F%b ..%5c%b %5c %b%00 %00 %b%0a %0d%0aX-Odd:%20%b
+    %b%09 %20 %b%20%b %7f %b% %%b %zz %u0041 %25 %2525 %b%2500 %c3%b1%b %ff%b %c0%ae%c0%ae %e2%80%ae%b
+    %ef%bc%91 %d9%a1 %ed%a0%80 %f4%90%80%80 %b. .%b %b:1 %b;a=b %b,%b %b@a %b+b %b~ %b* %b' %b! $%b %b%22
+    %b%3f %b%23 {%b} %7b%b%7d (%b) [%b] <%b> %3Cscript%3E%b ${%b} %24%7B%b%7D '%20OR%201=1--%b
+    %b|x %b^ `%b` %b=%b=
+"""
 _IDS: Final = [
-    *map(
-        _id,
-        (
-            b"", b".", b"..", b"%2e", b"%2e%2e", b"%2E%2E%2F%b", b"..%2f..%2f%b", b"%b%2f..", b"%b%2F", b"%2F%b",
-            b"..%5c%b", b"%5c", b"%b%00", b"%00", b"%b%0a", b"%0d%0aX-Odd:%20%b", b"%b%09", b"%20", b"%b%20%b",
-            b"%7f", b"%b%", b"%%b", b"%zz", b"%u0041", b"%25", b"%2525", b"%b%2500", b"%c3%b1%b", b"%ff%b",
-            b"%c0%ae%c0%ae", b"%e2%80%ae%b", b"%ef%bc%91", b"%d9%a1", b"%ed%a0%80", b"%f4%90%80%80",
-            b"%b.", b".%b", b"%b:1", b"%b;a=b", b"%b,%b", b"%b@a", b"%b+b", b"%b~", b"%b*", b"%b'", b"%b!", b"$%b",
-            b"%b%22", b"%b%3f", b"%b%23", b"{%b}", b"%7b%b%7d", b"(%b)", b"[%b]", b"<%b>", b"%3Cscript%3E%b",
-            b"${%b}", b"%24%7B%b%7D", b"'%20OR%201=1--%b", b"%b|x", b"%b^", b"`%b`", b"%b=" * 2,
-            b"%b" + b"x" * 60, b"x" * 65, b"%b" + b"x" * 4000, b"%b" + b"%41" * 200 , b"%b" + b"%c3%b1" * 1300,
-        ),
-    ),
+    *map(_id, (b"", *_WORDS.split())),
+    _id(b"x" * 65),
+    _id(b"%b" + b"x" * 60),
+    _id(b"%b" + b"x" * 4000),
+    _id(b"%b" + b"%41" * 200),
+    _id(b"%b" + b"%c3%b1" * 1300),
     _id(b"%b" + b"x" * 10_000, BAD, ends=False),
     _id(b"%b" + b"%00" * 3400, BAD, ends=False),
     _id(b"%b/%b", {404}),
     _id(b"../%b", {404}),
     _id(b"./%b", {404}),
     _id(b"a//%b", {404}),
-]  # fmt: skip
+]
 
 TRICKS: Final = [*_VERSIONS, *_TARGETS, *_IDS]

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Set
+from functools import cache
 from typing import Final
 
 from tests.hostile.sound import BAD, BODIED, MAPPED, READING, SAME, WEBHOOK, Sound, Trick, chunks
@@ -89,16 +90,22 @@ _EXPECTATIONS: Final = [
     Trick("holds its body back for ever", lambda s, _: _held_back(s, b"")[0], on=BODIED),
     Trick("expects twice", lambda s, c: s.render(b"Expect: 100-continue", b"Expect: " + c), {SAME, 400, 417}),
 ]
+
+
+def _bytewise(data: bytes) -> tuple[bytes, ...]:
+    return *(data[at : at + 1] for at in range(800)), data[800:]
+
+
 _ENDS: Final = [
     Trick("sound, and then its end", lambda s, _: s.render(), {SAME}),
-    Trick("sound, byte by byte", lambda s, _: tuple(bytes([each]) for each in s.render()[:800]) + (s.render()[800:],), {SAME}),
+    Trick("sound, byte by byte", lambda s, _: _bytewise(s.render()), {SAME}),
     Trick("sound, kept open", lambda s, _: s.render(), {SAME}, ends=False),
     Trick("HTTP/1.0, kept open", lambda s, _: s.render(line=s.line(version=b"HTTP/1.0")), {SAME}, ends=False),
     Trick("closes by itself", lambda s, _: s.render(b"Connection: close"), {SAME}, ends=False),
     Trick("a body where there is none", lambda s, c: s.render(body=c * 1000), {SAME}, on=READING),
     Trick("1 MB where there is none", lambda s, c: s.render(body=c * 50_000), {SAME}, on=READING),
     Trick("HEAD", lambda s, _: s.render(line=b"HEAD " + s.target + b" HTTP/1.1"), {SAME, 405}, on=MAPPED),
-]  # fmt: skip
+]
 
 
 def _encoded(name: str, coding: bytes, how: str = "gzip", *, whole: bool = True) -> Trick:
@@ -115,7 +122,12 @@ def _encoded(name: str, coding: bytes, how: str = "gzip", *, whole: bool = True)
 
 
 def _bomb(sound: Sound, _: bytes) -> bytes:
-    return sound.render(b"Content-Encoding: gzip", body=gzip.compress(bytes(50_000_000)))
+    return sound.render(b"Content-Encoding: gzip", body=_large_and_small())
+
+
+@cache
+def _large_and_small() -> bytes:
+    return gzip.compress(bytes(50_000_000))
 
 
 _ENCODINGS: Final = [
@@ -145,9 +157,21 @@ def _charset(name: bytes) -> Trick:
 
 
 _CHARSETS: Final = [
-    *map(_charset, (b"utf-16", b"utf-7", b"latin-1", b"%b", b"", b'"', b"utf-8; charset=%b", b"rot13", b"\xff")),
-    Trick("JSON as a text", lambda s, _: s.with_body(s.body or b"", b"text/plain").render(), {SAME, 400}, on={"query"}),
-    Trick("JSON as a canary", lambda s, c: s.with_body(s.body or b"", c).render(), {SAME, 400}, on={"query", WEBHOOK}),
-]  # fmt: skip
+    *map(
+        _charset, (b"utf-16", b"utf-7", b"latin-1", b"%b", b"", b'"', b"utf-8; charset=%b", b"rot13", b"\xff")
+    ),
+    Trick(
+        "JSON as a text",
+        lambda s, _: s.with_body(s.body or b"", b"text/plain").render(),
+        {SAME, 400},
+        on={"query"},
+    ),
+    Trick(
+        "JSON as a canary",
+        lambda s, c: s.with_body(s.body or b"", c).render(),
+        {SAME, 400},
+        on={"query", WEBHOOK},
+    ),
+]
 
 TRICKS: Final = [*_PIPELINES, *_EXPECTATIONS, *_ENDS, *_ENCODINGS, *_CHARSETS]

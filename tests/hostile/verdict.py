@@ -1,6 +1,7 @@
 """What is wrong with what came of an input."""
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -73,26 +74,25 @@ def _of_answer(hostile: Hostile, answer: Answer, known: frozenset[tuple[int, str
 
 def leaks(text: bytes, secrets: Mapping[str, bytes]) -> list[str]:
     """The names of the secrets that a text shows, in whatever form."""
-    lower = text.lower()
+    small = text.decode("utf-8", "replace").lower().encode()
     return [
         name
         for name, secret in secrets.items()
-        if any(form in (text, lower)[fold] for form, fold in forms(secret))
+        if any(form in small for form in _escaped(secret)) or any(form in text for form in _packed(secret))
     ]
 
 
-def forms(secret: bytes) -> Iterator[tuple[bytes, bool]]:
-    """As it is, escaped for URLs, JSON and Python, in hexadecimal, and in base64 at each place; and whether
-    it is looked for in a text in small letters."""
+def _escaped(secret: bytes) -> set[bytes]:
+    """As it is, escaped for URLs, JSON and Python, and in hexadecimal, all in small letters."""
     text = secret.decode("utf-8", "replace")
-    plain = [secret, quote(secret, safe="").encode(), quote(secret).encode(), secret.hex().encode()]
-    escaped = [ascii(text)[1:-1].encode(), repr(secret)[2:-1].encode(), text.encode("latin-1", "replace")]
-    for form in {*plain, *escaped}:
-        yield form.lower(), True
-    for shift in range(3):
-        # The bytes next to it change the first and the last letters.
-        packed = base64.b64encode(bytes(shift) + secret)
-        inner = packed[4 if shift else 0 : -4]
-        if len(inner) >= 8:
-            yield inner, False
-            yield inner.translate(bytes.maketrans(b"+/", b"-_")), False
+    forms = [text, quote(text, safe=""), json.dumps(text)[1:-1], repr(secret)[2:-1], secret.hex()]
+    return {form.lower().encode() for form in forms}
+
+
+def _packed(secret: bytes) -> Iterator[bytes]:
+    """In base64, wherever it stands in a longer text, less the letters that its neighbours change."""
+    for before in range(3):
+        size = before + len(secret)
+        packed = base64.b64encode(bytes(before) + secret)[-(-before * 8 // 6) : size * 8 // 6]
+        yield packed
+        yield packed.translate(bytes.maketrans(b"+/", b"-_"))

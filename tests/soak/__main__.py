@@ -12,7 +12,18 @@ from rich.table import Table
 
 from tests.soak.rows import Part, Row
 
-PARTS: Final = ("modes", "homes", "shadow", "apart", "webhooks")
+PARTS: Final = (
+    "modes",
+    "homes",
+    "shadow",
+    "apart",
+    "webhooks",
+    "once",
+    "upstreams",
+    "restart",
+    "crash",
+    "at_rest",
+)
 
 
 def main() -> int:

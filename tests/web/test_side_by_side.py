@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from proxy.sandbox import Fault
-from tests.beside import Office, two_proxies
+from tests.beside import Office, site, two_proxies
 from tests.conftest import Api, case_form
 from tests.flows._client import created, digest, heard, patient, transcriptions, until
 from tests.flows._wire import form, new_case, part, talk
@@ -80,6 +82,28 @@ async def test_upload_U04_chunks_that_two_processes_get_are_kept_in_the_order_in
         assert [reply.status for reply in await asyncio.gather(*uploads)] == [200] * len(pieces)
         await case.transcribed()
         assert heard(apis[0]) == [digest(*pieces)]
+
+
+async def test_case_N17_is_shown_by_the_process_beside_the_one_that_left_it_in_the_air(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path, Office(), MICHIQ_DRAIN_SECONDS="0") as place, place.worker("one") as one:
+        async with place.worker("other") as other:
+            place.sandbox.llamalitica.faults.add(Fault(kind="delay", method="POST", delay=60))
+            asked = asyncio.create_task(talk(other.url, new_case(FORM, KEY)))
+            await until(lambda: created(one))
+            assert await taken_over(one) == []
+        with pytest.raises(OSError):  # noqa: PT011  the connection ends without an answer
+            await asked
+        assert await taken_over(one) == [("ambiguous", "interrupted")]
+        assert (await talk(one.url, new_case(FORM, KEY))).header("X-Michiq-Cause") == "outcome-unknown"
+
+
+async def taken_over(api: Api) -> list[tuple[str, str | None]]:
+    """What is pending once the process has been told that another one ended."""
+    api.proxy.take_over_soon()
+    await api.proxy.deps.tasks.drain(10)
+    return [(entry.state, entry.cause) for entry in await api.proxy.deps.store.journal.pending()]
 
 
 def asks(office: Office) -> int:
