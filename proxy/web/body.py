@@ -10,10 +10,10 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 
 from proxy.errors import Refusal
 from proxy.headers import media_type
+from proxy.web.guards import LEAST_RATE
 from proxy.web.parts import MAX_HEADER, Part, part_of
 
 IDLE_SECONDS: Final = 15.0
-LEAST_RATE: Final = 1024.0  # bytes a second, once a client was waited for that long
 MAX_PARTS: Final = 64
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 

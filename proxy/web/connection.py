@@ -15,7 +15,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.web.guards import Doors, Limits, Overdue, Stage, Watch
+from proxy.web.guards import LEAST_RATE, Doors, Limits, Overdue, Stage, Watch
 from proxy.web.lawful import MAX_HEAD
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
@@ -101,7 +101,9 @@ class QuietHandler(RequestHandler):
         self._watch.heard = self._host.clock()
         if self._request_count > known:
             self._came(*self._messages[-1])
-        elif whole and data.strip(b"\r\n"):
+        elif not whole:
+            self._watch.until += len(data) / LEAST_RATE
+        elif data.strip(b"\r\n"):
             self._begun(len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes an answer
@@ -148,8 +150,8 @@ class QuietHandler(RequestHandler):
         if self._wire is None or (self._wire.is_closing() and not self._wire.get_write_buffer_size()):
             return None
         self._watch.look(_left(self._wire), now)
-        if self._reading_paused or self._buffer_paused:
-            self._watch.heard = now  # it is we who don't listen
+        if self._reading_paused or self._buffer_paused or self._is_held_back():
+            self._watch.wait(now, self._host.limits)
         why = self._watch.overdue(self._stage(), now, self._host.limits, crowded=crowded)
         if why == "reader":
             _reset(self._wire)
@@ -173,7 +175,7 @@ class QuietHandler(RequestHandler):
         if self._refused:
             return "refused"
         if not self._last.is_eof():
-            return "busy" if self._is_held_back() else "body"
+            return "body"
         if self._unanswered:
             return "busy"
         return "idle" if self._watch.since is None else "head"
@@ -185,6 +187,7 @@ class QuietHandler(RequestHandler):
     def _came(self, message: object, body: StreamReader) -> None:
         """The head of a request is whole, or what came instead of one is known to be none."""
         self._watch.since, self._head = None, 0
+        self._watch.wait(self._watch.heard, self._host.limits)
         if not isinstance(message, RawRequestMessage) and not self._last.is_eof():
             self._break_body()
         self._last = body

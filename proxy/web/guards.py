@@ -11,6 +11,7 @@ from proxy.settings import Network, Settings
 
 # Of those that there is no room for, so many are told at a time; the others only see their connection end.
 _TOLD: Final = 100
+LEAST_RATE: Final = 1024.0  # bytes a second of a body, once its client was waited for a while
 # An IPv6 client owns a whole network of this size.
 _V6_CLIENT: Final = 64
 
@@ -27,7 +28,7 @@ class Limits:
     per_address: int = 0
     forwarders: tuple[Network, ...] = ()
     head: float = 10.0  # for a whole request line with its headers, and for the first byte of a connection
-    body: float = 30.0  # without a byte of a body that nobody is reading; who reads has a patience of his own
+    body: float = 25.0  # of silence in a body, or at too low a rate; who reads it has less patience
     taking: float = 30.0  # without a byte taken of an answer
     leaving: float = 2.0  # from the end of what a client sends to its being taken for gone
     refused: float = 2.0  # to read that there is no room
@@ -54,6 +55,7 @@ class Watch:
     heard: float  # it sent something
     taken: float  # it took something of what lies ready for it
     since: float | None  # it began a request whose head is not whole yet
+    until: float = 0.0  # its body has time, which what comes of it prolongs
     left: int = 0  # bytes that it has not taken
 
     def look(self, left: int, now: float) -> None:
@@ -61,6 +63,10 @@ class Watch:
         if left == 0 or left < self.left:
             self.taken = now
         self.left = left
+
+    def wait(self, now: float, limits: Limits) -> None:
+        """Begins its time for a body anew: it is not the client who is waited for."""
+        self.heard, self.until = now, now + limits.body
 
     def overdue(self, stage: Stage, now: float, limits: Limits, *, crowded: bool) -> Overdue | None:
         """Why the connection is to end now."""
@@ -70,7 +76,7 @@ class Watch:
         late = {
             "idle": crowded and silent >= limits.spare,
             "head": self.since is not None and now - self.since >= limits.head,
-            "body": silent >= limits.body,
+            "body": silent >= limits.body or now >= self.until,
             "busy": False,
             "refused": silent >= limits.refused,
         }

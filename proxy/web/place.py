@@ -24,7 +24,7 @@ class Place:
 
 
 def bound(settings: Settings) -> Place:
-    """The place of a process that serves alone; OSError where an address is taken or not this machine's."""
+    """What a process alone has, and a parent shares; OSError where an address is taken or not ours."""
     admin = open_sockets(settings.admin_listen)
     try:
         return Place(open_sockets(settings.listen), admin)

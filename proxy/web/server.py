@@ -18,7 +18,7 @@ from aiohttp import web
 
 from proxy.flows.deps import Deps
 from proxy.flows.linked_case import resume
-from proxy.locks import Locks
+from proxy.locks import KeyedLocks, Locks
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.settings import Settings
@@ -82,11 +82,11 @@ async def running(
     shares with other processes; None is one of its own.
     """
     async with AsyncExitStack() as stack:
-        event, place = ("listening", bound(settings)) if place is None else ("worker_listening", place)
-        stack.callback(place.close)
         tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+        deps = await _open(settings, clock, place.locks if place else KeyedLocks(), stack)
+        event, place = ("worker_listening", place) if place else ("listening", bound(settings))
+        stack.callback(place.close)
         urls = url_of(place.listen, tls), url_of(place.admin, None)
-        deps = await _open(settings, clock, place.locks, stack)
         await _settle(deps.store)
         await _show_pending(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))

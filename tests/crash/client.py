@@ -99,13 +99,12 @@ class Client:
         await self._post(f"/michiQ/speechToText/{legacy_id}", legacy_id, None)
 
     async def report(self, legacy_id: str) -> str | None:
-        """The text that stands in the case's document; None where there is no document."""
+        """The text that stands in the case's document; None where there is none."""
         url = f"{self.site.url}/michiQ/doc/{legacy_id}"
         async with self.site.http.get(url, headers=bearer(self.tokens[legacy_id])) as response:
             body = await response.read()
-        if response.status != 200:
-            return None
-        text: str = json.loads(body)["document"]["generated_text"]
+        document = json.loads(body)["document"] if response.status == 200 else {}
+        text: str | None = document.get("generated_text")
         return text
 
     async def set_mode(self, mode: str) -> None:

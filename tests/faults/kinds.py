@@ -166,7 +166,7 @@ def kinds(elsewhere: str) -> dict[str, Kind]:
         "hangs in the body": (on_and_on(head("Content-Length: 99") + b"{", b"", FOREVER), "timeout"),
         "drips its head": (on_and_on(b"HTTP/1.1 200 OK\r\nX-A: ", b"a", 0.05), "timeout"),
         "drips its body": (on_and_on(chunked, b"1\r\n \r\n", 0.05), "timeout"),
-        "interim answers without end": (on_and_on(b"", b"HTTP/1.1 102 W\r\n\r\n" * 99), "timeout"),
+        "interim answers without end": (on_and_on(b"", b"HTTP/1.1 102 W\r\n\r\n" * 9, 0.005), "timeout"),
         "slow": (slowly, ""),
         # Types and bodies
         "another type": (says(framed(b"<html>no</html>", kind="text/html")), "garbage"),

@@ -150,8 +150,9 @@ OVERDUE: Final[dict[str, tuple[Stage, Watch, str | None]]] = {
     "fresh": ("head", Watch(heard=990.1, taken=1000, since=990.1), None),
     "silent from the start": ("head", Watch(heard=990, taken=1000, since=990), "head"),
     "dripping its head": ("head", Watch(heard=999, taken=1000, since=990), "head"),
-    "sending a body": ("body", Watch(heard=970.1, taken=1000, since=None), None),
-    "silent in its body": ("body", Watch(heard=970, taken=1000, since=None), "body"),
+    "sending a body": ("body", Watch(heard=975.1, taken=1000, since=None, until=1000.1), None),
+    "silent in its body": ("body", Watch(heard=975, taken=1000, since=None, until=2000), "body"),
+    "dripping its body": ("body", Watch(heard=999, taken=1000, since=None, until=1000), "body"),
     "waiting": ("busy", Watch(heard=0, taken=1000, since=None), None),
     "taking its answer": ("busy", Watch(heard=0, taken=970.1, since=None, left=9), None),
     "not taking its answer": ("busy", Watch(heard=0, taken=970, since=None, left=9), "reader"),
@@ -240,9 +241,24 @@ async def test_a_body_that_nobody_reads_and_nobody_sends_ends() -> None:
     async with serving() as served, served.client() as client:
         await client.say(POST.replace(b"/read", b"/held"))
         await served.until(lambda: served.held)
-        await served.passes(29)
+        await served.passes(24)
         assert not client.reader.at_eof()
         await served.passes(1)
+        assert await client.rest() == b""
+
+
+async def test_a_body_that_nobody_reads_may_not_drip_either() -> None:
+    async with serving() as served, served.client() as client:
+        await client.say(POST.replace(b"/read", b"/held").replace(b": 4", b": 40000"))
+        await served.until(lambda: served.held)
+        # A second's worth at the least rate.
+        await client.say(bytes(1024))
+        for _ in range(5):
+            await client.say(b"x")
+            await served.passes(5)
+            assert not client.reader.at_eof()
+        await client.say(b"x")
+        await served.passes(1.1)
         assert await client.rest() == b""
 
 
@@ -255,7 +271,7 @@ async def test_a_client_that_waits_for_us_has_all_the_time() -> None:
         sending = asyncio.create_task(second.say(held_up, bytes(BIG)))
         await served.until(lambda: any(each._reading_paused for each in served.connections))
         for _ in range(3):
-            await served.passes(29)
+            await served.passes(24)
         served.free.set()
         await first.say(b"abcd")
         await first.hears(b"HTTP/1.1 100 Continue\r\n\r\n", b"4 bytes.")
