@@ -22,6 +22,7 @@ import aiohttp
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.store import Store, open_store
 from tests.conftest import ROOT
+from tests.crash.nursery import Born, Nursery
 
 ADMIN_TOKEN: Final = "crash-admin-token-0123456789"
 _SECONDS: Final = 60
@@ -39,7 +40,8 @@ class Site:
     http: aiohttp.ClientSession
     key: str
     ports: tuple[int, int]
-    process: Process | None = None
+    process: Process | Born | None = None
+    nursery: Nursery | None = None
     ready: list[float] = field(default_factory=list)
 
     @property
@@ -69,22 +71,25 @@ class Site:
 
     async def start(self, *, plain: bool = False) -> bool:
         """Starts the proxy, with or without traps, and waits until it is ready; False when it dies first."""
-        arguments = ("proxy", "serve") if plain else ("tests.crash.serve", str(self.folder / "trap"))
         began = time.monotonic()
+        self.process = await (self._exec(plain=plain) if plain or not self.nursery else self.nursery.start())
+        if not await self._is_ready(self.process):
+            return False
+        self.ready.append(time.monotonic() - began)
+        return True
+
+    async def _exec(self, *, plain: bool) -> Process:
+        arguments = ("proxy", "serve") if plain else ("tests.crash.serve", str(self.folder / "trap"))
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", *arguments),
                 cwd=self.folder,
-                env={**_inherited(), **self.settings()},
+                env=self.environ(),
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        if not await self._is_ready(self.process):
-            return False
-        self.ready.append(time.monotonic() - began)
-        return True
 
     async def gone(self) -> None:
         """Waits until the process was killed, as it was to be."""
@@ -114,7 +119,7 @@ class Site:
         async with self.http.get(f"{self.admin_url}{path}", headers=headers) as response:
             return json.loads(await response.read())
 
-    async def _is_ready(self, process: Process) -> bool:
+    async def _is_ready(self, process: Process | Born) -> bool:
         async with asyncio.timeout(_SECONDS):
             while process.returncode is None:
                 with contextlib.suppress(aiohttp.ClientError):
@@ -129,13 +134,17 @@ class Site:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "proxy", *arguments),
             cwd=self.folder,
-            env={**_inherited(), **self.settings()},
+            env=self.environ(),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
         )
 
-    def settings(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
+        return {**own, "PYTHONPATH": str(ROOT), **self._settings()}
+
+    def _settings(self) -> dict[str, str]:
         return {
             "MICHIQ_SECRET_KEYS": self.key,
             "MICHIQ_LISTEN": f"127.0.0.1:{self.ports[0]}",
@@ -187,11 +196,6 @@ def alive(session: int) -> list[int]:
             if int(fields[3]) == session and fields[0] != "Z":
                 found.append(int(path.parent.name))
     return found
-
-
-def _inherited() -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
-    return {**own, "PYTHONPATH": str(ROOT)}
 
 
 def _key() -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 from tests.crash.client import Client
+from tests.crash.nursery import nursery
 from tests.crash.points import MIGRATION, POINTS
 from tests.crash.rounds import Siege
 from tests.crash.site import sited
@@ -14,7 +15,7 @@ NAMED = [point for point in POINTS if point != MIGRATION]
 
 
 async def test_a_killed_proxy_N17_U01_W02_starts_again_without_loss_halves_or_doubles(tmp_path: Path) -> None:
-    async with sited(tmp_path) as site:
+    async with sited(tmp_path) as site, nursery(tmp_path, site.environ()) as site.nursery:
         siege = Siege(site, Client(site))
         await siege.start()
         for number, point in enumerate(NAMED):

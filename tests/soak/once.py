@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from cryptography.fernet import Fernet
 
+from tests.captured import captured_log
 from tests.cli.test_processes import command
 from tests.faults.facing import facing, hurried
 from tests.faults.once import POINTS, Try, asked_again, broken_off, faults_of, lost, states
@@ -20,7 +21,7 @@ async def run(scale: float) -> list[Row]:
     """Takes about a minute at full size."""
     times = max(1, round(_TIMES * scale))
     key = Fernet.generate_key().decode()
-    with TemporaryDirectory(prefix="michiq-soak-") as name:
+    with TemporaryDirectory(prefix="michiq-soak-") as name, captured_log():
         folder = Path(name)
         async with system() as platform, system() as chat:
             async with facing(folder, platform.url, chat.url, MICHIQ_SECRET_KEYS=key) as api:

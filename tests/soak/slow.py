@@ -22,12 +22,12 @@ from tests.soak.rows import Row
 
 SEED: Final = 21
 _SECONDS: Final = 60.0
-_CLIENTS: Final = {"head": 475, "body": 475, "reader": 50}
+_CLIENTS: Final = {"head": 500, "body": 490, "reader": 10}
 # What each kind is ended after. A reader: 30 s from the last byte that the kernels took for it.
 _GOALS: Final = {"head": 15.0, "body": 30.0, "reader": 45.0}
 _LONGEST: Final = 60.0
 _RATE: Final = 40.0
-_PIPELINE: Final = 8
+_PIPELINE: Final = 4
 _TEXT: Final = "Sin incidencias. " * 60_000  # 1 MB
 
 
@@ -62,7 +62,7 @@ async def run(scale: float) -> list[Row]:
     seconds = max(20.0, _SECONDS * scale)
     async with standing() as site:
         sounds, seen = sound_requests(*await _large_case(site)), _Seen()
-        before, until = _open_files(site), time.monotonic() + seconds
+        before, until = _sockets(site), time.monotonic() + seconds
         slow = [
             _keep_coming(site, kind, sounds, seen, until, Random(f"{SEED} {kind} {number}"))
             for kind, count in clients.items()
@@ -94,7 +94,7 @@ def _rows(clients: int, seconds: float, seen: _Seen, left: int, *, alive: bool) 
         )
         for kind, goal in _GOALS.items()
     ]
-    return [others, *ended, Row("slow", "no connection is left of them", f"{left} files more", left <= 0)]
+    return [others, *ended, Row("slow", "no connection is left of them", f"{left} sockets more", left <= 0)]
 
 
 def _told(stayed: list[float]) -> str:
@@ -105,7 +105,7 @@ async def _keep_coming(
     site: Site, kind: str, sounds: dict[str, Sound], seen: _Seen, until: float, random: Random
 ) -> None:
     """One slow client after the other in the same place."""
-    await asyncio.sleep(random.uniform(0, 3))
+    await asyncio.sleep(random.uniform(0, 5))
     while time.monotonic() < until:
         async with _connected(site, small=kind == "reader") as line:
             started = time.monotonic()
@@ -123,7 +123,7 @@ async def _head(line: _Line, sounds: dict[str, Sound], random: Random) -> None:
     data = sounds[random.choice(("doc", "new_case", "webhook", "nothing"))].render()
     if random.random() < 0.3:
         data = b""
-    await line.drip(data[: data.find(b"\r\n\r\n") + 2], random.choice((0.05, 0.5, 3.0)), random)
+    await line.drip(data[: data.find(b"\r\n\r\n") + 2], random.choice((0.2, 0.5, 3.0)), random)
 
 
 async def _body(line: _Line, sounds: dict[str, Sound], random: Random) -> None:
@@ -133,7 +133,7 @@ async def _body(line: _Line, sounds: dict[str, Sound], random: Random) -> None:
     framing = random.choice((b"Content-Length: 9000", b"Transfer-Encoding: chunked"))
     head, _, body = sound.render(framing=[framing]).partition(b"\r\n\r\n")
     line.writer.write(head + b"\r\n\r\n" + (b"2000\r\n" if framing.startswith(b"T") else b""))
-    await line.drip(body if random.random() < 0.7 else b"", random.choice((0.05, 0.5, 3.0)), random)
+    await line.drip(body if random.random() < 0.7 else b"", random.choice((0.2, 0.5, 3.0)), random)
 
 
 async def _reader(line: _Line, sounds: dict[str, Sound], _: Random) -> None:
@@ -179,10 +179,10 @@ async def _large_case(site: Site) -> tuple[str, str]:
     """A user's token, and their case, whose record is too large to lie ready anywhere between."""
     url = f"http://127.0.0.1:{site.port}/michiQ/newCase"
     form = case_form(ehr='{"id": "p-1"}', conversation=_TEXT)
-    async with aiohttp.ClientSession() as http:
-        async with http.post(url, data=form, headers={**IDENTITY, **OTHER}) as response:
-            made = await response.json()
-            return made["token"], made["michiq_uuid"]
+    headers = {**IDENTITY, **OTHER}
+    async with aiohttp.ClientSession() as http, http.post(url, data=form, headers=headers) as response:
+        made = await response.json()
+        return made["token"], made["michiq_uuid"]
 
 
 async def _call(site: Site, http: aiohttp.ClientSession, number: int, seen: _Seen) -> None:
@@ -202,14 +202,15 @@ async def _call(site: Site, http: aiohttp.ClientSession, number: int, seen: _See
         seen.statuses[type(error).__name__] += 1
 
 
-def _open_files(site: Site) -> int:
-    return len(list(Path(f"/proc/{site.process.pid}/fd").iterdir()))
+def _sockets(site: Site) -> int:
+    files = Path(f"/proc/{site.process.pid}/fd").iterdir()
+    return sum(str(each.readlink()).startswith("socket:") for each in files if each.is_symlink())
 
 
 async def _left(site: Site, before: int) -> int:
-    """How many files more are open than before, once nobody comes any more."""
+    """How many more there are than before, once nobody comes any more."""
     for _ in range(100):
-        if _open_files(site) <= before:
+        if _sockets(site) <= before:
             break
         await asyncio.sleep(0.1)
-    return _open_files(site) - before
+    return _sockets(site) - before

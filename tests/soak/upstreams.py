@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.captured import captured_log
 from tests.conftest import Api
 from tests.faults.asks import prepared
 from tests.faults.facing import facing
@@ -20,8 +21,8 @@ _TIMES: Final = 30
 
 
 async def run(scale: float) -> list[Row]:
-    """Takes about eight minutes at full size."""
-    with TemporaryDirectory(prefix="michiq-soak-") as name:
+    """Takes about six minutes at full size."""
+    with TemporaryDirectory(prefix="michiq-soak-") as name, captured_log():
         folder = Path(name)
         return [
             *await _misbehaving(_made(folder / "all"), max(1, round(_TIMES * scale))),
