@@ -26,7 +26,7 @@ from proxy.web.keys import (
     STEP_BACKS,
 )
 from proxy.web.responses import notice_headers, plain, refused, respond
-from proxy.web.story import story, visit
+from proxy.web.story import access_of, story, visit
 
 # As a client may name its own request; anything else could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -75,6 +75,8 @@ def _note(request: web.Request, response: web.StreamResponse, now: float) -> Non
     recorder.told(story(request, response.status, bytes_out))
     if (visited := visit(request, response.status)) is not None:
         recorder.visited(visited)
+    if (accessed := access_of(request, response.status)) is not None:
+        recorder.accessed(accessed)
     if decision is not None:
         request.app[STEP_BACKS].answered(request[ROUTE_NAME], decision, response.status)
 

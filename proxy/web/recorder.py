@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import structlog
 
 from proxy.store import Store, StoreError
+from proxy.store.accesses import Access
 from proxy.store.evidence import Outcome, Seen
 from proxy.store.ledger import Visit
 from proxy.store.stories import Story
@@ -31,6 +32,7 @@ class Recorder:
         self._seen: list[Seen] = []
         self._visits: list[Visit] = []
         self._stories: list[Story] = []
+        self._accesses: list[Access] = []
         self._lost = 0
 
     def compared(self, outcome: Outcome) -> None:
@@ -42,6 +44,9 @@ class Recorder:
     def visited(self, visit: Visit) -> None:
         self._take(self._visits, visit)
 
+    def accessed(self, access: Access) -> None:
+        self._take(self._accesses, access)
+
     def told(self, story: Story) -> None:
         self._take(self._stories, story)
 
@@ -51,12 +56,18 @@ class Recorder:
         seen, self._seen = self._seen, []
         visits, self._visits = self._visits, []
         stories, self._stories = self._stories, []
+        accesses, self._accesses = self._accesses, []
         if self._lost:
             _log.warning("evidence_over_the_limit", lost=self._lost)
             self._lost = 0
-        if outcomes or seen or visits or stories:
+        if outcomes or seen or visits or stories or accesses:
             await self._store.evidence.add(
-                outcomes=outcomes, seen=seen, visits=visits, stories=stories, at=self._clock()
+                outcomes=outcomes,
+                seen=seen,
+                visits=visits,
+                stories=stories,
+                accesses=accesses,
+                at=self._clock(),
             )
 
     async def write(self) -> None:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from proxy.dispatch.decide import Decision
 from proxy.dispatch.shadow import Compared
+from proxy.store.accesses import Access
 from proxy.store.ledger import Visit
 from proxy.store.stories import Story
 from proxy.values import Json
@@ -62,6 +63,16 @@ def visit(request: web.Request, status: int) -> Visit | None:
         status=status,
         at=request.app[DEPS].clock(),
     )
+
+
+def access_of(request: web.Request, status: int) -> Access | None:
+    """For the audit: an answered call of a known user on a case, or on the list of all of theirs."""
+    known = request.get(KNOWN)
+    if known is None or known.session is None or known.asked.makes_case or not 200 <= status < 400:
+        return None
+    deps, owner = request.app[DEPS], known.session.owner
+    case = owner if known.legacy_id is None else deps.store.sealer.case(known.legacy_id)
+    return Access(owner, case, request[ROUTE_NAME], deps.clock())
 
 
 def _asked(request: web.Request) -> Json:

@@ -139,3 +139,38 @@ async def test_a_header_that_a_client_made_up_is_counted_and_not_named(api: Api)
     told = await story(api, headers["X-Request-ID"])
     assert "zacarias" not in json.dumps(told).lower()
     assert told["asked"]["other_headers"] >= 1
+
+
+async def accesses(api: Api) -> list[tuple[str, str]]:
+    """Who opened what, as the audit has it: the actor, and the route in its detail."""
+    await api.proxy.moving.recorder.flush()
+    rows = await api.proxy.deps.store.audit.all()
+    return [(row.actor, row.detail) for row in rows if row.action == "case_accessed"]
+
+
+@pytest.mark.parametrize("side", ["legacy", "new"])
+async def test_who_opened_a_case_is_in_the_audit_once_a_day_and_route_without_its_payload(
+    api: Api, side: Any
+) -> None:
+    await override(api, "new_case", side)
+    made = await api.new_case()
+    owner = api.proxy.deps.store.sealer.owner(IDENTITY["user_mail"], IDENTITY["organization"])
+    for path in ("/michiQ/doc/{id}", "/michiQ/doc/{id}", "/app/encounter/{id}", "/michiQ/encounters"):
+        url = api.url + path.replace("{id}", made["michiq_uuid"])
+        async with api.http.get(url, headers=bearer(made["token"])) as response:
+            assert response.status == 200
+    found = await eventually(lambda: accesses(api), lambda found: len(found) >= 3)
+    assert {actor for actor, _ in found} == {owner}
+    assert len(found) == 3
+    told = json.dumps(found)
+    assert [word for word in (made["michiq_uuid"], made["token"], *IDENTITY.values()) if word in told] == []
+    assert (await api.proxy.deps.store.audit.verify()).first_bad is None
+
+
+async def test_a_call_that_was_refused_opened_nothing(api: Api) -> None:
+    made = await api.new_case()
+    for path, token in (("/michiQ/doc/nothing", made["token"]), (f"/michiQ/doc/{made['michiq_uuid']}", "x")):
+        async with api.http.get(api.url + path, headers=bearer(token)) as response:
+            assert response.status in (401, 404)
+    await flushed(api, 3)
+    assert await accesses(api) == []
