@@ -81,7 +81,11 @@ class Workers:
                 future = await process.ended(task, args, seconds)
         finally:
             self._idle.put_nowait(process)
-        return _result(future, raises)
+        try:
+            return _result(future, raises)
+        finally:
+            # The future's error would hold this frame, which holds the future, and both all that was read.
+            del future
 
 
 class _Process:
@@ -152,7 +156,10 @@ def _result(future: Future[T], raises: type[Exception] | tuple[type[Exception], 
     if future.cancelled() or isinstance(error, TimeoutError):
         raise WorkerTimeout("worker-timeout")
     if isinstance(error, raises):
-        raise error from None
+        try:
+            raise error from None
+        finally:
+            del error, future  # as in `Workers.run`
     if error is not None:
         raise WorkerCrashed(type(error).__name__)
     return future.result()

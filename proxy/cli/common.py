@@ -102,7 +102,7 @@ def _rest_collector() -> None:
     again and again. What is there from the start is left out, and it begins later."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(2_000, 10, 20)
 
 
 def reload_on_hangup(reload: Callable[[], None]) -> None:

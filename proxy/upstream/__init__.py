@@ -56,7 +56,8 @@ async def open_upstreams(
             gates["llamachat"] = llamachat.gate
         michiq = None
         if legacy_url is not None:
-            michiq = await sessions.enter_async_context(open_michiq(legacy_url, on_call))
+            michiq = await sessions.enter_async_context(open_michiq(legacy_url, on_call, monotonic))
+            gates["legacy"] = michiq.gate
         yield Upstreams(
             Llamalitica(llamalitica, randomness),
             None if llamachat is None else LlamaChat(llamachat, randomness),

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import select
 import ssl
 from contextlib import suppress
 from typing import Final, cast
@@ -14,14 +13,13 @@ _RESCUED_PIECES: Final = 4
 
 
 class Line(asyncio.Protocol):
-    """An open connection. `used` says that it has carried an answer before.
+    """An open connection.
 
     asyncio's own streams forget what had arrived when a write fails, which is how a server is met
     that refuses a large body and hangs up.
     """
 
     def __init__(self) -> None:
-        self.used = False
         self._arrived = bytearray()
         self._ended = False
         self._broken = False
@@ -50,17 +48,6 @@ class Line(asyncio.Protocol):
             raise ConnectionResetError("the line is closed")
         self._transport.write(data)
         await self._room.wait()
-
-    def quiet(self) -> bool:
-        """Whether it can carry the next request: nothing came unasked, nothing is left to send."""
-        if self._arrived or self._ended or self._transport.is_closing():
-            return False
-        if self._transport.get_write_buffer_size():
-            return False
-        # What the loop has not read yet counts too: it would be taken for the next request's answer.
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
 
     def abort(self) -> None:
         """Closing would first wait for the peer to read what is still buffered, perhaps for ever."""

@@ -2,19 +2,21 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.errors import UpstreamError
 from proxy.upstream import failures
 from proxy.upstream.call import CallRecord, OnCall
-from proxy.upstream.idle import Pool
+from proxy.upstream.gate import Gate
 from proxy.upstream.legacy_list import as_own_call, read_list
 from proxy.upstream.line import Line, open_line
+from proxy.upstream.pool import Pool
 from proxy.upstream.raw import RawAnswer, RawRequest, replaced
-from proxy.upstream.wire import Informed, StaleLine, Wire
+from proxy.upstream.wire import Informed, Wire
 from proxy.values import Json
 
 __all__ = ["Michiq", "RawAnswer", "RawRequest", "open_michiq"]
@@ -32,11 +34,12 @@ _ENCOUNTERS: Final = "/michiQ/encounters"
 class Michiq:
     """One legacy server. Made by `open_michiq`."""
 
-    def __init__(self, base_url: str, pool: Pool, on_call: OnCall) -> None:
+    def __init__(self, base_url: str, pool: Pool, gate: Gate, on_call: OnCall) -> None:
         parts = urlsplit(base_url)
         self._authority = parts.netloc.encode("ascii")
         self._path = parts.path.rstrip("/").encode("ascii")
         self._pool = pool
+        self.gate = gate
         self._on_call = on_call
 
     @asynccontextmanager
@@ -47,15 +50,18 @@ class Michiq:
 
         `informed` gets each 1xx with its headers, as it came. `path` is a template, for the log. Raises
         UpstreamError of the kinds legacy_unreachable and legacy_timeout; `chunks` of the answer too.
-        Nothing is sent twice, but for a GET or HEAD on a connection that had been closed while it rested.
+        Nothing is sent twice, and each exchange has a connection of its own.
         """
         started = asyncio.get_running_loop().time()
         status: int | None = None
         cause: str | None = f"{NAME}-cancelled"
         try:
-            async with self._pool.slot(), self._answered(self._sent(request), seconds, informed) as answer:
-                status = answer.status
-                yield answer
+            # An answer that is passed on says that the server works, whatever its status.
+            with self.gate.passage():
+                sent = self._sent(request)
+                async with self._pool.slot(), self._answered(sent, seconds, informed) as answer:
+                    status = answer.status
+                    yield answer
             cause = None
         except UpstreamError as error:
             cause = error.cause
@@ -108,31 +114,18 @@ class Michiq:
     async def _answered(
         self, request: RawRequest, seconds: float, informed: Informed | None
     ) -> AsyncIterator[RawAnswer]:
-        async with AsyncExitStack() as wires:
-            wire, answer = await self._asked(request, seconds, informed, wires, fresh=not request.repeatable)
-            yield answer
-            if wire.keep():
-                self._pool.rest(wire.line)
-
-    async def _asked(
-        self,
-        request: RawRequest,
-        seconds: float,
-        informed: Informed | None,
-        wires: AsyncExitStack,
-        *,
-        fresh: bool,
-    ) -> tuple[Wire, RawAnswer]:
-        wire = Wire(await self._pool.take(fresh=fresh))
-        wires.push_async_callback(wire.close)
-        with suppress(StaleLine):
-            return wire, await wire.ask(request, seconds, informed)
-        return await self._asked(request, seconds, informed, wires, fresh=True)
+        wire = Wire(await self._pool.line())
+        try:
+            yield await wire.ask(request, seconds, informed)
+        finally:
+            await wire.close()
 
 
 @asynccontextmanager
-async def open_michiq(base_url: str, on_call: OnCall) -> AsyncIterator[Michiq]:
-    """The server at a base URL that the settings let pass, with a pool of its own."""
+async def open_michiq(
+    base_url: str, on_call: OnCall, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Michiq]:
+    """The server at a base URL that the settings let pass; `monotonic` is its breaker's clock."""
     parts = urlsplit(base_url)
     tls = ssl.create_default_context() if parts.scheme == "https" else None
     port = parts.port or (443 if tls else 80)
@@ -140,8 +133,4 @@ async def open_michiq(base_url: str, on_call: OnCall) -> AsyncIterator[Michiq]:
     async def connect() -> Line:
         return await open_line(parts.hostname or "", port, tls)
 
-    pool = Pool(connect)
-    try:
-        yield Michiq(base_url, pool, on_call)
-    finally:
-        pool.close()
+    yield Michiq(base_url, Pool(connect), Gate(NAME, monotonic, "legacy_unreachable"), on_call)

@@ -18,10 +18,6 @@ PIECE_SECONDS: Final = 60.0
 EXPECT_SECONDS: Final = 1.0
 
 
-class StaleLine(UpstreamError):
-    """The line had been closed while it rested: not a byte of an answer came."""
-
-
 class _HungUp(Exception):
     """The line took no more of the request. The answer may have come before, so this is no failure yet."""
 
@@ -35,9 +31,7 @@ class Wire:
         self._tasks: list[asyncio.Task[Any]] = []
         self._spoke = asyncio.Event()  # the server said 100, or answered
         self._answered = False
-        self._heard = False
         self._over = False
-        self._kept = False
 
     async def ask(self, request: RawRequest, seconds: float, informed: Informed | None) -> RawAnswer:
         """Sends the request; returns with the answer's head, which may come while the body is still sent.
@@ -56,16 +50,9 @@ class Wire:
         answer = head.result()
         return RawAnswer(answer.status_code, bytes(answer.reason), _pairs(answer), self._chunks)
 
-    def keep(self) -> bool:
-        """Whether the line can carry another request; then it stays open. False after anything odd."""
-        done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        self._kept = done and not self._http.trailing_data[0] and self.line.quiet()
-        return self._kept
-
     async def close(self) -> None:
-        """Ends whatever is still under way; the line too, unless it is kept."""
-        if not self._kept:
-            self.line.abort()
+        """Ends whatever is still under way, and the line."""
+        self.line.abort()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -137,7 +124,6 @@ class Wire:
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 data = await self.line.read()
-                self._heard |= bool(data)
                 self._over |= not data
                 self._http.receive_data(data)
         except h11.RemoteProtocolError:
@@ -147,8 +133,7 @@ class Wire:
         else:
             return event
         # Raised out here, where it does not carry the server's bytes along as its context.
-        kind = StaleLine if self.line.used and self._over and not self._heard else UpstreamError
-        raise kind("legacy_unreachable", cause, arrived=True)
+        raise UpstreamError("legacy_unreachable", cause, arrived=True)
 
 
 def _too_slow() -> UpstreamError:

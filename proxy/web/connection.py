@@ -188,8 +188,11 @@ class QuietHandler(RequestHandler):
         """The head of a request is whole, or what came instead of one is known to be none."""
         self._watch.since, self._head = None, 0
         self._watch.wait(self._watch.heard, self._host.limits)
-        if not isinstance(message, RawRequestMessage) and not self._last.is_eof():
-            self._break_body()
+        if not isinstance(message, RawRequestMessage):
+            # aiohttp's frame and its error hold each other, and all that came with them.
+            cast(Any, message).exc.__traceback__ = None
+            if not self._last.is_eof():
+                self._break_body()
         self._last = body
 
     def _begun(self, size: int) -> None:

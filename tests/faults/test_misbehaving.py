@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -13,8 +12,6 @@ from tests.faults.legacy import NAMES, impatient, passed_on, passing
 from tests.faults.misbehaving import Figures, misbehave, settled, sockets, tasks
 from tests.faults.system import CHAT, PLATFORM, System, Target, system
 from tests.flows._client import until
-
-LATE: Final = "a late second answer"
 
 
 @pytest.mark.parametrize("targets", [PLATFORM, CHAT], ids=["llamalitica", "llamachat"])
@@ -59,16 +56,9 @@ async def test_legacy_server_G08_that_misbehaves_in_any_way_is_passed_on_or_answ
         every = kinds(elsewhere.url)
         with impatient():
             for name in NAMES:
-                if name != LATE:
-                    found += await passed_on(api, legacy, name, every[name], 1)
+                found += await passed_on(api, legacy, name, every[name], 1)
         assert elsewhere.connections == 0
     assert found == []
-
-
-@pytest.mark.xfail(strict=True, reason="a connection to the legacy server is given to the next GET")
-async def test_legacy_servers_late_second_answer_never_reaches_the_next_user(tmp_path: Path) -> None:
-    async with system() as legacy, passing(tmp_path, legacy.url) as api:
-        assert await passed_on(api, legacy, LATE, kinds("")[LATE], 1) == []
 
 
 def refuse(at: System, target: Target) -> None:

@@ -22,13 +22,13 @@ _TIMES: Final = 30
 
 async def run(scale: float) -> list[Row]:
     """Takes about six minutes at full size."""
-    with TemporaryDirectory(prefix="michiq-soak-") as name, captured_log():
+    with TemporaryDirectory(prefix="michiq-soak-") as name, captured_log() as log:
         folder = Path(name)
         return [
             *await _misbehaving(_made(folder / "all"), max(1, round(_TIMES * scale))),
             await _legacy(_made(folder / "legacy"), max(1, round(_TIMES * scale))),
             await limits.retries(_made(folder / "retries"), max(20, round(300 * scale))),
-            await limits.full_pool(_made(folder / "pool")),
+            await limits.full_pool(_made(folder / "pool"), log),
             *await limits.breaker(_made(folder / "breaker")),
             *await limits.dead_chat(_made(folder / "dead"), scale),
         ]

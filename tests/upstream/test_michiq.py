@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.errors import Refusal, UpstreamError
-from proxy.upstream import idle, legacy_list
+from proxy.upstream import legacy_list, pool
 from proxy.upstream.call import CallRecord
 from proxy.upstream.michiq import Michiq, RawAnswer, RawRequest, open_michiq
 from proxy.upstream.raw import Pairs
@@ -74,97 +74,20 @@ async def serving(script: Script) -> AsyncIterator[Server]:
         yield Server(michiq, wire, calls)
 
 
-async def test_a_connection_is_used_again_after_a_whole_answer() -> None:
+@pytest.mark.parametrize("asked", [lambda: GET, lambda: post(b"hi", length=2)], ids=["get", "post"])
+async def test_no_connection_is_used_twice_and_none_is_left_open(asked: Callable[[], RawRequest]) -> None:
+    """A late second answer on a kept one would be the next user's."""
     async with answering(OK) as wire, open_michiq(wire.url, ignore) as michiq:
         for _ in range(3):
-            assert await told(michiq) == b"hi"
-        assert wire.connections == 1
-
-
-async def test_a_post_never_goes_out_on_a_connection_that_has_rested() -> None:
-    """One that the server is just closing may have taken it, or may not: nobody could tell."""
-    async with answering(OK) as wire, open_michiq(wire.url, ignore) as michiq:
-        for _ in range(3):
-            assert await told(michiq, post(b"hi", length=2)) == b"hi"
+            assert await told(michiq, asked()) == b"hi"
+            await wire.all_closed()
         assert wire.connections == 3
 
 
-# Answers after which a connection may not be used again, however well it all went.
-ODD_ENDS: Final = {
-    "a second answer": OK + answer(b"theirs"),
-    "a byte too many": OK + b"x",
-    "the server's wish": answer(b"hi", head="Connection: close"),
-    "an old server": answer(b"hi").replace(b"HTTP/1.1", b"HTTP/1.0"),
-}
-
-
-@pytest.mark.parametrize("what", ODD_ENDS)
-async def test_a_connection_with_an_odd_end_is_given_up(what: str) -> None:
-    async with answering(ODD_ENDS[what], OK) as wire, open_michiq(wire.url, ignore) as michiq:
-        assert [await told(michiq), await told(michiq)] == [b"hi", b"hi"]
-        assert wire.connections == 2
-
-
-async def test_an_answer_that_nobody_asked_for_is_not_the_next_requests() -> None:
-    """It comes while the connection rests; no one has looked at it when the next request goes out."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        while True:
-            await server.wire.read(reader)
-            writer.write(OK)
-
-    async with serving(script) as server:
-        assert await told(server.michiq) == b"hi"
-        writers[0].write(answer(b"theirs"))  # the socket takes it at once
-        assert await told(server.michiq) == b"hi"
-        assert server.wire.connections == 2
-
-
-async def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> None:
-    async with answering(OK) as wire, open_michiq(wire.url, ignore) as michiq:
-        async with michiq.exchange(GET, seconds=SECONDS) as answered:
-            assert answered.status == 200
-        await told(michiq)
-        assert wire.connections == 2
-
-
-async def test_a_get_that_meets_a_closed_connection_is_sent_once_more() -> None:
-    """The server hangs up instead of answering on a connection that has carried an answer."""
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.wire.read(reader)
-        writer.write(OK)
-        await server.wire.read(reader)
-
-    async with serving(script) as server:
-        assert [await told(server.michiq) for _ in range(3)] == [b"hi"] * 3
-        assert len(server.wire.requests) == 5
-        assert [call.cause for call in server.calls] == [None] * 3
-
-
-# What the server sends on a connection that has carried an answer, before it hangs up on the next request.
-NOT_STALE: Final = {
-    "a first byte": (b"H", GET),
-    "the beginning of a body": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", GET),
-}
-
-
-@pytest.mark.parametrize("what", NOT_STALE)
-async def test_no_request_is_sent_again_once_its_answer_has_begun(what: str) -> None:
-    sent, request = NOT_STALE[what]
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.wire.read(reader)
-        writer.write(OK)
-        await server.wire.read(reader)
-        writer.write(sent)
-
-    async with serving(script) as server:
-        await told(server.michiq)
-        assert (await failure(server.michiq, request)).cause == "legacy-cut"
-        assert len(server.wire.requests) == 2
+async def test_a_server_that_can_not_be_reached_is_left_alone_after_five_calls() -> None:
+    async with open_michiq("http://127.0.0.1:9", ignore, lambda: 0.0) as michiq:
+        causes = [(await failure(michiq)).cause for _ in range(7)]
+    assert causes == ["legacy-refused-connection"] * 5 + ["legacy-breaker-open"] * 2
 
 
 @pytest.mark.parametrize("request_", [GET, post(b"hi", length=2)], ids=["get", "post"])
@@ -181,7 +104,7 @@ async def test_no_request_is_sent_again_on_a_new_connection(request_: RawRequest
 async def test_there_are_only_so_many_connections_and_little_patience(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(idle, "POOL_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(pool, "POOL_WAIT_SECONDS", 0.02)
     release = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -191,29 +114,13 @@ async def test_there_are_only_so_many_connections_and_little_patience(
         await silence(reader, writer)
 
     async with serving(script) as server:
-        waiting = [asyncio.create_task(told(server.michiq)) for _ in range(idle.CONNECTIONS)]
-        await until(lambda: len(server.wire.requests) == idle.CONNECTIONS)
+        waiting = [asyncio.create_task(told(server.michiq)) for _ in range(pool.CONNECTIONS)]
+        await until(lambda: len(server.wire.requests) == pool.CONNECTIONS)
         error = await failure(server.michiq)
         assert (error.kind, error.cause, error.arrived) == ("legacy_unreachable", "legacy-busy", False)
         release.set()
-        assert await asyncio.gather(*waiting) == [b"hi"] * idle.CONNECTIONS
-        # All of them rest now: a fresh one takes the place of the oldest.
-        await told(server.michiq, post(b"hi", length=2))
-        await until(lambda: len(server.wire.tasks) == idle.CONNECTIONS)
-
-
-async def test_a_resting_connection_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idle, "IDLE_SECONDS", 0.02)
-    async with answering(OK) as wire, open_michiq(wire.url, ignore) as michiq:
-        await told(michiq)
-        await wire.all_closed()
-
-
-async def test_resting_connections_are_closed_at_the_end() -> None:
-    async with answering(OK) as wire:
-        async with open_michiq(wire.url, ignore) as michiq:
-            await told(michiq)
-        await wire.all_closed()
+        assert await asyncio.gather(*waiting) == [b"hi"] * pool.CONNECTIONS
+        assert await told(server.michiq) == b"hi"
 
 
 async def test_a_body_is_chunked_where_its_length_is_unknown() -> None:
