@@ -105,7 +105,7 @@ class Settings(BaseModel):
         "127.0.0.1:8080", "where legacy routes and webhooks are served"
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
-        "127.0.0.1:9090", "where /healthz, /readyz and the admin API are served"
+        "127.0.0.1:9090", "where /healthz, /readyz, /metrics and the admin API are served"
     )
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in ones"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
 from multiprocessing import get_context
 from types import TracebackType
@@ -81,11 +82,7 @@ class Workers:
                 future = await process.ended(task, args, seconds)
         finally:
             self._idle.put_nowait(process)
-        try:
-            return _result(future, raises)
-        finally:
-            # The future's error would hold this frame, which holds the future, and both all that was read.
-            del future
+        return _result(future, raises)
 
 
 class _Process:
@@ -156,10 +153,8 @@ def _result(future: Future[T], raises: type[Exception] | tuple[type[Exception], 
     if future.cancelled() or isinstance(error, TimeoutError):
         raise WorkerTimeout("worker-timeout")
     if isinstance(error, raises):
-        try:
-            raise error from None
-        finally:
-            del error, future  # as in `Workers.run`
+        # A copy: the pool keeps the error itself, and that would keep all frames that it went through.
+        raise copy(error) from None
     if error is not None:
         raise WorkerCrashed(type(error).__name__)
     return future.result()

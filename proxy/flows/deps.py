@@ -1,11 +1,12 @@
 """What a flow is given to work with; the app builds it once, tests build it from real parts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from proxy.locks import Locks
+from proxy.observe.metrics import Metrics
 from proxy.store import Store
 from proxy.tasks import Tasks
 from proxy.upstream.llamachat import LlamaChat
@@ -16,14 +17,17 @@ from proxy.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """`michiq` is the legacy server, where there is one. `clock` gives aware UTC times, `monotonic` seconds
-    of no given origin, `new_id` fresh UUIDs."""
+    """`michiq` is the legacy server, where there is one; `upstream_states` whether each system is called at
+    all (closed), or left alone for a while (open, half-open). `clock` gives aware UTC times, `monotonic`
+    seconds of no given origin, `new_id` fresh UUIDs."""
 
     store: Store
     llamalitica: Llamalitica
     llamachat: LlamaChat | None
     michiq: Michiq | None
+    upstream_states: Callable[[], Mapping[str, str]]
     chat_key: str | None = field(repr=False)
+    metrics: Metrics
     workers: Workers
     tasks: Tasks
     locks: Locks

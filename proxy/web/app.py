@@ -11,7 +11,7 @@ from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.resources import serve, serve_nothing_else
 from proxy.web.admin.tokens import Tokens
 from proxy.web.from_legacy import pass_unmapped
-from proxy.web.health import healthz, readyz
+from proxy.web.health import healthz, metrics, readyz
 from proxy.web.keys import (
     DEPS,
     LEARNER,
@@ -68,6 +68,7 @@ def admin_app(
     app[TOKENS] = Tokens(admin_tokens)
     serve(app, "/healthz", {"GET": healthz})
     serve(app, "/readyz", {"GET": readyz})
+    serve(app, "/metrics", {"GET": metrics})
     serve_api(app)
     serve_nothing_else(app)
     return app

@@ -1,12 +1,13 @@
-"""The admin listener: /healthz says that the process lives, /readyz that it can do its work."""
+"""The admin listener: /healthz says that the process lives, /readyz that it can do its work, /metrics how."""
 
 from typing import Final
 
 from aiohttp import web
 
 from proxy.flows.answers import json
+from proxy.observe.metrics import CONTENT_TYPE
 from proxy.store import StoreError
-from proxy.values import Json
+from proxy.values import Answer, Json
 from proxy.web.keys import DEPS, LIVE, SERVING
 from proxy.web.responses import respond
 
@@ -19,7 +20,8 @@ async def healthz(_request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """503 while draining or while the store can't be written; the modes for everyone either way, why the
-    files that lie in the mapping folder are not those in force, and how many workers there are."""
+    files that lie in the mapping folder are not those in force, how many workers there are, and which
+    upstreams' breakers are open: a system that is away makes this process no less ready."""
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
@@ -34,6 +36,18 @@ async def readyz(request: web.Request) -> web.Response:
         "revision": live.now.overrides.revision,
         "mappings": live.digest,
         "rejected": [*live.rejected],
+        "upstreams": {**request.app[DEPS].upstream_states()},
         "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},
     }
     return respond(json(503 if reasons else 200, status), _NO_STORE)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus' text format; StoreError, and so a problem, where the store can't be read."""
+    deps = request.app[DEPS]
+    text = deps.metrics.exposition(
+        ambiguous=len(await deps.store.journal.pending()),
+        waiting=await deps.store.deliveries.waiting(),
+        breakers={**deps.upstream_states()},
+    )
+    return respond(Answer(200, text, CONTENT_TYPE), _NO_STORE)

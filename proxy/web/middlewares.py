@@ -71,6 +71,9 @@ def _note(request: web.Request, response: web.StreamResponse, now: float) -> Non
         cause=request.get(CAUSE),
         side=decision.side if decision else None,
     )
+    side = decision.side if decision else "none"
+    seconds = now - request[STARTED]
+    request.app[DEPS].metrics.answered(request.get(ROUTE_NAME, "none"), side, response.status, seconds)
     recorder = request.app[RECORDER]
     recorder.told(story(request, response.status, bytes_out))
     if (visited := visit(request, response.status)) is not None:

@@ -74,5 +74,6 @@ def _teller(recorder: Recorder, step_backs: StepBacks, deps: Deps) -> Callable[[
         recorder.compared(Outcome(job.route, job.organization, compared.outcome, compared.differences))
         recorder.told(shadow_story(compared, deps.clock()))
         step_backs.compared(compared)
+        deps.metrics.compared(job.route, compared.outcome)
 
     return told

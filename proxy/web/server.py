@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from proxy.flows.linked_case import resume
 from proxy.locks import KeyedLocks, Locks
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
+from proxy.observe.metrics import Metrics
 from proxy.settings import Settings
 from proxy.store import Store, StoreError, open_store
 from proxy.tasks import Tasks
@@ -117,13 +119,14 @@ async def _open(
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
     workers = await stack.enter_async_context(Workers(_WORKER_MODULES))
     await workers.warm()
+    metrics = Metrics()
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,
             llamachat_url=settings.llamachat_url,
             legacy_url=settings.legacy_url,
             randomness=secrets.token_bytes,
-            on_call=_log_call,
+            on_call=partial(_log_call, metrics),
         )
     )
     return Deps(
@@ -131,6 +134,8 @@ async def _open(
         llamalitica=upstreams.llamalitica,
         llamachat=upstreams.llamachat,
         michiq=upstreams.michiq,
+        upstream_states=upstreams.states,
+        metrics=metrics,
         chat_key=settings.llamachat_api_key.get_secret_value() if settings.llamachat_api_key else None,
         workers=workers,
         tasks=Tasks(),
@@ -197,7 +202,8 @@ async def _sweeping(store: Store, settings: Settings, clock: Callable[[], dateti
         await asyncio.wait({task})
 
 
-def _log_call(call: CallRecord) -> None:
+def _log_call(metrics: Metrics, call: CallRecord) -> None:
+    metrics.called(call.upstream, call.cause)
     note_call(call)
     _log.info(
         "upstream_call",

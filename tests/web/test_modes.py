@@ -237,3 +237,17 @@ async def test_a_legacy_server_that_is_away_or_slow_is_502_or_504(
             api.http.get(f"{api.url}/michiQ/doc/x", headers=bearer("t")) as answer,
         ):
             assert (answer.status, answer.headers["X-Michiq-Cause"]) == (status, cause)
+
+
+async def test_readyz_tells_which_upstream_is_left_alone_and_stays_ready(api: Api) -> None:
+    api.sandbox.llamalitica.faults.add(Fault(kind="status", status=503, times=99))
+    for _ in range(5):
+        await new_case(api)
+    async with api.http.get(f"{api.proxy.admin_url}/readyz") as response:
+        told = await response.json()
+    assert (response.status, told["upstreams"]) == (
+        200,
+        {"llamalitica": "open", "llamachat": "closed", "legacy": "closed"},
+    )
+    _, headers, _ = await new_case(api)
+    assert headers["X-Michiq-Cause"] == "llamalitica-breaker-open"

@@ -1,0 +1,60 @@
+"""Numbers for Prometheus: counted in this process, by templates and codes, by nothing of a client's."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_STATES: Final = ("closed", "open", "half-open")
+
+
+class Metrics:
+    """One process's numbers. With several workers, each scrape shows those of the one that answers it."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "michiq_requests", "Answered requests", ("route", "side", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "michiq_request_seconds",
+            "From a request's first byte to its answer",
+            ("route", "side"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._calls = Counter(
+            "michiq_upstream_calls", "Calls to upstreams", ("upstream", "outcome"), registry=self._registry
+        )
+        self._shadow = Counter(
+            "michiq_shadow_outcomes", "What candidates came to", ("route", "outcome"), registry=self._registry
+        )
+        self._ambiguous = Gauge(
+            "michiq_ambiguous_calls", "Calls that may have worked or not", registry=self._registry
+        )
+        self._waiting = Gauge(
+            "michiq_tee_waiting", "Webhook deliveries that wait for the consumer", registry=self._registry
+        )
+        self._breakers = Gauge(
+            "michiq_breaker", "1 for the state that it is in", ("upstream", "state"), registry=self._registry
+        )
+
+    def answered(self, route: str, side: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, side, str(status)).inc()
+        self._seconds.labels(route, side).observe(seconds)
+
+    def called(self, upstream: str, cause: str | None) -> None:
+        self._calls.labels(upstream, cause or "ok").inc()
+
+    def compared(self, route: str, outcome: str) -> None:
+        self._shadow.labels(route, outcome).inc()
+
+    def exposition(self, *, ambiguous: int, waiting: int, breakers: dict[str, str]) -> bytes:
+        """All of them as text, with what is true at this moment."""
+        self._ambiguous.set(ambiguous)
+        self._waiting.set(waiting)
+        for upstream, state in breakers.items():
+            for each in _STATES:
+                self._breakers.labels(upstream, each).set(each == state)
+        return generate_latest(self._registry)
