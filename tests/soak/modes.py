@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -60,7 +61,8 @@ def _row(goal: str, figure: str, *, met: bool) -> Row:
 
 
 def _told(total: int, failed: list[str]) -> str:
-    return f"{total} answered, {len(failed)} failed" + (f": {failed[0]}" if failed else "")
+    kinds = ", ".join(f"{count} × {what}" for what, count in Counter(failed).most_common(3))
+    return f"{total} answered, {len(failed)} failed" + (f": {kinds}" if kinds else "")
 
 
 def _write(host: Host, version: int) -> None:
@@ -79,7 +81,7 @@ async def _rewriting(host: Host) -> None:
     while True:
         version += 1
         _write(host, version)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(2)
 
 
 async def _change(store: Store, number: int, random: Random) -> None:
@@ -108,7 +110,7 @@ async def _new_case(host: Host, seen: _Seen, random: Random) -> None:
     user = {**IDENTITY, "user_mail": f"user{random.randrange(50)}@clinica.example"}
     async with host.http.post(f"{host.url}/michiQ/newCase", data=case_form(), headers=user) as response:
         text = await response.text()
-        if not _good(seen, "new_case", response.status, text):
+        if not _good(seen, "new_case", response.status, response.headers):
             return
         made: dict[str, Any] = json.loads(text)
         seen.tokens.append((made["token"], made["michiq_uuid"]))
@@ -122,7 +124,7 @@ async def _doc(host: Host, seen: _Seen, random: Random) -> None:
     url = f"{host.url}/michiQ/doc/{legacy_id}"
     async with host.http.get(url, headers=bearer(token)) as response:
         text = await response.text()
-        if _good(seen, "doc", response.status, text) and legacy_id not in text:
+        if _good(seen, "doc", response.status, response.headers) and legacy_id not in text:
             seen.mixed.append("doc of another case")
 
 
@@ -130,12 +132,13 @@ async def _encounters(host: Host, seen: _Seen, random: Random) -> None:
     token, legacy_id = random.choice(seen.tokens[-200:])
     async with host.http.get(f"{host.url}/michiQ/encounters", headers=bearer(token)) as response:
         text = await response.text()
-        if _good(seen, "encounters", response.status, text) and legacy_id not in text:
+        if _good(seen, "encounters", response.status, response.headers) and legacy_id not in text:
             seen.mixed.append("encounters without the user's own case")
 
 
-def _good(seen: _Seen, name: str, status: int, text: str) -> bool:
+def _good(seen: _Seen, name: str, status: int, headers: Mapping[str, str]) -> bool:
     seen.answers[f"{name} {status}"] += 1
     if status != 200:
-        seen.failed.append(f"{name} {status} {text[:60]}")
+        cause = headers.get("X-Michiq-Cause", "")
+        seen.failed.append(f"{name} {status} {cause}")
     return status == 200
