@@ -23,6 +23,8 @@ PARTS: Final = (
     "restart",
     "crash",
     "at_rest",
+    "hostile",
+    "slow",
 )
 
 
