@@ -8,10 +8,10 @@ from pathlib import Path
 from tests.cli.test_processes import demo, until
 from tests.conftest import ROOT
 
-# What is another one in every run: ids, hashes, times, processes, milliseconds.
+# What is another one in every run: ids, hashes, times, processes, milliseconds; and who opened a case.
 _CHANGING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{16}\b|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?Z"
-    r"|(?<=followed by )\S+|\d+(?= ms)|\d+(?= bytes)"
+    r"|(?<=followed by )\S+|\d+(?= ms)|\d+(?= bytes)|\d+(?= rows)"
 )
 
 
