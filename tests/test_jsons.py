@@ -81,6 +81,16 @@ def _cause(data: bytes) -> str:
     return refused.value.cause
 
 
+@pytest.mark.parametrize("text", [b"[1,2]", b'{"a":[2]}', b'[",[{",2]', b"[[],2]"])
+def test_how_many_values_there_are_is_limited_where_a_limit_is_given(text: bytes) -> None:
+    """Counted by what is between them, and what begins one that holds others."""
+    values = 3 if text == b"[[],2]" else 2
+    assert load(text, max_values=values) == load(text)
+    with pytest.raises(BadJson) as caught:
+        load(text, max_values=values - 1)
+    assert caught.value.cause == "too-many-values"
+
+
 @pytest.mark.parametrize(("data", "cause"), BROKEN.values(), ids=BROKEN)
 def test_jsons_N08_broken_json_is_refused_with_its_cause(data: bytes, cause: str) -> None:
     assert _cause(data) == cause

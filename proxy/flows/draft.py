@@ -1,7 +1,7 @@
 """A newCase form, read, judged and counted: all that happens before anything is sent."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -10,7 +10,13 @@ from proxy import jsons
 from proxy.errors import Refusal
 from proxy.flows.deps import Deps
 from proxy.flows.intake import NewCaseForm, Upload
-from proxy.flows.offload import Document, count_tokens, load_json, read_document
+from proxy.flows.offload import (
+    Document,
+    count_stored_tokens,
+    count_tokens,
+    load_stored_json,
+    read_document,
+)
 from proxy.flows.patient import Patient, identify, metadata, with_conversation
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
@@ -36,18 +42,17 @@ class Draft:
 async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Draft:
     """All that the form says, or the refusal that it deserves (N08, N09, N12, N13)."""
     ehr = await _ehr(form, deps)
-    # After it was read, which takes one: a second one is no JSON, to us as to the platform.
-    form = replace(form, ehr=form.ehr and form.ehr.removeprefix(_BOM))
     documents = await _documents(form, route, deps)
     patient = identify(ehr, route.expressions, route.mapping.patient, deps.store.sealer.digest, deps.new_id())
-    raw = form.ehr
-    if route.mapping.conversation == "clinical-data" and form.conversation:
-        raw = with_conversation(raw, ehr, form.conversation)
     tokens = Tokens(
         conversation=await count_tokens(deps.workers, form.conversation),
-        ehr=await count_tokens(deps.workers, (form.ehr or b"").decode()),
+        ehr=await count_stored_tokens(deps.workers, form.ehr) if form.ehr else 0,
         documents=sum(document.tokens for document in documents),
     )
+    # One mark was read past; a second one would have been no JSON.
+    raw = form.ehr.read().removeprefix(_BOM) if form.ehr else None
+    if route.mapping.conversation == "clinical-data" and form.conversation:
+        raw = with_conversation(raw, ehr, form.conversation)
     return Draft(form, ehr, patient, metadata(patient, raw), documents, tokens)
 
 
@@ -55,7 +60,7 @@ async def _ehr(form: NewCaseForm, deps: Deps) -> Json:
     if form.ehr is None:
         return None
     try:
-        ehr = await load_json(deps.workers, form.ehr)
+        ehr = await load_stored_json(deps.workers, form.ehr)
     except jsons.BadJson as error:
         raise Refusal("bad_ehr", f"ehr-{error.cause}") from None
     if not isinstance(ehr, dict):

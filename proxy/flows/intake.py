@@ -48,14 +48,14 @@ class Upload:
 class NewCaseForm:
     """The parts of a newCase form; None is a part that didn't come."""
 
-    ehr: bytes | None = field(repr=False)
+    ehr: Stored | None = field(repr=False)
     conversation: str = field(repr=False)
     files: tuple[Upload, ...] = field(repr=False)
 
     def digest(self) -> str:
         """What the form says, whatever its boundary and the order of its parts."""
-        whole = sha256()
-        for piece in (self.ehr or b"", self.conversation.encode(), *map(_identity, self.files)):
+        whole = sha256(bytes.fromhex(self.ehr.sha256) if self.ehr else sha256(b"").digest())
+        for piece in (self.conversation.encode(), *map(_identity, self.files)):
             whole.update(sha256(piece).digest())
         return whole.hexdigest()
 
@@ -63,7 +63,7 @@ class NewCaseForm:
 async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitStack) -> NewCaseForm:
     """The form's parts, spooled; `new_spool` takes the memory that one may use, `stack` closes them."""
     memory = _FORM_MEMORY
-    single: dict[str, bytes] = {}
+    single: dict[str, Stored] = {}
     files: list[Upload] = []
     unknown = 0
     async for part in body.parts():
@@ -75,13 +75,14 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
         content = await _received(part, new_spool(min(memory, MEMORY_LIMIT)), stack)
         memory -= content.size if isinstance(content, Bytes) else 0
         if part.name in _ONCE:
-            single[part.name] = content.read()
+            single[part.name] = content
         elif part.filename or content.size:
             # A browser whose user chose no file sends one without a name and without bytes.
             files.append(_upload(part, content))
     if unknown:
         _log.info("unknown_parts", count=unknown)
-    return NewCaseForm(single.get("ehr"), _text(single.get("conversation", b"")), tuple(files))
+    conversation = single.get("conversation")
+    return NewCaseForm(single.get("ehr"), _text(conversation.read()) if conversation else "", tuple(files))
 
 
 async def _received(part: FormPart, spool: Spool, stack: ExitStack) -> Stored:

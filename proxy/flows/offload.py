@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from proxy import jsons
-from proxy.spool import SealedFile, Stored
+from proxy.spool import Bytes, SealedFile, Stored
 from proxy.text.extract import extract
 from proxy.text.tokens import estimate
 from proxy.values import Json, pack
@@ -39,10 +39,15 @@ async def read_document(workers: Workers, content: Stored, filename: str, conten
 
 async def load_json(workers: Workers, data: bytes) -> Json:
     """jsons.load, wherever it holds up nobody; BadJson as there."""
-    if len(data) <= _INLINE:
-        return jsons.load(data)
+    return await load_stored_json(workers, Bytes(data))
+
+
+async def load_stored_json(workers: Workers, content: Stored) -> Json:
+    """The same of what was spooled: a large one is not read by this process at all."""
+    if content.size <= _INLINE:
+        return _load(content.read())
     try:
-        return await workers.run(jsons.load, data, seconds=_SECONDS, raises=jsons.BadJson)
+        return await workers.run(_load, content.source(), seconds=_SECONDS, raises=jsons.BadJson)
     except (WorkerTimeout, WorkerCrashed):
         raise jsons.BadJson("too-costly") from None
 
@@ -64,12 +69,34 @@ async def count_tokens(workers: Workers, text: str) -> int:
     return await workers.run(estimate, text, seconds=_SECONDS)
 
 
+async def count_stored_tokens(workers: Workers, content: Stored) -> int:
+    """Of a spooled text in UTF-8."""
+    if content.size <= _INLINE:
+        return _count(content.read())
+    return await workers.run(_count, content.source(), seconds=_SECONDS)
+
+
+def _load(source: bytes | SealedFile) -> Json:
+    return jsons.load(_bytes(source), max_values=jsons.MAX_VALUES)
+
+
+def _count(source: bytes | SealedFile) -> int:
+    return estimate(_bytes(source).decode("utf-8-sig"))
+
+
+def _bytes(source: bytes | SealedFile) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    with source.open() as file:
+        return file.read()
+
+
 def _read(source: bytes | SealedFile, filename: str, content_type: str) -> Document:
     found = extract(source, filename, content_type)
     return Document(found.outcome, pack(found.text), estimate(found.text))
 
 
 def _text(data: bytes, name: str) -> str | None:
-    value = jsons.load(data)
+    value = jsons.load(data, max_values=jsons.MAX_VALUES)
     found = value.get(name, "") if isinstance(value, dict) else None
     return found if isinstance(found, str) else None

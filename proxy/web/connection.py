@@ -119,10 +119,6 @@ class QuietHandler(RequestHandler):
             self._break_body()
         return True
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._watch.taken = self._host.clock()
-
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:

@@ -1,8 +1,13 @@
 """Faults that hostile input has shown, each with the input that did."""
 
 import asyncio
+import gc
+import weakref
 from contextlib import closing
 
+from proxy.flows.offload import load_json
+from proxy.jsons import BadJson
+from proxy.workers import Workers
 from tests.conftest import Api, StartProxy
 from tests.flows._wire import (
     IDENTITY_LINES,
@@ -63,3 +68,23 @@ async def test_user_N06_that_only_the_legacy_server_takes_gets_its_answer(start_
         body = form(part("ehr", '{"id": "p-1"}'))
         reply = await talk(api.url, request(NEW_CASE, [*lines, MULTIPART], body))
         assert reply.status == api.sandbox.michiq.calls[-1].status == 200
+
+
+async def test_a_text_that_is_refused_is_let_go_at_once() -> None:
+    """The pool keeps the error of a task, and that kept the frames it had gone through, and all in them."""
+    refused: list[weakref.ref[BadJson]] = []
+
+    async def read(data: bytes) -> None:
+        try:
+            await load_json(workers, data)
+        except BadJson as error:
+            refused.append(weakref.ref(error))
+
+    async with Workers(("proxy.flows.offload",)) as workers:
+        await workers.warm()
+        gc.disable()
+        try:
+            await read(b"[" + b"1," * 100_000)
+            assert [each() for each in refused] == [None]
+        finally:
+            gc.enable()

@@ -1,10 +1,11 @@
 """What one client may take of the server, in connections and in time, by a clock that is set by hand."""
 
 import asyncio
+import gc
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Final, cast
@@ -12,12 +13,14 @@ from typing import Final, cast
 import pytest
 import uvloop
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from structlog.testing import capture_logs
 
 from proxy.errors import Refusal
+from proxy.settings import SettingsError, load_settings
 from proxy.web import body as web_body
 from proxy.web.body import arriving, patience
-from proxy.web.guards import Doors, Limits, Stage, Watch
+from proxy.web.guards import Doors, Limits, Stage, Watch, limits_of
 from proxy.web.lawful import MAX_HEAD
 from proxy.web.protocol import QuietHandler, QuietRunner
 
@@ -234,6 +237,7 @@ async def test_between_two_requests_nothing_is_a_head() -> None:
             await client.say(b"cd")
             await client.hears(b"4 bytes.")
             await client.say(b"\r\n")
+            await served.passes(0)
             await served.passes(20)
 
 
@@ -291,6 +295,26 @@ async def test_an_answer_that_nobody_takes_ends_with_a_reset() -> None:
             await client.rest()
 
 
+async def test_what_is_taken_from_the_kernel_is_taken() -> None:
+    """Megabytes lie there, and of those that wait behind them none moves for a long time."""
+    loop = asyncio.get_running_loop()
+    async with serving() as served:
+        with closing(socket.socket()) as line:
+            line.setblocking(False)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await loop.sock_connect(line, ("127.0.0.1", served.port))
+            await loop.sock_sendall(line, b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n")
+            await served.until(lambda: served.connections and served.connections[0].writing_paused)
+            for _ in range(5):
+                await served.passes(10)
+                async with asyncio.timeout(SECONDS):
+                    taken = 0
+                    while taken < 50_000:
+                        taken += len(await loop.sock_recv(line, 50_000))
+            await served.passes(0)
+            assert not served.connections[0].transport.is_closing()  # type: ignore[union-attr]
+
+
 async def test_an_answer_that_somebody_takes_slowly_reaches_its_end() -> None:
     async with serving() as served, served.client(buffer=4096) as client:
         await client.say(b"GET /big HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
@@ -324,13 +348,17 @@ async def test_who_has_said_all_is_answered_on_every_request_and_then_let_go() -
 
 
 @pytest.mark.parametrize("said", [POST + b"ab", CHUNKS], ids=["short of its length", "short of a chunk"])
-async def test_a_body_that_ends_too_soon_is_refused_to_who_listens(said: bytes) -> None:
+async def test_a_body_that_ends_too_soon_is_refused_to_who_listens(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving() as served, served.client() as client:
         await client.say(said)
         await served.until(lambda: served.connections)
         client.writer.write_eof()
         heard = await client.rest()
         assert (heard[:12], heard[-8:]) == (b"HTTP/1.1 400", b"body-cut")
+    # aiohttp would wait for the rest of the body, and complain of what it gets.
+    assert not caplog.records
 
 
 async def test_who_has_said_all_counts_as_gone_after_a_while() -> None:
@@ -468,6 +496,22 @@ def test_one_client_has_a_whole_network_of_ipv6_and_one_address_of_ipv4() -> Non
     assert doors.enter("2001:db8::2")
 
 
+def test_an_operator_may_change_the_limits_and_a_forwarder_is_an_address() -> None:
+    key = {"MICHIQ_SECRET_KEYS": "k" * 43 + "="}
+    assert limits_of(load_settings(key, None)) == Limits()
+    own = {
+        "MICHIQ_MAX_CONNECTIONS": "10",
+        "MICHIQ_MAX_CONNECTIONS_PER_ADDRESS": "2",
+        "MICHIQ_FORWARDERS": "10.0.0.0/24, ::1",
+    }
+    limits = limits_of(load_settings(key | own, None))
+    assert (limits.connections, limits.per_address) == (10, 2)
+    assert [str(network) for network in limits.forwarders] == ["10.0.0.0/24", "::1/128"]
+    for bad in ("nginx", "10.0.0.1/24", "10.0.0.1,,", "10.0.0.0/33"):
+        with pytest.raises(SettingsError, match="MICHIQ_FORWARDERS needs IP addresses or networks"):
+            load_settings(key | {"MICHIQ_FORWARDERS": bad}, None)
+
+
 async def test_where_room_is_scarce_nobody_rests_in_it() -> None:
     async with serving(replace(LIMITS, connections=1)) as served, served.client() as client:
         await client.say(GET)
@@ -507,6 +551,20 @@ async def test_what_no_handler_may_see_is_refused_in_the_same_words(what: str) -
     assert b"\r\nX-Request-ID: r-1\r\n" in heard
     assert b"Server:" not in heard
     assert CANARY.decode() not in repr(log) + heard.decode()
+
+
+async def test_what_could_not_be_read_is_let_go_at_once() -> None:
+    """aiohttp's error and the frame that caught it hold each other, and up to a megabyte of what came."""
+    async with serving() as served, served.client() as client:
+        gc.collect()
+        gc.disable()
+        try:
+            await client.say(b"GET /read HTTP/1.1\r\nX: " + bytes(9000))
+            assert (await client.rest()).startswith(b"HTTP/1.0 400 ")
+            await served.until(lambda: not served.connections)
+            assert [each for each in gc.get_objects() if isinstance(each, HttpProcessingError)] == []
+        finally:
+            gc.enable()
 
 
 async def test_the_absolute_form_is_as_good_as_the_origin_form() -> None:
