@@ -20,7 +20,7 @@ from proxy.upstream.gate import Gate
 from proxy.upstream.request import exactly, timeout_of, url_of
 from proxy.upstream.retries import Retries
 
-POOL_WAIT_SECONDS: Final = 1.0
+POOL_WAIT_SECONDS: Final = 0.9  # a second, with what it takes to notice
 CONNECTIONS: Final = 32
 
 

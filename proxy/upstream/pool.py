@@ -10,7 +10,7 @@ from proxy.errors import UpstreamError
 from proxy.upstream.line import Line
 
 CONNECTIONS: Final = 64
-POOL_WAIT_SECONDS: Final = 1.0
+POOL_WAIT_SECONDS: Final = 0.9  # a second, with what it takes to notice
 CONNECT_SECONDS: Final = 5.0
 
 Connect: TypeAlias = Callable[[], Awaitable[Line]]

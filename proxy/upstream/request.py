@@ -1,5 +1,6 @@
 """The request of a call as aiohttp wants it: address, times, and exactly the body that was announced."""
 
+import math
 import re
 from collections.abc import AsyncIterator
 from typing import Final
@@ -24,9 +25,9 @@ def url_of(base: URL, call: Call) -> URL:
 
 
 def timeout_of(budget: Budget) -> aiohttp.ClientTimeout:
-    # aiohttp would round what is longer than its threshold up to the next second.
+    # aiohttp would round what is as long as its threshold up to the next second.
     return aiohttp.ClientTimeout(
-        total=budget.total, connect=budget.connect, sock_read=budget.read, ceil_threshold=budget.total
+        total=budget.total, connect=budget.connect, sock_read=budget.read, ceil_threshold=math.inf
     )
 
 

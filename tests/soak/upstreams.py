@@ -96,7 +96,7 @@ async def _legacy(folder: Path, times: int) -> Row:
     found: list[str] = []
     async with system() as elsewhere, system() as legacy, passing(folder, legacy.url) as api:
         every = kinds(elsewhere.url)
-        with impatient():
+        with impatient(), never_open():
             for name in NAMES:
                 found += await passed_on(api, legacy, name, every[name], times)
         called = elsewhere.connections
