@@ -51,9 +51,9 @@ def load(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int | None = No
     return value
 
 
-def load_object(data: bytes) -> dict[str, Json]:
+def load_object(data: bytes, *, max_values: int | None = None) -> dict[str, Json]:
     """`load`, for a text that must be an object; raises BadJson("not-an-object") for any other value."""
-    value = load(data)
+    value = load(data, max_values=max_values)
     if not isinstance(value, dict):
         raise BadJson("not-an-object")
     return value

@@ -38,6 +38,10 @@ class Expression:
         self.text = text
         self.key = key
 
+    def __reduce__(self) -> "tuple[type[Expression], tuple[str, str]]":
+        """For a worker process, which compiles it anew."""
+        return Expression, (self.text, self.key)
+
     def over(self, facts: Json) -> Json:
         """The expression's value; null also where a function met a value that it can't take."""
         try:

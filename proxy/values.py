@@ -1,12 +1,13 @@
 """The frozen values that pass between the layers."""
 
 import re
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, Protocol, TypeAlias
+
+from proxy.packed import Packed
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -71,30 +72,21 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A file of a case: what was received, and the text found in it.
-
-    `packed` is that text, compressed: a case may hold many megabytes, of which little is ever read.
-    """
+    """A file of a case: what was received, and the text found in it."""
 
     name: str = field(repr=False)
     content_type: str
     size: int
     sha256: str
-    packed: bytes = field(repr=False)
-
-    @property
-    def text(self) -> str:
-        return zlib.decompress(self.packed).decode("utf-8", "surrogatepass")
-
-
-def pack(text: str) -> bytes:
-    """A text as `CaseFile.packed` holds it."""
-    return zlib.compress(text.encode("utf-8", "surrogatepass"))
+    text: Packed = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The durable record of a case (CONTRACT N18). `id` is both `michiq_uuid` and the upstream caseId."""
+    """The durable record of a case (CONTRACT N18). `id` is both `michiq_uuid` and the upstream caseId.
+
+    `ehr` is a JSON object as it came, without the blanks around it.
+    """
 
     id: str
     owner: str
@@ -108,7 +100,7 @@ class Case:
     template: str | None
     agent: str | None
     tokens: Tokens
-    ehr: Json = field(repr=False)
+    ehr: Packed | None = field(repr=False)
     conversation: str = field(repr=False)
     files: tuple[CaseFile, ...] = field(repr=False)
 
@@ -191,7 +183,7 @@ class ReportEvent:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A clinical report as the newest event left it."""
+    """A clinical report as the newest event left it; `size` is about how many bytes it has."""
 
     id: str
     case_id: str
@@ -199,6 +191,7 @@ class Report:
     agent_id: str | None
     content: str = field(repr=False)
     structured_data: Json = field(repr=False)
+    size: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

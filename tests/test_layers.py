@@ -12,6 +12,7 @@ LAYERS: Final = {
     "proxy": 0,
     "proxy.values": 0,
     "proxy.errors": 0,
+    "proxy.packed": 0,
     "proxy.addresses": 1,
     "proxy.audio": 1,
     "proxy.desk": 1,

@@ -1,6 +1,5 @@
 """Facts to answers, in the mapping's shape."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 from proxy import jsons
@@ -19,14 +18,16 @@ def answer(route: Route[RouteMapping], facts: Json) -> Answer:
     return text(200, str(body)) if isinstance(route.answer, Expression) else json(200, body)
 
 
+def ready(route: Route[RouteMapping], body: bytes) -> Answer:
+    """`answer` of what is in the mapping's shape already, as JSON."""
+    if isinstance(route.answer, Expression):
+        return text(200, str(jsons.load(body)))
+    return Answer(200, body, JSON)
+
+
 def json(status: int, body: Json, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     return Answer(status, jsons.dump(body), JSON, headers)
 
 
 def text(status: int, body: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     return Answer(status, body.encode(), TEXT, headers)
-
-
-def rfc3339(at: datetime) -> str:
-    """UTC with a Z, and no more of the second than there is."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

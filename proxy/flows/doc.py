@@ -3,9 +3,11 @@
 from typing import Final
 
 from proxy.flows.access import authenticate, own_case
-from proxy.flows.answers import answer
+from proxy.flows.answers import ready
 from proxy.flows.deps import Deps
-from proxy.flows.records import FACTS, read_record, record_facts
+from proxy.flows.facts import FACTS
+from proxy.flows.offload import shaped
+from proxy.flows.records import read_record
 from proxy.mapping.models import Doc
 from proxy.mapping.table import FlowSpec, Route
 from proxy.values import Answer, Inbound
@@ -21,4 +23,5 @@ SPEC: Final = FlowSpec(
 async def run(inbound: Inbound, route: Route[Doc], deps: Deps) -> Answer:
     _, session = await authenticate(inbound, deps)
     case = await own_case(inbound, session, deps)
-    return answer(route, await record_facts(await read_record(case, deps), deps))
+    [body] = await shaped(deps.workers, route.answer, [await read_record(case, deps)])
+    return ready(route, body)

@@ -10,19 +10,12 @@ from proxy import jsons
 from proxy.errors import Refusal
 from proxy.flows.deps import Deps
 from proxy.flows.intake import NewCaseForm, Upload
-from proxy.flows.offload import (
-    Document,
-    count_stored_tokens,
-    count_tokens,
-    load_stored_json,
-    read_document,
-)
-from proxy.flows.patient import Patient, identify, metadata, with_conversation
+from proxy.flows.offload import Document, Ehr, count_tokens, read_document, read_ehr
+from proxy.flows.patient import Found, Patient, identify, metadata, with_conversation
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
-from proxy.values import Json, Tokens
-
-_BOM: Final = b"\xef\xbb\xbf"
+from proxy.spool import Bytes
+from proxy.values import Content, Tokens
 
 _log: Final = structlog.get_logger("proxy.draft")
 
@@ -32,40 +25,42 @@ class Draft:
     """A case that is ready to be sent: read, judged and counted."""
 
     form: NewCaseForm = field(repr=False)
-    ehr: Json = field(repr=False)
+    ehr: Ehr | None
     patient: Patient
-    metadata: bytes = field(repr=False)
+    metadata: Content = field(repr=False)
     documents: tuple[Document, ...] = field(repr=False)
     tokens: Tokens
 
 
 async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Draft:
     """All that the form says, or the refusal that it deserves (N08, N09, N12, N13)."""
-    ehr = await _ehr(form, deps)
+    joining = form.conversation if route.mapping.conversation == "clinical-data" else ""
+    ehr = await _ehr(form, joining, route, deps)
     documents = await _documents(form, route, deps)
-    patient = identify(ehr, route.expressions, route.mapping.patient, deps.store.sealer.digest, deps.new_id())
+    found = ehr.found if ehr else Found()
+    patient = identify(found, route.mapping.patient.unnamed, deps.store.sealer.digest, deps.new_id())
     tokens = Tokens(
         conversation=await count_tokens(deps.workers, form.conversation),
-        ehr=await count_stored_tokens(deps.workers, form.ehr) if form.ehr else 0,
+        ehr=ehr.tokens if ehr else 0,
         documents=sum(document.tokens for document in documents),
     )
-    # One mark was read past; a second one would have been no JSON.
-    raw = form.ehr.read().removeprefix(_BOM) if form.ehr else None
-    if route.mapping.conversation == "clinical-data" and form.conversation:
-        raw = with_conversation(raw, ehr, form.conversation)
-    return Draft(form, ehr, patient, metadata(patient, raw), documents, tokens)
+    return Draft(form, ehr, patient, metadata(patient, _sent(ehr, joining)), documents, tokens)
 
 
-async def _ehr(form: NewCaseForm, deps: Deps) -> Json:
+async def _ehr(form: NewCaseForm, joining: str, route: Route[NewCase], deps: Deps) -> Ehr | None:
     if form.ehr is None:
         return None
     try:
-        ehr = await load_stored_json(deps.workers, form.ehr)
+        return await read_ehr(deps.workers, form.ehr, route.expressions, joining)
     except jsons.BadJson as error:
         raise Refusal("bad_ehr", f"ehr-{error.cause}") from None
-    if not isinstance(ehr, dict):
-        raise Refusal("bad_ehr", "ehr-not-an-object")
-    return ehr
+
+
+def _sent(ehr: Ehr | None, joining: str) -> Content | None:
+    """The clinical data as the platform gets them."""
+    if ehr is None:
+        return Bytes(with_conversation(b"{}", {}, joining)) if joining else None
+    return ehr.sent
 
 
 async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tuple[Document, ...]:

@@ -4,10 +4,10 @@ from typing import Final
 
 from proxy.errors import UPSTREAM_KINDS
 from proxy.flows.access import PAGE_MARGIN, authenticate, own_case, renewed
-from proxy.flows.answers import json, rfc3339, text
+from proxy.flows.answers import json, text
 from proxy.flows.deps import Deps
+from proxy.flows.facts import case_facts, file_facts, rfc3339
 from proxy.flows.page_urls import page_urls
-from proxy.flows.records import case_facts, file_facts
 from proxy.headers import accepts_html
 from proxy.mapping.models import EncounterPage
 from proxy.mapping.table import FlowSpec, Route

@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 
+from proxy import jsons
 from proxy.errors import Refusal, UpstreamError
 from proxy.flows.deps import Deps
 from proxy.mapping.models import Encounters
@@ -45,9 +46,11 @@ async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict
     return []
 
 
-def merged(own: list[tuple[datetime, Json]], own_ids: set[str], theirs: list[dict[str, Json]]) -> list[Json]:
-    """Newest first; a case that both list is told of as we know it."""
-    others = [(_time(each), each) for each in theirs if each.get("MichiqUUID") not in own_ids]
+def merged(
+    own: list[tuple[datetime, bytes]], own_ids: set[str], theirs: list[dict[str, Json]]
+) -> list[bytes]:
+    """Each as JSON, newest first; a case that both list is told of as we know it."""
+    others = [(_time(each), jsons.dump(each)) for each in theirs if each.get("MichiqUUID") not in own_ids]
     return [each for _, each in sorted([*own, *others], key=lambda timed: timed[0], reverse=True)]
 
 

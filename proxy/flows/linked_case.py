@@ -5,7 +5,6 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from proxy import jsons
 from proxy.errors import UpstreamError
 from proxy.flows.attachments import text_file
 from proxy.flows.deps import Deps
@@ -76,8 +75,7 @@ async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: 
 
 
 async def _create(case: Case, identity: Identity, new: Sequence[_Heard], deps: Deps) -> str:
-    raw = jsons.dump(case.ehr) if case.ehr is not None else None
-    patient = metadata(Patient(case.patient_id, case.patient_name), raw)
+    patient = metadata(Patient(case.patient_id, case.patient_name), case.ehr)
     return (await deps.llamalitica.create_case(identity, patient, _files(case, new, deps))).case_id
 
 

@@ -12,9 +12,10 @@ from proxy.flows.attachments import text_file
 from proxy.flows.caller import Caller, read_caller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft, make_draft
+from proxy.flows.facts import case_facts
 from proxy.flows.intake import NewCaseForm, read_form
 from proxy.flows.once import answer_again, new_intent, settled, turn
-from proxy.flows.records import case_facts
+from proxy.flows.patient import EXPRESSIONS
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import FlowSpec, Route
 from proxy.spool import Spool
@@ -47,7 +48,7 @@ SPEC: Final = FlowSpec(
         "idempotency_conflict",
         "outcome_unknown",
     },
-    expressions=("patient.id", "patient.name", "patient.birth_date"),
+    expressions=EXPRESSIONS,
     writes=True,
     makes_case=True,
 )
@@ -139,7 +140,7 @@ def _record(caller: Caller, draft: Draft, created: CreatedCase, inbound: Inbound
         template=caller.template,
         agent=caller.agent,
         tokens=draft.tokens,
-        ehr=draft.ehr,
+        ehr=draft.ehr.text if draft.ehr else None,
         conversation=draft.form.conversation,
         files=tuple(
             CaseFile(
@@ -147,7 +148,7 @@ def _record(caller: Caller, draft: Draft, created: CreatedCase, inbound: Inbound
                 upload.content_type,
                 upload.content.size,
                 upload.content.sha256,
-                document.packed,
+                document.text,
             )
             for upload, document in read
         ),

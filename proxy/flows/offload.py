@@ -1,30 +1,53 @@
 """Work on large or hostile input, done in the worker processes, off the event loop."""
 
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from proxy import jsons
-from proxy.spool import Bytes, SealedFile, Stored
+from proxy.flows.facts import Record, record_facts
+from proxy.flows.knowledge import passages
+from proxy.flows.patient import Found, find, with_conversation
+from proxy.flows.prompt import Prompt, QuestionTooLong, plan
+from proxy.packed import Packed
+from proxy.shape import Expression, Shape
+from proxy.spool import SealedFile, Stored
 from proxy.text.extract import extract
 from proxy.text.tokens import estimate
-from proxy.values import Json, pack
+from proxy.values import Json
 from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
 
 # Up to this size, going to a worker costs more than the work.
-_INLINE: Final = 64 * 1024
+INLINE: Final = 64 * 1024
 _SECONDS: Final = 20.0
+_PLANNING_SECONDS: Final = 60.0
+_BATCH: Final = 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANK: Final = b" \t\r\n"  # RFC 8259, section 2
 
 _log: Final = structlog.get_logger("proxy.offload")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What could be read of a file, its text packed; `outcome` is extract's, or "given-up"."""
+    """What could be read of a file; `outcome` is extract's, or "given-up"."""
 
     outcome: str
-    packed: bytes = field(repr=False)
+    text: Packed = field(repr=False)
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ehr:
+    """What was read of an ehr. `text` is the object as it came; `sent` has the conversation in it, too,
+    where it was to join."""
+
+    found: Found
+    text: Packed = field(repr=False)
+    sent: Packed = field(repr=False)
     tokens: int
 
 
@@ -34,20 +57,30 @@ async def read_document(workers: Workers, content: Stored, filename: str, conten
         return await workers.run(_read, content.source(), filename, content_type, seconds=_SECONDS)
     except (WorkerTimeout, WorkerCrashed) as error:
         _log.warning("document_given_up", reason=type(error).__name__, size=content.size)
-        return Document("given-up", pack(""), 0)
+        return Document("given-up", Packed.of(""), 0)
+
+
+async def read_ehr(
+    workers: Workers, content: Stored, expressions: Mapping[str, Expression], conversation: str
+) -> Ehr:
+    """What there is in an ehr, by the expressions of `patient`; a large one is not read by this process at
+    all. `conversation`, unless empty, joins what is sent. Raises BadJson."""
+    if content.size <= INLINE:
+        return _read_ehr(content.read(), expressions, conversation)
+    try:
+        return await workers.run(
+            _read_ehr, content.source(), expressions, conversation, seconds=_SECONDS, raises=jsons.BadJson
+        )
+    except (WorkerTimeout, WorkerCrashed):
+        raise jsons.BadJson("too-costly") from None
 
 
 async def load_json(workers: Workers, data: bytes) -> Json:
     """jsons.load, wherever it holds up nobody; BadJson as there."""
-    return await load_stored_json(workers, Bytes(data))
-
-
-async def load_stored_json(workers: Workers, content: Stored) -> Json:
-    """The same of what was spooled: a large one is not read by this process at all."""
-    if content.size <= _INLINE:
-        return _load(content.read())
+    if len(data) <= INLINE:
+        return _load(data)
     try:
-        return await workers.run(_load, content.source(), seconds=_SECONDS, raises=jsons.BadJson)
+        return await workers.run(_load, data, seconds=_SECONDS, raises=jsons.BadJson)
     except (WorkerTimeout, WorkerCrashed):
         raise jsons.BadJson("too-costly") from None
 
@@ -55,7 +88,7 @@ async def load_stored_json(workers: Workers, content: Stored) -> Json:
 async def load_text(workers: Workers, data: bytes, name: str) -> str | None:
     """The text that an object has under this name, empty if it has none; None for any other value, of the
     object too. What else is in it stays where it was read: to bring it over would hold up everybody."""
-    if len(data) <= _INLINE:
+    if len(data) <= INLINE:
         return _text(data, name)
     try:
         return await workers.run(_text, data, name, seconds=_SECONDS, raises=jsons.BadJson)
@@ -64,24 +97,68 @@ async def load_text(workers: Workers, data: bytes, name: str) -> str | None:
 
 
 async def count_tokens(workers: Workers, text: str) -> int:
-    if len(text) <= _INLINE:
+    if len(text) <= INLINE:
         return estimate(text)
     return await workers.run(estimate, text, seconds=_SECONDS)
 
 
-async def count_stored_tokens(workers: Workers, content: Stored) -> int:
-    """Of a spooled text in UTF-8."""
-    if content.size <= _INLINE:
-        return _count(content.read())
-    return await workers.run(_count, content.source(), seconds=_SECONDS)
+async def shaped(workers: Workers, shape: Shape | Expression, records: Sequence[Record]) -> list[bytes]:
+    """Each record's facts in a mapping's shape, as JSON."""
+    told: list[bytes] = []
+    for batch in _batches(records):
+        if sum(record.size for record in batch) <= INLINE:
+            told += _shaped(shape, batch)
+        else:
+            told += await workers.run(_shaped, shape, batch, seconds=_SECONDS)
+    return told
 
 
-def _load(source: bytes | SealedFile) -> Json:
-    return jsons.load(_bytes(source), max_values=jsons.MAX_VALUES)
+async def planned(
+    workers: Workers, question: str, record: Record, sent: Set[str], instruction: str, part_instruction: str
+) -> Prompt:
+    """prompt.plan over all that is known of a case; QuestionTooLong as there."""
+    arguments = question, record, sent, instruction, part_instruction
+    if record.size <= INLINE:
+        return await asyncio.to_thread(_planned, *arguments)
+    return await workers.run(_planned, *arguments, seconds=_PLANNING_SECONDS, raises=QuestionTooLong)
 
 
-def _count(source: bytes | SealedFile) -> int:
-    return estimate(_bytes(source).decode("utf-8-sig"))
+def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """The records in runs that a worker can have in memory and be done with in time."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += record.size
+        if size > _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _shaped(shape: Shape | Expression, records: Sequence[Record]) -> list[bytes]:
+    return [jsons.dump(shape.over(record_facts(record))) for record in records]
+
+
+def _planned(
+    question: str, record: Record, sent: Set[str], instruction: str, part_instruction: str
+) -> Prompt:
+    return plan(question, passages(record), sent, instruction, part_instruction)
+
+
+def _read_ehr(source: bytes | SealedFile, expressions: Mapping[str, Expression], conversation: str) -> Ehr:
+    data = _bytes(source)
+    ehr = jsons.load_object(data, max_values=jsons.MAX_VALUES)
+    # One mark was read past; a second one would have been no JSON.
+    raw = data.removeprefix(_BOM).strip(_BLANK)
+    text = Packed.of(raw)
+    sent = Packed.of(with_conversation(raw, ehr, conversation)) if conversation else text
+    return Ehr(find(ehr, expressions), text, sent, estimate(raw.decode()))
+
+
+def _load(data: bytes) -> Json:
+    return jsons.load(data, max_values=jsons.MAX_VALUES)
 
 
 def _bytes(source: bytes | SealedFile) -> bytes:
@@ -93,7 +170,7 @@ def _bytes(source: bytes | SealedFile) -> bytes:
 
 def _read(source: bytes | SealedFile, filename: str, content_type: str) -> Document:
     found = extract(source, filename, content_type)
-    return Document(found.outcome, pack(found.text), estimate(found.text))
+    return Document(found.outcome, Packed.of(found.text), estimate(found.text))
 
 
 def _text(data: bytes, name: str) -> str | None:

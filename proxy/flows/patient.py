@@ -5,11 +5,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy import jsons
-from proxy.mapping.models import Patient as PatientMapping
 from proxy.shape import Expression
-from proxy.values import Json
+from proxy.spool import Bytes, Joined
+from proxy.values import Content, Json
 
-_BLANK: Final = b" \t\r\n"  # RFC 8259, section 2
+EXPRESSIONS: Final = ("patient.id", "patient.name", "patient.birth_date")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the mapping's expressions find of a patient in an ehr; None for what they don't."""
+
+    id: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    birth_date: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,45 +29,41 @@ class Patient:
     name: str = field(repr=False)
 
 
-def identify(
-    ehr: Json,
-    expressions: Mapping[str, Expression],
-    mapping: PatientMapping,
-    digest: Callable[..., str],
-    own_id: str,
-) -> Patient:
-    """The patient whom the mapping's expressions find in the ehr.
+def find(ehr: Json, expressions: Mapping[str, Expression]) -> Found:
+    """What there is of the patient; `expressions` are those of EXPRESSIONS."""
+    return Found(*(_first_text(expressions[key].over(ehr)) for key in EXPRESSIONS))
+
+
+def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str) -> Patient:
+    """The patient who was found; `unnamed` is called whoever has no name.
 
     Without an id, a patient is known by a keyed digest of name and birth date, so that the next case of
     the same person gets the same id; without both, only by `own_id`.
     """
-    patient_id, name, born = (
-        _first_text(expressions[f"patient.{key}"].over(ehr)) for key in ("id", "name", "birth_date")
-    )
-    if patient_id is None and name and born:
-        patient_id = digest("patient", name.casefold(), born)
-    return Patient(patient_id or own_id, name or mapping.unnamed)
+    patient_id = found.id
+    if patient_id is None and found.name and found.birth_date:
+        patient_id = digest("patient", found.name.casefold(), found.birth_date)
+    return Patient(patient_id or own_id, found.name or unnamed)
 
 
-def metadata(patient: Patient, ehr: bytes | None) -> bytes:
+def metadata(patient: Patient, ehr: Content | None) -> Content:
     """patientMetadata as JSON; the ehr's own bytes stand in it unmodified."""
-    fields = [b'"id":' + jsons.dump(patient.id), b'"name":' + jsons.dump(patient.name)]
-    if ehr is not None:
-        fields.append(b'"other-clinical-data":' + ehr)
-    return b"{" + b",".join(fields) + b"}"
+    who = b'{"id":%b,"name":%b' % (jsons.dump(patient.id), jsons.dump(patient.name))
+    if ehr is None:
+        return Bytes(who + b"}")
+    return Joined([Bytes(who + b',"other-clinical-data":'), ehr, Bytes(b"}")])
 
 
-def with_conversation(raw: bytes | None, ehr: Json, conversation: str) -> bytes:
-    """The bytes of an ehr, which is an object, with the conversation as one more key beside its own.
+def with_conversation(raw: bytes, ehr: Mapping[str, Json], conversation: str) -> bytes:
+    """The bytes of an ehr, `raw`, with the conversation as one more key beside its own.
 
     They are not written anew from `ehr`: a number like 1.10 stays as it came.
     """
-    keys = ehr if isinstance(ehr, dict) else {}
     key = "conversation"
-    while key in keys:
+    while key in ehr:
         key = f"_{key}"
-    rest = (raw or b"{}").rstrip(_BLANK).removesuffix(b"}")
-    return rest + (b"," if keys else b"") + jsons.dump({key: conversation}).removeprefix(b"{")
+    rest = raw.removesuffix(b"}")
+    return rest + (b"," if ehr else b"") + jsons.dump({key: conversation}).removeprefix(b"{")
 
 
 def _first_text(value: Json) -> str | None:

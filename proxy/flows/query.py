@@ -1,7 +1,6 @@
 """POST /michiQ/query/{id}: a question about a case, answered by LlamaChat (CONTRACT Q)."""
 
-import asyncio
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -10,15 +9,15 @@ from proxy.flows.access import authenticate, own_case
 from proxy.flows.answers import answer
 from proxy.flows.chat import chat_of
 from proxy.flows.deps import Deps
-from proxy.flows.offload import load_text
-from proxy.flows.prompt import Prompt, QuestionTooLong, plan
-from proxy.flows.records import Record, read_record
+from proxy.flows.facts import Record
+from proxy.flows.offload import load_text, planned
+from proxy.flows.prompt import Prompt, QuestionTooLong
+from proxy.flows.records import read_record
 from proxy.jsons import BadJson
 from proxy.mapping.models import Query
 from proxy.mapping.table import FlowSpec, Route
-from proxy.text.passages import Passage, from_json, split
 from proxy.upstream.llamachat import LlamaChat
-from proxy.values import Answer, Inbound, Json
+from proxy.values import Answer, Inbound
 
 SPEC: Final = FlowSpec(
     name="query",
@@ -80,6 +79,7 @@ class _Dialogue:
         self._question = question
         self._mapping = mapping
         self._store = deps.store.conversations
+        self._workers = deps.workers
 
     async def ask(self, turn: AsyncExitStack) -> str:
         """The answer; a conversation that LlamaChat no longer knows is begun anew, once (Q06).
@@ -111,31 +111,8 @@ class _Dialogue:
         return response
 
     async def _plan(self, sent: Set[str]) -> Prompt:
-        return await asyncio.to_thread(self._planned, sent)
-
-    def _planned(self, sent: Set[str]) -> Prompt:
-        mapping = self._mapping
+        texts = self._mapping.instruction, self._mapping.part_instruction
         try:
-            return plan(
-                self._question, _passages(self._record), sent, mapping.instruction, mapping.part_instruction
-            )
+            return await planned(self._workers, self._question, self._record, sent, *texts)
         except QuestionTooLong:
             raise Refusal("question_too_long", "question-too-long") from None
-
-
-def _passages(record: Record) -> Sequence[Passage]:
-    """All that is known of the case, cut into passages: what a question can be answered from (Q04)."""
-    case = record.case
-    passages = [*_of_json("ehr", case.ehr), *split("conversación", case.conversation)]
-    for file in case.files:
-        passages += split(file.name, file.text)
-    for transcription in record.transcriptions:
-        passages += split("transcripción", transcription.text)
-    for report in record.reports:
-        passages += [*split("informe", report.content), *_of_json("informe", report.structured_data)]
-    return passages
-
-
-def _of_json(source: str, value: Json) -> Sequence[Passage]:
-    """Nothing, rather than the word null or an empty pair of braces, where there is nothing."""
-    return from_json(source, value) if value else []

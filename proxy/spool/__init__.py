@@ -6,14 +6,15 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 from proxy.spool.sealed import Key, SealedFile, new_key, opening, pieces, sealing
+from proxy.values import Content
 
-__all__ = ["HEAD", "MEMORY_LIMIT", "PIECE", "Bytes", "SealedFile", "Spool", "Spooled", "Stored"]
+__all__ = ["HEAD", "MEMORY_LIMIT", "PIECE", "Bytes", "Joined", "SealedFile", "Spool", "Spooled", "Stored"]
 
 MEMORY_LIMIT: Final = 1024 * 1024
 PIECE: Final = 64 * 1024
@@ -55,6 +56,19 @@ class Bytes:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+class Joined:
+    """Several contents read as one (see `values.Content`)."""
+
+    def __init__(self, pieces: Sequence[Content]) -> None:
+        self._pieces = pieces
+        self.size: Final = sum(piece.size for piece in pieces)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            async for chunk in piece.chunks():
+                yield chunk
 
 
 class Spooled:

@@ -1,17 +1,22 @@
 """The durable records of cases (CONTRACT N18); `Journal.record` writes them."""
 
 import asyncio
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy import jsons
+from proxy.packed import Packed
 from proxy.store.database import Database
 from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
-from proxy.values import Case, CaseFile, Tokens
+from proxy.values import Case, CaseFile, Json, Tokens
+
+_GZIP: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def case_rows(sealer: Sealer, case: Case) -> CaseRows:
                 "case_id": case.id,
                 "position": position,
                 "about": sealer.seal_json([file.name, file.content_type, file.size, file.sha256]),
-                "text": sealer.seal(file.packed),
+                "text": sealer.seal(file.text.gzip),
             }
             for position, file in enumerate(case.files)
         ],
@@ -97,14 +102,15 @@ def _columns(sealer: Sealer, case: Case) -> dict[str, Any]:
                 "patient_id": case.patient_id,
                 "patient_name": case.patient_name,
                 "title": case.title,
-                "ehr": case.ehr,
                 "conversation": case.conversation,
             }
         ),
+        "ehr": sealer.seal(case.ehr.gzip) if case.ehr else None,
     }
 
 
 def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
+    content = sealer.open_json(row.content)
     return Case(
         id=row.id,
         owner=row.owner,
@@ -114,10 +120,21 @@ def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
         template=row.template,
         agent=row.agent,
         files=tuple(_file(sealer, file) for file in files),
-        **sealer.open_json(row.content),
+        ehr=_ehr(sealer, row, content.pop("ehr", None)),
+        **content,
     )
+
+
+def _ehr(sealer: Sealer, row: Row[Any], within: Json) -> Packed | None:
+    """`within` is where the first releases had it: with all else that is said of the patient."""
+    if row.ehr is not None:
+        return Packed(sealer.open(row.ehr))
+    return None if within is None else Packed.of(jsons.dump(within))
 
 
 def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
     name, content_type, size, digest = sealer.open_json(row.about)
-    return CaseFile(name, content_type, size, digest, sealer.open(row.text))
+    text = sealer.open(row.text)
+    # The first releases compressed it without a header.
+    packed = Packed(text) if text.startswith(_GZIP) else Packed.of(zlib.decompress(text))
+    return CaseFile(name, content_type, size, digest, packed)

@@ -1,5 +1,6 @@
 """Clinical reports as the newest webhook event left them (CONTRACT W02, W03)."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class Reports:
                 found += (await conn.execute(select(reports).where(*alive))).all()
             return found
 
-        found = [self._report(row) for row in await self.database.read(work)]
-        return sorted(found, key=lambda report: (report.at, report.id), reverse=True)
+        rows = sorted(await self.database.read(work), key=lambda row: (row.at, row.id), reverse=True)
+        return await asyncio.to_thread(self._opened, rows)
 
     def _values(self, event: ReportEvent, received_at: datetime) -> dict[str, Any]:
         rank = _RANKS[event.event]
@@ -79,9 +80,12 @@ class Reports:
             "body": None if rank == _DELETED else self.sealer.seal_json(body),
         }
 
+    def _opened(self, rows: Sequence[Row[Any]]) -> list[Report]:
+        return [self._report(row) for row in rows]
+
     def _report(self, row: Row[Any]) -> Report:
         content, structured_data = self.sealer.open_json(row.body)
-        return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data)
+        return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data, len(row.body))
 
 
 def _place(*, rank: int, at: datetime, fingerprint: str, **_rest: object) -> tuple[bool, datetime, int, str]:

@@ -93,6 +93,7 @@ cases: Final = Table(
     Column("template", String),
     Column("agent", String),
     _sealed("content"),
+    _sealed("ehr", nullable=True),
     Index(None, "owner", "created_at"),
 )
 

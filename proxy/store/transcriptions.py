@@ -1,5 +1,6 @@
 """Kept transcriptions (CONTRACT S04): one per id and audio, so that no audio is paid for twice."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,10 +66,14 @@ class Transcriptions:
                 found += (await conn.execute(query.order_by(table.created_at, table.digest))).all()
             return found
 
+        rows = await self.database.read(work)
         own: dict[str, list[Transcription]] = {legacy_id: [] for legacy_id in legacy_ids}
-        for row in await self.database.read(work):
-            own[row.legacy_id].append(self._transcription(row))
+        for row, each in zip(rows, await asyncio.to_thread(self._opened, rows), strict=True):
+            own[row.legacy_id].append(each)
         return own
+
+    def _opened(self, rows: Sequence[Row[Any]]) -> list[Transcription]:
+        return [self._transcription(row) for row in rows]
 
     def _transcription(self, row: Row[Any]) -> Transcription:
         return Transcription(row.digest, self.sealer.open_text(row.text), row.seconds, row.created_at)

@@ -1,22 +1,22 @@
 """An outgoing multipart/form-data body, built from ready pieces, with a length known beforehand."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from proxy.headers import content_disposition
-from proxy.spool import Bytes
+from proxy.spool import Bytes, Joined
 from proxy.upstream.call import Body
 from proxy.values import Content, OutgoingFile
 
-Part: TypeAlias = "tuple[str, bytes | OutgoingFile]"
+Part: TypeAlias = "tuple[str, Content | OutgoingFile]"
 Randomness: TypeAlias = Callable[[int], bytes]
 
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def form(parts: Sequence[Part], randomness: Randomness) -> Body:
-    """A form of named parts, in their order, as RFC 7578 has it: a field for bytes, a file for a file.
+    """A form of named parts, in their order, as RFC 7578 has it: a field for a content, a file for a file.
 
     `randomness(n)` gives n random bytes for the boundary, 128 bits that no content will guess.
     """
@@ -26,29 +26,16 @@ def form(parts: Sequence[Part], randomness: Randomness) -> Body:
         head, content = _part(name, value)
         pieces += (Bytes(b"--%b\r\n%b\r\n\r\n" % (boundary.encode(), head)), content, Bytes(b"\r\n"))
     pieces.append(Bytes(f"--{boundary}--\r\n".encode()))
-    return Body(f"multipart/form-data; boundary={boundary}", _Pieces(pieces))
+    return Body(f"multipart/form-data; boundary={boundary}", Joined(pieces))
 
 
-def _part(name: str, value: bytes | OutgoingFile) -> tuple[bytes, Content]:
+def _part(name: str, value: Content | OutgoingFile) -> tuple[bytes, Content]:
     """A part's header lines, and its content."""
-    if isinstance(value, bytes):
-        return b"Content-Disposition: " + content_disposition(name), Bytes(value)
+    if not isinstance(value, OutgoingFile):
+        return b"Content-Disposition: " + content_disposition(name), value
     # A client's content type is kept as it came, unless it would end the header line.
     content_type = value.content_type
     if _UNSENDABLE.search(content_type):
         content_type = "application/octet-stream"
     head = b"Content-Disposition: " + content_disposition(name, value.filename)
     return head + b"\r\nContent-Type: " + content_type.encode(), value.content
-
-
-class _Pieces:
-    """Several contents read as one (see `values.Content`)."""
-
-    def __init__(self, pieces: Sequence[Content]) -> None:
-        self._pieces = pieces
-        self.size: Final = sum(piece.size for piece in pieces)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            async for chunk in piece.chunks():
-                yield chunk

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from proxy.upstream.call import ID_PATTERN, Budget, Call, Fetches
 from proxy.upstream.form import Part, Randomness, form
-from proxy.values import Identity, Json, OutgoingFile
+from proxy.values import Content, Identity, Json, OutgoingFile
 
 _ME: Final = Budget(total=15, connect=5, read=10)
 _CREATE: Final = Budget(total=60, connect=5, read=45)
@@ -61,7 +61,7 @@ class Llamalitica:
         return _user_session(await self._upstream.fetch(call, _Me))
 
     async def create_case(
-        self, identity: Identity, patient_metadata: bytes, files: Sequence[OutgoingFile]
+        self, identity: Identity, patient_metadata: Content, files: Sequence[OutgoingFile]
     ) -> CreatedCase:
         """A new case (POST /api/cases), sent once, whatever happens (CONTRACT N17). Raises UpstreamError.
 

@@ -1,6 +1,7 @@
 """The point within a migration: a database of the first release, killed on its way to this one."""
 
 import asyncio
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, event, insert
 
 import proxy.store.migrate
+from proxy.packed import Packed
 from proxy.store.cases import case_rows
 from proxy.store.engines import migration_engine
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import session_rows, token_hash
 from proxy.store.tables import api_keys, case_files, cases, journal, meta, sessions
-from proxy.values import Case, CaseFile, Identity, Session, Tokens, pack
+from proxy.values import Case, CaseFile, Identity, Session, Tokens
 from tests.conftest import bearer
 from tests.crash.client import FILES
 from tests.crash.judge import asked, halves
@@ -93,6 +95,9 @@ def _fill(connection: Connection, sealer: Sealer) -> None:
         expires_at=now + timedelta(hours=1),
     )
     told, of_case = session_rows(sealer, session), case_rows(sealer, _case(session.owner, now))
+    content = sealer.open_json(of_case.case.pop("content")) | {"ehr": {"nhc": "4711"}}
+    row = {name: value for name, value in of_case.case.items() if name != "ehr"}
+    text = sealer.seal(zlib.compress(b"tos"))
     who = {name: value for name, value in told.who.items() if name != "side"}
     answered = {
         "id": "intent",
@@ -104,8 +109,8 @@ def _fill(connection: Connection, sealer: Sealer) -> None:
     connection.execute(insert(meta).values(name="pepper", value=sealer.seal(b"p" * 32)))
     connection.execute(insert(api_keys).values(ref=who["key_ref"], api_key=told.sealed_key))
     connection.execute(insert(sessions).values(token_hash=token_hash(_TOKEN), **who, **told.access))
-    connection.execute(insert(cases).values(of_case.case))
-    connection.execute(insert(case_files), list(of_case.files))
+    connection.execute(insert(cases).values({**row, "content": sealer.seal_json(content)}))
+    connection.execute(insert(case_files), [{**file, "text": text} for file in of_case.files])
     connection.execute(
         insert(journal).values(**answered, state="recorded", case_id=_CASE, answer=sealer.seal(b"{}"))
     )
@@ -125,16 +130,17 @@ def _case(owner: str, at: datetime) -> Case:
         template=None,
         agent=None,
         tokens=Tokens(1, 1, 1),
-        ehr={},
+        ehr=None,
         conversation="Hola.",
-        files=(CaseFile("nota.txt", "text/plain", 3, "0" * 64, pack("tos")),) * FILES,
+        files=(CaseFile("nota.txt", "text/plain", 3, "0" * 64, Packed.of("tos")),) * FILES,
     )
 
 
 async def _lost(site: Site) -> list[str]:
     url = f"{site.url}/michiQ/doc/{_CASE}"
     async with site.http.get(url, headers=bearer(_TOKEN)) as response:
-        kept = response.status == 200 and "Hola." in await response.text()
+        told = await response.text()
+        kept = response.status == 200 and all(each in told for each in ("Hola.", '{"nhc":"4711"}', '"tos"'))
     faults = [] if kept else ["the old release's case is gone"]
     if asked(site.database, "SELECT version_num FROM alembic_version") == ["0001"]:
         faults.append("the database was not migrated")

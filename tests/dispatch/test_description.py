@@ -18,7 +18,7 @@ from proxy.values import Content, Identity, Json, OutgoingFile
 
 DESCRIPTIONS: Final = load_descriptions()
 IDENTITY: Final = Identity("key-1", "ana@clinica.example", "Clínica Norte")
-PATIENT: Final = b'{"id":"p-1","name":"Ana","other-clinical-data":{"edad":40}}'
+PATIENT: Final = Bytes(b'{"id":"p-1","name":"Ana","other-clinical-data":{"edad":40}}')
 PDF: Final = OutgoingFile('informe "ñ".pdf', "application/pdf", Bytes(b"%PDF-1.7\r\n--x\r\n"))
 WAYS: Final = {
     "paths": {"/a": {"get": {"operationId": "a"}}},
@@ -111,7 +111,7 @@ def raw_form(*lines: bytes) -> Change:
 
 
 def patient(content: bytes) -> Change:
-    return parts(("patientMetadata", content))
+    return parts(("patientMetadata", Bytes(content)))
 
 
 @pytest.mark.parametrize("operation", CALLS)
@@ -166,15 +166,19 @@ async def test_the_parent_organization_and_a_case_without_files_are_as_described
             parts(("patientMetadata", PATIENT), ("Ana García", PDF)),
             ["createCase:body.*:undocumented"],
         ),
-        ("createCase", parts(("patientMetadata", PATIENT), ("Ana", b"")), ["createCase:body.*:undocumented"]),
         (
             "createCase",
-            parts(("patientMetadata", PATIENT), ("files", b"")),
+            parts(("patientMetadata", PATIENT), ("Ana", Bytes(b""))),
+            ["createCase:body.*:undocumented"],
+        ),
+        (
+            "createCase",
+            parts(("patientMetadata", PATIENT), ("files", Bytes(b""))),
             ["createCase:body.files:not-a-file"],
         ),
         (
             "createCase",
-            parts(("patientMetadata", OutgoingFile("p", "text/plain", Bytes(PATIENT)))),
+            parts(("patientMetadata", OutgoingFile("p", "text/plain", PATIENT))),
             ["createCase:body.patientMetadata:content-type"],
         ),
         ("startConversation", header("X-Api-Key", None), ["startConversation:header.X-Api-Key:missing"]),
@@ -191,7 +195,7 @@ async def test_the_parent_organization_and_a_case_without_files_are_as_described
         ("transcribe", parts(("audio", wav("text/plain"))), ["transcribe:body.audio:content-type"]),
         ("transcribe", parts(("audio", wav("audio"))), ["transcribe:body.audio:content-type"]),
         ("transcribe", parts(("audio", wav()), ("audio", wav())), ["transcribe:body.audio:repeated"]),
-        ("transcribe", parts(("audio", b"RIFF")), ["transcribe:body.audio:not-a-file"]),
+        ("transcribe", parts(("audio", Bytes(b"RIFF"))), ["transcribe:body.audio:not-a-file"]),
         ("transcribe", parts(), ["transcribe:body.audio:missing"]),
         (
             "transcribe",

@@ -97,15 +97,19 @@ async def test_encounters_L02_the_runtime_is_measured_and_cost_and_temperature_a
     assert (encounter["Cost"], encounter["Temperature"]) == (0, 0)
 
 
-async def test_encounters_L02_the_input_is_what_the_case_was_made_of(api: Api) -> None:
+@pytest.mark.parametrize("times", [1, 30_000], ids=["short", "long"])
+async def test_encounters_L02_the_input_is_what_the_case_was_made_of(api: Api, times: int) -> None:
+    text = "Año\n" * times
     form = files_form(
-        ("ñ.txt", "Año".encode(), "text/plain"), ehr='{"id": 7, "x": 1.0}', conversation="Hola."
+        ("ñ.txt", text.encode(), "text/plain"),
+        ehr=f'\ufeff {{"id": 7, "x": 1.0, "y": "{"z" * times}"}}\n',
+        conversation="Hola." * times,
     )
     [encounter] = await listed(api, await unreported(api, form))
     assert encounter["Input"] == {
-        "conversation": "Hola.",
-        "ehr": {"id": 7, "x": 1.0},
-        "documents": [{"name": "ñ.txt", "text": "Año"}],
+        "conversation": "Hola." * times,
+        "ehr": {"id": 7, "x": 1.0, "y": "z" * times},
+        "documents": [{"name": "ñ.txt", "text": text}],
     }
 
 

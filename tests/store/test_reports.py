@@ -25,7 +25,9 @@ async def contents(store: Store, *events: ReportEvent) -> list[str]:
 
 async def test_reports_W03_a_report_of_a_case_that_is_not_recorded_yet_is_kept(store: Store) -> None:
     await store.reports.apply(event(), NOW)
-    expected = Report("report-1", "case-1", NOW, "agent-1", "created content", {"diagnosis": ["created"]})
+    expected = Report(
+        "report-1", "case-1", NOW, "agent-1", "created content", {"diagnosis": ["created"]}, size=0
+    )
     assert await store.reports.of_cases(["case-1"]) == [expected]
 
 
@@ -70,7 +72,9 @@ async def test_reports_W03_the_newest_event_counts_and_deleted_wins(
 
 async def test_reports_W03_an_event_without_content_or_agent_is_kept(store: Store) -> None:
     await store.reports.apply(event(content=None, agent_id=None, structured_data=None), NOW)
-    assert await store.reports.of_cases(["case-1"]) == [Report("report-1", "case-1", NOW, None, "", None)]
+    assert await store.reports.of_cases(["case-1"]) == [
+        Report("report-1", "case-1", NOW, None, "", None, size=0)
+    ]
 
 
 async def test_reports_D03_the_reports_of_several_cases_are_listed_newest_first(store: Store) -> None:

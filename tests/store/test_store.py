@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from proxy.packed import Packed
 from proxy.store import Store, StoreError, open_store
-from proxy.values import CaseFile, Chunk, Identity, pack
+from proxy.values import CaseFile, Chunk, Identity
 
 from .examples import KEY, NOW, OWNER, case, entry, event, opened, record, session, transcription
 
@@ -102,10 +103,10 @@ async def fill_with_canaries(store: Store) -> None:
         "patient_id": CANARY,
         "patient_name": CANARY,
     }
-    file = CaseFile(f"{CANARY}.pdf", "application/pdf", 1, "0", pack(CANARY))
+    file = CaseFile(f"{CANARY}.pdf", "application/pdf", 1, "0", Packed.of(CANARY))
     texts: dict[str, Any] = {
         "title": CANARY,
-        "ehr": {CANARY: CANARY},
+        "ehr": Packed.of(f'{{"{CANARY}": "{CANARY}"}}'),
         "conversation": CANARY,
         "files": (file,),
     }

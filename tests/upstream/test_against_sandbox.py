@@ -46,7 +46,7 @@ async def test_N06_N10_a_case_with_files_is_made_as_the_document_has_it(
         OutgoingFile('un "día".txt', "text/plain", Bytes(b"a")),
         OutgoingFile("b.bin", "a/b", Repeated(9)),
     ]
-    made = await upstreams.llamalitica.create_case(ANA, '{"id": "p1", "name": "Ána"}'.encode(), files)
+    made = await upstreams.llamalitica.create_case(ANA, Bytes('{"id": "p1", "name": "Ána"}'.encode()), files)
     kept = sandbox.llamalitica.cases[made.case_id]
     assert kept.organization_header == "Clínica".encode()
     assert kept.patient_metadata == {"id": "p1", "name": "Ána"}

@@ -26,7 +26,7 @@ def boundary(body: Body) -> str:
 
 
 async def test_form_is_written_as_rfc_7578_has_it() -> None:
-    body = form([("a", b"1"), ("files", OutgoingFile("í.txt", "text/plain", Bytes(b"2")))], fixed)
+    body = form([("a", Bytes(b"1")), ("files", OutgoingFile("í.txt", "text/plain", Bytes(b"2")))], fixed)
     mark = b"--michiq-" + b"5a" * 16
     assert await sent(body) == (
         mark + b'\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
@@ -59,10 +59,10 @@ async def test_form_N10_every_file_is_read_back_unchanged_and_in_order(contents:
     "parts",
     [
         [],
-        [("a", b"")],
-        [("ñ", "ñ".encode())],
+        [("a", Bytes(b""))],
+        [("ñ", Bytes("ñ".encode()))],
         [("files", OutgoingFile('"ñ"\r\n🩺.pdf', "application/pdf", Repeated(3)))],
-        [("files", OutgoingFile("", "", Bytes(b""))), ("a", b"1")],
+        [("files", OutgoingFile("", "", Bytes(b""))), ("a", Bytes(b"1"))],
     ],
 )
 async def test_form_its_size_is_the_number_of_its_bytes(parts: list[Part]) -> None:

@@ -67,7 +67,7 @@ async def user_said(value: Json) -> UserSession:
 
 async def case_said(value: Json) -> CreatedCase:
     async with answering(said(value)) as wire, client_of(wire.url) as llamalitica:
-        return await llamalitica.create_case(ANA, b"{}", [])
+        return await llamalitica.create_case(ANA, Bytes(b"{}"), [])
 
 
 def identity_of(request: Request) -> list[bytes | None]:
@@ -117,7 +117,7 @@ async def test_N02_the_organization_is_left_out_only_when_there_is_none() -> Non
     parent = Identity(api_key="key-1", user="ana@example.org", organization=None)
     async with answering(said({"user": USER}), said(CASE)) as wire, client_of(wire.url) as llamalitica:
         await llamalitica.me(parent)
-        await llamalitica.create_case(parent, b"{}", [])
+        await llamalitica.create_case(parent, Bytes(b"{}"), [])
         assert [request.header(b"X-ORGANIZATION") for request in wire.requests] == [None, None]
 
 
@@ -161,7 +161,7 @@ async def test_create_case_N17_a_failed_call_is_never_made_again(refusing: bool)
 
     async with scripted(cut, refusing=refusing) as wire, client_of(wire.url, records.append) as llamalitica:
         with pytest.raises(UpstreamError) as caught:
-            await llamalitica.create_case(ANA, b"{}", [])
+            await llamalitica.create_case(ANA, Bytes(b"{}"), [])
         assert caught.value.arrived is not refusing
         assert len(records) == 1
         assert len(wire.requests) == (0 if refusing else 1)
@@ -175,7 +175,7 @@ async def test_create_case_N10_the_form_holds_the_metadata_and_every_file_in_ord
         OutgoingFile("empty.txt", "text/plain", Bytes(b"")),
     ]
     async with answering(said(CASE)) as wire, client_of(wire.url) as llamalitica:
-        await llamalitica.create_case(ANA, metadata, files)
+        await llamalitica.create_case(ANA, Bytes(metadata), files)
         (request,) = wire.requests
     assert request.line == b"POST /api/cases HTTP/1.1"
     assert [(part.name, part.filename, part.raw) for part in parts_of(request)] == [

@@ -1,0 +1,33 @@
+"""Texts kept compressed: they come back as they were, whole or in pieces."""
+
+from random import Random
+from typing import Final
+
+import pytest
+
+from proxy.packed import Packed
+
+PIECE: Final = 64 * 1024
+TEXTS: Final = {
+    "nothing": "",
+    "a word": "Núñez \U0001f642",
+    "half a character": "informe \ud800.pdf",
+    "much of the same": "a" * (5 * PIECE),
+    "as much as a piece": "b" * PIECE,
+    "nothing twice": "".join(map(chr, Random(1).choices(range(32, 0x3000), k=PIECE))),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+async def test_what_was_packed_comes_back(text: str) -> None:
+    packed, raw = Packed.of(text), text.encode("utf-8", "surrogatepass")
+    pieces = [piece async for piece in packed.chunks()]
+    assert packed.text() == text
+    assert packed.read() == b"".join(pieces) == raw
+    assert packed.size == len(raw)
+    assert all(len(piece) <= PIECE for piece in pieces)
+
+
+def test_equal_texts_are_equal_and_not_shown() -> None:
+    assert Packed.of("Núñez") == Packed.of("Núñez".encode())
+    assert "N" not in repr(Packed.of("Núñez")).removeprefix("Packed")
