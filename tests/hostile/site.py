@@ -96,6 +96,9 @@ async def beating(site: Site) -> AsyncIterator[None]:
             cwd=ROOT, stdin=DEVNULL, stdout=listing,
         )  # fmt: skip
     try:
+        async with asyncio.timeout(_SECONDS):
+            while not (site.folder / "beats").stat().st_size:  # noqa: ASYNC110  it is another process
+                await asyncio.sleep(0.01)
         yield
         await asyncio.sleep(_TAIL_SECONDS)
     finally:

@@ -1,9 +1,10 @@
 """Hostile input in full: over 4,000 inputs on all routes and the webhook, one after the other, to a proxy in
 a process of its own; two minutes at full scale."""
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -92,6 +93,7 @@ async def run(scale: float) -> list[Row]:
         grown = (site.memory("VmHWM") - before) / _MEGABYTE
         held, who = await this.held()
         large = await _large(this, sounds["new_case"])
+        read_back = await _read_back(this, sounds["new_case"])
         alive = site.alive and await _healthy(site)
         shown = leaks(site.printed(), _secrets(site))
     planted = len(CANARIES) + len(_secrets(site)) - 1
@@ -112,6 +114,7 @@ async def run(scale: float) -> list[Row]:
             "the loop is held for 100 ms at most", f"{held * 1000:.0f} ms: {who}", met=held <= _HELD_SECONDS
         ),
         large,
+        read_back,
         _row(
             f"{planted} canaries planted: 0 in what is printed",
             ", ".join(shown) or "0",
@@ -132,6 +135,29 @@ async def _large(this: _Run, sound: Sound) -> Row:
     return _row("a sound record of 9 MB: both as well", f"{grown:.0f} MB, {worst * 1000:.0f} ms", met=met)
 
 
+async def _read_back(this: _Run, sound: Sound) -> Row:
+    """What it costs to read one: by its id, in the list of its user, and for a question."""
+    others = sound.without(b"user_mail").lines
+    own = replace(sound, lines=(*others, b"user_mail: reader@clinica.example"))
+    [made] = (await heard("127.0.0.1", this.site.port, done(LARGE[0], own))).answers
+    case = json.loads(made.body)
+    sounds = sound_requests(case["token"], case["michiq_uuid"])
+    before, told = this.site.memory("VmRSS"), []
+    worst, size = 0.0, 0
+    for route in ("doc", "encounters", "query"):
+        hostile = _plain(sounds[route])
+        [answer] = (await heard("127.0.0.1", this.site.port, hostile)).answers
+        told.append(answer.status)
+        size = max(size, len(answer.body))
+        worst = max(worst, await this.held_by(hostile))
+    grown = (this.site.memory("VmHWM") - before) / _MEGABYTE
+    return _row(
+        "it is read by doc, encounters and query: both as well",
+        f"{told} with {size / _MEGABYTE:.1f} MB, {grown:.0f} MB, {worst * 1000:.0f} ms",
+        met=told == [200] * 3 and size > 7 * _MEGABYTE and worst <= _HELD_SECONDS and grown <= 64,
+    )
+
+
 def _row(goal: str, figure: str, *, met: bool) -> Row:
     return Row("hostile", goal, figure, met)
 
@@ -139,9 +165,11 @@ def _row(goal: str, figure: str, *, met: bool) -> Row:
 async def _warm(site: Site, sounds: Mapping[str, Sound]) -> None:
     """What any use costs in memory is no cost of these; and there is audio to be transcribed."""
     for sound in sounds.values():
-        await heard(
-            "127.0.0.1", site.port, Hostile("warm", sound, (sound.render(),), frozenset(), 1, ends=True)
-        )
+        await heard("127.0.0.1", site.port, _plain(sound))
+
+
+def _plain(sound: Sound) -> Hostile:
+    return Hostile("sound", sound, (sound.render(),), frozenset(), 1, ends=True)
 
 
 def _done(sandbox: Sandbox) -> int:

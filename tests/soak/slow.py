@@ -22,7 +22,7 @@ from tests.soak.rows import Row
 
 SEED: Final = 21
 _SECONDS: Final = 60.0
-_CLIENTS: Final = {"head": 500, "body": 490, "reader": 10}
+_CLIENTS: Final = {"head": 475, "body": 475, "reader": 50}
 # What each kind is ended after. A reader: 30 s from the last byte that the kernels took for it.
 _GOALS: Final = {"head": 15.0, "body": 30.0, "reader": 45.0}
 _LONGEST: Final = 60.0
