@@ -2,14 +2,18 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
+from proxy.observe.logs import setup
+from tests.captured import restored_logging
 from tests.soak.rows import Part, Row
 
 PARTS: Final = (
@@ -42,7 +46,10 @@ def main() -> int:
 def _run(name: str, scale: float) -> list[Row]:
     part: Part = import_module(f"tests.soak.{name}").run
     started = time.monotonic()
-    rows = asyncio.run(part(scale))
+    # Proxies in this process log as they would elsewhere, but not between the rows.
+    with restored_logging(), Path(os.devnull).open("w") as nowhere:
+        setup(nowhere, pretty=False)
+        rows = asyncio.run(part(scale))
     print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)  # noqa: T201
     return rows
 
