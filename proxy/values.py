@@ -168,6 +168,19 @@ class LinkedCase:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingCall:
+    """A call of which nobody knows whether it made a case: it is never sent again, and shown to operators.
+
+    `id` is the intent's, or of a linked case (S05) the legacy id; `kind` the flow that made the call.
+    """
+
+    id: str
+    kind: str
+    cause: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReportEvent:
     """A webhook delivery of the new platform (llamalitica-integration, "Event Format")."""
 

@@ -8,24 +8,22 @@ import click
 from proxy.cli.paper import columns, moment, show
 from proxy.cli.store_access import echo_json
 from proxy.overrides import rfc3339
-from proxy.store import JournalEntry
+from proxy.values import PendingCall
 
 _WHAT_TO_DO: Final = (
     "None is ever sent again: where the platform has no case of that time, the client has to ask anew."
 )
 
 
-def tell(calls: Sequence[JournalEntry], *, as_json: bool) -> None:
+def tell(calls: Sequence[PendingCall], *, as_json: bool) -> None:
     """Oldest first."""
     if as_json:
-        echo_json(
-            [{"id": c.id, "at": rfc3339(c.created_at), "cause": c.cause, "kind": c.kind} for c in calls]
-        )
+        echo_json([{"id": c.id, "at": rfc3339(c.at), "cause": c.cause, "kind": c.kind} for c in calls])
         return
     if not calls:
         click.echo("no ambiguous calls")
         return
-    table = columns("intent", "at", "cause", "kind")
+    table = columns("intent or case", "at", "cause", "kind")
     for call in calls:
-        table.add_row(call.id, moment(call.created_at), call.cause or "", call.kind)
+        table.add_row(call.id, moment(call.at), call.cause or "", call.kind)
     show(table, _WHAT_TO_DO)

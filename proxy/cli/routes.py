@@ -36,7 +36,7 @@ def routes(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) 
     if pending and (learned or folder):
         raise Misuse("--pending goes with --json alone: it asks the store")
     if pending:
-        calls = with_store(read_settings(), lambda store: store.journal.pending())
+        calls = with_store(read_settings(), lambda store: store.pending())
         pending_report.tell(calls, as_json=as_json)
     elif learned:
         _learned(read_settings(), folder, as_json=as_json)
@@ -84,7 +84,7 @@ def _standing(settings: Settings, folder: Path, at: datetime) -> Standing | None
             overrides=await store.overrides.load(),
             processes=await store.processes.live(at, _LIVE),
             mappings=digest,
-            pending=len(await store.journal.pending()),
+            pending=len(await store.pending()),
         )
 
     try:

@@ -116,8 +116,8 @@ async def _newest_run(store: Store, route: str) -> ContractRun | None:
 
 async def _ambiguous(store: Store, route: str, since: date) -> int:
     """A call's kind is the name of the flow that made it."""
-    pending = await store.journal.pending()
-    return sum(entry.kind == route and entry.created_at.date() >= since for entry in pending)
+    pending = await store.pending()
+    return sum(call.kind == route and call.at.date() >= since for call in pending)
 
 
 def _under(outcomes: Mapping[str, int], prefix: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import select
@@ -36,6 +37,7 @@ from proxy.store.sealer import Sealer, load_sealer
 from proxy.store.sessions import Sessions
 from proxy.store.stories import Stories
 from proxy.store.transcriptions import Transcriptions
+from proxy.values import PendingCall
 
 __all__ = ["BlobError", "JournalEntry", "Store", "StoreError", "open_store"]
 
@@ -70,6 +72,14 @@ class Store:
     retention: Retention
     erasure: Erasure
     rotation: Rotation
+
+    async def pending(self) -> list[PendingCall]:
+        """The ambiguous calls, oldest first: an operator has to look at them."""
+        calls = [
+            PendingCall(each.id, each.kind, each.cause, each.created_at)
+            for each in await self.journal.pending()
+        ]
+        return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
 
     async def check(self) -> None:
         """For readiness: StoreError when a write would not go through within 5 s."""

@@ -95,7 +95,7 @@ class Journal:
         return await self.database.write(work)
 
     async def pending(self) -> list[JournalEntry]:
-        """The ambiguous calls, oldest first: an operator has to look at them."""
+        """The ambiguous calls, oldest first; `Store.pending` has those of linked cases, too."""
         query = select(journal).where(journal.c.state == "ambiguous").order_by(journal.c.created_at)
 
         async def work(conn: AsyncConnection) -> list[JournalEntry]:

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store.database import Database
 from proxy.store.rows import batches, insert_missing, left_over, nobody, upsert
 from proxy.store.tables import links
-from proxy.values import LinkedCase
+from proxy.values import LinkedCase, PendingCall
 
+_FLOW: Final = "speech_to_text"  # whose calls they are
 _INTERRUPTED: Final = "interrupted"
 _PENDING: Final = "pending"
 _MAY_BEGIN: Final = (None, _PENDING, "failed")
@@ -66,6 +67,19 @@ class Links:
         async def work(conn: AsyncConnection) -> list[LinkedCase]:
             query = select(links).where(links.c.state == _PENDING).order_by(links.c.created_at)
             return [_linked(row) for row in await conn.execute(query) if not lives(row.process)]
+
+        return await self.database.read(work)
+
+    async def ambiguous(self) -> list[PendingCall]:
+        """One for each case that may have been made, however many recordings were to go into it."""
+        asked = select(links.c.case_id, links.c.cause, links.c.created_at).distinct()
+        query = asked.where(links.c.state == "ambiguous")
+
+        async def work(conn: AsyncConnection) -> list[PendingCall]:
+            return [
+                PendingCall(row.case_id, _FLOW, row.cause, row.created_at)
+                for row in await conn.execute(query)
+            ]
 
         return await self.database.read(work)
 

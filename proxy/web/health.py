@@ -46,7 +46,7 @@ async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format; StoreError, and so a problem, where the store can't be read."""
     deps = request.app[DEPS]
     text = deps.metrics.exposition(
-        ambiguous=len(await deps.store.journal.pending()),
+        ambiguous=len(await deps.store.pending()),
         waiting=await deps.store.deliveries.waiting(),
         breakers={**deps.upstream_states()},
     )

@@ -166,6 +166,8 @@ async def _settle(store: Store) -> int:
 async def _show_pending(store: Store) -> None:
     for entry in await store.journal.pending():
         _log.warning("ambiguous_case", intent=entry.id, cause=entry.cause, at=entry.created_at.isoformat())
+    for call in await store.links.ambiguous():
+        _log.warning("ambiguous_linked_case", cause=call.cause, at=call.at.isoformat())
 
 
 def _resume(table: Table, deps: Deps) -> None:

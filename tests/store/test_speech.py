@@ -3,9 +3,9 @@
 import pytest
 
 from proxy.store import Store
-from proxy.values import LinkedCase
+from proxy.values import LinkedCase, PendingCall
 
-from .examples import NOW, OTHER, OWNER, ago, transcription
+from .examples import NOW, OTHER, OWNER, ago, entry, transcription
 
 
 async def test_transcriptions_S04_a_kept_one_is_found_by_its_audio(store: Store) -> None:
@@ -60,6 +60,18 @@ async def test_links_S05_an_ambiguous_failure_is_never_begun_again(store: Store)
     await store.links.begin("case-1", "audio-1", NOW)
     await store.links.fail("case-1", "audio-1", "timeout", ambiguous=True)
     assert not await store.links.begin("case-1", "audio-1", NOW)
+
+
+async def test_links_S05_ambiguous_cases_are_pending_once_each_beside_the_journals(store: Store) -> None:
+    await store.journal.begin(entry(created_at=ago(hours=1)))
+    await store.journal.fail("intent-1", "timeout", ambiguous=True)
+    for digest in ("audio-1", "audio-2"):
+        await store.links.begin("case-1", digest, NOW)
+        await store.links.fail("case-1", digest, "cut", ambiguous=True)
+    assert await store.pending() == [
+        PendingCall("intent-1", "new_case", "timeout", ago(hours=1)),
+        PendingCall("case-1", "speech_to_text", "cut", NOW),
+    ]
 
 
 async def test_links_S05_an_interrupted_intent_becomes_ambiguous_at_start(store: Store) -> None:

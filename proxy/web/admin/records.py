@@ -56,8 +56,8 @@ async def processes(request: web.Request) -> web.StreamResponse:
 async def pending(request: web.Request) -> web.StreamResponse:
     """Calls of which nobody knows whether they made a case: they are never sent again."""
     calls: list[Json] = [
-        {"id": entry.id, "kind": entry.kind, "cause": entry.cause, "at": rfc3339(entry.created_at)}
-        for entry in await request.app[DEPS].store.journal.pending()
+        {"id": call.id, "kind": call.kind, "cause": call.cause, "at": rfc3339(call.at)}
+        for call in await request.app[DEPS].store.pending()
     ]
     return respond(json(200, {"pending": calls}))
 
