@@ -14,18 +14,17 @@ from proxy.dispatch.dry_store import dry_store
 from proxy.dispatch.sent_form import ReadJson
 from proxy.errors import UpstreamError
 from proxy.flows.deps import Deps
+from proxy.flows.offload import of_json
 from proxy.locks import KeyedLocks
 from proxy.tasks import Tasks
 from proxy.upstream.call import Call, M
 from proxy.values import Json
-from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
+from proxy.workers import Workers
 
 # By method and path: what a dry call is answered with, made anew each time.
 Answers: TypeAlias = Mapping[tuple[str, str], Callable[[], Json]]
 
 _TOKEN_LIFE: Final = timedelta(hours=1)
-_INLINE: Final = 64 * 1024
-_SECONDS: Final = 20.0
 # An ehr is as deep as a client may send one, and stands one level down.
 _load: Final = partial(jsons.load, max_depth=jsons.MAX_DEPTH + 1)
 
@@ -121,10 +120,4 @@ def chat_answers(deps: Deps) -> Answers:
 
 
 async def _read_json(workers: Workers, data: bytes) -> Json:
-    """Wherever it holds up nobody. Raises BadJson."""
-    if len(data) <= _INLINE:
-        return _load(data)
-    try:
-        return await workers.run(_load, data, seconds=_SECONDS, raises=jsons.BadJson)
-    except (WorkerTimeout, WorkerCrashed):
-        raise jsons.BadJson("too-costly") from None
+    return await of_json(workers, len(data), _load, data)

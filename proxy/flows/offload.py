@@ -1,9 +1,9 @@
 """Work on large or hostile input, done in the worker processes, off the event loop."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -20,8 +20,10 @@ from proxy.text.tokens import estimate
 from proxy.values import Json
 from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
 
+T = TypeVar("T")
+
 # Up to this size, going to a worker costs more than the work.
-INLINE: Final = 64 * 1024
+_INLINE: Final = 64 * 1024
 _SECONDS: Final = 20.0
 _PLANNING_SECONDS: Final = 60.0
 _BATCH: Final = 1024 * 1024
@@ -65,39 +67,35 @@ async def read_ehr(
 ) -> Ehr:
     """What there is in an ehr, by the expressions of `patient`; a large one is not read by this process at
     all. `conversation`, unless empty, joins what is sent. Raises BadJson."""
-    if content.size <= INLINE:
-        return _read_ehr(content.read(), expressions, conversation)
-    try:
-        return await workers.run(
-            _read_ehr, content.source(), expressions, conversation, seconds=_SECONDS, raises=jsons.BadJson
-        )
-    except (WorkerTimeout, WorkerCrashed):
-        raise jsons.BadJson("too-costly") from None
+    return await of_json(workers, content.size, _read_ehr, content.source(), expressions, conversation)
 
 
 async def load_json(workers: Workers, data: bytes) -> Json:
     """jsons.load, wherever it holds up nobody; BadJson as there."""
-    if len(data) <= INLINE:
-        return _load(data)
-    try:
-        return await workers.run(_load, data, seconds=_SECONDS, raises=jsons.BadJson)
-    except (WorkerTimeout, WorkerCrashed):
-        raise jsons.BadJson("too-costly") from None
+    return await of_json(workers, len(data), _load, data)
 
 
 async def load_text(workers: Workers, data: bytes, name: str) -> str | None:
     """The text that an object has under this name, empty if it has none; None for any other value, of the
     object too. What else is in it stays where it was read: to bring it over would hold up everybody."""
-    if len(data) <= INLINE:
-        return _text(data, name)
+    return await of_json(workers, len(data), _text, data, name)
+
+
+async def of_json(workers: Workers, size: int, task: Callable[..., T], *args: object) -> T:
+    """What `task(*args)` makes of JSON of this size, wherever that holds up nobody.
+
+    Raises BadJson as the task does, and for what a worker can't read in its memory or time.
+    """
+    if size <= _INLINE:
+        return task(*args)
     try:
-        return await workers.run(_text, data, name, seconds=_SECONDS, raises=jsons.BadJson)
+        return await workers.run(task, *args, seconds=_SECONDS, raises=jsons.BadJson)
     except (WorkerTimeout, WorkerCrashed):
         raise jsons.BadJson("too-costly") from None
 
 
 async def count_tokens(workers: Workers, text: str) -> int:
-    if len(text) <= INLINE:
+    if len(text) <= _INLINE:
         return estimate(text)
     return await workers.run(estimate, text, seconds=_SECONDS)
 
@@ -106,7 +104,7 @@ async def shaped(workers: Workers, shape: Shape | Expression, records: Sequence[
     """Each record's facts in a mapping's shape, as JSON."""
     told: list[bytes] = []
     for batch in _batches(records):
-        if sum(record.size for record in batch) <= INLINE:
+        if sum(record.size for record in batch) <= _INLINE:
             told += _shaped(shape, batch)
         else:
             told += await workers.run(_shaped, shape, batch, seconds=_SECONDS)
@@ -118,7 +116,7 @@ async def planned(
 ) -> Prompt:
     """prompt.plan over all that is known of a case; QuestionTooLong as there."""
     arguments = question, record, sent, instruction, part_instruction
-    if record.size <= INLINE:
+    if record.size <= _INLINE:
         return await asyncio.to_thread(_planned, *arguments)
     return await workers.run(_planned, *arguments, seconds=_PLANNING_SECONDS, raises=QuestionTooLong)
 
