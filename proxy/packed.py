@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -15,19 +15,33 @@ _SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The bytes of a text, as one gzip member (RFC 1952); a `values.Content`, too."""
+    """The `size` bytes of a text, as gzip members one after the other (RFC 1952); a `values.Content`, too."""
 
     gzip: bytes = field(repr=False)
+    size: int
 
     @classmethod
     def of(cls, text: str | bytes) -> Self:
         data = text.encode("utf-8", _SURROGATES) if isinstance(text, str) else text
-        return cls(gzip.compress(data, _LEVEL, mtime=0))
+        return cls(gzip.compress(data, _LEVEL, mtime=0), len(data))
 
-    @property
-    def size(self) -> int:
-        """Of the text, in bytes (RFC 1952, ISIZE: no text here comes near its 4 GB)."""
-        return int.from_bytes(self.gzip[-4:], "little")
+    @classmethod
+    def again(cls, member: bytes) -> Self:
+        """What `of` made, from its `gzip`, which ends with the size (ISIZE: no text comes near its 4 GB)."""
+        return cls(member, int.from_bytes(member[-4:], "little"))
+
+    @classmethod
+    def joined(cls, pieces: "Iterable[bytes | Packed]") -> Self:
+        """All of them as one text, without unpacking any."""
+        members: list[Packed] = []
+        loose = bytearray()
+        for piece in (*pieces, Packed(b"", 0)):
+            if isinstance(piece, Packed):
+                members += [*([Packed.of(bytes(loose))] if loose else []), piece]
+                loose.clear()
+            else:
+                loose += piece
+        return cls(b"".join(each.gzip for each in members), sum(each.size for each in members))
 
     def read(self) -> bytes:
         """All of it at once."""
@@ -38,8 +52,12 @@ class Packed:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The text from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
-        unpacking, rest = zlib.decompressobj(_GZIP), self.gzip
-        while piece := unpacking.decompress(rest, _PIECE):
-            yield piece
-            await asyncio.sleep(0)
-            rest = unpacking.unconsumed_tail
+        rest = self.gzip
+        while rest:
+            unpacking = zlib.decompressobj(_GZIP)
+            while not unpacking.eof:
+                if piece := unpacking.decompress(rest, _PIECE):
+                    yield piece
+                    await asyncio.sleep(0)
+                rest = unpacking.unconsumed_tail
+            rest = unpacking.unused_data

@@ -209,12 +209,20 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client gets: status, bytes and headers, ready to send."""
+    """What the client gets: status, body and headers, ready to send. A large body is packed."""
 
     status: int
-    body: bytes = field(repr=False)
+    body: bytes | Packed = field(repr=False)
     content_type: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def size(self) -> int:
+        return self.body.size if isinstance(self.body, Packed) else len(self.body)
+
+    def read(self) -> bytes:
+        """The body, whole."""
+        return self.body.read() if isinstance(self.body, Packed) else self.body
 
 
 class FormPart(Protocol):

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import copy
 from importlib import import_module
 from multiprocessing import get_context
@@ -18,7 +18,8 @@ from pebble import CONSTS, ProcessPool
 
 T = TypeVar("T")
 
-PROCESSES: Final = 2
+PROCESSES: Final = 3
+_LONG: Final = PROCESSES - 1  # of them for what may take its time
 _TASKS_EACH: Final = 100  # then a process is replaced: parsers leak
 _MEMORY: Final = 1536 * 1024 * 1024
 _POLL_SECONDS: Final = 0.02  # how soon a pool sees that a process is there, or gone; by itself 0.1
@@ -38,7 +39,9 @@ class WorkerCrashed(Exception):
 
 
 class Workers:
-    """Two processes for tasks on hostile files; an async context manager.
+    """Processes for tasks on hostile files, and for what would hold up the loop; an async context manager.
+
+    Files may be made to take all the time that they are given, so they never have all of the processes.
 
     Nothing is started before the first `run` or `warm`. `modules`, those of the tasks, are imported once, in
     the fork server that the processes come from: they share that memory, and a new one is there at once.
@@ -47,6 +50,7 @@ class Workers:
     def __init__(self, modules: Sequence[str] = ()) -> None:
         self._processes = tuple(_Process(modules) for _ in range(PROCESSES))
         self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        self._long = asyncio.Semaphore(_LONG)
         for process in self._processes:
             self._idle.put_nowait(process)
 
@@ -68,20 +72,23 @@ class Workers:
         *args: object,
         seconds: float,
         raises: type[Exception] | tuple[type[Exception], ...] = (),
+        long: bool = False,
     ) -> T:
         """What `task(*args)` returns; `task` is a function of a module that may be run twice.
 
-        Its `seconds` begin when a process takes it. Raises WorkerTimeout when they are over, the errors in
+        `long` says that it may take its time, and leaves a process to those that don't. Its `seconds` begin
+        when a process takes it. Raises WorkerTimeout when they are over, the errors in
         `raises` as the task raised them, and WorkerCrashed for any other end: other errors may quote the
         file. A cancelled call kills its task.
         """
-        process = await self._idle.get()
-        try:
-            future = await process.ended(task, args, seconds)
-            if _lost(future):
+        async with self._long if long else nullcontext():
+            process = await self._idle.get()
+            try:
                 future = await process.ended(task, args, seconds)
-        finally:
-            self._idle.put_nowait(process)
+                if _lost(future):
+                    future = await process.ended(task, args, seconds)
+            finally:
+                self._idle.put_nowait(process)
         return _result(future, raises)
 
 

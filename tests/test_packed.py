@@ -26,6 +26,19 @@ async def test_what_was_packed_comes_back(text: str) -> None:
     assert packed.read() == b"".join(pieces) == raw
     assert packed.size == len(raw)
     assert all(len(piece) <= PIECE for piece in pieces)
+    assert Packed.again(packed.gzip) == packed
+
+
+async def test_texts_are_joined_in_their_order_whether_packed_or_not() -> None:
+    raw = [text.encode("utf-8", "surrogatepass") for text in TEXTS.values()]
+    pieces = [Packed.of(each) if number % 2 else each for number, each in enumerate([b"[", *raw, b"", b"]"])]
+    joined, whole = Packed.joined(pieces), b"".join([b"[", *raw, b"]"])
+    assert joined.read() == b"".join([piece async for piece in joined.chunks()]) == whole
+    assert joined.size == len(whole)
+
+
+def test_nothing_is_joined_to_nothing() -> None:
+    assert Packed.joined([]).read() == b""
 
 
 def test_equal_texts_are_equal_and_not_shown() -> None:

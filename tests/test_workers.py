@@ -175,6 +175,15 @@ async def test_a_task_waits_for_its_turn_without_losing_its_time(workers: Worker
     assert all(isinstance(end, WorkerTimeout) for end in await asyncio.gather(*hung, return_exceptions=True))
 
 
+async def test_tasks_that_take_their_time_leave_a_process_to_those_that_do_not(workers: Workers) -> None:
+    hung = [asyncio.create_task(workers.run(hang, seconds=AMPLE, long=True)) for _ in range(8)]
+    assert await workers.run(double, 4, seconds=AMPLE) == 8
+    assert not any(each.done() for each in hung)
+    for each in hung:
+        each.cancel()
+    await asyncio.wait(hung)
+
+
 async def test_a_crash_does_not_reach_the_task_beside_it(workers: Workers) -> None:
     beside = asyncio.create_task(workers.run(extract, pdf(["Tos"] * 40), "a.pdf", "", seconds=AMPLE))
     with pytest.raises(WorkerCrashed):

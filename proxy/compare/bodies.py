@@ -53,7 +53,7 @@ def _body(answer: Answer, other: Answer) -> Body:
     own = _says_json(answer)
     if own or _says_json(other):
         try:
-            value = jsons.load(answer.body)
+            value = jsons.load(answer.read())
         except jsons.BadJson:
             return Text(_text(answer))
         if own or isinstance(value, dict | list):
@@ -68,8 +68,8 @@ def _says_json(answer: Answer) -> bool:
 def _text(answer: Answer) -> str:
     charset = media_type(answer.content_type)[1].get("charset", "").lower()
     if charset == "iso-8859-1":
-        return answer.body.decode("latin-1")
-    return answer.body.decode("utf-8", "backslashreplace")
+        return answer.read().decode("latin-1")
+    return answer.read().decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Final
 from proxy import jsons
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Route
+from proxy.packed import Packed
 from proxy.shape import Expression
 from proxy.values import Answer, Json
 
@@ -18,11 +19,10 @@ def answer(route: Route[RouteMapping], facts: Json) -> Answer:
     return text(200, str(body)) if isinstance(route.answer, Expression) else json(200, body)
 
 
-def ready(route: Route[RouteMapping], body: bytes) -> Answer:
+def ready(route: Route[RouteMapping], body: bytes | Packed) -> Answer:
     """`answer` of what is in the mapping's shape already, as JSON."""
-    if isinstance(route.answer, Expression):
-        return text(200, str(jsons.load(body)))
-    return Answer(200, body, JSON)
+    made = Answer(200, body, JSON)
+    return text(200, str(jsons.load(made.read()))) if isinstance(route.answer, Expression) else made
 
 
 def json(status: int, body: Json, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

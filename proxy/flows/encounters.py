@@ -1,6 +1,7 @@
 """GET /michiQ/encounters: the user's cases, newest first (CONTRACT L)."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +14,7 @@ from proxy.flows.offload import shaped
 from proxy.flows.records import read_records
 from proxy.mapping.models import Encounters
 from proxy.mapping.table import FlowSpec, Route
+from proxy.packed import Packed
 from proxy.values import Answer, Case, Inbound
 
 SPEC: Final = FlowSpec(
@@ -31,16 +33,20 @@ async def run(inbound: Inbound, route: Route[Encounters], deps: Deps) -> Answer:
     own = await _told(session.owner, cases, route, deps)
     theirs = await legacy_list(deps.michiq, token, session, route, deps)
     # What the legacy server lists may be megabytes, too.
-    return _list(await asyncio.to_thread(merged, own, {case.id for case in cases}, theirs))
+    return await asyncio.to_thread(lambda: _list(merged(own, {case.id for case in cases}, theirs)))
 
 
 async def _told(
     owner: str, cases: list[Case], route: Route[Encounters], deps: Deps
-) -> list[tuple[datetime, bytes]]:
+) -> list[tuple[datetime, bytes | Packed]]:
     """The owner's cases in the legacy shape, each with its time; newest first, as they come."""
     told = await shaped(deps.workers, route.answer, await read_records(owner, cases, deps))
     return [(case.created_at, each) for case, each in zip(cases, told, strict=True)]
 
 
-def _list(encounters: list[bytes]) -> Answer:
-    return Answer(200, b"[" + b",".join(encounters) + b"]", JSON)
+def _list(encounters: Sequence[bytes | Packed]) -> Answer:
+    """Packed as soon as one of them is: a user may have thousands."""
+    pieces: list[bytes | Packed] = [piece for each in encounters for piece in (b",", each)]
+    whole = [b"[", *pieces[1:], b"]"]
+    loose = [piece for piece in whole if isinstance(piece, bytes)]
+    return Answer(200, b"".join(loose) if len(loose) == len(whole) else Packed.joined(whole), JSON)

@@ -10,6 +10,7 @@ from proxy.errors import Refusal, UpstreamError
 from proxy.flows.deps import Deps
 from proxy.mapping.models import Encounters
 from proxy.mapping.table import Route
+from proxy.packed import Packed
 from proxy.upstream.michiq import Michiq
 from proxy.values import Json, Session
 
@@ -47,10 +48,12 @@ async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict
 
 
 def merged(
-    own: list[tuple[datetime, bytes]], own_ids: set[str], theirs: list[dict[str, Json]]
-) -> list[bytes]:
+    own: list[tuple[datetime, bytes | Packed]], own_ids: set[str], theirs: list[dict[str, Json]]
+) -> list[bytes | Packed]:
     """Each as JSON, newest first; a case that both list is told of as we know it."""
-    others = [(_time(each), jsons.dump(each)) for each in theirs if each.get("MichiqUUID") not in own_ids]
+    others: list[tuple[datetime, bytes | Packed]] = [
+        (_time(each), jsons.dump(each)) for each in theirs if each.get("MichiqUUID") not in own_ids
+    ]
     return [each for _, each in sorted([*own, *others], key=lambda timed: timed[0], reverse=True)]
 
 

@@ -90,7 +90,7 @@ async def _make(
                 created = await deps.llamalitica.create_case(caller.identity, draft.metadata, files)
                 case = _record(caller, draft, created, inbound, deps)
                 given = answer(route, _facts(case, token))
-                await deps.store.journal.record(intent.id, case, given.body)
+                await deps.store.journal.record(intent.id, case, given.read())
                 return given
 
 

@@ -56,7 +56,7 @@ class Ehr:
 async def read_document(workers: Workers, content: Stored, filename: str, content_type: str) -> Document:
     """A file's text and its tokens. A file that hangs or kills its reader has none."""
     try:
-        return await workers.run(_read, content.source(), filename, content_type, seconds=_SECONDS)
+        return await workers.run(_read, content.source(), filename, content_type, seconds=_SECONDS, long=True)
     except (WorkerTimeout, WorkerCrashed) as error:
         _log.warning("document_given_up", reason=type(error).__name__, size=content.size)
         return Document("given-up", Packed.of(""), 0)
@@ -100,14 +100,16 @@ async def count_tokens(workers: Workers, text: str) -> int:
     return await workers.run(estimate, text, seconds=_SECONDS)
 
 
-async def shaped(workers: Workers, shape: Shape | Expression, records: Sequence[Record]) -> list[bytes]:
-    """Each record's facts in a mapping's shape, as JSON."""
-    told: list[bytes] = []
+async def shaped(
+    workers: Workers, shape: Shape | Expression, records: Sequence[Record]
+) -> list[bytes | Packed]:
+    """Each record's facts in a mapping's shape, as JSON; large ones packed."""
+    told: list[bytes | Packed] = []
     for batch in _batches(records):
         if sum(record.size for record in batch) <= _INLINE:
             told += _shaped(shape, batch)
         else:
-            told += await workers.run(_shaped, shape, batch, seconds=_SECONDS)
+            told += await workers.run(_packed, shape, batch, seconds=_SECONDS)
     return told
 
 
@@ -118,7 +120,9 @@ async def planned(
     arguments = question, record, sent, instruction, part_instruction
     if record.size <= _INLINE:
         return await asyncio.to_thread(_planned, *arguments)
-    return await workers.run(_planned, *arguments, seconds=_PLANNING_SECONDS, raises=QuestionTooLong)
+    return await workers.run(
+        _planned, *arguments, seconds=_PLANNING_SECONDS, raises=QuestionTooLong, long=True
+    )
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:
@@ -137,6 +141,10 @@ def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 def _shaped(shape: Shape | Expression, records: Sequence[Record]) -> list[bytes]:
     return [jsons.dump(shape.over(record_facts(record))) for record in records]
+
+
+def _packed(shape: Shape | Expression, records: Sequence[Record]) -> list[Packed]:
+    return [Packed.of(told) for told in _shaped(shape, records)]
 
 
 def _planned(

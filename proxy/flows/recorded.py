@@ -45,7 +45,7 @@ async def length(recording: Recording, deps: Deps) -> float:
     """Seconds, read from the audio itself (CONTRACT S01); 0 where it can't be told."""
     pieces = [(str(deps.store.blobs.path(chunk.blob)), chunk.key) for chunk in recording.chunks]
     try:
-        return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio)
+        return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio, long=True)
     except (BadAudio, WorkerTimeout, WorkerCrashed) as error:
         _log.warning("audio_not_measured", reason=type(error).__name__, container=recording.container)
         return 0.0

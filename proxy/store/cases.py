@@ -128,7 +128,7 @@ def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
 def _ehr(sealer: Sealer, row: Row[Any], within: Json) -> Packed | None:
     """`within` is where the first releases had it: with all else that is said of the patient."""
     if row.ehr is not None:
-        return Packed(sealer.open(row.ehr))
+        return Packed.again(sealer.open(row.ehr))
     return None if within is None else Packed.of(jsons.dump(within))
 
 
@@ -136,5 +136,5 @@ def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
     name, content_type, size, digest = sealer.open_json(row.about)
     text = sealer.open(row.text)
     # The first releases compressed it without a header.
-    packed = Packed(text) if text.startswith(_GZIP) else Packed.of(zlib.decompress(text))
+    packed = Packed.again(text) if text.startswith(_GZIP) else Packed.of(zlib.decompress(text))
     return CaseFile(name, content_type, size, digest, packed)

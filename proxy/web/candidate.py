@@ -124,7 +124,7 @@ class Candidate:
 
 def _made_id(answer: Answer) -> str | None:
     try:
-        made = jsons.load_object(answer.body).get(_MADE_ID) if answer.status == 200 else None
+        made = jsons.load_object(answer.read()).get(_MADE_ID) if answer.status == 200 else None
     except jsons.BadJson:
         return None
     return made if isinstance(made, str) and LEGACY_ID.fullmatch(made) else None
@@ -133,7 +133,7 @@ def _made_id(answer: Answer) -> str | None:
 def _listed(answer: Answer) -> dict[str, Json] | None:
     """The listed cases by id; None for an answer that is no list."""
     try:
-        cases = jsons.load(answer.body) if answer.status == 200 else None
+        cases = jsons.load(answer.read()) if answer.status == 200 else None
     except jsons.BadJson:
         return None
     if not isinstance(cases, list):

@@ -34,7 +34,7 @@ class Learner:
 
     def learn(self, name: str, side: Side, answer: Answer, known: Known | None = None) -> None:
         """`known` is who asked: an error's text is only kept once it came for several callers."""
-        if not self._on or len(answer.body) > _MOST or not self._due((name, side, answer.status)):
+        if not self._on or answer.size > _MOST or not self._due((name, side, answer.status)):
             return
         kind, _ = media_type(answer.content_type)
         route = self._live.now.table.routes[name]
@@ -47,7 +47,7 @@ class Learner:
         caller = known.owner or known.asked.token
         own = (known.legacy_id, known.asked.organization)
         text = self._texts.note(
-            answer.body.decode("utf-8", "replace"), caller, [each for each in own if each is not None]
+            answer.read().decode("utf-8", "replace"), caller, [each for each in own if each is not None]
         )
         return frozenset() if text is None else frozenset({(text, "error-text")})
 

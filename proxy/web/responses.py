@@ -6,9 +6,12 @@ from email.utils import format_datetime
 from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 
 from proxy.flows.answers import text
 from proxy.mapping.models import Notice, RouteMapping
+from proxy.packed import Packed
 from proxy.values import Answer
 
 CAUSE_HEADER: Final = "X-Michiq-Cause"
@@ -22,8 +25,29 @@ class _Response(web.Response):
         self.headers.pop("Server", None)
 
 
+class _Unpacked(Payload):
+    """A packed body, unpacked piece by piece as fast as the client takes it."""
+
+    _value: Packed
+
+    def __init__(self, packed: Packed) -> None:
+        super().__init__(packed)
+        self._size = packed.size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.read().decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        async for piece in self._value.chunks():
+            await writer.write(piece)
+
+
 def respond(answer: Answer, headers: Iterable[tuple[str, str]] = ()) -> web.Response:
-    response = _Response(status=answer.status, body=answer.body)
+    if isinstance(answer.body, Packed):
+        response = _Response(status=answer.status, body=_Unpacked(answer.body))
+        response.headers["Content-Length"] = str(answer.size)
+    else:
+        response = _Response(status=answer.status, body=answer.body)
     response.headers["Content-Type"] = answer.content_type
     for name, value in (*answer.headers, *headers):
         response.headers.add(name, value)

@@ -118,7 +118,7 @@ async def test_a_new_case_is_answered_as_a_real_one_and_nothing_is_made(
     async with nothing_happens(api, tmp_path):
         answer = await run("new_case", inbound({**IDENTITY, **headers}, *parts), dry)
     assert (answer.status, answer.content_type) == (200, "application/json")
-    assert shape(answer.body) == shape(dump(real))
+    assert shape(answer.read()) == shape(dump(real))
     assert dry.failures == []
 
 
@@ -127,7 +127,7 @@ async def test_a_new_case_with_a_token_leaves_the_session_as_it_is(api: Api, tmp
     dry = dry_deps(api.proxy.deps, DESCRIPTIONS)
     async with nothing_happens(api, tmp_path):
         answer = await run("new_case", inbound({**IDENTITY, **bearer(user.token)}, *FORM), dry)
-    assert jsons.load_object(answer.body)["token"] == user.token
+    assert jsons.load_object(answer.read())["token"] == user.token
     assert dry.failures == []
 
 
@@ -166,7 +166,7 @@ async def test_a_question_is_judged_and_answered_with_nothing(
     async with nothing_happens(api, tmp_path):
         answer = await run("query", by(user, raw=dump({"query": question})), dry)
     assert (answer.status, answer.content_type) == (200, "application/json")
-    assert jsons.load(answer.body) == {"response": ""}
+    assert jsons.load(answer.read()) == {"response": ""}
     assert dry.failures == []
 
 
@@ -185,7 +185,7 @@ async def test_audio_is_taken_and_forgotten(uploaded: tuple[bytes, ...], api: Ap
     async with nothing_happens(api, tmp_path):
         for audio in (wav(2.0), wav(0.1)):
             answer = await run("upload_audio", by(user, Part("audioChunk", audio, "consulta.wav")), dry)
-            assert answer.body.decode() == f"Archivo subido exitosamente con UUID: {user.id}"
+            assert answer.read().decode() == f"Archivo subido exitosamente con UUID: {user.id}"
     assert dry.failures == []
 
 
@@ -204,7 +204,7 @@ async def test_a_recording_is_judged_measured_and_heard_as_nothing(api: Api, tmp
     async with nothing_happens(api, tmp_path):
         answer = await run("speech_to_text", by(user), dry)
     assert (answer.status, answer.content_type) == (200, "application/json")
-    assert jsons.load(answer.body) == {
+    assert jsons.load(answer.read()) == {
         "transcription": "",
         "totalSpeechTextTime": "00:00:02",
         "michiq_uuid": user.id,
@@ -254,7 +254,7 @@ async def test_a_record_is_read_and_an_expired_access_token_is_not_really_renewe
     dry = dry_deps(api.proxy.deps, DESCRIPTIONS)
     async with nothing_happens(api, tmp_path):
         answer = await run(route, by(user), dry)
-    assert user.id in answer.body.decode()
+    assert user.id in answer.read().decode()
     assert dry.failures == []
 
 

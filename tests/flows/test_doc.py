@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from proxy.sandbox import SandboxConfig
-from tests.conftest import Api, StartProxy, case_form
+from tests.conftest import Api, StartProxy, bearer, case_form
 from tests.flows.reading import call, files_form, get_doc, report, transcribe, unreported
 from tests.samples import pdf, wav
 
@@ -222,3 +222,15 @@ async def test_doc_D01_a_record_that_cannot_be_read_is_a_500_with_the_mappings_t
         database.commit()
     reply = await call(api, "GET", f"/michiQ/doc/{case['michiq_uuid']}", case["token"])
     assert reply.says(500, "Error al obtener el documento")
+
+
+async def test_doc_G02_a_large_one_is_announced_with_its_size_and_HEAD_leaves_it_out(api: Api) -> None:
+    case = await unreported(api, files_form(("nota.txt", b"Tos y fiebre.\n" * 50_000, "text/plain")))
+    url, headers = f"{api.url}/michiQ/doc/{case['michiq_uuid']}", bearer(case["token"])
+    async with api.http.get(url, headers=headers) as got, api.http.head(url, headers=headers) as told:
+        body = await got.read()
+        assert (got.status, told.status) == (200, 200)
+        assert len(body) > 700_000
+        assert got.headers["Content-Length"] == told.headers["Content-Length"] == str(len(body))
+        assert "Transfer-Encoding" not in got.headers
+        assert await told.read() == b""

@@ -33,7 +33,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         },
     )
     # It hangs on the mapping files and the time as well.
-    tag = etag(snapshot.overrides.revision, sha256(answer.body).hexdigest()[:_DIGITS])
+    tag = etag(snapshot.overrides.revision, sha256(answer.read()).hexdigest()[:_DIGITS])
     return unchanged(request, tag) or respond(answer, [("ETag", tag)])
 
 
