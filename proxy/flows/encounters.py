@@ -1,21 +1,20 @@
 """GET /michiQ/encounters: the user's cases, newest first (CONTRACT L)."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Sequence, Set
 from typing import Final
 
 from proxy.flows.access import authenticate
 from proxy.flows.answers import JSON
 from proxy.flows.deps import Deps
 from proxy.flows.facts import FACTS
-from proxy.flows.legacy_list import legacy_list, merged
+from proxy.flows.legacy_list import Listed, legacy_list, merged
 from proxy.flows.offload import shaped
 from proxy.flows.records import read_records
 from proxy.mapping.models import Encounters
 from proxy.mapping.table import FlowSpec, Route
 from proxy.packed import Packed
-from proxy.values import Answer, Case, Inbound
+from proxy.values import Answer, Inbound
 
 SPEC: Final = FlowSpec(
     name="encounters", model=Encounters, facts=FACTS, errors=frozenset({"unauthorized"}), lists=True
@@ -25,23 +24,23 @@ SPEC: Final = FlowSpec(
 async def run(inbound: Inbound, route: Route[Encounters], deps: Deps) -> Answer:
     """The mapping's table shapes one encounter; the answer is the list of them."""
     token, session = await authenticate(inbound, deps)
-    cases = await deps.store.cases.of_owner(session.owner)
     if deps.michiq is None or route.mapping.merge == "off":
-        return _list([told for _, told in await _told(session.owner, cases, route, deps)])
+        return _list([each.told for each in await _own(session.owner, frozenset(), route, deps)])
     shadows = await deps.store.homes.candidates(session.owner)
-    cases = [case for case in cases if case.id not in shadows]
-    own = await _told(session.owner, cases, route, deps)
+    own = await _own(session.owner, shadows, route, deps)
     theirs = await legacy_list(deps.michiq, token, session, route, deps)
     # What the legacy server lists may be megabytes, too.
-    return await asyncio.to_thread(lambda: _list(merged(own, {case.id for case in cases}, theirs)))
+    return await asyncio.to_thread(lambda: _list(merged(own, theirs)))
 
 
-async def _told(
-    owner: str, cases: list[Case], route: Route[Encounters], deps: Deps
-) -> list[tuple[datetime, bytes | Packed]]:
-    """The owner's cases in the legacy shape, each with its time; newest first, as they come."""
-    told = await shaped(deps.workers, route.answer, await read_records(owner, cases, deps))
-    return [(case.created_at, each) for case, each in zip(cases, told, strict=True)]
+async def _own(owner: str, shadows: Set[str], route: Route[Encounters], deps: Deps) -> list[Listed]:
+    """The owner's cases in the legacy shape, newest first; without those that are only a shadow's."""
+    own: list[Listed] = []
+    async for page in deps.store.cases.pages(owner):
+        cases = [case for case in page if case.id not in shadows]
+        told = await shaped(deps.workers, route.answer, await read_records(owner, cases, deps))
+        own += [Listed(case.id, case.created_at, each) for case, each in zip(cases, told, strict=True)]
+    return own
 
 
 def _list(encounters: Sequence[bytes | Packed]) -> Answer:

@@ -1,6 +1,9 @@
 """The legacy server's own list of encounters, merged with ours (CONTRACT L03)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Final
 
 import structlog
@@ -17,6 +20,15 @@ from proxy.values import Json, Session
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log: Final = structlog.get_logger("proxy.encounters")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An encounter in the legacy shape, as JSON, and when it was."""
+
+    id: str
+    at: datetime
+    told: bytes | Packed = field(repr=False)
 
 
 async def legacy_list(
@@ -47,14 +59,13 @@ async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict
     return []
 
 
-def merged(
-    own: list[tuple[datetime, bytes | Packed]], own_ids: set[str], theirs: list[dict[str, Json]]
-) -> list[bytes | Packed]:
-    """Each as JSON, newest first; a case that both list is told of as we know it."""
-    others: list[tuple[datetime, bytes | Packed]] = [
-        (_time(each), jsons.dump(each)) for each in theirs if each.get("MichiqUUID") not in own_ids
+def merged(own: Sequence[Listed], theirs: Sequence[dict[str, Json]]) -> list[bytes | Packed]:
+    """Newest first; a case that both list is told of as we know it."""
+    known = {each.id for each in own}
+    others = [
+        Listed("", _time(each), jsons.dump(each)) for each in theirs if each.get("MichiqUUID") not in known
     ]
-    return [each for _, each in sorted([*own, *others], key=lambda timed: timed[0], reverse=True)]
+    return [each.told for each in sorted([*own, *others], key=attrgetter("at"), reverse=True)]
 
 
 def _time(encounter: dict[str, Json]) -> datetime:

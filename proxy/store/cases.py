@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy import jsons
 from proxy.packed import Packed
 from proxy.store.database import Database
+from proxy.store.rows import batches
 from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
 from proxy.values import Case, CaseFile, Json, Tokens
 
+_PAGE: Final = 50
+_NEWEST_FIRST: Final = cases.c.created_at.desc(), cases.c.id
 _GZIP: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 
 
@@ -32,12 +35,19 @@ class Cases:
         found = await self._where(cases.c.id == case_id)
         return found[0] if found else None
 
-    async def of_owner(self, owner: str) -> list[Case]:
-        """All cases of this user in this organization, newest first (L01)."""
-        return await self._where(cases.c.owner == owner)
+    async def pages(self, owner: str) -> AsyncGenerator[list[Case], None]:
+        """All cases of this user in this organization, newest first (L01), not all of them at once: there
+        may be thousands."""
+        query = select(cases.c.id).where(cases.c.owner == owner).order_by(*_NEWEST_FIRST)
+
+        async def work(conn: AsyncConnection) -> Sequence[str]:
+            return (await conn.execute(query)).scalars().all()
+
+        for ids in batches(await self.database.read(work), _PAGE):
+            yield await self._where(cases.c.id.in_(ids))
 
     async def _where(self, condition: ColumnElement[bool]) -> list[Case]:
-        newest_first = select(cases).where(condition).order_by(cases.c.created_at.desc(), cases.c.id)
+        newest_first = select(cases).where(condition).order_by(*_NEWEST_FIRST)
         of_them = select(case_files).join(cases).where(condition).order_by(case_files.c.position)
 
         async def work(conn: AsyncConnection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:

@@ -14,7 +14,7 @@ from proxy.store.audit import AuditEvent
 from proxy.store.tables import sessions
 from tests.cli.filled import Site, said, site
 from tests.flows._client import everything
-from tests.store.examples import case, record, session
+from tests.store.examples import case, cases_of, record, session
 
 MAIL, ORGANIZATION = "ana@clinica.example", "Clínica Norte"
 OF_ANA = ("--user", MAIL, "--organization", ORGANIZATION)
@@ -39,7 +39,7 @@ async def trail(store: Store) -> list[AuditEvent]:
 
 
 def owned(store: Store) -> Any:
-    return store.cases.of_owner(store.sealer.owner(MAIL, ORGANIZATION))
+    return cases_of(store, store.sealer.owner(MAIL, ORGANIZATION))
 
 
 def test_a_case_is_erased_once_it_is_confirmed(shop: Site) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from tests.conftest import IDENTITY, Api, bearer, case_form
 from tests.faults.kinds import FOREVER, a_late_second_answer, half_an_answer, slowly
 from tests.faults.system import Exchange, Script, System, framed, head
+from tests.store.examples import cases_of
 
 _NUMBERS: Final = count(1)
 _FAILED: Final = "Error al guardar el documento"
@@ -164,7 +165,7 @@ async def states(api: Api, tries: Sequence[Try]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in tries:
         owner = deps.store.sealer.owner(each.user, IDENTITY["organization"])
-        recorded = await deps.store.cases.of_owner(owner)
+        recorded = await cases_of(deps.store, owner)
         found[each.user] = "ambiguous" if owner in shown else "recorded" if recorded else "failed"
     return found
 

@@ -117,6 +117,11 @@ async def record(store: Store, recorded: Case, answer: bytes = b"{}") -> None:
     await store.journal.record(intent.id, recorded, answer)
 
 
+async def cases_of(store: Store, owner: str) -> list[Case]:
+    """All of an owner's cases, newest first."""
+    return [each async for page in store.cases.pages(owner) for each in page]
+
+
 async def add_chunk(store: Store, content: bytes, *, owner: str = OWNER, opens: bool = False) -> bool:
     return await store.recordings.add_chunk(
         owner,

@@ -22,7 +22,7 @@ from proxy.store.tables import SEALED, metadata
 from proxy.values import Chunk, Identity, Json
 from tests.flows._client import everything
 
-from .examples import NOW, case, entry, event, opened, record, session, transcription
+from .examples import NOW, case, cases_of, entry, event, opened, record, session, transcription
 
 USERS = ("ana@clinic.example", "eva@clinic.example")
 # What of a case hangs on it, by the words of the report.
@@ -152,7 +152,7 @@ async def test_no_byte_of_any_file_has_what_was_erased_while_another_process_has
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as proxy, opened(tmp_path) as store:
-        await asyncio.gather(*(proxy.cases.of_owner("nobody") for _ in range(4)))  # its readers are open
+        await asyncio.gather(*(cases_of(proxy, "nobody") for _ in range(4)))  # its readers are open
         owner = await fill_user(proxy, USERS[0], cases=40)
         gone = await secrets_of(proxy, tmp_path)
         await fill_user(proxy, USERS[1], cases=40)
@@ -164,7 +164,7 @@ async def test_no_byte_of_any_file_has_what_was_erased_while_another_process_has
         assert [value for value in (*gone, *ids, b"ana-legacy", b"token of ana") if value in left] == []
         # The audit's row of the erasure, and its place in the index: nothing else.
         assert left.count(owner.encode()) == 2
-        assert len(await proxy.cases.of_owner(proxy.sealer.owner(USERS[1], "Clínica"))) == 40
+        assert len(await cases_of(proxy, proxy.sealer.owner(USERS[1], "Clínica"))) == 40
 
 
 def _all_bytes(folder: Path) -> bytes:
@@ -249,7 +249,7 @@ async def test_a_call_of_theirs_that_is_under_way_is_not_recorded(store: Store) 
     await store.erasure.erase(OfUser(owner), "eva", NOW)
     with pytest.raises(StoreError, match="no open intent"):
         await store.journal.record("under-way", case("late", owner=owner), b"{}")
-    assert await store.cases.of_owner(owner) == []
+    assert await cases_of(store, owner) == []
 
 
 async def test_a_file_that_can_not_be_written_anew_is_told(store: Store, tmp_path: Path) -> None:

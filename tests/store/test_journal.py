@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.store import Store, StoreError
+from proxy.store import Store, StoreError, cases
 
 from .examples import NOW, OTHER, OWNER, ago, case, entry, record
 
@@ -24,12 +24,16 @@ async def test_an_unknown_case_is_none(store: Store) -> None:
     assert await store.cases.get("case-1") is None
 
 
-async def test_cases_L01_an_owner_has_their_own_cases_newest_first(store: Store) -> None:
+async def test_cases_L01_an_owner_has_their_own_cases_newest_first_page_by_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "_PAGE", 2)
     await record(store, case("old", created_at=ago(days=2)))
     await record(store, case("new"))
     await record(store, case("foreign", owner=OTHER))
     await record(store, case("middle", created_at=ago(days=1)))
-    assert [each.id for each in await store.cases.of_owner(OWNER)] == ["new", "middle", "old"]
+    pages = [[each.id for each in page] async for page in store.cases.pages(OWNER)]
+    assert pages == [["new", "middle"], ["old"]]
 
 
 async def test_journal_N17_a_first_key_begins(store: Store) -> None:

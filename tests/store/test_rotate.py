@@ -16,7 +16,19 @@ from proxy.store.ledger import Visit
 from proxy.store.rotation import Progress, Rotated
 from proxy.store.tables import SEALED, api_keys
 
-from .examples import NOW, OWNER, add_chunk, case, event, fernet_key, opened, record, session, transcription
+from .examples import (
+    NOW,
+    OWNER,
+    add_chunk,
+    case,
+    cases_of,
+    event,
+    fernet_key,
+    opened,
+    record,
+    session,
+    transcription,
+)
 
 OLD, NEW, FOREIGN = fernet_key(1), fernet_key(2), fernet_key(3)
 
@@ -136,7 +148,7 @@ async def test_many_and_large_rows_are_gone_through_step_by_step(tmp_path: Path)
     async with opened(tmp_path, [NEW, OLD]) as store:
         rotated = await store.rotation.run(steps.append)
         assert rotated == Rotated(renewed=450 + 5 * 3 + 5 * 2 * 2, left=0, lost=0)
-        assert [each.conversation for each in await store.cases.of_owner(OWNER)] == texts
+        assert [each.conversation for each in await cases_of(store, OWNER)] == texts
     first_pass = [step for step in steps if step.older]
     assert [(step.rows, step.of) for step in first_pass if step.table == "api_keys"] == [
         (200, 450),
