@@ -6,13 +6,12 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, insert, select
+from sqlalchemy import ColumnElement, Row, and_, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy import jsons
 from proxy.packed import Packed
 from proxy.store.database import Database
-from proxy.store.rows import batches
 from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
 from proxy.values import Case, CaseFile, Json, Tokens
@@ -38,13 +37,15 @@ class Cases:
     async def pages(self, owner: str) -> AsyncGenerator[list[Case], None]:
         """All cases of this user in this organization, newest first (L01), not all of them at once: there
         may be thousands."""
-        query = select(cases.c.id).where(cases.c.owner == owner).order_by(*_NEWEST_FIRST)
-
-        async def work(conn: AsyncConnection) -> Sequence[str]:
-            return (await conn.execute(query)).scalars().all()
-
-        for ids in batches(await self.database.read(work), _PAGE):
-            yield await self._where(cases.c.id.in_(ids))
+        rest = cases.c.owner == owner
+        while True:
+            ids = select(cases.c.id).where(rest).order_by(*_NEWEST_FIRST).limit(_PAGE)
+            page = await self._where(cases.c.id.in_(ids))
+            if page:
+                yield page
+            if len(page) < _PAGE:
+                return
+            rest = and_(cases.c.owner == owner, _after(page[-1]))
 
     async def _where(self, condition: ColumnElement[bool]) -> list[Case]:
         newest_first = select(cases).where(condition).order_by(*_NEWEST_FIRST)
@@ -61,6 +62,12 @@ class Cases:
         for file in files:
             own[file.case_id].append(file)
         return [_case(self.sealer, row, own[row.id]) for row in rows]
+
+
+def _after(last: Case) -> ColumnElement[bool]:
+    """What comes behind this case in the order of _NEWEST_FIRST."""
+    older, as_old = cases.c.created_at < last.created_at, cases.c.created_at == last.created_at
+    return or_(older, and_(as_old, cases.c.id > last.id))
 
 
 async def insert_case(conn: AsyncConnection, rows: "CaseRows") -> None:

@@ -62,9 +62,9 @@ async def left_over(
     return and_(table.c.state == "intent", or_(table.c.process.is_(None), table.c.process.in_(dead)))
 
 
-def batches(items: Sequence[str], most: int = _BATCH) -> Iterator[Sequence[str]]:
+def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     """The items in runs short enough for one IN (…)."""
-    return (items[start : start + most] for start in range(0, len(items), most))
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
 def _same_key(table: Table) -> list[ColumnElement[bool]]:

@@ -105,8 +105,9 @@ class Candidate:
 
     async def _paired_only(self, ran: Ran) -> Ran:
         """Of both lists the cases that are on both sides, under the client's ids."""
-        ours = _listed(ran.candidate)
-        theirs = _listed(ran.control)
+        # Lists may be megabytes.
+        ours = await asyncio.to_thread(_listed, ran.candidate)
+        theirs = await asyncio.to_thread(_listed, ran.control)
         if ours is None or theirs is None:
             return ran
         pairs = {mine: await self.deps.store.homes.candidate_of(mine) for mine in theirs}

@@ -36,6 +36,18 @@ async def test_cases_L01_an_owner_has_their_own_cases_newest_first_page_by_page(
     assert pages == [["new", "middle"], ["old"]]
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"), [("cab", [["a", "b"], ["c"]]), ("dcab", [["a", "b"], ["c", "d"]])]
+)
+async def test_cases_L01_of_one_time_are_each_listed_once_wherever_a_page_ends(
+    store: Store, monkeypatch: pytest.MonkeyPatch, names: str, expected: list[list[str]]
+) -> None:
+    monkeypatch.setattr(cases, "_PAGE", 2)
+    for name in names:
+        await record(store, case(name))
+    assert [[each.id for each in page] async for page in store.cases.pages(OWNER)] == expected
+
+
 async def test_journal_N17_a_first_key_begins(store: Store) -> None:
     assert await store.journal.begin(entry()) is None
 
