@@ -14,6 +14,7 @@ LAYERS: Final = {
     "proxy.errors": 0,
     "proxy.packed": 0,
     "proxy.addresses": 1,
+    "proxy.charsets": 1,
     "proxy.audio": 1,
     "proxy.desk": 1,
     "proxy.fields": 1,
