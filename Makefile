@@ -24,7 +24,7 @@ lint: $(VENV)/.dev-stamp  ## ruff and mypy
 tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
 	$(BIN)/pytest -n 2 --dist loadfile -rs $(ARGS)
 
-test-clients: $(VENV)/.dev-stamp  ## real clients in six languages; ARGS=--write renews docs/clients.md
+test-clients: $(VENV)/.dev-stamp  ## real clients in seven languages; ARGS=--write renews docs/clients.md
 	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)
 
 bench: $(VENV)/.dev-stamp  ## what large uploads cost in memory

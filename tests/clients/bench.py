@@ -18,8 +18,10 @@ from tests.clients.session import Materials, make_materials
 from tests.conftest import API_KEY, edited_table, settings_for
 
 _SECONDS: Final = 120.0
-# What an operator does for clients whose library can't send the í (docs/clients.md, Java).
-_ORGANIZATIONS: Final = '\n[organizations."Cl?nica Norte"]\nsend_as = "Clínica Norte"\n'
+# What an operator does for clients whose library can't send the í (docs/clients.md, Java and .NET).
+_ORGANIZATIONS: Final = "".join(
+    f'\n[organizations."{name}"]\nsend_as = "Clínica Norte"\n' for name in ("Cl?nica Norte", "Clinica Norte")
+)
 
 
 @dataclass(frozen=True, slots=True)

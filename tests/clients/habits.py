@@ -25,13 +25,15 @@ class Habits:
         return [getattr(self, each.name) for each in fields(self)]
 
 
+# Spellings of an accent that the proxy reads; whoever sends another one needs an entry in organizations.toml.
+READABLE: Final = ("UTF-8", "Latin-1")
 HEADINGS: Final = tuple(str(each.metadata["heading"]) for each in fields(Habits))
 
 
 def habits(session: Session) -> Habits:
     """The habits that show in a whole session."""
     case = session.case
-    pdf = next(head for head, _ in case.parts() if b".pdf" in head)
+    pdf = case.part("files")[0]
     return Habits(
         api_key=f"`{case.spelling('API_KEY')}`",
         organization=_letter(case.header("organization") or b""),
@@ -49,7 +51,12 @@ def _letter(organization: bytes) -> str:
     """How the second letter but one of `Clínica Norte` was written."""
     match = re.fullmatch(rb"Cl(.*)nica Norte", organization)
     letter = match[1] if match else organization
-    known = {"í".encode(): "UTF-8", "í".encode("latin-1"): "Latin-1", b"?": "lost: `?`"}
+    known = {
+        "í".encode(): "UTF-8",
+        "í".encode("latin-1"): "Latin-1",
+        b"?": "lost: `?`",
+        b"i": "refused: `i`",
+    }
     return known.get(letter, f"`{letter!r}`")
 
 

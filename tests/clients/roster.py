@@ -26,10 +26,24 @@ class Client:
     command: tuple[str, ...]
     packages: str
     prepare: tuple[str, ...] = ()
+    home: str = ""
+    """The folder where it has another name: one program may write as several libraries do."""
 
     @property
     def folder(self) -> Path:
-        return HERE / self.name
+        return HERE / (self.home or self.name)
+
+
+def _as_bytes(name: str, title: str, version: str) -> Client:
+    """A library that no machine of ours can run: its requests are written byte by byte."""
+    return Client(
+        name,
+        title,
+        (sys.executable, "-c", f"print({version!r})"),
+        (sys.executable, "replayed_session.py", name),
+        "nothing",
+        home="as-bytes",
+    )
 
 
 ROSTER: Final = (
@@ -90,8 +104,20 @@ ROSTER: Final = (
         ("java", "Session.java"),
         "default-jdk-headless",
     ),
+    Client(
+        "dotnet",
+        ".NET HttpClient",
+        (sys.executable, "build.py", "version"),
+        (sys.executable, "build.py", "run", BUILD),
+        "mono-mcs, and dotnetcore2 of requirements-dev.lock",
+        prepare=(sys.executable, "build.py", "build", BUILD),
+    ),
+    _as_bytes("delphi-indy", "Delphi Indy (as bytes)", "10.6"),
+    _as_bytes("powershell-5.1", "PowerShell (as bytes)", "5.1"),
+    _as_bytes("restsharp", "RestSharp (as bytes)", "107.3"),
+    _as_bytes("app-engine", "App Engine (as bytes)", "1.1"),
 )
-# None of them needs a network but npm's: Go and Java build what is here with their standard libraries.
+# None of them needs a network but npm's: the others build what is here with their standard libraries.
 ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
     "CGO_ENABLED": "0",

@@ -18,7 +18,7 @@ from pathlib import Path
 from proxy.observe.logs import setup
 from tests.clients import document
 from tests.clients.bench import Bench, open_bench, run
-from tests.clients.habits import Habits, habits
+from tests.clients.habits import READABLE, Habits, habits
 from tests.clients.roster import ROSTER, Client
 from tests.clients.session import STEPS, wrongs
 from tests.clients.wire import read_session
@@ -53,7 +53,7 @@ async def measure(client: Client, bench: Bench) -> Outcome:
     wrong = tuple(wrongs(case, calls, bench.materials, session.conversation()))
     seen = habits(session)
     if not wrong:
-        passed |= {"files": "yes", "organization": "mapped" if "lost" in seen.organization else "yes"}
+        passed |= {"files": "yes", "organization": "yes" if seen.organization in READABLE else "mapped"}
     return Outcome(version, "", passed, wrong, seen)
 
 

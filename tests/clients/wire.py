@@ -1,6 +1,7 @@
 """Reads captured HTTP/1.1 requests byte by byte, mending nothing."""
 
 import re
+from binascii import a2b_qp
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +35,11 @@ class Request:
             return []
         pieces = self.body.split(b"--" + match[2])[1:-1]
         return [_part(piece) for piece in pieces]
+
+    def part(self, name: str) -> tuple[bytes, bytes]:
+        """The header lines and the content of the first part of that name, quoted or not."""
+        named = re.compile(rb'[; ]name="?%b"?[;\r]' % name.encode())
+        return next((head, content) for head, content in self.parts() if named.search(head + b"\r"))
 
 
 def _part(piece: bytes) -> tuple[bytes, bytes]:
@@ -96,7 +102,14 @@ class Session:
         return next(form for form in self.forms if form.target.endswith(b"/newCase"))
 
     def conversation(self) -> bytes:
-        return next(content for head, content in self.case.parts() if b'name="conversation"' in head)
+        """The conversation in UTF-8, however the client wrote it."""
+        head, content = self.case.part("conversation")
+        if b"quoted-printable" in head.lower():
+            content = a2b_qp(content)
+        try:
+            return content.decode().encode()
+        except UnicodeDecodeError:
+            return content.decode("cp1252").encode()
 
 
 def read_session(connections: Sequence[bytes]) -> Session:
