@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 EXPORT := $(UV) export --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
 
-.PHONY: run test lint tests test-clients bench soak check lock clean
+.PHONY: run test lint tests test-clients bench soak mutants check lock clean
 .NOTPARALLEL:
 
 run: $(VENV)/.run-stamp  ## install, then start the proxy with a sandbox of all three systems
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev-stamp  ## what large uploads cost in memory
 
 soak: $(VENV)/.dev-stamp  ## the full figures of docs/reliability.md; ARGS='modes homes' chooses
 	$(BIN)/python -m tests.soak $(ARGS)
+
+mutants: $(VENV)/.dev-stamp  ## small bugs put into critical code, one at a time; ARGS='decide canary' chooses
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 check: $(VENV)/.run-stamp  ## judge the mapping files
 	$(BIN)/michiq-proxy check mappings
