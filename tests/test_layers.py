@@ -28,6 +28,7 @@ LAYERS: Final = {
     "proxy.tasks": 1,
     "proxy.text": 1,
     "proxy.compare": 2,
+    "proxy.inbound": 2,
     "proxy.mapping": 2,
     "proxy.settings": 2,
     "proxy.structure": 2,

@@ -65,8 +65,9 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
     memory = _FORM_MEMORY
     single: dict[str, Stored] = {}
     files: list[Upload] = []
-    unknown = 0
+    parts = unknown = 0
     async for part in body.parts():
+        parts += 1
         if part.name not in (*_ONCE, "files"):
             unknown += 1
             continue
@@ -79,6 +80,8 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
         elif part.filename or content.size:
             # A browser whose user chose no file sends one without a name and without bytes.
             files.append(_upload(part, content))
+    if not parts:
+        raise Refusal("malformed", "no-part")
     if unknown:
         _log.info("unknown_parts", count=unknown)
     conversation = single.get("conversation")

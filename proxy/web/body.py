@@ -6,15 +6,15 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from proxy.errors import Refusal
 from proxy.headers import media_type
+from proxy.inbound.multipart_parser import Event, MultipartParser
+from proxy.inbound.part_headers import PartHeaders
 from proxy.web.guards import LEAST_RATE
-from proxy.web.parts import MAX_HEADER, Part, part_of
+from proxy.web.parts import Part, part_of
 
 IDLE_SECONDS: Final = 15.0
-MAX_PARTS: Final = 64
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
 
@@ -41,39 +41,25 @@ class RequestBody:
         """The parts of a multipart/form-data body, in order. What the caller leaves of a part is dropped."""
         events = self._events(self._parser(), self._limit if limit is None else limit)
         async for event in events:
-            if isinstance(event, MultipartSegment):
+            if isinstance(event, PartHeaders):
                 part = part_of(event, events)
                 yield part
                 await part.drop_rest()
 
-    def _parser(self) -> PushMultipartParser:
+    def _parser(self) -> MultipartParser:
         kind, options = media_type(self._headers.get("Content-Type", ""))
         boundary = options.get("boundary", "")
         if kind != "multipart/form-data":
             raise Refusal("malformed", "not-multipart")
         if not 0 < len(boundary) <= _MAX_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
             raise Refusal("malformed", "bad-boundary")
-        return PushMultipartParser(
-            boundary,
-            max_header_size=MAX_HEADER,
-            max_segment_count=MAX_PARTS,
-            # Read as Latin-1 nothing is lost; names are then decoded as UTF-8 where they are UTF-8.
-            header_charset="latin-1",
-        )
+        return MultipartParser(boundary)
 
-    async def _events(
-        self, parser: PushMultipartParser, limit: int
-    ) -> AsyncIterator[MultipartSegment | bytes | None]:
-        try:
-            async for chunk in self._chunks(limit):
-                if not parser.closed:
-                    for event in parser.parse(chunk):
-                        yield event
-            parser.close()
-        except ParserLimitReached:
-            raise Refusal("malformed", "form-limit") from None
-        except MultipartError:
-            raise Refusal("malformed", "broken-form") from None
+    async def _events(self, parser: MultipartParser, limit: int) -> AsyncIterator[Event]:
+        async for chunk in self._chunks(limit):
+            for event in parser.feed(chunk):
+                yield event
+        parser.close()
 
     async def _chunks(self, limit: int) -> AsyncIterator[bytes]:
         """The raw bytes as they arrive; refused as soon as it is certain that there are too many."""

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from multipart import MultipartSegment
+from multipart import parse_content_disposition
 
 from proxy.errors import Refusal
-
-MAX_HEADER: Final = 4096
+from proxy.inbound.multipart_parser import Event
+from proxy.inbound.part_headers import PartHeaders, broken
 
 # Each parameter of a disposition whole, so that nothing inside a quoted name is taken for another one.
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
 # filename*=UTF-8''%e2%82%ac (RFC 8187); not meant for forms, yet some clients send it.
 _EXTENDED: Final = re.compile(r"\"?(?:utf-8|iso-8859-1)'[^']*'([^\"\s]+)\"?\s*", re.IGNORECASE)
-_PLAIN: Final = ("", "binary", "8bit", "7bit")
+_PLAIN: Final = (b"", b"binary", b"8bit", b"7bit")
 
-Events = AsyncIterator[MultipartSegment | bytes | None]
+Events = AsyncIterator[Event]
 
 
 @dataclass(slots=True)
@@ -44,22 +44,22 @@ class Part:
             pass
 
 
-def part_of(segment: MultipartSegment, events: Events) -> Part:
+def part_of(headers: PartHeaders, events: Events) -> Part:
     """The part whose bytes the next `events` are; Refusal where it can't be taken as it is."""
-    headers = dict(segment.headerlist)
-    # The parser's own limit is for a single line.
-    if sum(len(f"{name}: {value}\r\n") for name, value in segment.headerlist) > MAX_HEADER:
-        raise Refusal("malformed", "form-limit")
-    if not segment.name:
+    disposition = (headers.one("content-disposition") or b"").decode("latin-1")
+    kind, name, filename = parse_content_disposition(disposition)
+    if kind != "form-data":
+        raise broken()
+    if not name:
         raise Refusal("malformed", "part-without-name")
     # Handing encoded bytes on as the file would alter it without a word.
-    if headers.get("Content-Transfer-Encoding", "").strip().lower() not in _PLAIN:
+    if (headers.one("content-transfer-encoding") or b"").lower() not in _PLAIN:
         raise Refusal("malformed", "part-encoding")
-    filename = _extended_name(headers["Content-Disposition"]) or segment.filename
+    filename = _extended_name(disposition) or filename
     return Part(
-        name=_text(segment.name),
+        name=_text(name),
         filename=None if filename is None else _text(filename),
-        content_type=headers.get("Content-Type", "").strip() or None,
+        content_type=(headers.last("content-type") or b"").decode("latin-1") or None,
         _events=events,
     )
 

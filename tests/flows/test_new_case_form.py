@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import permutations
 from select import select
 from typing import Any, Final
 
@@ -66,6 +67,30 @@ BROKEN_FORMS: Final = {
     "the document's own sample": DOCUMENTED,
     "bare line feeds": SOUND.replace(b"\r\n", b"\n"),
     "a byte before the first delimiter": b"x" + SOUND,
+    "a preamble of dashes": b"--\r\n" + SOUND,
+    "another delimiter before": b"Un formulario.\r\n--otra\r\n" + SOUND,
+    "a first delimiter without its dashes": SOUND.removeprefix(b"--"),
+    "a header before the first delimiter": b"content-type: text/plain\r\n\r\n" + SOUND,
+    "a part behind a line feed before the first delimiter": b"--frontera\n" + EHR + b"\n" + SOUND,
+    "a first delimiter behind a line feed": b"Un formulario.\n" + SOUND,
+    "a first delimiter like the closing one": b"--frontera--\r\n" + SOUND,
+    "a form behind the form": SOUND + SOUND,
+    "a part behind the form": SOUND + b"\r\n" + SOUND.removeprefix(form(EHR).removesuffix(b"--\r\n")),
+    "a delimiter right behind the closing one": SOUND.removesuffix(b"\r\n") + SOUND,
+    "a delimiter behind the closing one": SOUND + b"Fin.\r\n--frontera\r\n",
+    "a delimiter behind a line feed behind the closing one": SOUND + b"Fin.\n--frontera--",
+    "only the closing delimiter": form(),
+    "only a delimiter": b"--frontera\r\n",
+    "a delimiter and the end": b"--frontera\r\n--frontera--\r\n",
+    "blanks and letters after a delimiter": SOUND.replace(b"--frontera\r\n", b"--frontera  x\r\n", 1),
+    "blanks before the dashes of the end": SOUND.replace(b"--frontera--", b"--frontera --"),
+    "a delimiter in the header": SOUND.replace(b"\r\n\r\n1\r\n", b"\r\n", 1),
+    "a letter after a delimiter behind a blank line": form(EHR, part("files", "--fronterax")),
+    "a line feed in a header line": form(EHR, part("files", "1", filename="1\n.txt")),
+    "a carriage return in a header line": form(EHR, part("files", "1", filename="1\r.txt")),
+    "a line of blanks in a header": form(EHR, part("files", "1", " ", filename="1.txt")),
+    "two dispositions": form(EHR, part("files", "1", 'Content-Disposition: form-data; name="ehr"')),
+    "9 header lines": form(EHR, part("files", "1", *["X-A: 1"] * 8, filename="1.txt")),
     "a byte after a delimiter": SOUND.replace(b"--frontera\r\n", b"--fronterax\r\n", 1),
     "no closing delimiter": SOUND.removesuffix(b"--frontera--\r\n"),
     "half a closing delimiter": SOUND.removesuffix(b"--\r\n"),
@@ -157,7 +182,16 @@ async def test_form_N16_may_be_written_in_every_sound_way(api: Api) -> None:
         "another parameter": new_case(SOUND, content_type=f"{kind}frontera; charset=UTF-8"),
         "identity": new_case(SOUND, "Content-Encoding: identity"),
         "preamble": new_case(b"Esto es un formulario.\r\n" + SOUND),
-        "epilogue": new_case(SOUND + b"Fin.\r\n--frontera\r\n"),
+        "empty lines before": new_case(b"\r\n\r\n" + SOUND),
+        "preamble of two lines": new_case(b"Un\r\nformulario, con --frontera\r\n\r\n" + SOUND),
+        "epilogue": new_case(SOUND + b"Fin.\r\n--fronter\r\n"),
+        "epilogue on the same line": new_case(SOUND.removesuffix(b"\r\n") + b" Fin: x--frontera"),
+        "blanks after delimiters": new_case(
+            SOUND.replace(b"--frontera\r\n", b"--frontera \t \r\n").replace(b"--\r\n", b"-- \r\n")
+        ),
+        "a mountain of blanks after a delimiter": new_case(
+            SOUND.replace(b"--frontera\r\n", b"--frontera" + b" " * 100_000 + b"\r\n", 1)
+        ),
         "no line break at the end": new_case(SOUND.removesuffix(b"\r\n")),
         "8bit": new_case(form(EHR, part("files", "1", "Content-Transfer-Encoding: 8bit", filename="1.txt"))),
         "unquoted names": new_case(
@@ -176,6 +210,29 @@ async def test_form_N16_may_be_written_in_every_sound_way(api: Api) -> None:
         case = list(api.sandbox.llamalitica.cases.values())[-1]
         assert case.patient_metadata["id"] == "p-1", name
         assert [(file.name, file.size) for file in case.files] == [("1.txt", 1)], name
+
+
+async def test_form_N16_an_empty_part_does_not_swallow_the_next(api: Api) -> None:
+    """Its delimiter follows the blank line at once: RFC 2046's grammar, and what App Engine sends."""
+    # The line end that an ordinary empty part has between its blank line and the delimiter.
+    for names in permutations(("conversation", "otro", "ehr", "files")):
+        content = {"ehr": '{"id": "p-1"}', "files": "1"}
+        whole = form(*[part(name, content.get(name, "")) for name in names])
+        body = whole.replace(b"\r\n\r\n\r\n--", b"\r\n\r\n--")
+        for data in (new_case(body), new_case_chunked(*(bytes([byte]) for byte in body))):
+            assert (await talk(api.url, data)).status == 200, names
+            case = list(api.sandbox.llamalitica.cases.values())[-1]
+            assert case.patient_metadata["id"] == "p-1", names
+            assert [(file.name, file.size) for file in case.files] == [("document", 1)], names
+
+
+async def test_file_N16_that_is_empty_does_not_swallow_the_next(api: Api) -> None:
+    files = [part("files", content, filename=f"{number}.txt") for number, content in enumerate(["", "1", ""])]
+    body = form(*files, EHR).replace(b"\r\n\r\n\r\n--", b"\r\n\r\n--")
+    assert (await talk(api.url, new_case(body))).status == 200
+    (case,) = api.sandbox.llamalitica.cases.values()
+    assert case.patient_metadata["id"] == "p-1"
+    assert [(file.name, file.size) for file in case.files] == [("0.txt", 0), ("1.txt", 1), ("2.txt", 0)]
 
 
 async def test_form_N16_body_that_is_held_back_is_asked_for(api: Api) -> None:

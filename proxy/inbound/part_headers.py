@@ -1,0 +1,74 @@
+"""Reads the header lines of a form's part (RFC 2046 section 5.1, RFC 7578 section 4; CONTRACT N16)."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from proxy.errors import Refusal
+
+MAX_LINES: Final = 8  # RFC 7578 knows three
+
+# Not a dash in front: that is a delimiter whose part has lost its blank line.
+_NAME: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]*")
+# A line end that isn't one of the framing: two readers would find different lines.
+_BARE_END: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_FOLD: Final = re.compile(rb"\r\n[ \t]")
+_EMPTY_FOLD: Final = re.compile(rb"(?:^|\r\n)[ \t]+(?:\r\n|$)")
+_LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class PartHeaders:
+    """The header lines of a part, in order: lower-case names, values as bytes without blanks around."""
+
+    lines: tuple[tuple[str, bytes], ...] = field(repr=False)
+
+    def last(self, name: str) -> bytes | None:
+        """Returns the value of this header, the last one where it comes twice."""
+        return dict(self.lines).get(name)
+
+    def one(self, name: str) -> bytes | None:
+        """Returns the value of this header; raises Refusal where it comes twice."""
+        if sum(key == name for key, _ in self.lines) > 1:
+            raise broken()
+        return self.last(name)
+
+    def length(self) -> int | None:
+        """Returns how many bytes the part says it has; raises Refusal where that is no number."""
+        value = self.one("content-length")
+        if value is None:
+            return None
+        if not _LENGTH.fullmatch(value):
+            raise broken()
+        return int(value)
+
+
+def read_headers(block: bytes) -> PartHeaders:
+    """Returns the header lines of `block`, which is all that stands before a part's blank line.
+
+    Folded lines are joined (RFC 5322 section 2.2.3). Raises Refusal for anything that is no header line.
+    """
+    if _BARE_END.search(block) or _EMPTY_FOLD.search(block) or block.startswith((b" ", b"\t")):
+        raise broken()
+    lines = _FOLD.sub(b" ", block).split(b"\r\n") if block else []
+    if len(lines) > MAX_LINES:
+        raise too_much()
+    return PartHeaders(tuple(_header(line) for line in lines))
+
+
+def _header(line: bytes) -> tuple[str, bytes]:
+    name, colon, value = line.partition(b":")
+    name = name.strip(b" \t")
+    if not colon or not _NAME.fullmatch(name):
+        raise broken()
+    return name.decode("ascii").lower(), value.strip(b" \t")
+
+
+def broken() -> Refusal:
+    """Returns the refusal of a form whose framing cannot be read in one way only."""
+    return Refusal("malformed", "broken-form")
+
+
+def too_much() -> Refusal:
+    """Returns the refusal of a form with more parts or header lines than any client sends."""
+    return Refusal("malformed", "form-limit")
