@@ -11,12 +11,12 @@ from multipart import parse_content_disposition
 from proxy.errors import Refusal
 from proxy.inbound.multipart_parser import Event
 from proxy.inbound.part_headers import PartHeaders, broken
+from proxy.inbound.transfer_encoding import Decoder, decoder
 
 # Each parameter of a disposition whole, so that nothing inside a quoted name is taken for another one.
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
 # filename*=UTF-8''%e2%82%ac (RFC 8187); not meant for forms, yet some clients send it.
 _EXTENDED: Final = re.compile(r"\"?(?:utf-8|iso-8859-1)'[^']*'([^\"\s]+)\"?\s*", re.IGNORECASE)
-_PLAIN: Final = (b"", b"binary", b"8bit", b"7bit")
 
 Events = AsyncIterator[Event]
 
@@ -29,15 +29,15 @@ class Part:
     filename: str | None = field(repr=False)
     content_type: str | None
     _events: Events = field(repr=False)
+    _decoder: Decoder = field(repr=False)
     _over: bool = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while not self._over:
             event = await anext(self._events)
-            if isinstance(event, bytes):
-                yield event
-            else:
-                self._over = True
+            self._over = not isinstance(event, bytes)
+            if piece := self._decoder.feed(event) if isinstance(event, bytes) else self._decoder.end():
+                yield piece
 
     async def drop_rest(self) -> None:
         async for _ in self.chunks():
@@ -52,15 +52,13 @@ def part_of(headers: PartHeaders, events: Events) -> Part:
         raise broken()
     if not name:
         raise Refusal("malformed", "part-without-name")
-    # Handing encoded bytes on as the file would alter it without a word.
-    if (headers.one("content-transfer-encoding") or b"").lower() not in _PLAIN:
-        raise Refusal("malformed", "part-encoding")
     filename = _extended_name(disposition) or filename
     return Part(
         name=_text(name),
         filename=None if filename is None else _text(filename),
         content_type=(headers.last("content-type") or b"").decode("latin-1") or None,
         _events=events,
+        _decoder=decoder((headers.one("content-transfer-encoding") or b"").decode("latin-1")),
     )
 
 

@@ -1,8 +1,11 @@
 """Forms that newCase must refuse, forms that it must not lose anything of, and how much it takes."""
 
 import asyncio
+import quopri
+from base64 import encodebytes
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from itertools import permutations
 from select import select
 from typing import Any, Final
@@ -112,8 +115,11 @@ BROKEN_FORMS: Final = {
         part("files", "1", f"X-A: {'a' * 2500}", f"X-B: {'b' * 2500}", filename="1")
     ),
     "an endless header line": b"--frontera\r\nContent-Disposition: " + b"x" * 1_000_000,
-    "base64": form(part("files", "MQ==", "Content-Transfer-Encoding: base64", filename="1.txt")),
-    "quoted-printable": form(part("ehr", "{=7D", "Content-Transfer-Encoding: Quoted-Printable")),
+    "broken base64": form(EHR, part("files", "MQ=", "Content-Transfer-Encoding: base64", filename="1.txt")),
+    "broken quoted-printable": form(part("ehr", "{=7", "Content-Transfer-Encoding: Quoted-Printable")),
+    "an unknown encoding": form(EHR, part("files", "1", "Content-Transfer-Encoding: x-1", filename="1.txt")),
+    "two encodings": form(EHR, part("files", "MQ==", *["Content-Transfer-Encoding: base64"] * 2)),
+    "a broken part of an unknown name": form(EHR, part("otro", "1", "Content-Transfer-Encoding: base64")),
     "ehr twice": form(EHR, EHR),
     "conversation twice": form(part("conversation", "Hola."), part("conversation", "Hola.")),
 }
@@ -233,6 +239,29 @@ async def test_file_N16_that_is_empty_does_not_swallow_the_next(api: Api) -> Non
     (case,) = api.sandbox.llamalitica.cases.values()
     assert case.patient_metadata["id"] == "p-1"
     assert [(file.name, file.size) for file in case.files] == [("0.txt", 0), ("1.txt", 1), ("2.txt", 0)]
+
+
+async def test_parts_N10_N11_that_are_encoded_arrive_as_they_were_meant(api: Api) -> None:
+    """Delphi's Indy sends text fields in quoted-printable unless it is told otherwise."""
+    base64, quoted = (f"Content-Transfer-Encoding: {name}" for name in ("base64", "quoted-printable"))
+    content, said = bytes(range(256)) * 20, "Dolor = 5, “agudo” \t\r\nñ " + "a" * 100
+    body = form(
+        part("ehr", quopri.encodestring('{"id": "p-1", "name": "Ñandú"}'.encode()), quoted),
+        part("conversation", quopri.encodestring(said.encode()).replace(b"=0D\n", b"\r\n"), quoted),
+        part("files", encodebytes(content), base64, filename="1.bin"),
+        part("files", b"", base64, filename="2.bin"),
+        part("files", "".join(f"={byte:02x}" for byte in content), quoted, filename="3.bin"),
+    )
+    for data in (new_case(body), new_case_chunked(*(body[at : at + 7] for at in range(0, len(body), 7)))):
+        assert (await talk(api.url, data)).status == 200
+        case = list(api.sandbox.llamalitica.cases.values())[-1]
+        assert (case.patient_metadata["id"], case.patient_metadata["name"]) == ("p-1", "Ñandú")
+        assert [(file.name, file.sha256) for file in case.files] == [
+            ("1.bin", sha256(content).hexdigest()),
+            ("2.bin", sha256(b"").hexdigest()),
+            ("3.bin", sha256(content).hexdigest()),
+            ("conversation.txt", sha256(said.encode()).hexdigest()),
+        ]
 
 
 async def test_form_N16_body_that_is_held_back_is_asked_for(api: Api) -> None:

@@ -148,7 +148,9 @@ _PARTS: Final = [
     _part("a length that is not so", _DISPOSITION + b'name="a"\r\nContent-Length: 99'),
     _part("a length of a canary", _DISPOSITION + b'name="a"\r\nContent-Length: %b', {SAME, 400}),
     _part("base64", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: base64'),
-    _part("quoted-printable", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: quoted-printable'),
+    _part(
+        "quoted-printable", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: quoted-printable', {SAME}
+    ),
     _part("a coding of a part of a canary", _DISPOSITION + b'name="a"\r\nContent-Transfer-Encoding: %b'),
     _part("a type of a canary", _DISPOSITION + b'name="a"\r\nContent-Type: %b', {SAME}),
     _part(
