@@ -1,109 +1,125 @@
 """Reads the text of a DOCX file: headers, body with tables, footers and notes, in this order."""
 
 import re
+import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile
 
-from docx import Document
-from docx.opc.constants import CONTENT_TYPE
-from docx.opc.exceptions import OpcError
-from docx.oxml import parse_xml
+from lxml import etree
 
 from proxy.text.extraction import Extraction, found
+from proxy.text.opc import Package, TooLarge
 
 if TYPE_CHECKING:
-    from docx.oxml.xmlchemy import BaseOxmlElement
+    from lxml.etree import _Element
 
-MAX_UNPACKED: Final = 64 * 1024 * 1024
-_MAX_MEMBERS: Final = 5_000
-_PIECE: Final = 64 * 1024
 _COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how Office wraps a document with a password
+_MAIN_PART: Final = "word/document.xml"
+_AFTER_BODY: Final = ("footer", "footnotes", "endnotes")
 
-_AFTER_BODY: Final = (CONTENT_TYPE.WML_FOOTER, CONTENT_TYPE.WML_FOOTNOTES, CONTENT_TYPE.WML_ENDNOTES)
+# Transitional and Strict Open XML (ISO/IEC 29500-1, annex A; 29500-4).
+_NAMESPACES: Final = (
+    "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",
+    "{http://purl.oclc.org/ooxml/wordprocessingml/main}",
+)
 
-_W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_PARAGRAPH, _TEXT, _ROW, _CELL = f"{_W}p", f"{_W}t", f"{_W}tr", f"{_W}tc"
-_BREAKS: Final = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n"}
+
+def _tags(name: str) -> tuple[str, ...]:
+    return tuple(f"{namespace}{name}" for namespace in _NAMESPACES)
+
+
+_DOCUMENT, _PARAGRAPH, _TEXT = _tags("document"), _tags("p"), _tags("t")
+_ROW, _CELL = _tags("tr"), _tags("tc")
+_SIGNS: Final = {"tab": "\t", "br": "\n", "cr": "\n"}
+_BREAKS: Final = {tag: sign for name, sign in _SIGNS.items() for tag in _tags(name)}
 _INDENT: Final = re.compile(r"\n +")
 # The same drawing once more, for readers of Word 2007.
 _FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
-# What zipfile, lxml and python-docx raise on a broken file; lxml's syntax errors are SyntaxErrors.
+# What zipfile and lxml raise on a broken file; lxml's syntax errors are SyntaxErrors.
 _BROKEN: Final = (
+    ArithmeticError,
     BadZipFile,
-    OpcError,
-    AssertionError,
-    AttributeError,
     EOFError,
     LookupError,
     OSError,
     RuntimeError,
     SyntaxError,
-    TypeError,
     ValueError,
+    struct.error,
     zlib.error,
 )
 
 
 def read(file: BinaryIO) -> Extraction:
-    """The document's text, a line for each paragraph and each table row.
+    """Returns the document's text, a line for each paragraph and each table row.
 
     "encrypted": protected by a password. "unsupported": would unpack to more than 64 MiB, or to more than
-    5,000 members. "damaged": not a sound DOCX.
+    5,000 members. "damaged": no archive, or its body cannot be read.
     """
     if file.read(len(_COMPOUND_FILE)) == _COMPOUND_FILE:
         return Extraction("encrypted")
     file.seek(0)
     try:
-        if not _unpacks_within_limits(file):
-            return Extraction("unsupported")
-        file.seek(0)
-        return found(_INDENT.sub("\n", "\n".join("".join(_texts(story)) for story in _stories(file))))
+        stories = _stories(Package(file))
+        return found(_INDENT.sub("\n", "\n".join("".join(_texts(story)) for story in stories)))
+    except TooLarge:
+        return Extraction("unsupported")
     except _BROKEN:
         return Extraction("damaged")
 
 
-def _unpacks_within_limits(file: BinaryIO) -> bool:
-    """Judges the declared sizes first, then unpacks piece by piece, which also checks every checksum."""
-    with ZipFile(file) as archive:
-        members = archive.infolist()
-        if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > MAX_UNPACKED:
-            return False
-        for member in members:
-            with archive.open(member) as unpacked:
-                while unpacked.read(_PIECE):
-                    pass
-    return True
+def _stories(package: Package) -> Iterator["_Element"]:
+    """Yields the XML trees that hold text, in the order of reading."""
+    main = _main_part(package)
+    related = _related(package, main)
+    yield from _trees(package, [part for kind, part in related if kind == "header"])
+    yield _body(package, main)
+    yield from _trees(package, [part for kind, part in related if kind in _AFTER_BODY])
 
 
-def _stories(file: BinaryIO) -> Iterator["BaseOxmlElement"]:
-    """The XML trees that hold text, in the order of reading."""
-    main = Document(file).part
-    parts = list(main.related_parts.values())
-    yield from _trees(part.blob for part in parts if part.content_type == CONTENT_TYPE.WML_HEADER)
-    yield main.element
-    yield from _trees(part.blob for part in parts if part.content_type in _AFTER_BODY)
+def _main_part(package: Package) -> str:
+    """Returns the part that the package names as its document, or else where Word puts it."""
+    named = (part for kind, part in _related(package, "") if kind == "officeDocument" and part in package)
+    return next(named, _MAIN_PART)
 
 
-def _trees(blobs: Iterable[bytes]) -> Iterator["BaseOxmlElement"]:
-    return (parse_xml(blob) for blob in blobs)
+def _related(package: Package, part: str) -> list[tuple[str, str]]:
+    """Returns each relationship once; none where they cannot be read: the body's text counts without them."""
+    with suppress(*_BROKEN):
+        return list(dict.fromkeys(package.related(part)))
+    return []
 
 
-def _texts(story: "BaseOxmlElement") -> Iterator[str]:
-    """The texts of a tree and what parts them. The tree is walked, as python-docx's own paragraphs leave
-    out content controls and tracked insertions, of which clinical templates are made."""
-    for fallback in list(story.iter(_FALLBACK)):
-        fallback.getparent().remove(fallback)
-    for element in story.iter(_TEXT, _PARAGRAPH, _ROW, _CELL, *_BREAKS):
-        yield element.text or "" if element.tag == _TEXT else _border(element)
+def _body(package: Package, main: str) -> "_Element":
+    tree = package.tree(main)
+    if tree.tag not in _DOCUMENT:
+        raise ValueError("no word processing document")
+    return tree
 
 
-def _border(element: "BaseOxmlElement") -> str:
-    """What stands in the text where `element` begins."""
-    if element.tag == _CELL:
-        return "" if element.getparent().find(_CELL) is element else " |"
-    if element.tag == _PARAGRAPH and next(element.iterancestors(_CELL), None) is not None:
+def _trees(package: Package, parts: list[str]) -> Iterator["_Element"]:
+    """Yields what can be read of the parts around the body."""
+    for part in parts:
+        with suppress(*_BROKEN):
+            yield package.tree(part)
+
+
+def _texts(story: "_Element") -> Iterator[str]:
+    """Yields the texts of a tree and what separates them. All elements are visited, since clinical templates
+    are made of content controls and tracked insertions."""
+    etree.strip_elements(story, _FALLBACK, with_tail=False)
+    for element in story.iter(*_TEXT, *_PARAGRAPH, *_ROW, *_CELL, *_BREAKS):
+        yield element.text or "" if element.tag in _TEXT else _border(element)
+
+
+def _border(element: "_Element") -> str:
+    """Returns what stands in the text where `element` begins."""
+    if element.tag in _CELL:
+        return "" if next(element.itersiblings(*_CELL, preceding=True), None) is None else " |"
+    if element.tag in _PARAGRAPH and next(element.iterancestors(*_CELL), None) is not None:
         return " "
     return _BREAKS.get(element.tag, "\n")

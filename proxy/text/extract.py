@@ -12,7 +12,15 @@ from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 Kind: TypeAlias = Literal["pdf", "docx", "text"]
 
 _PDF_TYPE: Final = "application/pdf"
-_DOCX_TYPE: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_DOCX_TYPES: Final = frozenset(
+    {
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.template",
+        "application/vnd.ms-word.document.macroenabled.12",
+        "application/vnd.ms-word.template.macroenabled.12",
+    }
+)
+_DOCX_SUFFIXES: Final = frozenset({".docx", ".docm", ".dotx", ".dotm"})
 _TEXT_TYPES: Final = frozenset({"application/json", "application/xml", "application/xhtml+xml"})
 _TEXT_SUFFIXES: Final = frozenset({".txt", ".csv", ".md", ".json", ".xml", ".html"})
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -51,7 +59,7 @@ def _kind(head: bytes, filename: str, content_type: str) -> Kind | None:
     suffix = dot + last
     if head == b"%PDF-" or media == _PDF_TYPE or suffix == ".pdf":
         return "pdf"
-    if media == _DOCX_TYPE or suffix == ".docx":
+    if media in _DOCX_TYPES or suffix in _DOCX_SUFFIXES:
         return "docx"
     if media.startswith("text/") or media in _TEXT_TYPES or suffix in _TEXT_SUFFIXES:
         return "text"

@@ -15,6 +15,7 @@ from tests.samples import DAMAGES, Damage, damaged_pdf, docx, encrypted_pdf, lon
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+RELATIONSHIP = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 BINARY = "application/octet-stream"
 
 
@@ -27,6 +28,61 @@ def _with_member(archive: bytes, name: str, data: bytes) -> bytes:
                 new.writestr(member, old.read(member))
         new.writestr(name, data)
     return buffer.getvalue()
+
+
+def _member(archive: bytes, name: str) -> bytes:
+    with ZipFile(BytesIO(archive)) as opened:
+        return opened.read(name)
+
+
+def _without(archive: bytes, name: str) -> bytes:
+    """`archive` without its member `name`, which its relationships name all the same."""
+    buffer = BytesIO()
+    with ZipFile(BytesIO(archive)) as old, ZipFile(buffer, "w", ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            if member != name:
+                new.writestr(member, old.read(member))
+    return buffer.getvalue()
+
+
+def _related(archive: bytes, part: str, kind: str, target: str) -> bytes:
+    """`archive`, its `part` ("" for the whole) with one more relationship."""
+    folder, _, name = part.rpartition("/")
+    rels = f"{folder}/_rels/{name}.rels".lstrip("/")
+    added = f'<Relationship Id="added" Type="{RELATIONSHIP}/{kind}" Target="{target}"/></Relationships>'
+    return _with_member(archive, rels, _member(archive, rels).replace(b"</Relationships>", added.encode()))
+
+
+def _strict(archive: bytes) -> bytes:
+    """`archive` in the namespaces of Strict Open XML."""
+    buffer = BytesIO()
+    with ZipFile(BytesIO(archive)) as old, ZipFile(buffer, "w", ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            data = old.read(member).replace(
+                b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+                b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+            )
+            new.writestr(
+                member,
+                data.replace(
+                    RELATIONSHIP.encode(), b"http://purl.oclc.org/ooxml/officeDocument/relationships"
+                ),
+            )
+    return buffer.getvalue()
+
+
+def _renamed(archive: bytes, old: str, new: str) -> bytes:
+    """`archive` with a member under another name, which its relationships know."""
+    buffer = BytesIO()
+    with ZipFile(BytesIO(archive)) as source, ZipFile(buffer, "w", ZIP_DEFLATED) as target:
+        for member in source.namelist():
+            target.writestr(member.replace(old, new), source.read(member).replace(old.encode(), new.encode()))
+    return buffer.getvalue()
+
+
+def _noted(kind: str, text: str) -> bytes:
+    w = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    return f'<w:{kind} xmlns:w="{w}"><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:{kind}>'.encode()
 
 
 def _understated(archive: bytes) -> bytes:
@@ -156,15 +212,102 @@ def test_text_in_content_controls_and_insertions_of_a_docx_is_read_once() -> Non
         (docx(["x"])[:2000], "damaged"),
         (b"PK\x03\x04 nothing else", "damaged"),
         (_with_member(docx(["x"]), "word/document.xml", b"<w:document"), "damaged"),
-        (_with_member(docx(["x"]), "[Content_Types].xml", b"<Types/>"), "damaged"),
+        (_without(docx(["x"]), "word/document.xml"), "damaged"),
+        (_with_member(docx(["x"]), "word/document.xml", b"<workbook/>"), "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504, "encrypted"),
         (_with_member(docx(["x"]), "bomb", b"\0" * (70 << 20)), "unsupported"),
-        (_understated(_with_member(docx(["x"]), "bomb", b"\0" * (70 << 20))), "damaged"),
+        (_understated(_with_member(docx(["x"]), "word/document.xml", b" " * (70 << 20))), "damaged"),
     ],
-    ids=["no text", "cut", "no archive", "cut xml", "no types", "with a password", "a bomb", "a lying bomb"],
+    ids=[
+        *("no text", "cut", "no archive", "cut xml", "no body", "another root", "with a password"),
+        *("a bomb", "a lying bomb"),
+    ],
 )
 def test_extract_N13_a_docx_without_readable_text_says_why(data: bytes, outcome: Outcome) -> None:
     assert extract(data, "informe.docx", DOCX).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "media"),
+    [
+        *(("a.DOCX", BINARY), ("a.docm", BINARY), ("a.dotx", ""), ("a.dotm", "")),
+        ("a", DOCX),
+        ("a", "application/vnd.openxmlformats-officedocument.wordprocessingml.template"),
+        ("a", "application/vnd.ms-word.document.macroEnabled.12"),
+        ("a", "application/vnd.ms-word.template.macroEnabled.12"),
+    ],
+)
+def test_extract_N13_documents_and_templates_of_word_with_or_without_macros_are_read(
+    name: str, media: str
+) -> None:
+    assert extract(docx(["Tos"]), name, media).text.strip() == "Tos"
+
+
+def test_extract_N13_strict_open_xml_is_read_as_the_transitional_one_is() -> None:
+    data = docx(["Motivo: tos"], [["Glucosa", "95"]], header="Ana", footer="Hoja 1")
+    assert extract(_strict(data), "a.docx", DOCX) == extract(data, "a.docx", DOCX)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _related(docx(["Tos"]), "word/document.xml", "hyperlink", "#marca"),
+        _related(docx(["Tos"]), "word/document.xml", "image", "../NULL"),
+        _related(docx(["Tos"]), "word/document.xml", "image", "media/image9.png"),
+        _related(docx(["Tos"]), "word/document.xml", "footer", "footer9.xml"),
+        _related(docx(["Tos"]), "", "hyperlink", "#marca"),
+        _related(docx(["Tos"]), "", "officeDocument", "NULL"),
+        _without(docx(["Tos"]), "docProps/core.xml"),
+        _with_member(docx(["Tos"]), "docProps/core.xml", b"<cp:coreProperties"),
+        _without(docx(["Tos"]), "word/styles.xml"),
+        _without(docx(["Tos"]), "_rels/.rels"),
+        _with_member(docx(["Tos"]), "_rels/.rels", b"<Relationships"),
+        _without(docx(["Tos"]), "word/_rels/document.xml.rels"),
+        _without(docx(["Tos"]), "[Content_Types].xml"),
+        _with_member(docx(["Tos"]), "[Content_Types].xml", b"<Types/>"),
+        _renamed(docx(["Tos"]), "document.xml", "document2.xml"),
+        _renamed(docx(["Tos"]), "word/document.xml", "Word\\Document.xml"),
+        _understated(_with_member(docx(["Tos"]), "word/media/image1.png", b"\0" * (70 << 20))),
+    ],
+    ids=[
+        *("a link to a bookmark", "a link to NULL", "a missing picture", "a missing footer"),
+        *("a bookmark of the package", "two documents", "no properties", "broken properties", "no styles"),
+        *("no relationships", "broken relationships", "no links of the body", "no types", "empty types"),
+        *("another name", "backslashes", "a bomb that nobody unpacks"),
+    ],
+)
+def test_extract_N13_a_docx_whose_body_is_sound_is_read_whatever_else_is_broken(data: bytes) -> None:
+    assert extract(data, "informe.docx", DOCX).text.strip() == "Tos"
+
+
+@pytest.mark.parametrize("kind", ["footnotes", "endnotes"])
+def test_extract_N13_notes_of_a_docx_are_read_after_its_body(kind: str) -> None:
+    data = _related(docx(["Motivo: tos"]), "word/document.xml", kind, f"{kind}.xml")
+    noted = _with_member(data, f"word/{kind}.xml", _noted(kind, "Nota al pie"))
+    lines = extract(noted, "informe.docx", DOCX).text.split("\n")
+    assert [line for line in lines if line] == ["Motivo: tos", "Nota al pie"]
+
+
+def test_extract_N13_a_docx_with_one_broken_part_is_read_without_it() -> None:
+    data = docx(["Motivo: tos"], header="Ana", footer="Hoja 1")
+    text = extract(_with_member(data, "word/header1.xml", b"<w:hdr"), "informe.docx", DOCX).text
+    assert [line for line in text.split("\n") if line] == ["Motivo: tos", "Hoja 1"]
+
+
+@pytest.mark.parametrize("entity", ['"secreto"', 'SYSTEM "file:///etc/passwd"'])
+def test_extract_G10_an_entity_of_a_docx_is_neither_expanded_nor_loaded(entity: str) -> None:
+    body = _noted("document", "Tos&e;").replace(b"<w:document", b"<!DOCTYPE d [<!ENTITY e %s>]><w:document")
+    data = _with_member(docx(["x"]), "word/document.xml", body.replace(b"%s", entity.encode(), 1))
+    assert extract(data, "informe.docx", DOCX).text.strip() == "Tos"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 40_000), st.binary(min_size=1, max_size=40))
+def test_extract_N13_a_docx_with_any_scar_has_an_outcome(at: int, scar: bytes) -> None:
+    sound = docx(["Alergia a la penicilina"])
+    at %= len(sound)
+    extraction = extract(sound[:at] + scar + sound[at + len(scar) :], "informe.docx", DOCX)
+    assert bool(extraction.text) == (extraction.outcome == "text")
 
 
 # --- text
