@@ -22,7 +22,7 @@ from proxy.audio.sniff import Container
 
 Damage = Literal["cut", "garbage", "no-pages", "no-header", "streams"]
 
-DAMAGES: Final[tuple[Damage, ...]] = ("cut", "garbage", "no-pages", "no-header", "streams")
+DAMAGES: Final[tuple[Damage, ...]] = ("cut", "garbage", "no-pages")  # without a page tree
 CONTAINERS: Final[tuple[Container, ...]] = ("wav", "flac", "ogg", "webm", "m4a", "mp3")
 
 _RATE: Final = 48_000
@@ -83,8 +83,8 @@ def scanned_pdf() -> bytes:
 
 
 def damaged_pdf(damage: Damage) -> bytes:
-    """A PDF whose text nobody can read: cut in half, filled with noise, robbed of its page tree or of its
-    header, or with streams that do not decompress."""
+    """A PDF whose text nobody can read: cut in half, filled with noise, robbed of its page tree (DAMAGES) or
+    of its header, or with streams that do not decompress."""
     sound = pdf(["Alergia a la penicilina"] * 3)
     match damage:
         case "cut":

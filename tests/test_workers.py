@@ -108,7 +108,7 @@ def limits() -> tuple[bool, bool]:
 
 
 def imported() -> bool:
-    return {"pypdf", "lxml", "av"} <= sys.modules.keys()
+    return {"pypdfium2", "lxml", "av"} <= sys.modules.keys()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

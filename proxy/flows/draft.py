@@ -15,6 +15,7 @@ from proxy.flows.patient import Found, Patient, identify, metadata, with_convers
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
 from proxy.spool import Bytes
+from proxy.text.extract import kind_of
 from proxy.values import Content, Tokens
 
 _log: Final = structlog.get_logger("proxy.draft")
@@ -77,8 +78,4 @@ async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tu
 
 
 def _is_pdf(upload: Upload) -> bool:
-    return (
-        upload.content.head.lstrip().startswith(b"%PDF")
-        or upload.content_type.partition(";")[0].strip().lower() == "application/pdf"
-        or upload.filename.lower().endswith(".pdf")
-    )
+    return kind_of(upload.content.head, upload.filename, upload.content_type) == "pdf"

@@ -12,7 +12,7 @@ from proxy.sandbox.forms import Part, read_form
 from proxy.sandbox.michiq_records import Document, Encounter
 from proxy.sandbox.michiq_server import MICHIQ
 from proxy.sandbox.service import note
-from proxy.text.extract import extract
+from proxy.text.extract import extract, kind_of
 from proxy.values import Json
 
 FORM_LIMIT: Final = 10 * 1024 * 1024
@@ -70,14 +70,9 @@ def _ehr(parts: list[Part]) -> Json:
 async def _document(part: Part) -> Document:
     name, media_type = part.filename or "", part.content_type or ""
     extraction = await asyncio.to_thread(extract, part.body, name, media_type)
-    if extraction.outcome == "damaged" and _is_pdf(name, media_type, part.body):
+    if extraction.outcome == "damaged" and kind_of(part.body, name, media_type) == "pdf":
         raise Refused(500, "Error al leer el archivo PDF")
     return Document(name, extraction.text)
-
-
-def _is_pdf(name: str, media_type: str, body: bytes) -> bool:
-    declared = name.lower().endswith(".pdf") or media_type.lower().startswith("application/pdf")
-    return declared or body.startswith(b"%PDF-")
 
 
 def _text(data: bytes) -> str:

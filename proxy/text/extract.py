@@ -36,16 +36,15 @@ class Readable(Protocol):
 def extract(source: bytes | Readable, filename: str, content_type: str) -> Extraction:
     """The text of a file (CONTRACT N12, N13), given as its bytes or as what opens it.
 
-    What kind of file it is, is told by its first bytes, its declared type or its name, in this order; other
-    kinds than PDF, DOCX and text are "unsupported", a file of 0 bytes is "empty". No file content raises
-    anything but MemoryError; OSError means that it cannot be opened.
+    Other kinds than PDF, DOCX and text are "unsupported", a file of 0 bytes is "empty". No file content
+    raises anything but MemoryError; OSError means that it cannot be opened.
     """
     with _opened(source) as file:
-        head = file.read(len(b"%PDF-"))
+        head = file.read(pdf.HEADER_WITHIN)
         if not head:
             return Extraction("empty")
         file.seek(0)
-        kind = _kind(head, filename, content_type)
+        kind = kind_of(head, filename, content_type)
         return _READERS[kind](file) if kind else Extraction("unsupported")
 
 
@@ -53,11 +52,16 @@ def _opened(source: bytes | Readable) -> AbstractContextManager[BinaryIO]:
     return BytesIO(source) if isinstance(source, bytes) else source.open()
 
 
-def _kind(head: bytes, filename: str, content_type: str) -> Kind | None:
+def kind_of(head: bytes, filename: str, content_type: str) -> Kind | None:
+    """Tells what can be read of a file by its first 1024 bytes, its declared type and its name.
+
+    A PDF has its header, whatever it is called (CONTRACT N12); behind other bytes, it must be called one.
+    """
     media = content_type.partition(";")[0].strip().lower()
     _, dot, last = filename.strip().lower().rpartition(".")
     suffix = dot + last
-    if head == b"%PDF-" or media == _PDF_TYPE or suffix == ".pdf":
+    called_pdf = media == _PDF_TYPE or suffix == ".pdf"
+    if head.startswith(pdf.HEADER) or (called_pdf and pdf.HEADER in head[: pdf.HEADER_WITHIN]):
         return "pdf"
     if media in _DOCX_TYPES or suffix in _DOCX_SUFFIXES:
         return "docx"

@@ -1,106 +1,97 @@
-"""Reads the text of a PDF, as far as its damage or its lock allows."""
+"""Reads the text of a PDF by PDFium, as far as its damage or its lock allows."""
 
-import logging
-import struct
-import zlib
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import closing
+from ctypes import c_ushort
+from threading import Lock
 from typing import BinaryIO, Final
 
-from pypdf import PageObject, PdfReader
-from pypdf.errors import FileNotDecryptedError, PyPdfError
+from pypdfium2 import PdfDocument, PdfiumError, PdfPage, PdfTextPage
+from pypdfium2.raw import (
+    FPDF_ERR_PASSWORD,
+    FPDF_ERR_SECURITY,
+    FPDF_GetLastError,
+    FPDF_LoadMemDocument64,
+    FPDFText_GetText,
+    FPDFText_GetTextIndexFromCharIndex,
+)
 
 from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 
 MAX_PAGES: Final = 5_000
-_HEADER: Final = b"%PDF-"
-_HEADER_WITHIN: Final = 1024  # where readers look for it (ISO 32000-1, annex H.3.4.1)
+HEADER: Final = b"%PDF-"
+HEADER_WITHIN: Final = 1024  # where readers look for it (ISO 32000-1, annex H.3.4.1)
 
-# pypdf promises its own errors for sound files only; what it walks into in a broken one is any of these.
-# MemoryError is left out on purpose: it must end the worker that it happens in.
-_BROKEN: Final = (
-    PyPdfError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-
-
-class _Complaints(logging.Handler):
-    """Swallows pypdf's log, which may quote the document, and counts streams that could not be decoded."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.undecodable = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.undecodable += record.name == "pypdf.filters"
+_LOCKED: Final = frozenset({FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY})
+_PDFIUM: Final = Lock()  # it serves one thread at a time
+_OBJECT: Final = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s*$")
+# U+FFFE is a hyphen that ends a line, with the next line behind it; anywhere else, a character without name.
+_HYPHEN: Final = re.compile("(?<=\\w)\ufffe(?=\\w)")
 
 
 def read(file: BinaryIO) -> Extraction:
-    """The pages' texts, joined by form feeds (CONTRACT N12).
+    """Returns the pages' texts, joined by form feeds (CONTRACT N12).
 
-    "damaged": no header in the first 1024 bytes, a structure that pypdf cannot repair, or no text because
-    of pages or streams that cannot be decoded. "encrypted": a password other than the empty one is needed.
-    "empty": sound, but without text, like a scan. A file that is readable in part is "text".
+    "damaged": no page can be found. "encrypted": a password other than the empty one is needed. "empty":
+    without text, like a scan. A file that is readable in part is "text".
     """
-    if _HEADER not in file.read(_HEADER_WITHIN):
+    data = file.read()
+    with _PDFIUM:
+        extraction = _extracted(data)
+        return _extracted(_rebuilt(data)) if extraction.outcome == "damaged" else extraction
+
+
+def _extracted(data: bytes) -> Extraction:
+    opened = FPDF_LoadMemDocument64(data, len(data), None)  # `data` must outlive it
+    if not opened:
+        return Extraction("encrypted" if FPDF_GetLastError() in _LOCKED else "damaged")
+    with PdfDocument(opened) as document:
+        texts = list(_texts(document))
+    # Without a page count, the page tree is empty, or behind a filter or a cipher that PDFium lacks.
+    if texts and all(text is None for text in texts):
         return Extraction("damaged")
-    file.seek(0)
-    with _listening() as complaints:
-        try:
-            reader = PdfReader(file)
-            if reader.is_encrypted and not reader.decrypt(""):
-                return Extraction("encrypted")
-            return _judged(list(_texts(reader)), complaints)
-        except (FileNotDecryptedError, NotImplementedError):  # the latter: an unknown security handler
-            return Extraction("encrypted")
-        except _BROKEN:
-            return Extraction("damaged")
+    return found("\f".join(text or "" for text in texts))
 
 
-def _judged(texts: list[str | None], complaints: _Complaints) -> Extraction:
-    extraction = found("\f".join(text or "" for text in texts))
-    broken = not texts or None in texts or complaints.undecodable > 0
-    return Extraction("damaged") if extraction.outcome == "empty" and broken else extraction
+def _rebuilt(data: bytes) -> bytes:
+    """Returns the file without its cross references and with a trailer, so that PDFium looks for objects."""
+    catalog = data.rfind(b"/Catalog")
+    before = data.rfind(b"obj", 0, max(catalog, 0))
+    numbers = _OBJECT.search(data[max(before - 32, 0) : max(before, 0)])
+    trailer = b"\ntrailer<</Root %b %b R>>" % numbers.groups() if numbers else b""
+    return data.replace(b"startxref", b"startxxxx") + trailer
 
 
-def _texts(reader: PdfReader) -> Iterator[str | None]:
-    """Each page's text, None for a page that cannot be read, up to the limits."""
+def _texts(document: PdfDocument) -> Iterator[str | None]:
+    """Yields each page's text, None for a page that cannot be read, up to the limits."""
     length = 0
-    for page in islice(reader.pages, MAX_PAGES):
-        text = _text(page)
+    for number in range(min(len(document), MAX_PAGES)):
+        text = _text(document, number)
         yield text
         length += len(text or "")
         if length > MAX_CHARACTERS:
             return
 
 
-def _text(page: PageObject) -> str | None:
+def _text(document: PdfDocument, number: int) -> str | None:
     try:
-        return page.extract_text().replace("\f", " ")
-    except FileNotDecryptedError:
-        raise
-    except _BROKEN:
+        with closing(document[number]) as page:
+            return _words(page)
+    except PdfiumError:
         return None
 
 
-@contextmanager
-def _listening() -> Iterator[_Complaints]:
-    logger, complaints = logging.getLogger("pypdf"), _Complaints()
-    propagated, logger.propagate = logger.propagate, False
-    logger.addHandler(complaints)
-    try:
-        yield complaints
-    finally:
-        logger.removeHandler(complaints)
-        logger.propagate = propagated
+def _words(page: PdfPage) -> str:
+    with closing(page.get_textpage()) as text:
+        return _HYPHEN.sub("-\n", _characters(text)).replace("\ufffe", "").replace("\f", " ")
+
+
+def _characters(text: PdfTextPage) -> str:
+    """Returns all characters of a page. PdfTextPage.get_text_range recurses at each that has no text."""
+    count = text.count_chars()
+    indices = (FPDFText_GetTextIndexFromCharIndex(text, each) for each in range(count - 1, -1, -1))
+    last = next((index for index in indices if index >= 0), -1)
+    buffer = (c_ushort * (2 * (last + 2)))()  # an end, and surrogates
+    units = FPDFText_GetText(text, 0, count, buffer) - 1
+    return bytes(buffer)[: 2 * max(units, 0)].decode("utf-16-le", "replace")

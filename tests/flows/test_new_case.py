@@ -476,9 +476,8 @@ async def test_pdf_N12_that_is_damaged_is_the_documented_error_and_nothing_is_se
     files: dict[str, bytes] = {}
     for damage in DAMAGES:
         files[damage] = part("files", damaged_pdf(damage), filename="a.pdf")
-    files["by type only"] = part(
-        "files", damaged_pdf("no-header"), "Content-Type: application/pdf", filename="a"
-    )
+    files["by type only"] = part("files", damaged_pdf("cut"), "Content-Type: application/pdf", filename="a")
+    files["behind other bytes"] = part("files", b" " * 29 + damaged_pdf("cut"), filename="a.pdf")
     files["by content only"] = part("files", damaged_pdf("cut"), "Content-Type: image/png", filename="a.png")
     replies = await talk_each(api.url, {name: new_case(form(sound, file)) for name, file in files.items()})
     assert {name: reply.sentence for name, reply in replies.items()} == dict.fromkeys(files, BAD_PDF)
@@ -497,10 +496,22 @@ async def test_pdf_N12_that_is_damaged_is_forwarded_where_the_mapping_says_so(
 
 
 async def test_pdf_N12_a_scan_and_an_encrypted_one_are_forwarded_and_count_nothing(api: Api) -> None:
-    for name, data in {"scan.pdf": scanned_pdf(), "cifrado.pdf": encrypted_pdf()}.items():
+    unread = damaged_pdf("streams")
+    files = {"scan.pdf": scanned_pdf(), "cifrado.pdf": encrypted_pdf(), "ilegible.pdf": unread}
+    for name, data in files.items():
         answer = (await talk(api.url, new_case(form(part("files", data, filename=name))))).json
         assert answer["documents"] == 0, name
         assert [(file.name, file.sha256) for file in last_case(api).files] == [(name, digest(data))]
+
+
+async def test_file_N12_that_is_no_pdf_by_its_bytes_is_forwarded_whatever_its_name_and_type_say(
+    api: Api,
+) -> None:
+    for data in (b"\xff\xd8\xff\xe0\0\x10JFIF\0", b"GIF89a", b"Estimado colega", damaged_pdf("no-header")):
+        form_of = form(part("files", data, "Content-Type: application/pdf", filename="foto.pdf"))
+        answer = (await talk(api.url, new_case(form_of))).json
+        assert answer["documents"] == 0
+        assert described(last_case(api).files[0]) == ("foto.pdf", "application/pdf", len(data), digest(data))
 
 
 async def test_file_N12_that_is_damaged_and_no_pdf_is_forwarded(api: Api) -> None:

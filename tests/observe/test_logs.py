@@ -29,7 +29,7 @@ LIBRARIES: Final = [
     "aiohttp.access",
     "aiohttp.client",
     "asyncio",
-    "pypdf",
+    "pypdfium2",
     "multipart",
     "py.warnings",
     "sqlalchemy.engine",

@@ -1,7 +1,11 @@
 """What is read out of each kind of file, sound and broken."""
 
+import base64
 import logging
-from io import BytesIO
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import SEEK_END, BytesIO
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -85,6 +89,43 @@ def _noted(kind: str, text: str) -> bytes:
     return f'<w:{kind} xmlns:w="{w}"><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:{kind}>'.encode()
 
 
+LINE = b"BT /F 12 Tf 9 9 Td (Alergia) Tj ET"
+CATALOG = b"<</Type/Catalog/Pages 2 0 R>>"
+PAGES = b"<</Type/Pages/Kids[3 0 R]/Count 1>>"
+PAGE = (
+    b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Resources<</Font<</F 5 0 R/U 6 0 R>>>>>>"
+)
+FONT = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+
+
+def _stream(data: bytes, entries: bytes = b"") -> bytes:
+    return b"<</Length %d%b>>\nstream\n%b\nendstream" % (len(data), entries, data)
+
+
+def _built(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
+    """A PDF of these objects, numbered from 1; the first is its catalog."""
+    file = BytesIO(b"%PDF-1.7\n")
+    file.seek(0, SEEK_END)
+    places = []
+    for number, each in enumerate(objects, start=1):
+        places.append(file.tell())
+        file.write(b"%d 0 obj\n%b\nendobj\n" % (number, each))
+    start = file.tell()
+    file.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1))
+    file.writelines(b"%010d 00000 n \n" % place for place in places)
+    file.write(b"trailer\n<</Size %d/Root 1 0 R%b>>\n" % (len(places) + 1, trailer))
+    file.write(b"startxref\n%d\n%%%%EOF\n" % start)
+    return file.getvalue()
+
+
+def _one_page(content: bytes) -> bytes:
+    """A PDF of one page. In its font /U the signs 1 and 2 stand for what is no text."""
+    names = b"1 begincodespacerange<00><ff>endcodespacerange 2 beginbfchar<01><0000><02><0002>endbfchar"
+    names = b"/CIDInit /ProcSet findresource begin begincmap " + names + b" endcmap end"
+    unnamed = FONT.replace(b">>", b"/ToUnicode 7 0 R>>")
+    return _built([CATALOG, PAGES, PAGE, _stream(content), FONT, unnamed, _stream(names)])
+
+
 def _understated(archive: bytes) -> bytes:
     """`archive`, its directory saying that the last member unpacks to 10 bytes."""
     entry = archive.rindex(b"PK\x01\x02")
@@ -108,13 +149,32 @@ def test_a_pdf_is_known_by_its_header_its_type_or_its_name(name: str, media: str
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_extract_N12_a_pdf_that_cannot_be_read_is_damaged(damage: Damage) -> None:
+def test_extract_N12_a_pdf_without_a_page_tree_is_damaged(damage: Damage) -> None:
     assert extract(damaged_pdf(damage), "informe.pdf", PDF).outcome == "damaged"
 
 
+def test_extract_N12_a_pdf_whose_streams_nobody_can_read_counts_as_a_scan() -> None:
+    assert extract(damaged_pdf("streams"), "informe.pdf", PDF).outcome == "empty"
+
+
 @pytest.mark.parametrize(("name", "media"), [("a.pdf", BINARY), ("a.bin", PDF)])
-def test_extract_N12_what_is_called_a_pdf_and_has_no_header_is_damaged(name: str, media: str) -> None:
-    assert extract(b"Estimado colega:", name, media).outcome == "damaged"
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff\xe0\0\x10JFIF",
+        b"Estimado colega:",
+        damaged_pdf("no-header"),
+        b" " * 1024 + pdf(["Tos"]),
+    ],
+)
+def test_extract_N12_what_is_called_a_pdf_and_has_no_header_is_another_kind_of_file(
+    data: bytes, name: str, media: str
+) -> None:
+    assert extract(data, name, media).outcome == "unsupported"
+
+
+def test_extract_N12_a_text_that_speaks_of_a_pdf_is_a_text() -> None:
+    assert extract(b"Un PDF empieza por %PDF-", "nota.txt", "text/plain").outcome == "text"
 
 
 def test_extract_N12_a_scan_without_text_is_empty() -> None:
@@ -135,11 +195,104 @@ def test_a_pdf_that_is_only_protected_against_changes_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b"startxref\n", b"startxref\n9"), (b"/Root", b"/Roox"), (b"%PDF-", b"junk\n%PDF-")],
-    ids=["wrong cross reference", "no root", "junk before the header"],
+    [
+        (b"startxref\n", b"startxref\n9"),
+        (b"/Root", b"/Roox"),
+        (b"%PDF-", b"junk\n%PDF-"),
+        (b"%PDF-", b"\0" * 1019 + b"%PDF-"),
+        (b"\nxref\n", b"\n"),
+        (b"\ntrailer\n", b"\n"),
+        (b"\ntrailer\n", b"\0" * 4096),
+        (b"%%EOF", b""),
+    ],
+    ids=[
+        *("wrong cross reference", "no root", "junk before the header", "much junk before the header"),
+        *("no cross references", "no trailer", "a trailer of zeros", "no end"),
+    ],
 )
 def test_extract_N12_a_pdf_that_can_be_repaired_is_read(old: bytes, new: bytes) -> None:
     assert "Alergia" in extract(pdf(["Alergia"]).replace(old, new), "informe.pdf", PDF).text
+
+
+def test_extract_N12_a_pdf_that_was_cut_behind_its_pages_is_read() -> None:
+    sound = pdf(["Alergia"])
+    assert "Alergia" in extract(sound[: sound.rindex(b"xref\n0")], "informe.pdf", PDF).text
+
+
+def test_extract_N12_a_pdf_whose_cross_references_name_other_objects_is_read() -> None:
+    objects = [CATALOG, PAGES, PAGE, _stream(b"BT /F 12 Tf 9 9 Td (Alergia) Tj ET"), FONT]
+    wrong = _built([*objects[:2], objects[3], objects[2], objects[4]])
+    assert (
+        "Alergia"
+        in extract(
+            wrong.replace(b"3 0 obj", b"X 0 obj")
+            .replace(b"4 0 obj", b"3 0 obj")
+            .replace(b"X 0 obj", b"4 0 obj"),
+            "a.pdf",
+            PDF,
+        ).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"BT /F 12 Tf 9 9 Td [(Aler) Tj (gia)] TJ ET", "Alergia"),
+        (b"BT /F 12 Tf 9 9 Td (Alergia) Tj ET 1 2 nonsense", "Alergia"),
+        (b"BT /F 12 Tf 9 30 Td (penici-) Tj 0 -15 Td (lina) Tj ET", "penici-\nlina"),
+        (b"BT /U 12 Tf 9 9 Td (\x01Aler\x01\x01gia) Tj ET", "Alergia"),
+    ],
+    ids=["an operator in an array", "an unknown operator", "a hyphen", "signs without name"],
+)
+def test_extract_N12_a_page_with_a_fault_is_read(content: bytes, said: str) -> None:
+    assert said in extract(_one_page(content), "informe.pdf", PDF).text
+
+
+@pytest.mark.parametrize(
+    ("filters", "data"),
+    [
+        (b"/Filter/Fl", zlib.compress(LINE)),
+        (b"/Filter/FlateDecode", zlib.compress(LINE)[:-6]),
+        (b"/Filter[/AHx]", LINE.hex().encode() + b">"),
+        (b"/Filter[/A85/Fl]", base64.a85encode(zlib.compress(LINE)) + b"~>"),
+        (b"/Filter/FlateDecode", zlib.compress(LINE + b" " * 90_000_000)),
+    ],
+    ids=["Fl", "no checksum", "AHx", "A85 and Fl", "a long stream"],
+)
+def test_extract_N12_a_stream_under_any_documented_filter_name_is_read(filters: bytes, data: bytes) -> None:
+    assert (
+        "Alergia" in extract(_built([CATALOG, PAGES, PAGE, _stream(data, filters), FONT]), "a.pdf", PDF).text
+    )
+
+
+def test_extract_N12_a_pdf_of_many_empty_streams_is_read() -> None:
+    streams = [_stream(b"")] * 200
+    data = _built([CATALOG, PAGES, PAGE, _stream(LINE), FONT, *streams])
+    assert "Alergia" in extract(data, "informe.pdf", PDF).text
+
+
+@pytest.mark.parametrize("handler", [b"/Filter/Propio/V 1", b"/Filter/Standard/V 9/R 9/O()/U()/P 0"])
+def test_extract_N12_a_pdf_under_an_unknown_lock_is_encrypted(handler: bytes) -> None:
+    objects = [CATALOG, PAGES, PAGE, _stream(LINE), FONT, b"<<" + handler + b">>"]
+    assert extract(_built(objects, b"/Encrypt 6 0 R"), "informe.pdf", PDF).outcome == "encrypted"
+
+
+def test_extract_N12_a_pdf_of_no_pages_is_empty() -> None:
+    empty = b"<</Type/Pages/Kids[]/Count 0>>"
+    assert extract(_built([CATALOG, empty]), "informe.pdf", PDF).outcome == "empty"
+
+
+def test_a_page_of_signs_that_have_no_text_is_read_to_its_end() -> None:
+    """The library's own way of reading such a page recurses at each sign."""
+    data = _one_page(b"BT /U 12 Tf 9 30 Td (" + b"\x02" * 5000 + b") Tj /F 12 Tf 0 -15 Td (Alergia) Tj ET")
+    assert extract(data, "informe.pdf", PDF).text.strip() == "Alergia"
+
+
+def test_several_threads_may_read_pdfs_at_once() -> None:
+    data = pdf(["Alergia"] * 20)
+    with ThreadPoolExecutor(8) as threads:
+        read = list(threads.map(lambda _: extract(data, "informe.pdf", PDF), range(64)))
+    assert {each.outcome for each in read} == {"text"}
 
 
 def test_extract_N12_a_pdf_with_one_broken_page_is_read_without_it() -> None:
