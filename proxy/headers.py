@@ -12,6 +12,8 @@ RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 # RFC 6750 section 2.1: credentials are the scheme and one b64token (RFC 9110's token68).
 _BEARER: Final = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+# What a program sends that puts a token there which it does not have (CONTRACT N07).
+_NO_TOKEN: Final = re.compile(rb"(?:bearer)?", re.IGNORECASE)
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(rf"({_NAME}/{_NAME})[ \t]*")
@@ -57,12 +59,15 @@ def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
 
 
 def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
-    """The bearer token of a request (RFC 6750 section 2.1); None when there is no `Authorization` at all."""
+    """Returns the bearer token of a request (RFC 6750 section 2.1).
+
+    None when there is no `Authorization`, or one that is empty or a bare `Bearer`.
+    """
     values = [value.strip(b" \t") for key, value in raw_headers if key.lower() == b"authorization"]
-    if not values:
-        return None
     if len(values) > 1:
         return Malformed("authorization-repeated")
+    if not values or _NO_TOKEN.fullmatch(values[0]):
+        return None
     match = _BEARER.fullmatch(values[0])
     return match[1].decode("ascii") if match else Malformed("authorization-not-bearer")
 

@@ -86,10 +86,17 @@ def test_bearer_N07_no_header_is_no_token() -> None:
 
 @pytest.mark.parametrize(
     "value",
+    [b"", b" \t", b"Bearer", b"bearer", b"  BEARER \t "],
+    ids=["empty", "blank", "bare", "lower", "blanks"],
+)
+def test_bearer_N07_an_empty_header_or_a_bare_scheme_is_no_token(value: bytes) -> None:
+    assert bearer([(b"Authorization", value)]) is None
+
+
+@pytest.mark.parametrize(
+    "value",
     [
-        b"",
-        b"Bearer",
-        b"Bearer ",
+        b"Bearer,",
         b"abc",
         b"Basic YTpi",
         b"Bearer a b",

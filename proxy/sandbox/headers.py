@@ -32,6 +32,12 @@ def text(request: web.Request, name: str) -> str | None:
     return unicodedata.normalize("NFC", decoded)
 
 
+def no_token(request: web.Request) -> bool:
+    """Whether there is no `Authorization`, or one that is empty or a bare `Bearer` (CONTRACT N07)."""
+    values = request.headers.getall("Authorization", [])
+    return not values or (len(values) == 1 and values[0].strip().lower() in ("", "bearer"))
+
+
 def bearer(request: web.Request) -> str | None:
     """The token of a well-formed `Authorization: Bearer`, else None."""
     values = request.headers.getall("Authorization", [])

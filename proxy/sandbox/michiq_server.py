@@ -38,7 +38,7 @@ class Michiq(Service):
 
     def session(self, request: web.Request, owner: Owner) -> str:
         """The caller's token: the one given, if it is `owner`'s, else a new one (CONTRACT N07)."""
-        if "Authorization" not in request.headers:
+        if headers.no_token(request):
             return self._tokens.issue(Claims(owner.user, owner.user, owner.organization))
         if self.authorized(request, UNAUTHORIZED) != owner:
             raise Refused(401, UNAUTHORIZED)

@@ -258,8 +258,6 @@ async def test_token_N07_that_is_not_valid_for_this_user_is_unauthorized(api: Ap
         "forged": f"Bearer {own[:-4]}AAAA",
         "other scheme": f"Basic {own}",
         "no scheme": own,
-        "no token": "Bearer ",
-        "empty": "",
         "two words": f"Bearer {own} {own}",
         "of another user": f"Bearer {(await api.new_case(user_mail='bea@clinica.example'))['token']}",
         "of another organization": f"Bearer {(await api.new_case(organization='Otra'))['token']}",
@@ -270,6 +268,19 @@ async def test_token_N07_that_is_not_valid_for_this_user_is_unauthorized(api: Ap
     replies = await talk_each(api.url, requests)
     assert {name: reply.sentence for name, reply in replies.items()} == dict.fromkeys(requests, UNAUTHORIZED)
     assert len(calls(api)) == before
+
+
+async def test_token_N07_an_empty_header_or_a_bare_bearer_begins_a_session(api: Api) -> None:
+    table = {"empty": "", "blank": " \t", "bare": "Bearer", "lower": "bearer", "blanks": "  BEARER  "}
+    requests = {name: new_case(FORM, f"Authorization:{value}") for name, value in table.items()}
+    replies = await talk_each(api.url, requests)
+    assert {name: reply.status for name, reply in replies.items()} == dict.fromkeys(table, 200)
+    assert len({reply.json["token"] for reply in replies.values()}) == len(table)
+    refused = [
+        await talk(api.url, request("GET /michiQ/doc/1 HTTP/1.1", [f"Authorization:{value}"]))
+        for value in table.values()
+    ]
+    assert [reply.status for reply in refused] == [401] * len(table)
 
 
 async def test_token_N07_is_good_for_the_sessions_lifetime(api: Api) -> None:
