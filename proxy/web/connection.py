@@ -15,10 +15,12 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from proxy.web.foreign import Foreign
 from proxy.web.guards import LEAST_RATE, Doors, Limits, Overdue, Stage, Watch
 from proxy.web.lawful import MAX_HEAD
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
+_NO_HTTP: Final = b"\0"  # no parser takes it in a request line
 
 
 class Host(Protocol):
@@ -47,6 +49,7 @@ class QuietHandler(RequestHandler):
         "_address",
         "_answered",
         "_ended",
+        "_foreign",
         "_head",
         "_host",
         "_last",
@@ -61,6 +64,7 @@ class QuietHandler(RequestHandler):
         now = host.clock()
         self._host = host
         self._watch = Watch(heard=now, taken=now, since=now)
+        self._foreign = Foreign()
         self._address: str | None = None
         self._wire: asyncio.Transport | None = None
         self._last: StreamReader = EMPTY_PAYLOAD  # the body of the last request that has come
@@ -94,6 +98,13 @@ class QuietHandler(RequestHandler):
         self.gone.set()
 
     def data_received(self, data: bytes) -> None:
+        for piece, is_foreign in self._foreign.cut(data):
+            if is_foreign and self._last.is_eof():
+                self._take(_NO_HTTP)
+                return
+            self._take(piece)
+
+    def _take(self, data: bytes) -> None:
         if self._refused:
             return
         known, whole = self._request_count, self._last.is_eof()

@@ -5,11 +5,18 @@ from typing import Final
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
+from proxy.upstream.raw import HOP_BY_HOP
+
 # Of all headers together. One of them alone is limited by aiohttp.
 MAX_HEAD: Final = 64 * 1024
 
 # Origin form, or absolute form without a user (RFC 9112, section 3.2); a fragment is no part of a target.
 _TARGET: Final = re.compile(r"(?:https?://[^/?#@]+)?(?:/[^#]*)?", re.IGNORECASE)
+
+# Fields that say where a request ends or how its connection goes on, beside the hop-by-hop ones.
+_FRAMING: Final = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
+# What CGI, WSGI and their like fold to one sign in a field's name.
+_FOLDED: Final = re.compile(rb"[^A-Za-z0-9]")
 
 
 def fault(request: web.BaseRequest) -> str | None:
@@ -20,6 +27,8 @@ def fault(request: web.BaseRequest) -> str | None:
         return "target"
     if not _is_framed(request):
         return "framing"
+    if any(_is_disguised(name) for name, _ in request.raw_headers):
+        return "disguised-field"
     # aiohttp puts what it doesn't know into an answer of its own, and can't encode this one.
     if not request.headers.get("Expect", "").isascii():
         return "expectation"
@@ -35,3 +44,9 @@ def _is_framed(request: web.BaseRequest) -> bool:
     if not codings:
         return True
     return request.version == HttpVersion11 and [each.lower() for each in codings] == ["chunked"]
+
+
+def _is_disguised(name: bytes) -> bool:
+    """Whether a program that folds names reads a framing field where this proxy reads another one."""
+    folded = _FOLDED.sub(b"-", name).lower()
+    return folded in _FRAMING and name.lower() != folded

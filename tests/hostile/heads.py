@@ -196,8 +196,19 @@ _STRANGE: Final = [
         b"Origin: https://%b.example",
         b"Access-Control-Request-Method: %b",
         b"Content-Disposition: form-data; name=%b; name=%b",
+    )
+]
+# A program that folds names, as CGI does, would find another body in them, or another host.
+_DISGUISED: Final = [
+    _more(f"disguised {line.decode()}", line, ends=False)
+    for line in (
         b"Content_Length: 1",
+        b"CONTENT_LENGTH: %b",
+        b"Content.Length: 1",
         b"Transfer_Encoding: chunked",
+        b"Transfer~Encoding: %b",
+        b"Keep_Alive: timeout=%b",
+        b"Proxy_Connection: %b",
     )
 ]
 _UPGRADES: Final = [
@@ -258,4 +269,4 @@ _METHODS: Final = [
     _in_another_method(b"POST", {405}, READING, ends=True),
 ]
 
-TRICKS: Final = [*_TWICE, *_IDENTITY, *_SIZES, *_HOSTS, *_STRANGE, *_UPGRADES, *_METHODS]
+TRICKS: Final = [*_TWICE, *_IDENTITY, *_SIZES, *_HOSTS, *_STRANGE, *_DISGUISED, *_UPGRADES, *_METHODS]

@@ -47,14 +47,12 @@ _PIPELINES: Final = [
     Trick(
         "a request behind a twin of chunks",
         lambda s, c: s.render(b"Transfer_Encoding: chunked", body=b"0\r\n\r\n") + s.render(b"X-Odd: " + c),
-        {SAME, 400, 401, 500},
-        answers=2,
+        ends=False,
     ),
     Trick(
         "a request behind a twin of a length",
         lambda s, c: s.render(framing=[b"Content_Length: 4"], body=b"") + s.render(b"X-Odd: " + c),
-        {SAME, 400, 401, 500},
-        answers=2,
+        ends=False,
     ),
     Trick(
         "a close in the middle",

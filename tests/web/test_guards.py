@@ -525,6 +525,17 @@ ODD: Final = {
     "HTTP/0.9, said": GET.replace(b"HTTP/1.1", b"HTTP/0.9"),
     "HTTP/1.2": GET.replace(b"HTTP/1.1", b"HTTP/1.2"),
     "HTTP/2.0": GET.replace(b"HTTP/1.1", b"HTTP/2.0"),
+    "RTSP": GET.replace(b"HTTP/1.1", b"RTSP/1.1"),
+    "RTSP/1.0, as a POST": POST.replace(b"HTTP/1.1", b"RTSP/1.0"),
+    "RTSP in its own method": GET.replace(b"GET", b"SETUP").replace(b"HTTP/1.1", b"RTSP/1.0"),
+    "RTSP with a bare line feed": GET.replace(b"HTTP/1.1\r", b"RTSP/1.1"),
+    "ICE": GET.replace(b"GET", b"SOURCE").replace(b"HTTP/1.1", b"ICE/1.1"),
+    "another protocol": GET.replace(b"HTTP/1.1", b"ICY/1.1"),
+    "a protocol in small letters": GET.replace(b"HTTP/1.1", b"rtsp/1.1"),
+    "chunks by an underscore": CHUNKS.replace(b"Transfer-", b"Transfer_"),
+    "a length by an underscore": POST.replace(b"Content-", b"CONTENT_"),
+    "a length by a dot": POST.replace(b"Content-Length", b"content.length"),
+    "a hop's field by an underscore": GET[:-2] + b"Proxy_Connection: %b\r\n\r\n" % CANARY,
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "asterisk form": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
     "authority form": b"CONNECT a.example:443 HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -551,6 +562,40 @@ async def test_what_no_handler_may_see_is_refused_in_the_same_words(what: str) -
     assert b"\r\nX-Request-ID: r-1\r\n" in heard
     assert b"Server:" not in heard
     assert CANARY.decode() not in repr(log) + heard.decode()
+
+
+# What comes before a request in another protocol, and what it is answered with.
+BEFORE: Final = {
+    "nothing": (b"", 0),
+    "a request": (GET, 1),
+    "a body of a length": (POST + b"abcd", 1),
+    "a body in chunks": (CHUNKS + b"0\r\n\r\n", 1),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("size", [1, 7, 4096])
+async def test_a_request_in_another_protocol_is_refused_wherever_it_begins(before: str, size: int) -> None:
+    said, answers = BEFORE[before]
+    said += b"GET /read RTSP/1.1\r\n"
+    async with serving() as served, served.client() as client:
+        for start in range(0, len(said), size):
+            await client.say(said[start : start + size])
+            await asyncio.sleep(0)
+        heard = await client.rest()
+    assert re.findall(rb"HTTP/1.\d (\d+)", heard) == [b"200"] * answers + [b"400"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+async def test_the_name_of_another_protocol_may_stand_in_a_field_and_in_a_body(size: int) -> None:
+    body = b"GET /read RTSP/1.0\r\nCSeq: 1\r\n\r\n and ICE/1.1\r\n"
+    head = b"POST /read HTTP/1.1\r\nUser-Agent: x RTSP/1.0\r\n" + HOST
+    said = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    async with serving() as served, served.client() as client:
+        for start in range(0, len(said), size):
+            await client.say(said[start : start + size])
+            await asyncio.sleep(0)
+        assert (await client.hears(b"bytes.")).endswith(b"\r\n\r\n%d bytes." % len(body))
 
 
 async def test_what_could_not_be_read_is_let_go_at_once() -> None:

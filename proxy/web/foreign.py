@@ -1,0 +1,40 @@
+"""Finds requests in RTSP and ICE, which llhttp takes beside HTTP: their versions look the same."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_NAMES: Final = (b" RTSP/", b" ICE/")
+_VERSION: Final = re.compile(rb" (?:RTSP|ICE)/\d\.\d\r?\n")
+_FIELD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
+# Of a line that arrives in pieces, what is remembered: the longest version, with room for a field's name.
+_REMEMBERED: Final = 64
+
+
+@dataclass(slots=True)
+class Foreign:
+    """Watches what a connection receives; aiohttp keeps the version of a request and not its protocol."""
+
+    _line: bytes = b""  # the end of the line that is not whole yet
+
+    def cut(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Splits the data into what follows a foreign version and what doesn't, in order.
+
+        A piece marked True ends a request line unless it stands in a body, which only the parser knows once
+        it has the pieces before.
+        """
+        known, seen, start = len(self._line), self._line + data, 0
+        self._line = seen[seen.rfind(b"\n", -_REMEMBERED) + 1 :][-_REMEMBERED:]
+        for match in _VERSION.finditer(seen) if any(name in seen for name in _NAMES) else ():
+            begin = max(match.start() - known, 0)
+            if not _is_field(seen[: match.start()]):
+                yield data[start:begin], False
+                yield data[begin : match.end() - known], True
+                start = match.end() - known
+        yield data[start:], False
+
+
+def _is_field(before: bytes) -> bool:
+    """Whether the last line of these bytes is a header field."""
+    return _FIELD.match(before, before.rfind(b"\n") + 1) is not None
