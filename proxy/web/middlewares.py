@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
+from proxy.flows.answers import text
 from proxy.observe.logs import access
 from proxy.web.calls import CALLS
 from proxy.web.keys import (
@@ -25,14 +26,19 @@ from proxy.web.keys import (
     STARTED,
     STEP_BACKS,
 )
-from proxy.web.responses import notice_headers, plain, refused, respond
+from proxy.web.responses import CAUSE_HEADER, notice_headers, plain, refused, respond
 from proxy.web.story import access_of, story, visit
 
 # As a client may name its own request; anything else could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
-# What a path that no mapping names can end in, where the legacy server doesn't answer.
-_UNMAPPED: Final = {"legacy_unreachable": (502, "Bad Gateway"), "legacy_timeout": (504, "Gateway Timeout")}
+# What a path that no mapping names can end in, where the legacy server doesn't answer; the statuses are those
+# of the routes that one names (CONTRACT G08).
+_UNMAPPED: Final = {
+    "malformed": (400, "Bad Request"),
+    "legacy_unreachable": (502, "Bad Gateway"),
+    "legacy_timeout": (504, "Gateway Timeout"),
+}
 
 _log: Final = structlog.get_logger("proxy.web")
 
@@ -127,7 +133,8 @@ def failed(request: web.Request) -> web.Response:
 def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
     request[CAUSE] = cause
     if ROUTE not in request:
-        return plain(*_UNMAPPED.get(kind, (500, "Internal Server Error")))
+        status, sentence = _UNMAPPED.get(kind, (500, "Internal Server Error"))
+        return respond(text(status, sentence, ((CAUSE_HEADER, cause),)))
     mapping = request[ROUTE].mapping
     answer = refused(mapping, kind, cause)
     return respond(answer, notice_headers(mapping.notice))

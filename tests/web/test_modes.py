@@ -10,6 +10,7 @@ import pytest
 from proxy.sandbox import Fault
 from proxy.store.overrides import Change
 from tests.conftest import IDENTITY, Api, StartProxy, bearer, case_form
+from tests.keepalive import Connection
 from tests.web.moving import all_in, eventually, made_by, mode, new_case, override
 
 NOTICE = """
@@ -199,6 +200,17 @@ async def test_an_unmapped_path_is_502_where_the_legacy_server_is_away(start_pro
         api.http.get(f"{api.url}/michiQ/otra") as response,
     ):
         assert (response.status, await response.text()) == (502, "Bad Gateway")
+        assert response.headers["X-Michiq-Cause"] == "legacy-refused-connection"
+
+
+async def test_G08_a_body_cut_on_a_path_that_no_mapping_names_is_400_with_its_cause(api: Api) -> None:
+    api.sandbox.michiq.faults.add(Fault(kind="delay", delay=30))
+    connection = await Connection.open(api.url)
+    head = b"POST /michiQ/otra HTTP/1.1\r\nHost: proxy.example\r\nTransfer-Encoding: chunked\r\n"
+    assert (await connection.ask(head + b"Expect: 100-continue\r\n\r\n")).status == 100
+    reply = await connection.ask(b"1\r\na\r\nzz\r\n")
+    assert (reply.status, reply.headers["x-michiq-cause"]) == (400, "body-cut")
+    connection.close()
 
 
 async def test_G02_a_wrong_method_is_refused_by_the_proxy_in_every_mode(start_proxy: StartProxy) -> None:
