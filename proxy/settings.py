@@ -11,10 +11,10 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
 from proxy.addresses import Address, host_of, parse_address, parse_base_url, parse_url
+from proxy.environment import PREFIX, is_service_link
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
-PREFIX: Final = "MICHIQ_"
 KEY_COMMAND: Final = (
     'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
@@ -204,12 +204,14 @@ class Settings(BaseModel):
 def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings:
     """Read the settings from `environ` and, below it, from `env_file` where there is such a file.
 
-    A name that is set to nothing counts as unset. Raises SettingsError with every problem found.
+    A name that is set to nothing counts as unset; what Kubernetes and Docker make of a Service's name is none
+    of ours. Raises SettingsError with every problem found.
     """
     given = {**(_read(env_file) if env_file else {}), **environ}
     named = {name: value.strip() for name, value in given.items() if name.upper().startswith(PREFIX)}
     fields = _fields()
-    problems = [_unknown(name) for name in sorted(named) if name not in fields]
+    unknown = [name for name in sorted(named) if name not in fields]
+    problems = [_unknown(name) for name in unknown if not is_service_link(name, named[name])]
     try:
         settings = Settings.model_validate({fields[n]: v for n, v in named.items() if v and n in fields})
     except ValidationError as error:

@@ -17,6 +17,7 @@ LAYERS: Final = {
     "proxy.charsets": 1,
     "proxy.audio": 1,
     "proxy.desk": 1,
+    "proxy.environment": 1,
     "proxy.fields": 1,
     "proxy.headers": 1,
     "proxy.jsons": 1,

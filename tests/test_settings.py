@@ -194,6 +194,56 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
     assert caught.value.problems == (f"{name} is no setting; the nearest one is {nearest}",)
 
 
+@pytest.mark.parametrize("service", ["", "_PROXY", "_PROXY_2", "_SERVICE", "_LISTEN"])
+def test_settings_26_what_kubernetes_makes_of_a_service_is_no_misspelt_setting(service: str) -> None:
+    """As its documentation lists them, for a Service called michiq, michiq-proxy, michiq-service …"""
+    url, name = "tcp://10.0.0.11:8080", f"MICHIQ{service}"
+    made = {
+        f"{name}_SERVICE_HOST": "10.0.0.11",
+        f"{name}_SERVICE_PORT": "8080",
+        f"{name}_SERVICE_PORT_HTTP": "8080",
+        f"{name}_SERVICE_PORT_HTTP_ADMIN_2": "9090",
+        f"{name}_PORT": url,
+        f"{name}_PORT_8080_TCP": url,
+        f"{name}_PORT_8080_TCP_PROTO": "tcp",
+        f"{name}_PORT_8080_TCP_PORT": "8080",
+        f"{name}_PORT_8080_TCP_ADDR": "10.0.0.11",
+        f"{name}_PORT_53_UDP": "udp://10.0.0.11:53",
+        f"{name}_PORT_53_UDP_ADDR": "10.0.0.11",
+        f"{name}_PORT_9_SCTP_PROTO": "sctp",
+    }
+    assert load_settings({"MICHIQ_SECRET_KEYS": KEY, **made}, None) == load()
+
+
+def test_settings_26_what_a_docker_link_makes_of_a_container_is_no_misspelt_setting() -> None:
+    made = {
+        "MICHIQ_NAME": "/web/michiq",
+        "MICHIQ_PORT": "tcp://172.17.0.5:8080",
+        "MICHIQ_ENV_PYTHON_VERSION": "3.11",
+        "MICHIQ_ENV_MICHIQ_LISTEN": "0.0.0.0:8080",
+    }
+    assert load_settings({"MICHIQ_SECRET_KEYS": KEY, **made}, None) == load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "8080"),
+        ("ADMIN_PORT", "9090"),
+        ("LISTEN_PORT", "8080"),
+        ("NAME", "proxy"),
+        ("SERVICE", "10.0.0.11"),
+        ("SERVICE_HOSTS", "10.0.0.11"),
+        ("PORT_8080", "tcp://10.0.0.11:8080"),
+        ("PORT_8080_TCP_ADDRESS", "10.0.0.11"),
+        ("PORT_HTTP_TCP_ADDR", "10.0.0.11"),
+    ],
+)
+def test_settings_26_what_only_looks_like_a_service_stays_a_mistake(name: str, value: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"MICHIQ_{name} is no setting; ")
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = problems(LISTEN="x", DRAIN_SECONDS="x", UNKNOWN="x")
     assert [line.split()[0] for line in found] == ["MICHIQ_UNKNOWN", "MICHIQ_LISTEN", "MICHIQ_DRAIN_SECONDS"]

@@ -8,7 +8,8 @@ from cryptography.fernet import Fernet
 
 from proxy.cli.common import Failure, built_in_mappings
 from proxy.cli.schemas import MODELS, schema_of
-from proxy.settings import PREFIX, Settings
+from proxy.environment import PREFIX
+from proxy.settings import Settings
 
 
 @click.command()
