@@ -150,6 +150,10 @@ class Settings(BaseModel):
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
         default=None, description="a consumer of your own, which authentic webhooks are sent on to"
     )
+    ca_file: Path | None = Field(
+        default=None,
+        description="file of certificate authorities (PEM) that every https call trusts beside the system's",
+    )
     workers: Annotated[int, PlainValidator(_whole(1, 64))] = _default(
         "1", "processes that serve side by side, on the same sockets"
     )

@@ -16,6 +16,7 @@ from proxy.mapping.loader import MappingError, load_table
 from proxy.mapping.table import Table
 from proxy.settings import Settings, SettingsError, load_settings
 from proxy.store import StoreError
+from proxy.upstream.trust import BadAuthorities
 from proxy.web.flows import SPECS
 from proxy.web.tls import BadCertificate
 
@@ -114,7 +115,7 @@ async def _told(work: Awaitable[None]) -> None:
     """Start-up errors in a sentence instead of a traceback."""
     try:
         await work
-    except (StoreError, BadCertificate) as error:
+    except (StoreError, BadCertificate, BadAuthorities) as error:
         raise Misuse(str(error)) from None
     except OSError as error:
         raise Failure(

@@ -1,5 +1,6 @@
 """The systems that the proxy calls, opened and closed together."""
 
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,25 +39,26 @@ async def open_upstreams(
     randomness: Randomness,
     on_call: OnCall,
     monotonic: Callable[[], float] = time.monotonic,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Upstreams]:
     """Each upstream with a session of its own; the URLs may have a path, and were checked by the settings.
 
-    `monotonic` is the breakers' clock.
+    `monotonic` is the breakers' clock; `trust` says whose certificates count, None the system's authorities.
     """
     async with AsyncExitStack() as sessions:
         llamalitica = await sessions.enter_async_context(
-            open_upstream("llamalitica", llamalitica_url, on_call, monotonic)
+            open_upstream("llamalitica", llamalitica_url, on_call, monotonic, trust)
         )
         gates = {"llamalitica": llamalitica.gate}
         llamachat = None
         if llamachat_url is not None:
             llamachat = await sessions.enter_async_context(
-                open_upstream("llamachat", llamachat_url, on_call, monotonic)
+                open_upstream("llamachat", llamachat_url, on_call, monotonic, trust)
             )
             gates["llamachat"] = llamachat.gate
         michiq = None
         if legacy_url is not None:
-            michiq = await sessions.enter_async_context(open_michiq(legacy_url, on_call, monotonic))
+            michiq = await sessions.enter_async_context(open_michiq(legacy_url, on_call, monotonic, trust))
             gates["legacy"] = michiq.gate
         yield Upstreams(
             Llamalitica(llamalitica, randomness),

@@ -1,6 +1,7 @@
 """One upstream: bounded calls to one configured address, answered by a checked value or an UpstreamError."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -114,13 +115,17 @@ class Upstream:
 
 @asynccontextmanager
 async def open_upstream(
-    name: str, base_url: str, on_call: OnCall, monotonic: Callable[[], float] = time.monotonic
+    name: str,
+    base_url: str,
+    on_call: OnCall,
+    monotonic: Callable[[], float] = time.monotonic,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Upstream]:
     """An Upstream with a session and a pool of its own, closed at the end of the block.
 
-    `monotonic` is the breaker's clock.
+    `monotonic` is the breaker's clock; `trust` None accepts the system's authorities.
     """
-    async with open_session(CONNECTIONS) as session:
+    async with open_session(CONNECTIONS, trust) as session:
         yield Upstream(name, URL(base_url), session, on_call, Gate(name, monotonic))
 
 

@@ -1,5 +1,6 @@
 """The HTTP session of one upstream: a connection for each call, gone with it."""
 
+import ssl
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
@@ -8,6 +9,8 @@ from typing import Final
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+
+from proxy.upstream.trust import trusted
 
 MAX_HEADER: Final = 16 * 1024
 
@@ -57,8 +60,10 @@ async def _mark_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: obj
     context.trace_request_ctx.sent = True
 
 
-def open_session(connections: int) -> aiohttp.ClientSession:
+def open_session(connections: int, trust: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
     """A session for one upstream with at most `connections` connections. Only inside a running loop.
+
+    `trust` says whose certificates count; None is the system's authorities.
 
     No cookie is kept, no proxy or netrc is read from the environment, nothing is decompressed. A call
     passes its Attempt as `trace_request_ctx`. Nothing is sent twice.
@@ -70,6 +75,7 @@ def open_session(connections: int) -> aiohttp.ClientSession:
             limit=connections,
             limit_per_host=connections,
             force_close=True,
+            ssl=trust or trusted(None),
             resolver=aiohttp.ThreadedResolver(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),

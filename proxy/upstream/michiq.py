@@ -16,6 +16,7 @@ from proxy.upstream.legacy_list import as_own_call, read_list
 from proxy.upstream.line import Line, open_line
 from proxy.upstream.pool import Pool
 from proxy.upstream.raw import RawAnswer, RawRequest, replaced
+from proxy.upstream.trust import trusted
 from proxy.upstream.wire import Informed, Wire
 from proxy.values import Json
 
@@ -123,11 +124,17 @@ class Michiq:
 
 @asynccontextmanager
 async def open_michiq(
-    base_url: str, on_call: OnCall, monotonic: Callable[[], float] = time.monotonic
+    base_url: str,
+    on_call: OnCall,
+    monotonic: Callable[[], float] = time.monotonic,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Michiq]:
-    """The server at a base URL that the settings let pass; `monotonic` is its breaker's clock."""
+    """The server at a base URL that the settings let pass; `monotonic` is its breaker's clock.
+
+    `trust` says whose certificates count; None is the system's authorities.
+    """
     parts = urlsplit(base_url)
-    tls = ssl.create_default_context() if parts.scheme == "https" else None
+    tls = (trust or trusted(None)) if parts.scheme == "https" else None
     port = parts.port or (443 if tls else 80)
 
     async def connect() -> Line:

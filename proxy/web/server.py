@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+import ssl
 import tempfile
 import time
 import uuid
@@ -28,6 +29,7 @@ from proxy.store import Store, StoreError, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
+from proxy.upstream.trust import trusted
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app
 from proxy.web.calls import note_call
@@ -78,14 +80,17 @@ async def running(
     folder: Path | None = None,
     place: Place | None = None,
 ) -> AsyncIterator[Running]:
-    """A proxy that serves until the block ends; StoreError, OSError and BadCertificate where it can't start.
+    """A proxy that serves until the block ends.
+
+    Raises StoreError, OSError, BadCertificate and BadAuthorities where it can't start.
 
     `folder` is where `table` came from, to be watched for changes; None watches nothing. `place` is what it
     shares with other processes; None is one of its own.
     """
     async with AsyncExitStack() as stack:
         tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
-        deps = await _open(settings, clock, place.locks if place else KeyedLocks(), stack)
+        trust = trusted(settings.ca_file)
+        deps = await _open(settings, clock, place.locks if place else KeyedLocks(), trust, stack)
         event, place = ("worker_listening", place) if place else ("listening", bound(settings))
         stack.callback(place.close)
         urls = url_of(place.listen, tls), url_of(place.admin, None)
@@ -100,7 +105,8 @@ async def running(
         admin = _listener(for_operators, ending, problems.broken)
         stack.push_async_callback(ending.leave_last, admin)
         await admin.open(place.admin)
-        tee = await stack.enter_async_context(teeing(settings.tee_url, deps, random.SystemRandom().random))
+        chance = random.SystemRandom().random
+        tee = await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust))
         stack.push_async_callback(ending.drain, deps.tasks)
         webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
         for_clients = legacy_app(moving, deps, webhook_secrets, tee)
@@ -113,7 +119,11 @@ async def running(
 
 
 async def _open(
-    settings: Settings, clock: Callable[[], datetime], locks: Locks, stack: AsyncExitStack
+    settings: Settings,
+    clock: Callable[[], datetime],
+    locks: Locks,
+    trust: ssl.SSLContext,
+    stack: AsyncExitStack,
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
@@ -127,6 +137,7 @@ async def _open(
             legacy_url=settings.legacy_url,
             randomness=secrets.token_bytes,
             on_call=partial(_log_call, metrics),
+            trust=trust,
         )
     )
     return Deps(

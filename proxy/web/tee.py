@@ -1,6 +1,7 @@
 """Sends authentic webhooks on to the operator's own consumer until it has taken them (CONTRACT W04)."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -139,12 +140,17 @@ def pause(attempts: int, chance: float) -> timedelta:
 
 
 @asynccontextmanager
-async def teeing(url: str | None, deps: Deps, chance: Callable[[], float]) -> AsyncIterator[Tee | None]:
-    """Sends deliveries to `url` while the block runs, none to None. `chance` gives numbers from 0 to 1."""
+async def teeing(
+    url: str | None, deps: Deps, chance: Callable[[], float], trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Tee | None]:
+    """Sends deliveries to `url` while the block runs, none to None. `chance` gives numbers from 0 to 1.
+
+    `trust` says whose certificates count; None is the system's authorities.
+    """
     if url is None:
         yield None
         return
-    async with open_session(_AT_ONCE) as session:
+    async with open_session(_AT_ONCE, trust) as session:
         tee = Tee(url, session, deps.store.deliveries, deps.clock, chance)
         tasks = [asyncio.create_task(tee.keep_sending(), name=f"tee-{n}") for n in range(_AT_ONCE)]
         for task in tasks:

@@ -1,0 +1,34 @@
+"""Says whose certificates outgoing calls accept: the system's authorities, and those of MICHIQ_CA_FILE."""
+
+import ssl
+from pathlib import Path
+
+
+class BadAuthorities(Exception):
+    """The file of authorities can't be used; the text is fit for the operator."""
+
+
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Returns a client's context that verifies every certificate and every host name.
+
+    Raises BadAuthorities when `ca_file` can't be read or has no certificate in it.
+    """
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file is not None:
+        _add(context, ca_file)
+    return context
+
+
+def _add(context: ssl.SSLContext, ca_file: Path) -> None:
+    # Python 3.13 also asks for what RFC 5280 asks of public authorities; a hospital's own often lack it.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    try:
+        context.load_verify_locations(ca_file)
+    except ssl.SSLError:
+        reason = "needs certificates in PEM form"
+    except OSError as error:
+        reason = f"can't be read: {error.strerror}"
+    else:
+        return
+    raise BadAuthorities(f"MICHIQ_CA_FILE {reason}")
