@@ -3,12 +3,30 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 # Fewer signs than RFC 3986 allows: on these no two parsers disagree about which host is meant.
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*)?", re.IGNORECASE)
+
+# What no router passes on to the internet: RFC 1918, RFC 4193, link-local, shared (RFC 6598), loopback.
+_PRIVATE: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    )
+)
+
+Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +45,7 @@ def parse_address(text: str) -> Address:
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65535:
         raise ValueError("needs host:port, such as 127.0.0.1:8080 or [::1]:8080")
-    if match["v6"] and not _is_ip(match["v6"]):
+    if match["v6"] and parse_ip(match["v6"]) is None:
         raise ValueError("has no valid IPv6 address between its brackets")
     return Address(match["v6"] or match["host"], int(match["port"]))
 
@@ -42,13 +60,43 @@ def parse_url(text: str) -> str:
 
     Raises ValueError with the mend, never the text, which may hold a password by mistake.
     """
+    if is_plain(parse_any_url(text)):
+        raise ValueError("needs https; http is for this machine itself only (localhost, 127.0.0.1, [::1])")
+    return text
+
+
+def parse_any_url(text: str) -> str:
+    """An https or http URL to any host; raises as `parse_url`."""
     if any(sign in text for sign in "@?#"):
         raise ValueError("takes no user name, query or fragment")
     if _BASE_URL.fullmatch(text) is None or not _has_host(text):
         raise ValueError("needs an address such as https://api.example.com")
-    if text.lower().startswith("http:") and not _is_loopback(host_of(text)):
-        raise ValueError("needs https; http is for this machine itself only (localhost, 127.0.0.1, [::1])")
     return text
+
+
+def is_plain(url: str) -> bool:
+    """Returns whether a URL is http to another machine than this one."""
+    return url.lower().startswith("http:") and not _is_loopback(host_of(url))
+
+
+def may_be_private(host: str) -> bool:
+    """Returns whether a host is a private address, or a name, whose addresses are to be looked at later."""
+    return parse_ip(host) is None or is_private(host)
+
+
+def is_private(address: str) -> bool:
+    """Returns whether an IP address is one of a closed network's, or this machine's own."""
+    ip = parse_ip(address)
+    return ip is not None and any(ip in network for network in _PRIVATE)
+
+
+def parse_ip(text: str) -> Ip | None:
+    """Returns an IP address, as IPv4 where it is an IPv6 one for that; None for anything else."""
+    try:
+        ip = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped) or ip
 
 
 def host_of(url: str) -> str:
@@ -65,12 +113,5 @@ def _has_host(url: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    ip = parse_ip(host)
+    return host == "localhost" or (ip is not None and ip.is_loopback)

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Final, Self, TypeAlias
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
-from proxy.addresses import Address, host_of, parse_address, parse_base_url, parse_url
+from proxy.addresses import (
+    Address,
+    host_of,
+    is_plain,
+    may_be_private,
+    parse_address,
+    parse_any_url,
+    parse_base_url,
+    parse_url,
+)
 from proxy.environment import PREFIX, is_service_link
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -49,6 +58,17 @@ def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
         return int(text)
 
     return check
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("needs yes or no")
+    return text == "yes"
+
+
+def _legacy_url(text: str) -> str:
+    """Whether plain http is allowed is judged with MICHIQ_LEGACY_INSECURE."""
+    return parse_any_url(text).rstrip("/")
 
 
 def _secret(text: str) -> SecretStr:
@@ -132,9 +152,13 @@ class Settings(BaseModel):
     llamachat_api_key: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
         default=None, description="LlamaChat's consumer key; goes with MICHIQ_LLAMACHAT_URL"
     )
-    legacy_url: Annotated[str | None, PlainValidator(parse_base_url)] = Field(
+    legacy_url: Annotated[str | None, PlainValidator(_legacy_url)] = Field(
         default=None,
         description="the old michiQ server, for the modes legacy, shadow and canary, and for merging",
+    )
+    legacy_insecure: Annotated[bool, PlainValidator(_yes_or_no)] = _default(
+        "no",
+        "`yes` allows http:// to an old server at a private address; what it carries can be read on the way",
     )
     tester_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
         default=None,
@@ -190,6 +214,19 @@ class Settings(BaseModel):
             raise ValueError(
                 f"MICHIQ_LLAMALITICA_API_URL and MICHIQ_LLAMALITICA_WEB_URL are no pair: set {known}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _plain_legacy_is_meant_and_near(self) -> Self:
+        """CONTRACT X01: plain http needs a word of the operator's, and never leaves the closed network."""
+        if self.legacy_url is None or not is_plain(self.legacy_url):
+            return self
+        if not self.legacy_insecure:
+            raise ValueError(
+                "MICHIQ_LEGACY_URL needs https, or MICHIQ_LEGACY_INSECURE=yes in a closed network"
+            )
+        if not may_be_private(host_of(self.legacy_url)):
+            raise ValueError("MICHIQ_LEGACY_URL needs https: its address is not a private one")
         return self
 
     @model_validator(mode="after")

@@ -76,6 +76,20 @@ def test_an_admin_address_beyond_this_machine_is_warned_of(
     assert ('"admin_listens_beyond_this_machine"' in log.getvalue()) == warned
 
 
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [("http://10.0.0.1:8080", True), ("http://127.0.0.1:8080", False), ("https://10.0.0.1", False)],
+)
+def test_an_old_server_that_is_called_in_plain_http_is_warned_of(
+    secret_key: str, url: str, warned: bool
+) -> None:
+    environ = {"MICHIQ_LEGACY_URL": url, "MICHIQ_LEGACY_INSECURE": "yes"}
+    settings = load_settings({"MICHIQ_SECRET_KEYS": secret_key, **environ}, None)
+    with captured_log() as log:
+        warn_of(settings)
+    assert ('"legacy_server_without_tls"' in log.getvalue()) == warned
+
+
 def test_the_threat_model_names_tests_settings_and_commands_that_there_are() -> None:
     tests = {*re.findall(r"`(tests/[^`]+)`", SECURITY)}
     assert [name for name in tests if not (ROOT / name).is_file()] == []

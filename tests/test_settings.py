@@ -74,6 +74,8 @@ def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, p
         ("BLOBS_URL", "s3://bucket/prefix", "needs file:PATH"),
         *[("DRAIN_SECONDS", bad, "whole number from 0") for bad in ("-1", "1.5", "soon", "100000", "٣")],
         *[("WORKERS", bad, "whole number from 1 to 64") for bad in ("0", "65", "two")],
+        *[("LEGACY_INSECURE", bad, "needs yes or no") for bad in ("true", "1", "YES")],
+        ("LEGACY_URL", "michiq.hospital.local", "needs an address"),
         ("CONTENT_DAYS", "0", "whole number from 1"),
         ("AUDIO_DAYS", "0", "whole number from 1"),
         *[("SECRET_KEYS", bad, "make one: python3") for bad in ("short", KEY[:-1], f"{KEY},{'+' * 43}=")],
@@ -118,6 +120,64 @@ def test_settings_X01_a_url_that_is_not_safe_to_call_is_refused(name: str, url: 
 )
 def test_settings_X01_http_is_allowed_to_this_machine_itself(url: str) -> None:
     assert load(LLAMACHAT_URL=url + "/", LLAMACHAT_API_KEY="key").llamachat_url == url
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.1",
+        "172.31.9.9",
+        "192.168.1.2",
+        "169.254.1.1",
+        "100.64.0.1",
+        "[fd00::1]",
+        "[fe80::1]",
+        "127.0.0.1",
+        "[::ffff:10.0.0.1]",
+        "michiq.hospital.local",
+    ],
+)
+def test_settings_X01_plain_http_to_an_old_server_nearby_is_allowed_where_it_is_asked_for(host: str) -> None:
+    url = f"http://{host}:8080/old"
+    assert load(LEGACY_URL=url + "/", LEGACY_INSECURE="yes").legacy_url == url
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "michiq.hospital.local", "203.0.113.9"])
+@pytest.mark.parametrize("given", [{}, {"LEGACY_INSECURE": "no"}], ids=["unset", "no"])
+def test_settings_X01_plain_http_to_an_old_server_is_refused_unasked(
+    host: str, given: dict[str, str]
+) -> None:
+    assert problems(LEGACY_URL=f"http://{host}", **given) == (
+        "MICHIQ_LEGACY_URL needs https, or MICHIQ_LEGACY_INSECURE=yes in a closed network",
+    )
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "203.0.113.9",
+        "172.32.0.1",
+        "100.128.0.1",
+        "192.169.0.1",
+        "11.0.0.1",
+        "0.0.0.0",
+        "[2001:db8::1]",
+        "[::ffff:8.8.8.8]",
+        "[::]",
+        "[64:ff9b::a00:1]",
+    ],
+)
+def test_settings_X01_plain_http_to_a_public_address_is_refused_even_when_asked_for(host: str) -> None:
+    assert problems(LEGACY_URL=f"http://{host}", LEGACY_INSECURE="yes") == (
+        "MICHIQ_LEGACY_URL needs https: its address is not a private one",
+    )
+
+
+def test_settings_X01_the_word_for_the_old_server_allows_no_other_plain_http() -> None:
+    for name in ("LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL", "LLAMACHAT_URL", "TEE_URL"):
+        given = {"LLAMACHAT_URL": "https://chat.example.com", name: "http://10.0.0.1"}
+        [problem] = problems(LEGACY_INSECURE="yes", LLAMACHAT_API_KEY="key", **given)
+        assert problem.startswith(f"MICHIQ_{name} needs https")
 
 
 def test_settings_W04_the_path_of_a_consumer_is_kept_as_it_is() -> None:

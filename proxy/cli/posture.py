@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from proxy.addresses import Address
+from proxy.addresses import Address, is_plain
 from proxy.cli.common import Misuse
 from proxy.settings import Settings
 
@@ -28,6 +28,8 @@ def warn_of(settings: Settings) -> None:
     """What is allowed, and may have been meant otherwise."""
     if not _is_this_machine(settings.admin_listen):
         _log.warning("admin_listens_beyond_this_machine", address=str(settings.admin_listen))
+    if settings.legacy_url is not None and is_plain(settings.legacy_url):
+        _log.warning("legacy_server_without_tls", url=settings.legacy_url)
 
 
 def _is_this_machine(address: Address) -> bool:

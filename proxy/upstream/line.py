@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from contextlib import suppress
 from typing import Final, cast
+
+from proxy.addresses import is_private
 
 _HIGH_WATER: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
@@ -89,6 +92,26 @@ class Line(asyncio.Protocol):
         with suppress(OSError):
             for _ in range(_RESCUED_PIECES):
                 self._arrived += os.read(descriptor, _PIECE)
+
+
+class NotPrivate(OSError):
+    """A name stands for no address in a closed network."""
+
+
+async def open_private_line(host: str, port: int) -> Line:
+    """Connects in plain text, and only to a private address; NotPrivate where the host has none.
+
+    The name is looked up once: what was judged is what is connected to.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [place[0] for *_, place in found if is_private(str(place[0]))]
+    failure: OSError = NotPrivate()
+    for address in addresses:
+        try:
+            return await open_line(str(address), port, None)
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 async def open_line(host: str, port: int, tls: ssl.SSLContext | None) -> Line:

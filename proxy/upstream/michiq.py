@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy.addresses import is_plain
 from proxy.errors import UpstreamError
 from proxy.upstream import failures
 from proxy.upstream.call import CallRecord, OnCall
 from proxy.upstream.gate import Gate
 from proxy.upstream.legacy_list import as_own_call, read_list
-from proxy.upstream.line import Line, open_line
+from proxy.upstream.line import Line, open_line, open_private_line
 from proxy.upstream.pool import Pool
 from proxy.upstream.raw import RawAnswer, RawRequest, replaced
 from proxy.upstream.trust import trusted
@@ -131,13 +132,16 @@ async def open_michiq(
 ) -> AsyncIterator[Michiq]:
     """The server at a base URL that the settings let pass; `monotonic` is its breaker's clock.
 
-    `trust` says whose certificates count; None is the system's authorities.
+    `trust` says whose certificates count; None is the system's authorities. Plain http to another machine
+    goes to a private address only.
     """
     parts = urlsplit(base_url)
     tls = (trust or trusted(None)) if parts.scheme == "https" else None
     port = parts.port or (443 if tls else 80)
 
     async def connect() -> Line:
+        if is_plain(base_url):
+            return await open_private_line(parts.hostname or "", port)
         return await open_line(parts.hostname or "", port, tls)
 
     yield Michiq(base_url, Pool(connect), Gate(NAME, monotonic, "legacy_unreachable"), on_call)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 from proxy.errors import UpstreamError
-from proxy.upstream.line import Line
+from proxy.upstream.line import Line, NotPrivate
 
 CONNECTIONS: Final = 64
 POOL_WAIT_SECONDS: Final = 0.9  # a second, with what it takes to notice
@@ -45,6 +45,8 @@ class Pool:
             cause = "legacy-refused-connection"
         except ssl.SSLError:
             cause = "legacy-tls"
+        except NotPrivate:
+            cause = "legacy-not-private"
         except (OSError, UnicodeError):  # the time limit and a name that can't be looked up among them
             cause = "legacy-unreachable"
         # Raised out here, where it does not carry the foreign error along as its context.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from proxy.addresses import parse_ip
 from proxy.settings import Network, Settings
 
 # Of those that there is no room for, so many are told at a time; the others only see their connection end.
@@ -143,7 +144,7 @@ class Doors:
     def _forwards(self, host: str) -> bool:
         if not self._limits.forwarders:
             return False
-        address = _address(host)
+        address = parse_ip(host)
         return address is not None and any(address in network for network in self._limits.forwarders)
 
     def _count(self, host: str | None) -> bool:
@@ -162,17 +163,9 @@ class Doors:
             self._by_client += Counter()  # drops those at 0
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
-
-
 def _client(host: str | None) -> str:
     """What is counted as one client; "" for nobody who can be told from others."""
-    address = _address(host or "")
+    address = parse_ip(host or "")
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, _V6_CLIENT), strict=False))
     return str(address or "")

@@ -257,6 +257,41 @@ async def test_https_goes_only_to_a_server_whose_certificate_is_trusted(
             assert (error.kind, error.cause, error.arrived) == ("legacy_unreachable", "legacy-tls", False)
 
 
+@asynccontextmanager
+async def named(*addresses: str) -> AsyncIterator[tuple[Michiq, Wire]]:
+    """A server that is called by a name in plain http; the name stands for these addresses."""
+    loop = asyncio.get_running_loop()
+
+    async def look_up(_host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(None, None, None, "", (address, port)) for address in addresses]
+
+    async with answering(OK) as wire:
+        url = wire.url.replace("127.0.0.1", "michiq.hospital.example")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "getaddrinfo", look_up)
+            async with open_michiq(url, ignore) as michiq:
+                yield michiq, wire
+
+
+@pytest.mark.parametrize("others", [(), ("203.0.113.9",), ("2001:db8::1",)], ids=["alone", "IPv4", "IPv6"])
+async def test_X01_plain_http_goes_to_the_private_ones_of_a_names_addresses(others: tuple[str, ...]) -> None:
+    async with named(*others, "127.0.0.1") as (michiq, _):
+        assert await told(michiq) == b"hi"
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8", "0.0.0.0"])
+async def test_X01_plain_http_never_leaves_for_a_public_address(address: str) -> None:
+    """Whatever the name stood for when the settings were read."""
+    async with named(address) as (michiq, wire):
+        error = await failure(michiq)
+        assert (error.kind, error.cause, error.arrived) == (
+            "legacy_unreachable",
+            "legacy-not-private",
+            False,
+        )
+        assert wire.connections == 0
+
+
 # How a server can't be reached, by its address.
 UNREACHABLE: Final = {
     "nobody listens": ("http://127.0.0.1:1", "legacy-refused-connection"),
