@@ -1,9 +1,14 @@
-"""The variables of the environment that begin as ours do, and are somebody else's."""
+"""Where settings are written: the environment, a `.env` file, and files of one secret each."""
 
 import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Final
 
+from dotenv.parser import parse_stream
+
 PREFIX: Final = "MICHIQ_"
+FILE: Final = "_FILE"
 
 # What Kubernetes makes of a Service, and Docker of a link, whose name is michiq or begins with michiq-: a
 # name, and where an operator could write the same by mistake, the form of the value.
@@ -19,6 +24,72 @@ _OTHERS: Final = tuple(
         ("ENV_.+", _ANY),
     )
 )
+
+
+class Unreadable(Exception):
+    """Settings that can't be read where they are written. Each of `problems` says where, never what."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Returns the variables of a `.env` file, none where there is no such file. Raises Unreadable."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            bindings = list(parse_stream(lines))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError):
+        raise Unreadable([f"{path.name} can't be read: it must be a UTF-8 text file"]) from None
+    wrong = [each for each in bindings if each.error or (each.key and each.value is None)]
+    if wrong:
+        raise Unreadable([f"{path.name}, line {e.original.line}: not NAME=value" for e in wrong])
+    return {each.key: each.value for each in bindings if each.key and each.value is not None}
+
+
+def mode_read_by_others(path: Path) -> str | None:
+    """Returns the mode of a file that its group or others can read or write; None for any other."""
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return None
+    return f"{mode:04o}" if mode & 0o066 else None
+
+
+def read_secret_files(
+    given: Mapping[str, str], names: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the variables with each `NAME_FILE` of `names` replaced by NAME, and what was wrong by NAME.
+
+    The value is the file's content without its last line end. A variable that is empty counts as unset.
+    """
+    found = {name: value for name, value in given.items() if name.removesuffix(FILE) not in names}
+    found |= {name: given[name] for name in names if given.get(name)}
+    problems: dict[str, str] = {}
+    for name in sorted(name for name in names if given.get(name + FILE)):
+        try:
+            if name in found:
+                raise ValueError(f"{name} and {name}{FILE} are both set: keep one, set the other to nothing")
+            found[name] = _content(name + FILE, Path(given[name + FILE]))
+        except ValueError as error:
+            problems[name] = str(error)
+    return found, problems
+
+
+def _content(setting: str, path: Path) -> str:
+    """Raises ValueError with the setting and the reason, never the path, which may be a secret by mistake."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{setting} names a file that can't be read: {error.strerror}") from None
+    except ValueError:
+        raise ValueError(f"{setting} names a file that is no UTF-8 text") from None
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise ValueError(f"{setting} names an empty file")
+    return value
 
 
 def is_service_link(name: str, value: str) -> bool:

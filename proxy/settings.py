@@ -7,7 +7,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
 
-from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
 from proxy.addresses import (
@@ -20,7 +19,14 @@ from proxy.addresses import (
     parse_base_url,
     parse_url,
 )
-from proxy.environment import PREFIX, is_service_link
+from proxy.environment import (
+    FILE,
+    PREFIX,
+    Unreadable,
+    is_service_link,
+    read_env_file,
+    read_secret_files,
+)
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -31,6 +37,15 @@ KEY_COMMAND: Final = (
 HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
     ("api.private.llamalitica.com", "private.llamalitica.com"),
+)
+# What may stand in a file of its own, as Docker, Kubernetes and systemd hand over secrets.
+IN_FILES: Final = (
+    "database_url",
+    "secret_keys",
+    "llamachat_api_key",
+    "tester_secret",
+    "admin_tokens",
+    "webhook_secrets",
 )
 
 
@@ -248,19 +263,36 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
     A name that is set to nothing counts as unset; what Kubernetes and Docker make of a Service's name is none
     of ours. Raises SettingsError with every problem found.
     """
-    given = {**(_read(env_file) if env_file else {}), **environ}
-    named = {name: value.strip() for name, value in given.items() if name.upper().startswith(PREFIX)}
+    try:
+        given = {**(read_env_file(env_file) if env_file else {}), **environ}
+    except Unreadable as error:
+        raise SettingsError(error.problems) from None
+    stripped = {name: value.strip() for name, value in given.items() if name.upper().startswith(PREFIX)}
+    named, unread = read_secret_files(stripped, _from_files())
     fields = _fields()
     unknown = [name for name in sorted(named) if name not in fields]
     problems = [_unknown(name) for name in unknown if not is_service_link(name, named[name])]
+    problems += unread.values()
     try:
         settings = Settings.model_validate({fields[n]: v for n, v in named.items() if v and n in fields})
     except ValidationError as error:
         # Not chained: pydantic's error holds the values, keys among them.
-        raise SettingsError(problems + _complaints(error)) from None
+        wrong = [each for each in _complaints(error) if each.split()[0] not in unread]
+        raise SettingsError(problems + wrong) from None
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def without_files(fixed: Mapping[str, str]) -> dict[str, str]:
+    """Returns settings that a command makes itself, with what unsets a file of the same one."""
+    return {**fixed, **{name + FILE: "" for name in _from_files() & fixed.keys()}}
+
+
+def meaning(field: str) -> str:
+    """Returns what a setting is, as operators are told."""
+    name, description = PREFIX + field.upper(), Settings.model_fields[field].description or ""
+    return f"{description} (or a file with it: `{name}{FILE}`)" if name in _from_files() else description
 
 
 def settings_table() -> str:
@@ -269,7 +301,7 @@ def settings_table() -> str:
     for name, field in _fields().items():
         about = Settings.model_fields[field]
         default = "required" if about.is_required() else f"`{about.default}`" if about.default else "none"
-        rows.append(f"| `{name}` | {default} | {about.description} |")
+        rows.append(f"| `{name}` | {default} | {meaning(field)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -277,12 +309,18 @@ def _fields() -> dict[str, str]:
     return {PREFIX + field.upper(): field for field in Settings.model_fields}
 
 
-def _unknown(name: str) -> str:
-    def likeness(known: str) -> tuple[int, float]:
-        shared = {*name.upper().split("_")} & {*known.split("_")}
-        return len(shared), difflib.SequenceMatcher(None, name.upper(), known).ratio()
+def _from_files() -> set[str]:
+    return {PREFIX + field.upper() for field in IN_FILES}
 
-    return f"{name} is no setting; the nearest one is {max(_fields(), key=likeness)}"
+
+def _unknown(name: str) -> str:
+    known = [*_fields(), *(each + FILE for each in _from_files())]
+
+    def likeness(one: str) -> tuple[int, float]:
+        shared = {*name.upper().split("_")} & {*one.split("_")}
+        return len(shared), difflib.SequenceMatcher(None, name.upper(), one).ratio()
+
+    return f"{name} is no setting; the nearest one is {max(known, key=likeness)}"
 
 
 def _complaints(error: ValidationError) -> list[str]:
@@ -295,17 +333,3 @@ def _complaint(field: str, kind: str, message: str) -> str:
         message = f"is required; make one: {KEY_COMMAND}"  # only secret_keys has no default
     named = f"{PREFIX}{field.upper()} " if field else ""
     return named + message.removeprefix("Value error, ")
-
-
-def _read(env_file: Path) -> dict[str, str]:
-    try:
-        with env_file.open(encoding="utf-8-sig") as lines:
-            bindings = list(parse_stream(lines))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError([f"{env_file.name} can't be read: it must be a UTF-8 text file"]) from None
-    wrong = [each for each in bindings if each.error or (each.key and each.value is None)]
-    if wrong:
-        raise SettingsError([f"{env_file.name}, line {e.original.line}: not NAME=value" for e in wrong])
-    return {each.key: each.value for each in bindings if each.key and each.value is not None}

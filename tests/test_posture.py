@@ -77,6 +77,30 @@ def test_an_admin_address_beyond_this_machine_is_warned_of(
 
 
 @pytest.mark.parametrize(
+    ("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o644, True)]
+)
+def test_settings_that_others_can_read_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str, mode: int, warned: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"MICHIQ_SECRET_KEYS={secret_key}\n")
+    (tmp_path / ".env").chmod(mode)
+    with captured_log() as log:
+        warn_of(load_settings({}, tmp_path / ".env"))
+    assert ('"env_file_readable_by_others"' in log.getvalue()) == warned
+    assert (f'"{mode:04o}"' in log.getvalue()) == warned
+
+
+def test_settings_that_stand_in_no_file_are_not_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with captured_log() as log:
+        warn_of(load_settings({"MICHIQ_SECRET_KEYS": secret_key}, tmp_path / ".env"))
+    assert log.getvalue() == ""
+
+
+@pytest.mark.parametrize(
     ("url", "warned"),
     [("http://10.0.0.1:8080", True), ("http://127.0.0.1:8080", False), ("https://10.0.0.1", False)],
 )

@@ -8,7 +8,15 @@ from typing import Final
 import pytest
 from pydantic import ValidationError
 
-from proxy.settings import KEY_COMMAND, Settings, SettingsError, load_settings, settings_table
+from proxy.settings import (
+    IN_FILES,
+    KEY_COMMAND,
+    Settings,
+    SettingsError,
+    load_settings,
+    settings_table,
+    without_files,
+)
 
 KEY: Final = "k" * 43 + "="
 CANARY: Final = "CANARY-7f3a"
@@ -319,6 +327,91 @@ def test_the_environment_goes_before_the_file_and_empty_means_unset(tmp_path: Pa
     settings = load(env_file, CONTENT_DAYS="10", DRAIN_SECONDS="")
     assert (settings.audio_days, settings.content_days, settings.drain_seconds) == (7, 10, 30)
     assert [secret.get_secret_value() for secret in settings.webhook_secrets] == ["a$b", "c"]
+
+
+SECRETS: Final = {
+    "SECRET_KEYS": KEY,
+    "LLAMACHAT_API_KEY": "chat-key",
+    "TESTER_SECRET": "tester",
+    "ADMIN_TOKENS": "ana:0123456789abcdef",
+    "WEBHOOK_SECRETS": "one,two",
+    "DATABASE_URL": "sqlite:///elsewhere.db",
+}
+CHAT: Final = {"LLAMACHAT_URL": "https://chat.example.com"}
+
+
+def test_settings_31_every_secret_and_the_database_can_stand_in_a_file() -> None:
+    secret = [name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)]
+    assert {each.lower() for each in SECRETS} == {*secret, "database_url"} == set(IN_FILES)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["no end", "LF", "CRLF"])
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_settings_31_a_secret_is_its_files_content_without_the_last_line_end(
+    tmp_path: Path, end: str, where: str
+) -> None:
+    files = {f"MICHIQ_{name}_FILE": str(tmp_path / name) for name in SECRETS}
+    for name, value in SECRETS.items():
+        (tmp_path / name).write_bytes(value.encode() + end.encode())
+    env_file = tmp_path / ".env"
+    env_file.write_text("".join(f"{n}={v}\n" for n, v in files.items()) if where == "file" else "")
+    environ = {"MICHIQ_LLAMACHAT_URL": CHAT["LLAMACHAT_URL"], **(files if where == "environment" else {})}
+    assert load_settings(environ, env_file) == load(**SECRETS, **CHAT)
+
+
+def test_settings_31_only_the_last_line_end_is_none_of_the_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("one\n\n")
+    assert problems(TESTER_SECRET_FILE=str(tmp_path / "secret")) == (
+        "MICHIQ_TESTER_SECRET needs ASCII letters, digits and signs, nothing empty and no spaces",
+    )
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_settings_31_a_secret_that_is_given_twice_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text(SECRETS[name])
+    given = {
+        **CHAT,
+        "LLAMACHAT_API_KEY": "key",
+        name: SECRETS[name],
+        f"{name}_FILE": str(tmp_path / "secret"),
+    }
+    assert problems(**given) == (
+        f"MICHIQ_{name} and MICHIQ_{name}_FILE are both set: keep one, set the other to nothing",
+    )
+    assert load(**given | {name: ""}) == load(**given | {f"{name}_FILE": ""})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "names a file that can't be read: No such file or directory"),
+        (b"", "names an empty file"),
+        (b"\n", "names an empty file"),
+        (CANARY.encode() + b"\xff", "names a file that is no UTF-8 text"),
+    ],
+    ids=["no file", "nothing", "a line end", "bytes"],
+)
+def test_settings_31_a_file_without_a_secret_is_refused_by_the_settings_name(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    """And not by its own: who pastes a secret there by mistake must not find it in a log."""
+    path = tmp_path / CANARY
+    if content is not None:
+        path.write_bytes(content)
+    found = problems(SECRET_KEYS="", SECRET_KEYS_FILE=str(path))
+    assert found == (f"MICHIQ_SECRET_KEYS_FILE {said}",)
+
+
+def test_settings_31_a_setting_that_is_no_secret_has_no_file() -> None:
+    assert problems(LISTEN_FILE="x") == (
+        "MICHIQ_LISTEN_FILE is no setting; the nearest one is MICHIQ_LISTEN",
+    )
+
+
+def test_settings_31_a_commands_own_secret_goes_over_one_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("no key")
+    environ = {"MICHIQ_SECRET_KEYS_FILE": str(tmp_path / "key"), **without_files({"MICHIQ_SECRET_KEYS": KEY})}
+    assert load_settings(environ, None) == load()
 
 
 def test_a_file_that_is_not_there_sets_nothing(tmp_path: Path) -> None:

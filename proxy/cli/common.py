@@ -14,7 +14,7 @@ import uvloop
 import proxy
 from proxy.mapping.loader import MappingError, load_table
 from proxy.mapping.table import Table
-from proxy.settings import Settings, SettingsError, load_settings
+from proxy.settings import Settings, SettingsError, load_settings, without_files
 from proxy.store import StoreError
 from proxy.upstream.trust import BadAuthorities
 from proxy.web.flows import SPECS
@@ -23,6 +23,8 @@ from proxy.web.tls import BadCertificate
 # Where the default mappings are: in the wheel inside the package, in a checkout beside it.
 _PACKAGE: Final = Path(proxy.__file__).parent
 _BUILT_IN: Final = (_PACKAGE / "default_mappings", _PACKAGE.parent / "mappings")
+
+ENV_FILE: Final = Path(".env")
 
 
 class Failure(click.ClickException):
@@ -40,7 +42,7 @@ class Misuse(Failure):
 def read_settings(**fixed: str) -> Settings:
     """The settings of the environment and `.env`; `fixed` ones are the command's own."""
     try:
-        return load_settings({**os.environ, **fixed}, Path(".env"))
+        return load_settings({**os.environ, **without_files(fixed)}, ENV_FILE)
     except SettingsError as error:
         raise Misuse(str(error)) from None
 

@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from proxy.cli.common import Failure, built_in_mappings
 from proxy.cli.schemas import MODELS, schema_of
 from proxy.environment import PREFIX
-from proxy.settings import Settings
+from proxy.settings import Settings, meaning
 
 
 @click.command()
@@ -50,7 +50,7 @@ def _env() -> str:
     """Every setting with its meaning; all but the key commented out, at its default."""
     lines = ["# Settings of michiq-proxy; the environment goes over this file. Keep it secret.", ""]
     for name, field in Settings.model_fields.items():
-        lines.append(f"# {field.description}")
+        lines.append(f"# {meaning(name)}")
         if name == "secret_keys":
             lines.append(f"{PREFIX}SECRET_KEYS={Fernet.generate_key().decode()}")
         else:

@@ -7,7 +7,8 @@ import structlog
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from proxy.addresses import Address, is_plain
-from proxy.cli.common import Misuse
+from proxy.cli.common import ENV_FILE, Misuse
+from proxy.environment import mode_read_by_others
 from proxy.settings import Settings
 
 _SLOW_PARSER: Final = (
@@ -28,6 +29,8 @@ def warn_of(settings: Settings) -> None:
     """What is allowed, and may have been meant otherwise."""
     if not _is_this_machine(settings.admin_listen):
         _log.warning("admin_listens_beyond_this_machine", address=str(settings.admin_listen))
+    if mode := mode_read_by_others(ENV_FILE):
+        _log.warning("env_file_readable_by_others", file=str(ENV_FILE), mode=mode)
     if settings.legacy_url is not None and is_plain(settings.legacy_url):
         _log.warning("legacy_server_without_tls", url=settings.legacy_url)
 
