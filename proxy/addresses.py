@@ -50,6 +50,25 @@ def parse_address(text: str) -> Address:
     return Address(match["v6"] or match["host"], int(match["port"]))
 
 
+def overlap(one: Address, other: Address) -> bool:
+    """Returns whether both can't be listened on, since some connection would be meant for either.
+
+    Port 0 is another one each time. What a name stands for is known only once it is looked up.
+    """
+    hosts = _plain_host(one), _plain_host(other)
+    return one.port == other.port != 0 and (_covers(*hosts) or _covers(*reversed(hosts)))
+
+
+def _plain_host(address: Address) -> str:
+    return str(parse_ip(address.host) or address.host.lower().rstrip("."))
+
+
+def _covers(host: str, other: str) -> bool:
+    if host == "0.0.0.0":  # noqa: S104  what an operator may write
+        return not isinstance(parse_ip(other), ipaddress.IPv6Address)
+    return host in ("::", other) or (host == "localhost" and other in ("127.0.0.1", "::1"))
+
+
 def parse_base_url(text: str) -> str:
     """As `parse_url`, without trailing slash: paths are put after it."""
     return parse_url(text).rstrip("/")

@@ -14,6 +14,7 @@ from proxy.addresses import (
     host_of,
     is_plain,
     may_be_private,
+    overlap,
     parse_address,
     parse_any_url,
     parse_base_url,
@@ -229,6 +230,13 @@ class Settings(BaseModel):
             raise ValueError(
                 f"MICHIQ_LLAMALITICA_API_URL and MICHIQ_LLAMALITICA_WEB_URL are no pair: set {known}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _listeners_are_apart(self) -> Self:
+        """Two listeners on one port look alive to everybody, and one of them never gets a request."""
+        if overlap(self.listen, self.admin_listen):
+            raise ValueError("MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings
 from proxy.web.listening import open_sockets
-from proxy.web.place import Place
+from proxy.web.place import ADMIN, LISTEN, Place
 from proxy.web.server import running
 from tests.conftest import Api, Clock, edited_table, settings_for
 
@@ -60,7 +60,7 @@ class Site:
     @asynccontextmanager
     async def worker(self, name: str) -> AsyncIterator[Api]:
         """One of them; its sockets are its own, so that a test says who answers."""
-        sockets = open_sockets(self.settings.listen), open_sockets(self.settings.admin_listen)
+        sockets = open_sockets(LISTEN, self.settings.listen), open_sockets(ADMIN, self.settings.admin_listen)
         place = Place(*sockets, self.office.process(name))
         async with running(self.settings, self.table, self.clock, place=place) as proxy:
             yield Api(proxy, self.sandbox, self.http, self.clock)

@@ -69,6 +69,44 @@ def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, p
 
 
 @pytest.mark.parametrize(
+    ("listen", "admin"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("10.0.0.1:8080", "0.0.0.0:8080"),
+        ("[::]:8080", "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "[::]:8080"),
+        ("[::]:8080", "[::1]:8080"),
+        ("[0:0::1]:8080", "[::1]:8080"),
+        ("localhost:8080", "127.0.0.1:8080"),
+        ("[::1]:8080", "localhost:8080"),
+        ("proxy.example:8080", "Proxy.Example.:8080"),
+        ("0.0.0.0:8080", "proxy.example:8080"),
+        ("127.0.0.1:9090", ""),
+    ],
+)
+def test_settings_34_two_listeners_on_one_port_are_refused(listen: str, admin: str) -> None:
+    assert problems(LISTEN=listen, ADMIN_LISTEN=admin) == (
+        "MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own",
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "admin"),
+    [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("0.0.0.0:8080", "0.0.0.0:9090"),
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("10.0.0.1:8080", "127.0.0.1:8080"),
+        ("127.0.0.1:8080", "[::1]:8080"),
+        ("0.0.0.0:8080", "[::1]:8080"),
+    ],
+)
+def test_settings_34_listeners_on_addresses_or_ports_of_their_own_are_served(listen: str, admin: str) -> None:
+    assert str(load(LISTEN=listen, ADMIN_LISTEN=admin).admin_listen) == admin
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         *[

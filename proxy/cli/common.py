@@ -18,6 +18,7 @@ from proxy.settings import Settings, SettingsError, load_settings, without_files
 from proxy.store import StoreError
 from proxy.upstream.trust import BadAuthorities
 from proxy.web.flows import SPECS
+from proxy.web.listening import CantListen
 from proxy.web.tls import BadCertificate
 
 # Where the default mappings are: in the wheel inside the package, in a checkout beside it.
@@ -119,7 +120,7 @@ async def _told(work: Awaitable[None]) -> None:
         await work
     except (StoreError, BadCertificate, BadAuthorities) as error:
         raise Misuse(str(error)) from None
+    except CantListen as error:
+        raise Failure(str(error)) from None
     except OSError as error:
-        raise Failure(
-            f"can't listen (MICHIQ_LISTEN, MICHIQ_ADMIN_LISTEN): {error.strerror or error}"
-        ) from None
+        raise Failure(f"can't start: {error.strerror or error}") from None

@@ -4,11 +4,12 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from typing import Final, cast
 
 from aiohttp import web
 
-from proxy.addresses import Address
+from proxy.addresses import Address, overlap
 from proxy.web.connection import QuietHandler
 from proxy.web.protocol import QuietRunner
 from proxy.web.tls import Tls
@@ -20,11 +21,33 @@ _CUT_OFF_SECONDS: Final = 0.1
 _POLL_SECONDS: Final = 0.02
 
 
-def open_sockets(address: Address) -> list[socket.socket]:
-    """A socket for each address that the host's name stands for, all on one port; OSError as the system's.
+class CantListen(Exception):
+    """An address can't be listened on; the text names it and its setting, and is fit for the operator."""
+
+
+def open_sockets(setting: str, address: Address) -> list[socket.socket]:
+    """A socket for each address that the host's name stands for, all on one port. Raises CantListen.
 
     They are bound and not yet listened on: nobody connects before there is somebody to answer.
     """
+    try:
+        return _opened(address)
+    except OSError as error:
+        raise CantListen(f"{setting}: can't listen on {address}: {error.strerror or error}") from None
+
+
+def keep_apart(one: str, sockets: Sequence[socket.socket], other: str, more: Sequence[socket.socket]) -> None:
+    """Raises CantListen where a socket of one setting is on an address of another setting's."""
+    for address, taken in product(map(_address, sockets), map(_address, more)):
+        if overlap(address, taken):
+            raise CantListen(f"{one} and {other} are both on {address}: give each its own port")
+
+
+def _address(one: socket.socket) -> Address:
+    return Address(*one.getsockname()[:2])
+
+
+def _opened(address: Address) -> list[socket.socket]:
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     port = address.port
@@ -45,7 +68,7 @@ def close(sockets: Sequence[socket.socket]) -> None:
 
 
 def url_of(sockets: Sequence[socket.socket], tls: Tls | None) -> str:
-    return f"{'https' if tls else 'http'}://{Address(*sockets[0].getsockname()[:2])}"
+    return f"{'https' if tls else 'http'}://{_address(sockets[0])}"
 
 
 def _bind(one: socket.socket, place: tuple[object, ...]) -> None:
@@ -56,6 +79,17 @@ def _bind(one: socket.socket, place: tuple[object, ...]) -> None:
     one.bind(place)
 
 
+def _listen(setting: str, one: socket.socket) -> None:
+    """Bound does not mean alone: with SO_REUSEADDR two may be bound, and only the first one can listen.
+
+    uvloop doesn't tell the second one.
+    """
+    try:
+        one.listen(_BACKLOG)
+    except OSError as error:
+        raise CantListen(f"{setting}: can't listen on {_address(one)}: {error.strerror or error}") from None
+
+
 class Listener:
     """One app on its sockets. `leaving` makes every answer the last one of its connection."""
 
@@ -64,7 +98,10 @@ class Listener:
         self._runner = runner
         self._servers: list[asyncio.Server] = []
 
-    async def open(self, sockets: Sequence[socket.socket], tls: Tls | None = None) -> None:
+    async def open(self, setting: str, sockets: Sequence[socket.socket], tls: Tls | None = None) -> None:
+        """Serves on the sockets of a setting. Raises CantListen where somebody else was quicker."""
+        for each in sockets:
+            _listen(setting, each)
         await self._runner.setup()
         server = cast(web.Server, self._runner.server)
         server.request_factory = partial(self._runner.app._make_request, _cls=_requests_of(self))

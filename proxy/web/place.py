@@ -2,12 +2,18 @@
 
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Final
 
 from proxy.locks import KeyedLocks, Locks
 from proxy.settings import Settings
 from proxy.web.keys import Serving
-from proxy.web.listening import close, open_sockets
+from proxy.web.listening import close, keep_apart, open_sockets
+
+# The settings of the sockets.
+LISTEN: Final = "MICHIQ_LISTEN"
+ADMIN: Final = "MICHIQ_ADMIN_LISTEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +30,12 @@ class Place:
 
 
 def bound(settings: Settings) -> Place:
-    """What a process alone has, and a parent shares; OSError where an address is taken or not ours."""
-    admin = open_sockets(settings.admin_listen)
-    try:
-        return Place(open_sockets(settings.listen), admin)
-    except OSError:
-        close(admin)
-        raise
+    """What a process alone has, and a parent shares; CantListen where an address is taken or not ours."""
+    with ExitStack() as on_failure:
+        admin = open_sockets(ADMIN, settings.admin_listen)
+        on_failure.callback(close, admin)
+        listen = open_sockets(LISTEN, settings.listen)
+        on_failure.callback(close, listen)
+        keep_apart(LISTEN, listen, ADMIN, admin)
+        on_failure.pop_all()
+    return Place(listen, admin)

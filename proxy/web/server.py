@@ -37,7 +37,7 @@ from proxy.web.ending import Ending
 from proxy.web.guards import Limits, limits_of
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
-from proxy.web.place import Place, bound
+from proxy.web.place import ADMIN, LISTEN, Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.tee import teeing
 from proxy.web.tls import Tls
@@ -82,7 +82,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     """A proxy that serves until the block ends.
 
-    Raises StoreError, OSError, BadCertificate and BadAuthorities where it can't start.
+    Raises StoreError, CantListen, BadCertificate and BadAuthorities where it can't start.
 
     `folder` is where `table` came from, to be watched for changes; None watches nothing. `place` is what it
     shares with other processes; None is one of its own.
@@ -104,7 +104,7 @@ async def running(
         for_operators = admin_app(moving, deps, place.serving, admin_tokens)
         admin = _listener(for_operators, ending, problems.broken)
         stack.push_async_callback(ending.leave_last, admin)
-        await admin.open(place.admin)
+        await admin.open(ADMIN, place.admin)
         chance = random.SystemRandom().random
         tee = await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust))
         stack.push_async_callback(ending.drain, deps.tasks)
@@ -112,7 +112,7 @@ async def running(
         for_clients = legacy_app(moving, deps, webhook_secrets, tee)
         legacy = _listener(for_clients, ending, limits=limits_of(settings))
         stack.push_async_callback(ending.leave, legacy)
-        await legacy.open(place.listen, tls)
+        await legacy.open(LISTEN, place.listen, tls)
         _resume(table, deps)
         _log.info(event, url=urls[0], admin=urls[1])
         yield Running(*urls, deps, moving, ending, tls)
