@@ -1,6 +1,8 @@
 """`michiq-proxy healthcheck`: for containers, whether the proxy beside it is ready."""
 
-from http.client import HTTPConnection, HTTPException
+import json
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 import click
 
@@ -17,18 +19,27 @@ def healthcheck() -> None:
     """Ask /readyz on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."""
     address = read_settings().admin_listen
     try:
-        status = _readyz(address)
+        status, reasons = _readyz(address)
     except (OSError, HTTPException) as error:
         raise Failure(f"no answer on {address}: {type(error).__name__}") from None
     if status != 200:
-        raise Failure(f"not ready: {address} answers {status}")
+        raise Failure(f"not ready: {address} answers {status}{reasons}")
     click.echo("ready")
 
 
-def _readyz(address: Address) -> int:
+def _readyz(address: Address) -> tuple[int, str]:
+    """Returns the status, and the reasons as ` (store-full)` where there are any."""
     connection = HTTPConnection(_LOOPBACK.get(address.host, address.host), address.port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, _reasons(response)
     finally:
         connection.close()
+
+
+def _reasons(response: HTTPResponse) -> str:
+    with suppress(ValueError, TypeError, KeyError):
+        if reasons := json.loads(response.read())["reasons"]:
+            return f" ({', '.join(reasons)})"
+    return ""

@@ -11,7 +11,8 @@ _FRAMES: Final = 20
 
 
 class Failure(TypedDict, total=False):
-    """One exception. `frames` are `module:line`, outermost first; `kind` and `cause` are a Refusal's own."""
+    """One exception. `frames` are `module:line`, outermost first; `kind` is a Refusal's own,
+    `cause` the code of any error that has one, such as the store's."""
 
     type: str
     frames: list[str]
@@ -41,7 +42,9 @@ def _failure(error: BaseException) -> Failure:
     kind = type(error)
     told = Failure(type=f"{kind.__module__}.{kind.__qualname__}", frames=_frames(error))
     if isinstance(error, Refusal):
-        told |= Failure(kind=error.kind, cause=error.cause)
+        told |= Failure(kind=error.kind)
+    if isinstance(cause := getattr(error, "cause", None), str):
+        told |= Failure(cause=cause)
     return told
 
 

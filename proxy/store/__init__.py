@@ -2,14 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final
-
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from pathlib import Path
 
 from proxy.store.audit import Audit
 from proxy.store.blobs import Blobs
@@ -28,6 +26,7 @@ from proxy.store.links import Links
 from proxy.store.locations import blobs_folder, database_path, make_private
 from proxy.store.overrides import OverrideStore
 from proxy.store.presence import Presence, present
+from proxy.store.probe import Probe, Space
 from proxy.store.processes import Processes
 from proxy.store.recordings import Recordings
 from proxy.store.reports import Reports
@@ -39,9 +38,7 @@ from proxy.store.stories import Stories
 from proxy.store.transcriptions import Transcriptions
 from proxy.values import PendingCall
 
-__all__ = ["BlobError", "JournalEntry", "Store", "StoreError", "open_store"]
-
-_CHECK_SECONDS: Final = 5.0
+__all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,7 @@ class Store:
     retention: Retention
     erasure: Erasure
     rotation: Rotation
+    probe: Probe
 
     async def pending(self) -> list[PendingCall]:
         """The ambiguous calls, oldest first: an operator has to look at them."""
@@ -81,14 +79,13 @@ class Store:
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
 
-    async def check(self) -> None:
-        """For readiness: StoreError when a write would not go through within 5 s."""
-        try:
-            async with asyncio.timeout(_CHECK_SECONDS):
-                await self.database.write(_probe)
-                await self.blobs.check()
-        except TimeoutError as error:
-            raise StoreError("the store does not answer") from error
+    async def check(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """For readiness: StoreError when a write does not go through within 5 s (see `Probe`)."""
+        await self.probe.check(monotonic)
+
+    async def space(self) -> Space:
+        """Returns the room of the disk that has the least; StoreError where that can't be told."""
+        return await self.probe.space()
 
 
 @asynccontextmanager
@@ -109,10 +106,14 @@ async def open_store(database_url: str, blobs_url: str, keys: Sequence[str]) -> 
                 f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
             ) from error
         async with open_database(path) as database:
-            yield _assemble(database, await load_sealer(database, keys), blobs, presence)
+            yield _assemble(
+                database, await load_sealer(database, keys), blobs, presence, (path.parent, folder)
+            )
 
 
-def _assemble(database: Database, sealer: Sealer, blobs: Blobs, presence: Presence) -> Store:
+def _assemble(
+    database: Database, sealer: Sealer, blobs: Blobs, presence: Presence, folders: tuple[Path, Path]
+) -> Store:
     journal = Journal(database, sealer, presence.name)
     audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
     return Store(
@@ -140,11 +141,8 @@ def _assemble(database: Database, sealer: Sealer, blobs: Blobs, presence: Presen
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs),
         rotation=Rotation(database, sealer),
+        probe=Probe(database, blobs, folders),
     )
-
-
-async def _probe(conn: AsyncConnection) -> None:
-    await conn.execute(select(1))
 
 
 def _new_id() -> str:

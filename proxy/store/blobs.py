@@ -4,8 +4,8 @@ import asyncio
 import fcntl
 import os
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +13,9 @@ from typing import BinaryIO, Final, Self
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.store.errors import BlobError
+from proxy.store.errors import BlobError, cause_of
 from proxy.store.frames import FRAME, SEALED, Layout, cut, layout, seal, unseal
-from proxy.store.locations import make_private, sync_folder
+from proxy.store.locations import make_private, sync_folder, try_room
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _TEMPORARY: Final = "tmp"
@@ -57,9 +57,9 @@ class Blobs:
         return [path.name for path in files if _written_before(path, when)]
 
     async def check(self) -> None:
-        """BlobError when the folder can't be written to."""
-        if not await asyncio.to_thread(os.access, self._folder / _TEMPORARY, os.W_OK | os.X_OK):
-            raise BlobError("MICHIQ_BLOBS_URL: the folder can't be written to")
+        """BlobError when a small blob can't be written to the folder."""
+        with _own_errors():
+            await asyncio.to_thread(try_room, self._folder / _TEMPORARY)
 
     def path(self, name: str) -> Path:
         """Where the blob stands or will stand; BlobError for what is no blob's name."""
@@ -88,7 +88,8 @@ class BlobWriter:
 
     async def __aenter__(self) -> Self:
         # Not in a thread: it takes microseconds, and a cancelled caller could not take it back from there.
-        self._file = _create(self._temporary)
+        with _own_errors():
+            self._file = _create(self._temporary)
         return self
 
     async def __aexit__(
@@ -97,14 +98,16 @@ class BlobWriter:
         await asyncio.to_thread(self._discard)
 
     async def write(self, data: bytes) -> None:
-        """Appends a piece of any size. OSError when the disk is full."""
+        """Appends a piece of any size. BlobError when the disk is full."""
         self._rest += data
         if len(self._rest) > FRAME:
-            await asyncio.to_thread(self._write_full_frames)
+            with _own_errors():
+                await asyncio.to_thread(self._write_full_frames)
 
     async def commit(self) -> tuple[str, bytes]:
         """Puts the blob on disk for good; returns its name and its key, which is nowhere else."""
-        await asyncio.to_thread(self._commit)
+        with _own_errors():
+            await asyncio.to_thread(self._commit)
         return self._path.name, self._key
 
     def _write_full_frames(self) -> None:
@@ -130,6 +133,15 @@ class BlobWriter:
         with suppress(OSError):
             self._file.close()
         self._temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        said = f"MICHIQ_BLOBS_URL: the folder can't be written to ({error.strerror})"
+        raise BlobError(said, cause_of(error)) from error
 
 
 def _create(path: Path) -> BinaryIO:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from proxy.store.engines import read_engine, write_engine
-from proxy.store.errors import StoreError
+from proxy.store.errors import StoreError, because, cause_of
 from proxy.store.migrate import migrate
 from proxy.store.scrub import scrub
 
@@ -40,7 +40,7 @@ class _Write:
 
     def fail(self, reason: str, cause: BaseException | None = None) -> None:
         if not self.done.done():
-            error = StoreError(reason)
+            error = because(reason, cause)
             error.__cause__ = cause
             self.done.set_exception(error)
 
@@ -113,7 +113,7 @@ def _own_errors() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise StoreError(f"the database refused it ({type(error).__name__})") from error
+        raise because(f"the database refused it ({type(error).__name__})", error) from error
 
 
 async def _commit(engine: AsyncEngine, group: Sequence[_Write]) -> None:
@@ -142,21 +142,32 @@ async def _attempt(conn: AsyncConnection, work: Work[T]) -> "asyncio.Task[T]":
         await asyncio.wait({attempt})
         raise
     if attempt.cancelled() or attempt.exception() is not None:
-        await _check_transaction(conn)
+        await _check_transaction(conn, None if attempt.cancelled() else attempt.exception())
     return attempt
 
 
 async def _in_savepoint(conn: AsyncConnection, work: Work[T]) -> T:
-    async with conn.begin_nested():
-        return await work(conn)
+    first: SQLAlchemyError | None = None
+    try:
+        async with conn.begin_nested():
+            try:
+                return await work(conn)
+            except SQLAlchemyError as error:
+                first = error
+                raise
+    except SQLAlchemyError as error:
+        # A full disk ends the savepoint, too: that it can't be rolled back is not what went wrong.
+        if first is None or first is error:
+            raise
+        raise error from first
 
 
-async def _check_transaction(conn: AsyncConnection) -> None:
+async def _check_transaction(conn: AsyncConnection, failure: BaseException | None) -> None:
     # SQLite undoes the whole transaction by itself on some failures (disk full, I/O error); going on
     # would then write the rest of the group outside of any.
     raw = await conn.get_raw_connection()
     if raw.driver_connection is None or not raw.driver_connection.in_transaction:
-        raise StoreError("SQLite gave up the transaction")
+        raise StoreError("SQLite gave up the transaction", cause_of(failure)) from failure
 
 
 @asynccontextmanager

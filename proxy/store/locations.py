@@ -1,6 +1,7 @@
 """Reads MICHIQ_DATABASE_URL and MICHIQ_BLOBS_URL into paths, and makes the private folders."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ from proxy.store.errors import StoreError
 
 _DATABASE: Final = "sqlite:///"
 _BLOBS: Final = "file:"
+_ROOM: Final = bytes(256 * 1024)  # a small case; SQLite's log alone may have room left in itself
 
 
 def database_path(url: str) -> Path:
@@ -31,6 +33,14 @@ def make_private(folder: Path) -> None:
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
         sync_folder(missing.parent)
+
+
+def try_room(folder: Path) -> None:
+    """Writes a file of 256 KiB to the folder's disk, and leaves nothing of it; OSError as the system's."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(_ROOM)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

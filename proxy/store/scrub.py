@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from proxy.store.errors import StoreError
+from proxy.store.errors import StoreError, because
 
 _WAIT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
@@ -23,7 +23,7 @@ def scrub(path: Path) -> None:
             connection.execute("VACUUM")
             _empty_log(connection)
     except sqlite3.Error as error:
-        raise StoreError(f"the database's file could not be written anew ({error})") from error
+        raise because(f"the database's file could not be written anew ({error})", error) from error
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:

@@ -19,14 +19,15 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining or while the store can't be written; the modes for everyone either way, why the
-    files that lie in the mapping folder are not those in force, how many workers there are, and which
-    upstreams' breakers are open: a system that is away makes this process no less ready."""
+    """503 while draining or while the store takes no write, with its cause (`store-full`); either way the
+    modes for everyone, why the files that lie in the mapping folder are not those in force, how many workers
+    there are, and which upstreams' breakers are open: a system that is away makes this process no less ready.
+    """
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
-    except StoreError:
-        reasons.append("store")
+    except StoreError as error:
+        reasons.append(error.cause)
     live = request.app[LIVE]
     now = request.app[DEPS].clock()
     status: Json = {
@@ -49,5 +50,6 @@ async def metrics(request: web.Request) -> web.Response:
         ambiguous=len(await deps.store.pending()),
         waiting=await deps.store.deliveries.waiting(),
         breakers={**deps.upstream_states()},
+        free_bytes=(await deps.store.space()).free,
     )
     return respond(Answer(200, text, CONTENT_TYPE), _NO_STORE)

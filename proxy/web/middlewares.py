@@ -13,6 +13,7 @@ from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
 from proxy.flows.answers import text
 from proxy.observe.logs import access
+from proxy.store import StoreError
 from proxy.web.calls import CALLS
 from proxy.web.keys import (
     BODY,
@@ -104,6 +105,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _refuse(request, refusal.kind, refusal.cause)
     except TimeoutError:
         return _refuse(request, "failed", "out-of-time")
+    except StoreError as error:
+        _log.exception("store_failed", cause=error.cause)
+        return _refuse(request, "failed", error.cause)
     except web.HTTPException as error:
         response = plain(error.status, error.reason)
         if "Allow" in error.headers:

@@ -39,6 +39,7 @@ from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
 from proxy.web.place import ADMIN, LISTEN, Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
+from proxy.web.space import watching_space
 from proxy.web.tee import teeing
 from proxy.web.tls import Tls
 from proxy.workers import Workers
@@ -97,6 +98,7 @@ async def running(
         await _settle(deps.store)
         await _show_pending(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))
+        await stack.enter_async_context(watching_space(deps.store))
         ending = Ending(float(settings.drain_seconds), place.serving)
         tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
         moving = await stack.enter_async_context(moving_over(table, folder, deps, tester_secret))

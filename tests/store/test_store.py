@@ -1,19 +1,31 @@
 """The store as a whole: opening, readiness, and nothing in the clear."""
 
+import errno
+import sqlite3
 import stat
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from proxy.packed import Packed
 from proxy.store import Store, StoreError, open_store
+from proxy.store.errors import cause_of
 from proxy.values import CaseFile, Chunk, Identity
 
 from .examples import KEY, NOW, OWNER, case, entry, event, opened, record, session, transcription
 
 CANARY = "canary-Pérez"
+
+
+def sqlite_error(name: str) -> sqlite3.Error:
+    """An error with SQLite's code of that name, as its driver raises it."""
+    error = sqlite3.OperationalError(name)
+    error.sqlite_errorcode = getattr(sqlite3, name)
+    return error
 
 
 async def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
@@ -85,6 +97,49 @@ async def test_a_store_without_its_blobs_folder_is_not_ready(store: Store, tmp_p
     (tmp_path / "blobs" / "tmp").rmdir()
     with pytest.raises(StoreError, match="MICHIQ_BLOBS_URL"):
         await store.check()
+
+
+async def test_readiness_is_tried_at_most_once_in_three_seconds(store: Store, tmp_path: Path) -> None:
+    await store.check(lambda: 10.0)
+    (tmp_path / "blobs" / "tmp").rmdir()
+    await store.check(lambda: 12.9)
+    with pytest.raises(StoreError):
+        await store.check(lambda: 13.1)
+    (tmp_path / "blobs" / "tmp").mkdir()
+    with pytest.raises(StoreError):
+        await store.check(lambda: 16.0)
+    await store.check(lambda: 16.2)
+
+
+async def test_readiness_writes_to_the_database_and_is_no_mere_question(store: Store, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "michiq.db")) as connection:
+        connection.execute("CREATE TRIGGER no BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'no'); END")
+        connection.commit()
+    with pytest.raises(StoreError, match="IntegrityError"):
+        await store.check()
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OSError(errno.ENOSPC, "x"), "store-full"),
+        (OSError(errno.EDQUOT, "x"), "store-full"),
+        (OSError(errno.EROFS, "x"), "store-readonly"),
+        (OSError(errno.EIO, "x"), "store-failed"),
+        (sqlite_error("SQLITE_FULL"), "store-full"),
+        (sqlite_error("SQLITE_BUSY_SNAPSHOT"), "store-locked"),
+        (sqlite_error("SQLITE_LOCKED"), "store-locked"),
+        (sqlite_error("SQLITE_READONLY_DBMOVED"), "store-readonly"),
+        (sqlite_error("SQLITE_CORRUPT"), "store-corrupt"),
+        (sqlite_error("SQLITE_NOTADB"), "store-corrupt"),
+        (sqlite_error("SQLITE_CONSTRAINT"), "store-failed"),
+    ],
+    ids=str,
+)
+def test_sqlites_own_code_or_the_systems_becomes_the_cause(error: Exception, cause: str) -> None:
+    wrapped = StoreError("the write could not be committed")
+    wrapped.__cause__ = DBAPIError("statement", None, error)
+    assert cause_of(wrapped) == cause
 
 
 def files_in(folder: Path) -> list[Path]:

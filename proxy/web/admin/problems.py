@@ -97,9 +97,10 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except Refusal as refusal:
         status = _BODY_STATUS.get(refusal.kind, 400)
         return Problem(status, _BODY_DETAIL.get(refusal.cause, "the body can't be read")).response()
-    except StoreError:
-        _log.exception("admin_store_failed")
-        return Problem(503, "the store can't be used; what was asked for may not have been done").response()
+    except StoreError as error:
+        _log.exception("admin_store_failed", cause=error.cause)
+        detail = "the store can't be used; what was asked for may not have been done"
+        return Problem(503, detail, members={"cause": error.cause}).response()
     except web.HTTPException as error:
         return Problem(error.status, "the request can't be answered").response()
 

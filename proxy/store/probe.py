@@ -1,0 +1,93 @@
+"""Tries whether the store takes a write, for readiness; and tells how much room its disks have."""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.blobs import Blobs
+from proxy.store.database import Database
+from proxy.store.errors import StoreError, because
+from proxy.store.locations import try_room
+from proxy.store.rows import upsert
+from proxy.store.tables import meta
+
+_SECONDS: Final = 5.0
+_FRESH_SECONDS: Final = 3.0
+_LOW: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The bytes of a disk, and those of them that are free for this user."""
+
+    free: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        return self.free / self.total if self.total else 1.0
+
+    @property
+    def low(self) -> bool:
+        """Less than a tenth is free."""
+        return self.share < _LOW
+
+
+class Probe:
+    """Writes a row and a small file, at most once in 3 s: who asks meanwhile gets the last outcome."""
+
+    def __init__(self, database: Database, blobs: Blobs, folders: tuple[Path, Path]) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._folders = folders
+        self._asking = asyncio.Lock()
+        self._tried: float | None = None
+        self._failure: StoreError | None = None
+
+    async def check(self, monotonic: Callable[[], float]) -> None:
+        """Raises StoreError when a write does not go through within 5 s."""
+        async with self._asking:
+            now = monotonic()
+            if self._tried is None or now - self._tried >= _FRESH_SECONDS:
+                self._failure = await self._outcome()
+                self._tried = monotonic()
+        if self._failure is not None:
+            raise StoreError(str(self._failure), self._failure.cause) from self._failure
+
+    async def space(self) -> Space:
+        """Returns the room of the fuller of the two disks; StoreError where a folder is gone."""
+        try:
+            found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in self._folders])
+        except OSError as error:
+            raise because("the disk of the store can't be looked at", error) from error
+        return min((Space(each.free, each.total) for each in found), key=lambda each: each.share)
+
+    async def _outcome(self) -> StoreError | None:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                await self._write()
+        except StoreError as error:
+            return error
+        except TimeoutError:
+            said = "the store does not answer: another process holds it, or its disk stands still"
+            return StoreError(said, "store-locked")
+        return None
+
+    async def _write(self) -> None:
+        """A write that has room in SQLite's log needs none on the disk: a file is tried, too."""
+        await self._database.write(_write_row)
+        try:
+            await asyncio.to_thread(try_room, self._folders[0])
+        except OSError as error:
+            raise because("MICHIQ_DATABASE_URL: its folder takes no file", error) from error
+        await self._blobs.check()
+
+
+async def _write_row(conn: AsyncConnection) -> None:
+    await upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})
