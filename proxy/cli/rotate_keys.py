@@ -2,38 +2,44 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import click
 
-from proxy.cli.common import read_settings
+from proxy.cli.common import Failure, read_settings
 from proxy.cli.paper import plural
 from proxy.cli.store_access import echo_json, with_store
 from proxy.store import Store
+from proxy.store.processes import Process
 from proxy.store.rotation import Progress, Rotated
 
 # Between two lines of progress.
 _SECONDS: Final = 1.0
+_LIVE: Final = timedelta(seconds=10)  # a process that was not heard of for so long is gone
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Only tell how much is left; nothing is written.")
+@click.option("--force", is_flag=True, help="Even if a live process lacks the new key: it will fail.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout; progress goes to stderr.")
 @click.pass_context
-def rotate_keys(context: click.Context, *, check: bool, as_json: bool) -> None:
+def rotate_keys(context: click.Context, *, check: bool, force: bool, as_json: bool) -> None:
     """Put everything that is stored under the first of MICHIQ_SECRET_KEYS.
 
     First give all processes the new key, before the old one: MICHIQ_SECRET_KEYS=new,old. Then run this, while
-    they serve; cut short, it goes on where it was. Once it ended with 0 the old key can be taken out of the
-    setting, and the blobs need nothing: their keys are in the database. For the moment in which the database
-    is written anew at the end, proxies can't write to it.
+    they serve; it refuses while a live process lacks the new key. Cut short, it goes on where it was. Once it
+    ended with 0 the old key can be taken out of the setting, and the blobs need nothing: their keys are in
+    the database. For the moment in which the database is written anew at the end, proxies can't write to it.
 
     Exit code 0: nothing is left under an older key; 1: something is, or opens with none of the keys; 2: it
     was asked wrongly.
     """
     settings = read_settings()
     told = _teller(time.monotonic)
-    rotated = with_store(settings, lambda store: _left(store, told) if check else _run(store, told))
+    rotated = with_store(
+        settings, lambda store: _left(store, told) if check else _run(store, told, force=force)
+    )
     if as_json:
         echo_json({"renewed": rotated.renewed, "left": rotated.left, "lost": rotated.lost})
     else:
@@ -42,11 +48,32 @@ def rotate_keys(context: click.Context, *, check: bool, as_json: bool) -> None:
         context.exit(1)
 
 
-async def _run(store: Store, told: Callable[[Progress], None]) -> Rotated:
+async def _run(store: Store, told: Callable[[Progress], None], *, force: bool) -> Rotated:
+    if not force:
+        await _refuse_lacking(store)
+    await store.keys.note()
     rotated = await store.rotation.run(told)
+    if not rotated.left and (force or not rotated.lost):
+        await store.keys.renewed(each.keys[0] for each in await _live(store) if each.keys)
     # Values under the old key are still in the gaps of the file.
     await store.database.scrub()
     return rotated
+
+
+async def _refuse_lacking(store: Store) -> None:
+    """Failure where a live process could not open what is sealed anew."""
+    newest = store.sealer.fingerprints[0]
+    lacking = [each.name for each in await _live(store) if newest not in each.keys]
+    if lacking:
+        raise Failure(
+            f"{', '.join(lacking)} {'lacks' if len(lacking) == 1 else 'lack'} the first of "
+            "MICHIQ_SECRET_KEYS, and could read nothing that is sealed with it; nothing was changed. Restart "
+            "each with new,old, or end it, then run this again (--force: all the same)"
+        )
+
+
+async def _live(store: Store) -> list[Process]:
+    return await store.processes.live(datetime.now(UTC), _LIVE)
 
 
 async def _left(store: Store, told: Callable[[Progress], None]) -> Rotated:

@@ -31,7 +31,7 @@ async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
         try:
             _tell_if_new(settings.database_url)
             keys = [key.get_secret_value() for key in settings.secret_keys]
-            opening = open_store(settings.database_url, settings.blobs_url, keys)
+            opening = open_store(settings.database_url, settings.blobs_url, keys, renews=False)
             store = await stack.enter_async_context(opening)
         except StoreError as error:
             raise Misuse(str(error)) from None

@@ -21,6 +21,7 @@ from proxy.store.errors import BlobError, StoreError
 from proxy.store.evidence import Evidence
 from proxy.store.homes import Homes
 from proxy.store.journal import Journal, JournalEntry
+from proxy.store.keys import Keys
 from proxy.store.ledger import Ledger
 from proxy.store.links import Links
 from proxy.store.locations import blobs_folder, database_path, make_private
@@ -69,6 +70,7 @@ class Store:
     retention: Retention
     erasure: Erasure
     rotation: Rotation
+    keys: Keys
     probe: Probe
 
     async def pending(self) -> list[PendingCall]:
@@ -89,11 +91,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(database_url: str, blobs_url: str, keys: Sequence[str]) -> AsyncIterator[Store]:
+async def open_store(
+    database_url: str, blobs_url: str, keys: Sequence[str], *, renews: bool = True
+) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
-    `keys` are those of MICHIQ_SECRET_KEYS, newest first. StoreError when an address, a key or a file is
-    not usable; its text is fit for the operator.
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` as in `load_sealer`. StoreError when
+    an address, a key or a file is not usable; its text is fit for the operator.
     """
     path, folder = database_path(database_url), blobs_folder(blobs_url)
     with ExitStack() as stack:
@@ -107,7 +111,11 @@ async def open_store(database_url: str, blobs_url: str, keys: Sequence[str]) -> 
             ) from error
         async with open_database(path) as database:
             yield _assemble(
-                database, await load_sealer(database, keys), blobs, presence, (path.parent, folder)
+                database,
+                await load_sealer(database, keys, renews=renews),
+                blobs,
+                presence,
+                (path.parent, folder),
             )
 
 
@@ -141,6 +149,7 @@ def _assemble(
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs),
         rotation=Rotation(database, sealer),
+        keys=Keys(database, sealer),
         probe=Probe(database, blobs, folders),
     )
 

@@ -18,7 +18,8 @@ _FORGOTTEN: Final = timedelta(days=1)  # the row of a process that was killed
 @dataclass(frozen=True, slots=True)
 class Process:
     """What a process last said of itself. `name` is its host and process number; `mappings` the digest of
-    the files that it serves, `rejected` the complaints about newer ones."""
+    the files that it serves, `rejected` the complaints about newer ones; `keys` are the fingerprints of the
+    keys that it has, the one it seals with first, none of a release that didn't tell them."""
 
     id: str
     name: str
@@ -27,6 +28,7 @@ class Process:
     revision: int
     mappings: str
     rejected: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Processes:
         revision: int,
         mappings_digest: str,
         rejected: Sequence[str],
+        keys: Sequence[str] = (),
         started_at: datetime,
         at: datetime,
     ) -> None:
@@ -54,6 +57,7 @@ class Processes:
             "revision": revision,
             "mappings": mappings_digest,
             "rejected": list(rejected),
+            "keys": list(keys),
         }
 
         async def work(conn: AsyncConnection) -> None:
@@ -81,4 +85,4 @@ class Processes:
 
 
 def _process(row: Row[Any]) -> Process:
-    return Process(**{**row._asdict(), "rejected": tuple(row.rejected)})
+    return Process(**{**row._asdict(), "rejected": tuple(row.rejected), "keys": tuple(row.keys or ())})

@@ -18,19 +18,22 @@ from proxy.values import Json
 
 _PEPPER: Final = "pepper"
 _PEPPER_BYTES: Final = 32
+_FINGERPRINT: Final = 12  # hex digits
 _SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
 
 
 class Sealer:
     """Encryption by MICHIQ_SECRET_KEYS (the newest first: it seals, all of them open), hashes by the pepper.
 
-    The pepper outlives the keys, so that hashes stay the same when keys change.
+    The pepper outlives the keys, so that hashes stay the same when keys change. `fingerprints` tell keys
+    apart, in the same order; nothing of a key can be learnt from one.
     """
 
     def __init__(self, keys: Sequence[str], pepper: bytes) -> None:
         self._fernet = _fernet(keys)
         self._newest = _fernet(keys[:1])
         self._pepper = pepper
+        self.fingerprints = tuple(self.digest("key", key)[:_FINGERPRINT] for key in keys)
 
     def seal(self, plain: bytes) -> bytes:
         return self._fernet.encrypt(plain)
@@ -71,6 +74,11 @@ class Sealer:
             mac.update(len(raw).to_bytes(8, "big") + raw)
         return mac.hexdigest()
 
+    async def renew_pepper(self, conn: AsyncConnection) -> None:
+        """Seals the pepper, on which all hashes stand, with the newest key."""
+        sealed = self.seal(self._pepper)
+        await conn.execute(update(meta).where(meta.c.name == _PEPPER).values(value=sealed))
+
     def owner(self, user: str, organization: str) -> str:
         """Under which everything of this user in this organization is stored."""
         return self.digest("owner", user, organization)
@@ -80,11 +88,12 @@ class Sealer:
         return self.digest("case", case_id)
 
 
-async def load_sealer(database: Database, keys: Sequence[str]) -> Sealer:
+async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool = True) -> Sealer:
     """The sealer of this database, whose pepper is made at first use; StoreError when the keys are not its.
 
-    The pepper is sealed again, with the newest key, at every start: it is the one value that is kept for
-    ever, and must still open when the old keys have gone.
+    The pepper is sealed again, with the newest key, where `renews`: it is the one value that is kept for
+    ever, and must still open when the old keys have gone. A command that only looks leaves it: a process
+    that lacks the newest key must be able to start again.
     """
     fernet = _fernet(keys)
 
@@ -95,11 +104,12 @@ async def load_sealer(database: Database, keys: Sequence[str]) -> Sealer:
             pepper = secrets.token_bytes(_PEPPER_BYTES)
             await conn.execute(insert(meta).values(name=_PEPPER, value=fernet.encrypt(pepper)))
             return pepper
-        pepper = _opened(fernet, sealed)
-        await conn.execute(update(meta).where(where).values(value=fernet.encrypt(pepper)))
-        return pepper
+        return _opened(fernet, sealed)
 
-    return Sealer(keys, await database.write(work))
+    sealer = Sealer(keys, await database.write(work))
+    if renews:
+        await database.write(sealer.renew_pepper)
+    return sealer
 
 
 def _fernet(keys: Sequence[str]) -> MultiFernet:

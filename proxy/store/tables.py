@@ -270,6 +270,7 @@ processes: Final = Table(
     Column("revision", Integer, nullable=False),
     _text("mappings"),
     Column("rejected", JSON, nullable=False),
+    Column("keys", JSON),
 )
 
 comparisons: Final = Table(

@@ -65,6 +65,7 @@ class Follower:
             revision=self._live.now.overrides.revision,
             mappings_digest=self._live.digest,
             rejected=list(self._live.rejected),
+            keys=self._deps.store.sealer.fingerprints,
             started_at=self._started_at,
             at=self._deps.clock(),
         )

@@ -19,13 +19,14 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining or while the store takes no write, with its cause (`store-full`); either way the
-    modes for everyone, why the files that lie in the mapping folder are not those in force, how many workers
-    there are, and which upstreams' breakers are open: a system that is away makes this process no less ready.
-    """
+    """503 while draining, while the store takes no write, with its cause (`store-full`), and while it holds
+    values under a key that this process lacks (`keys`). Either way the modes for everyone, why the files that
+    lie in the mapping folder are not those in force, how many workers there are, and which upstreams'
+    breakers are open: a system that is away makes this process no less ready."""
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
+        reasons += ["keys"] if await request.app[DEPS].store.keys.missing() else []
     except StoreError as error:
         reasons.append(error.cause)
     live = request.app[LIVE]

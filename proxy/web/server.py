@@ -95,6 +95,7 @@ async def running(
         event, place = ("worker_listening", place) if place else ("listening", bound(settings))
         stack.callback(place.close)
         urls = url_of(place.listen, tls), url_of(place.admin, None)
+        await deps.store.keys.note()
         await _settle(deps.store)
         await _show_pending(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))

@@ -1,6 +1,10 @@
 """`erase` and `rotate-keys`: what an operator is asked and told, and what is left of it on the disk."""
 
+import asyncio
 import json
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.store import Store
+from proxy.store import Store, open_store
 from proxy.store.audit import AuditEvent
 from proxy.store.tables import sessions
 from tests.cli.filled import Site, said, site
@@ -128,3 +132,53 @@ async def _spoil(store: Store) -> None:
         await conn.execute(update(sessions).values(access_token=foreign))
 
     await store.database.write(work)
+
+
+def beating(name: str, *keys: str) -> Callable[[Store], Awaitable[None]]:
+    """A live process that has the keys of these fingerprints."""
+
+    async def beat(store: Store) -> None:
+        now = datetime.now(UTC)
+        await store.processes.report(
+            name, name, revision=0, mappings_digest="", rejected=(), keys=keys, started_at=now, at=now
+        )
+
+    return beat
+
+
+def test_keys_are_not_changed_while_a_live_process_lacks_the_new_one_unless_forced(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{Fernet.generate_key().decode()},{shop.key}")
+    both = asyncio.run(fingerprints())
+    shop.fill(beating("host:1", both[1]))
+    shop.fill(beating("host:2", *both))
+    shop.fill(beating("of an older release"))
+    refused = shop.call("rotate-keys")
+    assert refused.exit_code == 1
+    assert "host:1, of an older release lack the first of MICHIQ_SECRET_KEYS" in said(refused)
+    assert "left under an older key" in said(shop.call("rotate-keys", "--check"))
+    assert shop.call("rotate-keys", "--force").exit_code == 0
+
+
+def test_keys_are_changed_where_every_live_process_has_the_new_one(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{Fernet.generate_key().decode()},{shop.key}")
+    shop.fill(beating("host:2", *asyncio.run(fingerprints())))
+    assert shop.call("rotate-keys").exit_code == 0
+
+
+async def fingerprints() -> tuple[str, ...]:
+    """Those of the keys in the environment."""
+    keys = os.environ["MICHIQ_SECRET_KEYS"].split(",")
+    async with open_store("sqlite:///var/michiq.db", "file:var/blobs", keys, renews=False) as store:
+        return store.sealer.fingerprints
+
+
+def test_a_command_that_only_looks_leaves_a_process_without_the_new_key_able_to_start(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{Fernet.generate_key().decode()},{shop.key}")
+    assert shop.call("rotate-keys", "--check").exit_code == 1
+    assert len(shop.fill(owned)) == 1

@@ -26,9 +26,11 @@ async def names(store: Store, now: datetime = NOW, within: timedelta = WITHIN) -
 
 
 async def test_a_process_is_listed_as_it_reports_itself(store: Store) -> None:
-    await beat(store, 1, rejected=["query.toml:5: not TOML"])
+    await beat(store, 1, rejected=["query.toml:5: not TOML"], keys=["0a1b2c3d4e5f"])
     assert await store.processes.live(NOW, WITHIN) == [
-        Process("id-1", "host:1", ago(hours=1), NOW, 7, "digest", ("query.toml:5: not TOML",))
+        Process(
+            "id-1", "host:1", ago(hours=1), NOW, 7, "digest", ("query.toml:5: not TOML",), ("0a1b2c3d4e5f",)
+        )
     ]
 
 

@@ -1,0 +1,11 @@
+"""Which keys a process has, by their fingerprints: keys change only once every process has the new one."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("processes", sa.Column("keys", sa.JSON, nullable=True))
