@@ -16,7 +16,7 @@ NEED_LEGACY: Final[frozenset[Mode]] = frozenset({"legacy", "shadow", "canary"})
 EVERYONE: Final = "*"
 
 _LONGEST: Final = timedelta(days=3650)
-_LINES: Final = {"reason": 300, "actor": 100, "organization": 300}
+LINES: Final = {"reason": 300, "actor": 100, "organization": 300}
 
 
 class BadChange(ValueError):
@@ -146,7 +146,7 @@ def rfc3339(moment: datetime) -> str:
 
 def judge(change: Change, now: datetime) -> None:
     """BadChange for a change that must not be written at `now`."""
-    for name, most in _LINES.items():
+    for name, most in LINES.items():
         text = getattr(change, name)
         if text is not None and not (text.isprintable() and text.strip() and len(text) <= most):
             raise BadChange(f"the {name} needs 1 to {most} printable signs, on one line")

@@ -69,6 +69,14 @@ def read_table(folder: Path, *, has_legacy: bool = True) -> Table:
         raise Failure(f"{folder} can't be served:\n{error}") from None
 
 
+def organizations_known(settings: Settings) -> set[str]:
+    """The legacy names that organizations.toml has; none where the mapping files can't be read."""
+    try:
+        return {*read_table(mappings_folder(settings.mappings)).organizations.known}
+    except Failure:
+        return set()
+
+
 class Stop(asyncio.Event):
     """Set by the first SIGINT or SIGTERM; the next one ends the process at once, whatever is under way."""
 

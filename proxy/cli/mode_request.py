@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from proxy.cli.common import Misuse
 from proxy.mapping.complaints import did_you_mean
 from proxy.mapping.units import parse_duration
-from proxy.overrides import MODES, Change, Mode
+from proxy.overrides import LINES, MODES, Change, Mode
 from proxy.store.audit import PROXY
 
 Action: TypeAlias = Literal["show", "history", "change", "rollback"]
@@ -92,6 +92,16 @@ def reason_of(asked: Asked) -> str:
     if asked.reason is None:
         raise Misuse("--reason is needed: a change without one is a riddle to the next operator")
     return asked.reason.strip()
+
+
+def judge_reason(reason: str | None, names: Iterable[str]) -> None:
+    """Misuse for a reason that the audit can't keep: of more than a line, or with one of the names in it."""
+    if reason is None:
+        return
+    if not (reason.isprintable() and reason.strip() and len(reason) <= LINES["reason"]):
+        raise Misuse(f"the reason needs 1 to {LINES['reason']} printable signs, on one line")
+    if any(name.casefold() in reason.casefold() for name in names):
+        raise Misuse("--reason is kept for good: name neither the case, the user nor the organization in it")
 
 
 def actor_of(asked: Asked) -> str:

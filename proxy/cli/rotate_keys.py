@@ -1,5 +1,6 @@
 """`michiq-proxy rotate-keys`: puts everything that is stored under the newest of the keys."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,9 @@ from proxy.store.rotation import Progress, Rotated
 
 # Between two lines of progress.
 _SECONDS: Final = 1.0
+_PRESENT: Final = re.compile(
+    r"[0-9a-f]{32}"
+)  # the name by which a process is present; older releases had none
 _LIVE: Final = timedelta(seconds=10)  # a process that was not heard of for so long is gone
 
 
@@ -73,7 +77,9 @@ async def _refuse_lacking(store: Store) -> None:
 
 
 async def _live(store: Store) -> list[Process]:
-    return await store.processes.live(datetime.now(UTC), _LIVE)
+    """Those that were heard of lately, without those that are known to have died since."""
+    live = await store.processes.live(datetime.now(UTC), _LIVE)
+    return [each for each in live if not _PRESENT.fullmatch(each.id) or store.presence.lives(each.id)]
 
 
 async def _left(store: Store, told: Callable[[Progress], None]) -> Rotated:

@@ -41,8 +41,13 @@ class Erasure:
 
         return await self.database.read(work)
 
-    async def erase(self, whose: Whose, actor: str, at: datetime) -> Removed:
-        """Removes the rows in one write, then the audio, whose keys have gone with the rows.
+    def subject(self, whose: Whose) -> str:
+        """Returns the keyed hash that stands for the case or the user in the audit."""
+        return whose.owner if isinstance(whose, OfUser) else self.sealer.case(whose.id)
+
+    async def erase(self, whose: Whose, actor: str, at: datetime, reason: str | None = None) -> Removed:
+        """Removes the rows in one write, then the audio, whose keys have gone with the rows. The audit keeps
+        `reason`, which names nobody.
 
         A call of theirs that is under way ends in an error, its intent being gone. A file that was written to
         has traces of what it held: `Database.scrub` ends them.
@@ -54,7 +59,9 @@ class Erasure:
             removed = _told({part.what: await _delete(conn, part) for part in found.parts})
             await delete_unused_keys(conn)
             if removed:
-                await self.audit.append_in(conn, *self._events(whose, found.cases, actor, at, removed))
+                await self.audit.append_in(
+                    conn, *self._events(whose, found.cases, actor, at, removed, reason)
+                )
             return removed, names
 
         removed, names = await self.database.write(work)
@@ -72,16 +79,21 @@ class Erasure:
         await self.database.write(work)
 
     def _events(
-        self, whose: Whose, ids: Sequence[str], actor: str, at: datetime, removed: Removed
+        self,
+        whose: Whose,
+        ids: Sequence[str],
+        actor: str,
+        at: datetime,
+        removed: Removed,
+        reason: str | None,
     ) -> list[AuditEvent]:
         """The row of the erasure, and one for each case that went: by it, later news of the case are known
         for what they are (see `reports`)."""
-        detail = json.dumps({**removed})
+        told = {**removed} if reason is None else {**removed, "reason": reason}
+        detail = json.dumps(told, ensure_ascii=False)
         subjects = [self.sealer.case(each) for each in ids]
-        if isinstance(whose, OfUser):
-            main = AuditEvent(at, actor, "user_erased", whose.owner, detail)
-        else:
-            main = AuditEvent(at, actor, CASE_ERASED, self.sealer.case(whose.id), detail)
+        action = "user_erased" if isinstance(whose, OfUser) else CASE_ERASED
+        main = AuditEvent(at, actor, action, self.subject(whose), detail)
         others = [AuditEvent(at, actor, CASE_ERASED, each) for each in subjects if each != main.subject]
         return [main, *others]
 

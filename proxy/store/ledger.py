@@ -72,6 +72,16 @@ class Ledger:
 
         return await asyncio.to_thread(self._opened, await self.database.read(work))
 
+    async def organizations(self) -> set[str]:
+        """Returns the legacy names of the organizations that ever called; few, as clients are bounded."""
+        query = select(func.min(clients.c.organization)).group_by(clients.c.organization_hash)
+
+        async def work(conn: AsyncConnection) -> Sequence[bytes]:
+            names: Sequence[bytes] = (await conn.execute(query)).scalars().all()
+            return names
+
+        return {*map(self.sealer.open_text, await self.database.read(work))} - {""}
+
     async def prepare(self, visits: Sequence[Visit]) -> LedgerRows:
         """What `write_visits` writes. Clients beyond the most that there may be are one without a name."""
         if not visits:

@@ -30,7 +30,7 @@ class Follower:
         self._live = live
         self._deps = deps
         self._folder = folder
-        self._id = deps.new_id()
+        self._id = deps.store.presence.name  # others can tell by it that this process has died
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = deps.clock()
         self._wake = asyncio.Event()

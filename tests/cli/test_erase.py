@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store import Store, open_store
 from proxy.store.audit import AuditEvent
 from proxy.store.tables import sessions
-from tests.cli.filled import Site, said, site
+from tests.cli.filled import Site, said, site, visit
 from tests.flows._client import everything
 from tests.store.examples import case, cases_of, record, session
 
@@ -47,7 +47,7 @@ def owned(store: Store) -> Any:
 
 
 def test_a_case_is_erased_once_it_is_confirmed(shop: Site) -> None:
-    result = shop.call("erase", "--case", "5e1f-case", "--actor", "eva", answer="y\n")
+    result = shop.call("erase", "--case", "5e1f-case", "--actor", "eva", answer="5e1f-case\n")
     assert result.exit_code == 0, result.output
     assert "kept of this case: 1 kept answer, 1 case" in said(result)
     assert "erased: 1 kept answer, 1 case; no file of the store holds a trace of it" in said(result)
@@ -56,9 +56,10 @@ def test_a_case_is_erased_once_it_is_confirmed(shop: Site) -> None:
     assert (event.action, event.actor) == ("case_erased", "eva")
 
 
-def test_a_no_erases_nothing(shop: Site) -> None:
-    result = shop.call("erase", "--case", "5e1f-case", answer="n\n")
-    assert (result.exit_code, "erased" in result.output) == (1, False)
+@pytest.mark.parametrize("answer", ["", "y", "yes", "5e1f"])
+def test_anything_but_the_name_typed_again_erases_nothing(shop: Site, answer: str) -> None:
+    result = shop.call("erase", "--case", "5e1f-case", answer=f"{answer}\n")
+    assert (result.exit_code, "no file of the store" in result.output) == (1, False)
     assert len(shop.fill(owned)) == 1
 
 
@@ -74,10 +75,43 @@ def test_a_user_is_named_as_clients_do_whatever_form_the_accent_has(shop: Site) 
     assert "1 case" in said(result)
 
 
-def test_nothing_that_is_kept_is_said_and_is_no_failure(shop: Site) -> None:
-    result = shop.call("erase", "--user", MAIL.upper(), "--organization", ORGANIZATION, answer="y\n")
-    assert result.exit_code == 0
-    assert "kept of this user: nothing names count exactly as clients send them" in said(result)
+def test_a_user_of_whom_nothing_is_kept_ends_with_1_and_is_not_said_to_be_erased(shop: Site) -> None:
+    result = shop.call("erase", "--user", "eva@clinica.example", "--organization", ORGANIZATION, "--yes")
+    assert (result.exit_code, "is the mail right?" in said(result)) == (1, True)
+    assert "no file of the store" not in said(result)
+    assert len(shop.fill(owned)) == 1
+
+
+def test_a_misspelt_organization_is_told_with_the_one_that_was_meant(shop: Site) -> None:
+    shop.fill(_called)
+    result = shop.call("erase", "--user", MAIL, "--organization", "Clinica Nrote", "--yes", "--json")
+    assert result.exit_code == 1
+    assert "no organization Clinica Nrote is known here; did you mean Clínica Norte?" in said(result)
+    assert json.loads(result.stdout)["removed"] == {}
+    assert len(shop.fill(owned)) == 1
+
+
+async def _called(store: Store) -> None:
+    await store.evidence.add(visits=[visit(store, ORGANIZATION)], at=datetime.now(UTC))
+
+
+def test_the_audit_keeps_the_reason_and_the_report_has_hashes_and_counts_alone(shop: Site) -> None:
+    call = ("erase", *OF_ANA, "--yes", "--actor", "eva", "--reason", "asked by letter 4/26")
+    result = shop.call(*call, "--report", "gone.json")
+    assert result.exit_code == 0, result.output
+    events = [each for each in shop.fill(trail) if each.action == "user_erased"]
+    assert [json.loads(each.detail)["reason"] for each in events] == ["asked by letter 4/26"]
+    text = (shop.folder / "gone.json").read_text()
+    told = json.loads(text)
+    assert (told["erased"], told["subject"]) == ("user", events[0].subject)
+    assert (told["removed"], told["actor"]) == ({"case": 1, "session": 1}, "eva")
+    assert [name for name in (MAIL, ORGANIZATION, "5e1f-case") if name in text] == []
+
+
+def test_a_report_overwrites_nothing_and_nothing_is_erased(shop: Site) -> None:
+    (shop.folder / "there.json").write_text("mine")
+    result = shop.call("erase", *OF_ANA, "--yes", "--report", "there.json")
+    assert (result.exit_code, (shop.folder / "there.json").read_text()) == (2, "mine")
     assert len(shop.fill(owned)) == 1
 
 
@@ -89,6 +123,8 @@ def test_nothing_that_is_kept_is_said_and_is_no_failure(shop: Site) -> None:
         (("--user", MAIL), "--user and --organization go together"),
         (("--case", "x", "--organization", ORGANIZATION), "--user and --organization go together"),
         (("--case", "x", "--json"), "--json needs --yes"),
+        (("--case", "x-1", "--yes", "--reason", "the family of X-1"), "name neither the case, the user"),
+        (("--case", "x", "--yes", "--reason", "a\nb"), "the reason needs 1 to 300 printable signs"),
         (("--case", "x", "--yes", "--actor", "proxy"), "--actor: proxy is what the process itself"),
     ],
 )
@@ -159,6 +195,14 @@ def test_keys_are_not_changed_while_a_live_process_lacks_the_new_one_unless_forc
     assert "host:1, of an older release lack the first of MICHIQ_SECRET_KEYS" in said(refused)
     assert "left under an older key" in said(shop.call("rotate-keys", "--check"))
     assert shop.call("rotate-keys", "--force").exit_code == 0
+
+
+def test_a_process_that_was_killed_a_moment_ago_needs_no_key(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{Fernet.generate_key().decode()},{shop.key}")
+    shop.fill(beating("0" * 32))
+    assert shop.call("rotate-keys").exit_code == 0
 
 
 def test_keys_are_changed_where_every_live_process_has_the_new_one(
