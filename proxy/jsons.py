@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -19,9 +20,28 @@ _MAX_DIGITS: Final = 300  # every finite float has fewer; Python itself refuses 
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (_MAX_DIGITS + 1))
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BRACKETS: Final = b"[{]}"
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
 _STEPS: Final = tuple(1 if byte in b"[{" else -1 for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is taken of JSON that not every program reads alike (RFC 8259, sections 4 and 8.2).
+
+    `repeated_keys`: the last value of a key counts. `lone_surrogates`: each reads as U+FFFD.
+    """
+
+    repeated_keys: bool = False
+    lone_surrogates: bool = False
+
+
+STRICT: Final = Rules()
+# What an upstream or a webhook says (CONTRACT X03): a text that was cut inside an emoji loses no case.
+ANSWER: Final = Rules(lone_surrogates=True)
+# An ehr (CONTRACT N08): converters from XML write one key for each of several elements.
+RECORD: Final = Rules(repeated_keys=True, lone_surrogates=True)
 
 
 class BadJson(Exception):
@@ -36,24 +56,25 @@ class BadJson(Exception):
         self.cause = cause
 
 
-def load(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int | None = None) -> Json:
+def load(
+    data: bytes, *, rules: Rules = STRICT, max_depth: int = MAX_DEPTH, max_values: int | None = None
+) -> Json:
     """The value of one JSON text (RFC 8259) in UTF-8; a leading byte order mark is skipped.
 
     Raises BadJson, and nothing else, for any other bytes. Stricter than the standard library: no NaN or
-    Infinity, no repeated key, no lone surrogate, at most `max_depth` levels and `max_values` values, at
-    most 300 digits in a row, no number that overflows to infinity. The caller limits the size.
+    Infinity, at most `max_depth` levels and `max_values` values, at most 300 digits in a row, no number
+    that overflows to infinity; and no repeated key and no lone surrogate, unless `rules` take them. The
+    caller limits the size.
     """
     text = _decoded(data)
     _judge_structure(data, max_depth, max_values)
-    value = _parsed(text)
-    if _SURROGATE_ESCAPE.search(data) and not _encodable(value):
-        raise BadJson("lone-surrogate")
-    return value
+    value = _parsed(text, _LENIENT if rules.repeated_keys else _DECODER)
+    return _readable(value, rules) if _SURROGATE_ESCAPE.search(data) else value
 
 
-def load_object(data: bytes, *, max_values: int | None = None) -> dict[str, Json]:
+def load_object(data: bytes, *, rules: Rules = STRICT, max_values: int | None = None) -> dict[str, Json]:
     """`load`, for a text that must be an object; raises BadJson("not-an-object") for any other value."""
-    value = load(data, max_values=max_values)
+    value = load(data, rules=rules, max_values=max_values)
     if not isinstance(value, dict):
         raise BadJson("not-an-object")
     return value
@@ -83,9 +104,9 @@ def _judge_structure(data: bytes, max_depth: int, max_values: int | None) -> Non
         raise BadJson("number-too-big")
 
 
-def _parsed(text: str) -> Json:
+def _parsed(text: str, decoder: json.JSONDecoder) -> Json:
     try:
-        value: Json = _DECODER.decode(text)
+        value: Json = decoder.decode(text)
     except (ValueError, RecursionError, MemoryError):
         raise BadJson("syntax") from None
     return value
@@ -109,14 +130,17 @@ def _no_constant(_name: str) -> Json:
     raise BadJson("not-a-number")
 
 
-def _encodable(value: Json) -> bool:
-    try:
-        dump(value)
-    except UnicodeEncodeError:
-        return False
-    return True
+def _readable(value: Json, rules: Rules) -> Json:
+    """The value with U+FFFD for each lone surrogate, in keys too."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not _SURROGATE.search(text):
+        return value
+    if not rules.lone_surrogates:
+        raise BadJson("lone-surrogate")
+    return _parsed(_SURROGATE.sub("\ufffd", text), _LENIENT)
 
 
+_LENIENT: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.jsons import BadJson, dump, load, load_object
+from proxy.jsons import ANSWER, RECORD, STRICT, BadJson, Rules, dump, load, load_object
 from proxy.values import Json
 
 BROKEN: Final[dict[str, tuple[bytes, str]]] = {
@@ -65,6 +65,30 @@ SOUND: Final[dict[str, tuple[bytes, Json]]] = {
     "underflow to zero": (b"1e-999", 0.0),
 }
 
+# Each by the rules that take it; by any others it is refused.
+BY_RULES: Final[dict[str, tuple[bytes, Json, tuple[Rules, ...]]]] = {
+    "repeated key": (b'{"a": 1, "b": 3, "a": 2}', {"a": 2, "b": 3}, (RECORD,)),
+    "repeated key, once escaped": (rb'[{"a": 1, "\u0061": 2}]', [{"a": 2}], (RECORD,)),
+    "high surrogate alone": (rb'"Ana \ud83d"', "Ana \ufffd", (ANSWER, RECORD)),
+    "low surrogate alone": (rb'["\uDE00 Ana"]', ["\ufffd Ana"], (ANSWER, RECORD)),
+    "a pair the wrong way round": (rb'"\ude00\ud83d"', "\ufffd\ufffd", (ANSWER, RECORD)),
+    "a half behind a pair": (rb'"\ud83d\ude00\ud83d"', "😀\ufffd", (ANSWER, RECORD)),
+    "a half behind a backslash": (rb'"\\\ud83d\\ud83d"', "\\\ufffd\\ud83d", (ANSWER, RECORD)),
+    "a half as a key": (rb'{"\ud83d": 1.5e3}', {"\ufffd": 1500.0}, (ANSWER, RECORD)),
+    "two halves as keys": (rb'{"\ud83d": 1, "\ud83e": 2}', {"\ufffd": 2}, (ANSWER, RECORD)),
+    "a half and a key twice": (rb'{"a": 1, "a": "\ud83d"}', {"a": "\ufffd"}, (RECORD,)),
+}
+# Whatever is read with a half of a pair in it stays what it is for the rest.
+BESIDE: Final = (
+    b"1.10",
+    b"-0",
+    b"-0.0",
+    b"1" * 300,
+    b"1e-999",
+    b"1.7976931348623157e308",
+    b"[" * 62 + b"]" * 62,
+)
+
 leaves = (
     st.none()
     | st.booleans()
@@ -99,6 +123,24 @@ def test_jsons_N08_broken_json_is_refused_with_its_cause(data: bytes, cause: str
 @pytest.mark.parametrize(("data", "value"), SOUND.values(), ids=SOUND)
 def test_what_only_looks_broken_is_read(data: bytes, value: Json) -> None:
     assert load(data) == value
+
+
+@pytest.mark.parametrize(("data", "value", "takers"), BY_RULES.values(), ids=BY_RULES)
+def test_jsons_N08_X03_what_is_read_in_two_ways_is_read_by_its_rules(
+    data: bytes, value: Json, takers: tuple[Rules, ...]
+) -> None:
+    for rules in (STRICT, ANSWER, RECORD):
+        if rules in takers:
+            assert load(data, rules=rules) == value
+        else:
+            with pytest.raises(BadJson):
+                load(data, rules=rules)
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_half_a_pair_changes_nothing_beside_it(beside: bytes) -> None:
+    read = load(b'["\\ud83d", ' + beside + b"]", rules=RECORD)
+    assert repr(read) == repr(["\ufffd", load(beside)])
 
 
 @settings(deadline=None)

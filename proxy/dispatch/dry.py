@@ -25,8 +25,8 @@ from proxy.workers import Workers
 Answers: TypeAlias = Mapping[tuple[str, str], Callable[[], Json]]
 
 _TOKEN_LIFE: Final = timedelta(hours=1)
-# An ehr is as deep as a client may send one, and stands one level down.
-_load: Final = partial(jsons.load, max_depth=jsons.MAX_DEPTH + 1)
+# An ehr is as a client may send one, and stands one level down.
+_load: Final = partial(jsons.load, rules=jsons.RECORD, max_depth=jsons.MAX_DEPTH + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def record_facts(record: Record) -> dict[str, Json]:
 
 def ehr_of(case: Case) -> Json:
     """The object; null for a case that came without."""
-    return jsons.load(case.ehr.read()) if case.ehr else None
+    return jsons.load(case.ehr.read(), rules=jsons.RECORD) if case.ehr else None
 
 
 def _extension(case: Case) -> str:

@@ -155,7 +155,7 @@ def _planned(
 
 def _read_ehr(source: bytes | SealedFile, expressions: Mapping[str, Expression], conversation: str) -> Ehr:
     data = _bytes(source)
-    ehr = jsons.load_object(data, max_values=jsons.MAX_VALUES)
+    ehr = jsons.load_object(data, rules=jsons.RECORD, max_values=jsons.MAX_VALUES)
     # One mark was read past; a second one would have been no JSON.
     raw = data.removeprefix(_BOM).strip(_BLANK)
     text = Packed.of(raw)

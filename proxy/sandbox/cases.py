@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from proxy.jsons import BadJson, load
+from proxy.jsons import RECORD, BadJson, load
 from proxy.sandbox.accounts import Caller, User
 from proxy.sandbox.answers import Refused
 from proxy.sandbox.config import SandboxConfig, rfc3339
@@ -88,7 +88,7 @@ def _patient_metadata(parts: list[Part]) -> dict[str, Json]:
     if len(given) != 1 or given[0].filename is not None:
         raise Refused(400, "patientMetadata is required, exactly once, as a field")
     try:
-        metadata = load(given[0].body, max_depth=_MAX_DEPTH)
+        metadata = load(given[0].body, rules=RECORD, max_depth=_MAX_DEPTH)
     except BadJson as bad:
         raise Refused(400, f"patientMetadata is not JSON ({bad.cause})") from None
     if not isinstance(metadata, dict):

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.jsons import BadJson, load_object
+from proxy.jsons import RECORD, BadJson, load_object
 from proxy.sandbox.answers import BadBody, Refused, json_answer
 from proxy.sandbox.forms import Part, read_form
 from proxy.sandbox.michiq_records import Document, Encounter
@@ -61,7 +61,7 @@ async def _form(request: web.Request) -> list[Part]:
 def _ehr(parts: list[Part]) -> Json:
     given = [part for part in parts if part.name == "ehr"]
     try:
-        records = [load_object(part.body) for part in given]
+        records = [load_object(part.body, rules=RECORD) for part in given]
     except BadJson:
         raise Refused(500, "Error al leer la historia clínica") from None
     return records[0] if records else None

@@ -103,6 +103,7 @@ NEW_CASES: Final[dict[str, tuple[tuple[Part, ...], dict[str, str]]]] = {
     "template": (FORM, {"template": "1"}),
     "key": (FORM, {"Idempotency-Key": "k-1"}),
     "deep": ((Part("ehr", b'{"a":' + b"[" * 63 + b"]" * 63 + b"}"),), {}),
+    "in-two-ways": ((Part("ehr", b'{"a": 1, "a": "\\ud83d"}'),), {}),
     "large": ((Part("ehr", b'{"id": "p-1", "notas": "' + b"a" * 3_000_000 + b'"}'),), {}),
     "strange-names": ((Part("files", b"a", '"' * 1000 + "ñ\r\n;", "text/plain\n"),), {}),
 }
