@@ -1,17 +1,31 @@
 """Decodes text as browsers do: by its declared charset, else UTF-8, else Windows-1252 (CONTRACT N06, Q02)."""
 
 import codecs
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from typing import Final
 
 # WHATWG Encoding, section 4.2: browsers read these labels as Windows-1252.
 _READ_AS_WINDOWS_1252: Final = frozenset({"ascii", "iso8859-1", "cp1252"})
-# Codecs of Python for host names and for the source of programs: what they decode is no plain text.
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+# Python remembers for good each name that it is asked for: what a client invents must not get that far.
+# Its codecs for host names and the source of programs are not here: what they decode is no plain text.
+_WITHOUT_ALIAS: Final = {
+    "cp1006",
+    "cp720",
+    "cp737",
+    "cp856",
+    "cp874",
+    "cp875",
+    "koi8_t",
+    "koi8_u",
+    "utf_8_sig",
+}
+_CHARSETS: Final = frozenset({*aliases, *aliases.values(), *_WITHOUT_ALIAS})
+# Browsers read no UTF-7 (WHATWG); Python's makes half surrogate pairs of it, which no text can be sent with.
+_NO_CHARSETS: Final = frozenset({"utf-7"})
 
 # Python's own cp1252 refuses the five bytes that WHATWG's table reads as C1 controls.
-_WINDOWS_1252: Final = {
-    byte: text for byte in range(0x80, 0xA0) if (text := bytes([byte]).decode("cp1252", "ignore"))
-}
+_WINDOWS_1252: Final = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256))
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
@@ -32,11 +46,12 @@ def decode_strictly(data: bytes, charset: str) -> str:
 
     Raises LookupError for a name that stands for no charset, and UnicodeDecodeError for invalid bytes.
     """
-    name = codecs.lookup(charset).name if charset.isascii() and charset.isprintable() else ""
+    known = normalize_encoding(charset).lower()
+    name = codecs.lookup(known).name if known in _CHARSETS and charset.isascii() else ""
     if not name or name in _NO_CHARSETS:
-        raise LookupError(charset)
+        raise LookupError("no such charset")
     return _windows_1252(data) if name in _READ_AS_WINDOWS_1252 else data.decode(name)
 
 
 def _windows_1252(data: bytes) -> str:
-    return data.decode("latin-1").translate(_WINDOWS_1252)
+    return codecs.charmap_decode(data, "strict", _WINDOWS_1252)[0]

@@ -92,30 +92,40 @@ class _Reader:
         if not segment.name:
             raise BadBody(400, "A part of the form has no name")
         self._segment = segment
+        self._filename = _filename(segment)
         self._digest = hashlib.sha256()
         self._kept = bytearray()
-        self._wanted = FIELD_LIMIT if segment.filename is None else self._keep
+        self._wanted = FIELD_LIMIT if self._filename is None else self._keep
 
     def _add(self, piece: bytes) -> None:
         self._digest.update(piece)
         self._kept += piece[: self._wanted - len(self._kept)]
-        if self._segment.filename is not None and self._copy is not None:
+        if self._filename is not None and self._copy is not None:
             self._copy(piece)
 
     def _end(self) -> None:
         segment = self._segment
-        if segment.filename is None and segment.size > FIELD_LIMIT:
+        if self._filename is None and segment.size > FIELD_LIMIT:
             raise BadBody(413, "A field of the form is too large")
         self.parts.append(
             Part(
                 name=_decoded(segment.name),
-                filename=None if segment.filename is None else _decoded(segment.filename),
+                filename=self._filename,
                 content_type=segment.header("Content-Type"),
                 size=segment.size,
                 sha256=self._digest.hexdigest(),
                 body=bytes(self._kept),
             )
         )
+
+
+def _filename(segment: multipart.MultipartSegment) -> str | None:
+    """The file's name whole: the library's own reading leaves folders out of a Windows path."""
+    _, options = multipart.parse_options_header(
+        segment.header("Content-Disposition"),
+        unquote=lambda value, _: multipart.content_disposition_unquote(value),
+    )
+    return _decoded(options["filename"]) if "filename" in options else None
 
 
 def _decoded(name: str) -> str:

@@ -1,22 +1,14 @@
 """One part of an inbound form: its names as they were meant, its bytes as they came (CONTRACT N10, N16)."""
 
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import unquote_to_bytes
 
-from multipart import parse_content_disposition
-
+from proxy import charsets
 from proxy.errors import Refusal
+from proxy.inbound.disposition import read_disposition
 from proxy.inbound.multipart_parser import Event
-from proxy.inbound.part_headers import PartHeaders, broken
+from proxy.inbound.part_headers import PartHeaders
 from proxy.inbound.transfer_encoding import Decoder, decoder
-
-# Each parameter of a disposition whole, so that nothing inside a quoted name is taken for another one.
-_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
-# filename*=UTF-8''%e2%82%ac (RFC 8187); not meant for forms, yet some clients send it.
-_EXTENDED: Final = re.compile(r"\"?(?:utf-8|iso-8859-1)'[^']*'([^\"\s]+)\"?\s*", re.IGNORECASE)
 
 Events = AsyncIterator[Event]
 
@@ -46,32 +38,13 @@ class Part:
 
 def part_of(headers: PartHeaders, events: Events) -> Part:
     """The part whose bytes the next `events` are; Refusal where it can't be taken as it is."""
-    disposition = (headers.one("content-disposition") or b"").decode("latin-1")
-    kind, name, filename = parse_content_disposition(disposition)
-    if kind != "form-data":
-        raise broken()
-    if not name:
+    disposition = read_disposition(headers.one("content-disposition") or b"")
+    if not disposition.name:
         raise Refusal("malformed", "part-without-name")
-    filename = _extended_name(disposition) or filename
     return Part(
-        name=_text(name),
-        filename=None if filename is None else _text(filename),
-        content_type=(headers.last("content-type") or b"").decode("latin-1") or None,
+        name=disposition.name,
+        filename=disposition.filename,
+        content_type=charsets.decode(headers.last("content-type") or b"") or None,
         _events=events,
         _decoder=decoder((headers.one("content-transfer-encoding") or b"").decode("latin-1")),
     )
-
-
-def _extended_name(disposition: str) -> str | None:
-    for name, value in _PARAMETER.findall(disposition):
-        if name.lower() == "filename*" and (match := _EXTENDED.fullmatch(value)):
-            return unquote_to_bytes(match[1]).decode("latin-1")
-    return None
-
-
-def _text(name: str) -> str:
-    """A name that was read as Latin-1, as the UTF-8 that it most likely is."""
-    try:
-        return name.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        return name

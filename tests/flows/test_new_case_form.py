@@ -106,7 +106,9 @@ BROKEN_FORMS: Final = {
     "an empty name": form(EHR, part("", "1")),
     "only a file name": form(EHR, b'Content-Disposition: form-data; filename="1.txt"\r\n\r\n1'),
     "no disposition": form(EHR, b"Content-Type: text/plain\r\n\r\n1"),
-    "another disposition": form(EHR, b'Content-Disposition: attachment; name="files"\r\n\r\n1'),
+    "another disposition": form(EHR, b'Content-Disposition: inline; name="files"\r\n\r\n1'),
+    "a name without its end": form(EHR, b'Content-Disposition: form-data; name="files\r\n\r\n1'),
+    "a name twice": form(EHR, b"Content-Disposition: form-data; name=otro; name=files\r\n\r\n1"),
     "65 parts": form(*[FILE] * 65),
     "50000 parts": form(*[FILE] * 50_000),
     "65 parts of unknown names": form(*[part("otro", "1")] * 65),
@@ -202,6 +204,9 @@ async def test_form_N16_may_be_written_in_every_sound_way(api: Api) -> None:
         "8bit": new_case(form(EHR, part("files", "1", "Content-Transfer-Encoding: 8bit", filename="1.txt"))),
         "unquoted names": new_case(
             form(EHR, b"content-disposition: form-data; name=files; filename=1.txt\r\n\r\n1")
+        ),
+        "an attachment": new_case(
+            form(EHR, b'Content-Disposition: attachment; name="files"; filename="1.txt"\r\n\r\n1')
         ),
         "right length": new_case(form(EHR, part("files", "1", "Content-Length: 1", filename="1.txt"))),
         "one chunk": new_case_chunked(SOUND),

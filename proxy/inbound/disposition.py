@@ -1,0 +1,123 @@
+"""Reads a part's Content-Disposition as clients write it, which RFC 7578 leaves open (CONTRACT N10, N16)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from proxy import charsets
+from proxy.inbound.encoded_words import decode_words
+from proxy.inbound.part_headers import broken
+
+# Mail libraries call a part with a file so.
+_KINDS: Final = frozenset({"form-data", "attachment"})
+
+_NEXT: Final = r";[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*="
+_KEY: Final = re.compile(r"[; \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*")
+# Many clients escape no quote: one that nothing can follow ends the value, another one is of the name.
+_QUOTED: Final = re.compile(
+    rf'"((?:[^"\\]|\\["\\]|\\(?!["\\])|"(?![ \t]*(?:{_NEXT}|;?[ \t]*\Z)))*+)"[ \t]*', re.DOTALL
+)
+_BARE: Final = re.compile(rf"([^\"].*?)?(?={_NEXT}|\Z)", re.DOTALL)
+# Parameters without a value say nothing.
+_FLAGS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z; \t-]*")
+_PAIR: Final = re.compile(r'\\(["\\])')
+# In `name` such a sign shows that a parameter was taken for a piece of it: its part would be an unknown one.
+_MORE_THAN_A_NAME: Final = re.compile(r'[";]')
+_EXTENDED: Final = re.compile(rb"([^']*)'[^']*'(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """What a part is called, and its file."""
+
+    name: str
+    filename: str | None = field(repr=False)
+
+
+def read_disposition(value: bytes) -> Disposition:
+    """Returns the names in this header; `name` is empty where there is none.
+
+    Raises Refusal for what can be read in two ways: a parameter given twice, quotes without an end, a
+    bare quote or a semicolon in `name`.
+    """
+    kind, _, rest = value.decode("latin-1").partition(";")
+    if kind.strip().lower() not in _KINDS:
+        raise broken()
+    parameters = _parameters(rest)
+    if _MORE_THAN_A_NAME.search(_PAIR.sub("", parameters.get("name", ""))):
+        raise broken()
+    return Disposition(_text(parameters, "name") or "", _text(parameters, "filename"))
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Lower-case name → value, without its quotes, everything in it as it came."""
+    found: dict[str, str] = {}
+    at = 0
+    while match := _KEY.match(text, at):
+        value = _QUOTED.match(text, match.end()) or _BARE.match(text, match.end())
+        name = match[1].lower()
+        if value is None or name in found:
+            raise broken()
+        found[name] = value[1] if value[0].startswith('"') else value[0].rstrip(" \t;")
+        at = value.end()
+    if not _FLAGS.fullmatch(text, at):
+        raise broken()
+    return found
+
+
+def _text(parameters: Mapping[str, str], name: str) -> str | None:
+    """The value of a parameter in the best of its forms; None where it is in none."""
+    plain = parameters.get(name)
+    if f"{name}*" in parameters:
+        return _extended(parameters[f"{name}*"].encode("latin-1"), plain)
+    if plain is None:
+        return _continued(parameters, name)
+    return _plain(plain)
+
+
+def _plain(value: str) -> str:
+    return decode_words(charsets.decode(_unescaped(value).encode("latin-1")))
+
+
+def _unescaped(value: str) -> str:
+    r"""Quoted pairs (RFC 9110), else the three escapes of browsers (HTML standard).
+
+    Who escapes, escapes each backslash. One that stands alone is of a path such as C:\dir\x.pdf, which
+    browsers send as it is; then only \" can be meant as a pair.
+    """
+    if '\\"' not in value:
+        for escape, sign in (("%0D", "\r"), ("%0A", "\n"), ("%22", '"')):
+            value = value.replace(escape, sign)
+    alone = "\\" in _PAIR.sub("", value)
+    return value.replace('\\"', '"') if alone else _PAIR.sub(r"\1", value)
+
+
+def _extended(value: bytes, plain: str | None) -> str:
+    """RFC 8187: charset'language'percent-encoded; the plain value where that can't be decoded."""
+    match = _EXTENDED.fullmatch(value)
+    charset, data = match.groups() if match else (b"", value)
+    raw = unquote_to_bytes(data)
+    try:
+        return charsets.decode_strictly(raw, charset.decode("latin-1") or "utf-8")
+    except (LookupError, UnicodeDecodeError):
+        return charsets.decode(raw) if plain is None else _plain(plain)
+
+
+def _continued(parameters: Mapping[str, str], name: str) -> str | None:
+    """RFC 2231 section 3: a long value in numbered pieces, those with a star percent-encoded."""
+    charset, pieces = None, []
+    for number in count():
+        key = f"{name}*{number}"
+        if f"{key}*" in parameters:
+            piece = parameters[f"{key}*"].encode("latin-1")
+            if not number and (match := _EXTENDED.fullmatch(piece)):
+                charset, piece = match[1].decode("latin-1"), match[2]
+            pieces.append(unquote_to_bytes(piece))
+        elif key in parameters:
+            pieces.append(_unescaped(parameters[key]).encode("latin-1"))
+        else:
+            return charsets.decode(b"".join(pieces), charset) if pieces else None
+    return None
