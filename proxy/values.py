@@ -15,6 +15,12 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Side: TypeAlias = Literal["legacy", "new"]
 
 LEGACY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+
+def folded_id(spelling: str) -> str:
+    """Returns what an id is looked up by: in UUID form its case says nothing (RFC 9562, section 4; G03)."""
+    return spelling.lower() if _UUID.fullmatch(spelling) else spelling
 
 
 class Content(Protocol):
@@ -83,7 +89,8 @@ class CaseFile:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The durable record of a case (CONTRACT N18). `id` is both `michiq_uuid` and the upstream caseId.
+    """The durable record of a case (CONTRACT N18). `id` is both `michiq_uuid` and the upstream caseId, as the
+    platform spelt it (G03).
 
     `ehr` is a JSON object as it came, without the blanks around it.
     """
@@ -157,7 +164,10 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class LinkedCase:
-    """A second upstream case of the same patient, made for new audio (CONTRACT S05)."""
+    """A second upstream case of the same patient, made for new audio (CONTRACT S05).
+
+    `legacy_id` is folded, `case_id` as the platform spelt it (G03).
+    """
 
     legacy_id: str
     digest: str

@@ -72,6 +72,11 @@ async def own_id(inbound: Inbound, session: Session, deps: Deps) -> tuple[str, C
     return inbound.known_id, case
 
 
+def as_asked(case: Case, inbound: Inbound) -> Case:
+    """Returns the case under its id as the request spells it: an answer repeats that (CONTRACT G03)."""
+    return replace(case, id=inbound.legacy_id)
+
+
 async def own_case(inbound: Inbound, session: Session, deps: Deps) -> Case:
     """The session's own case that the path names; `unknown_id` or `foreign_id` else."""
     case = await deps.store.cases.get(inbound.known_id) if inbound.known_id else None

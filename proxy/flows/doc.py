@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from proxy.flows.access import authenticate, own_case
+from proxy.flows.access import as_asked, authenticate, own_case
 from proxy.flows.answers import ready
 from proxy.flows.deps import Deps
 from proxy.flows.facts import FACTS
@@ -22,6 +22,6 @@ SPEC: Final = FlowSpec(
 
 async def run(inbound: Inbound, route: Route[Doc], deps: Deps) -> Answer:
     _, session = await authenticate(inbound, deps)
-    case = await own_case(inbound, session, deps)
+    case = as_asked(await own_case(inbound, session, deps), inbound)
     [body] = await shaped(deps.workers, route.answer, [await read_record(case, deps)])
     return ready(route, body)

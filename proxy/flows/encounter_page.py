@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.errors import UPSTREAM_KINDS
-from proxy.flows.access import PAGE_MARGIN, authenticate, own_case, renewed
+from proxy.flows.access import PAGE_MARGIN, as_asked, authenticate, own_case, renewed
 from proxy.flows.answers import json, text
 from proxy.flows.deps import Deps
 from proxy.flows.facts import case_facts, file_facts, rfc3339
@@ -52,7 +52,7 @@ async def run(inbound: Inbound, route: Route[EncounterPage], deps: Deps) -> Answ
     if accepts_html(_accept(inbound)):
         view = _VIEWS.get(inbound.query.get("view", "case"), "case")
         return text(302, "", (("Location", urls[view]), *_PRIVATE))
-    return json(200, route.answer.over(_facts(case, page_id, linked, urls)), _PRIVATE)
+    return json(200, route.answer.over(_facts(as_asked(case, inbound), page_id, linked, urls)), _PRIVATE)
 
 
 def _accept(inbound: Inbound) -> str:

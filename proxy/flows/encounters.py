@@ -14,7 +14,7 @@ from proxy.flows.records import read_records
 from proxy.mapping.models import Encounters
 from proxy.mapping.table import FlowSpec, Route
 from proxy.packed import Packed
-from proxy.values import Answer, Inbound
+from proxy.values import Answer, Inbound, folded_id
 
 SPEC: Final = FlowSpec(
     name="encounters", model=Encounters, facts=FACTS, errors=frozenset({"unauthorized"}), lists=True
@@ -37,7 +37,7 @@ async def _own(owner: str, shadows: Set[str], route: Route[Encounters], deps: De
     """The owner's cases in the legacy shape, newest first; without those that are only a shadow's."""
     own: list[Listed] = []
     async for page in deps.store.cases.pages(owner):
-        cases = [case for case in page if case.id not in shadows]
+        cases = [case for case in page if folded_id(case.id) not in shadows]
         told = await shaped(deps.workers, route.answer, await read_records(owner, cases, deps))
         own += [Listed(case.id, case.created_at, each) for case, each in zip(cases, told, strict=True)]
     return own

@@ -15,7 +15,7 @@ from proxy.mapping.models import Encounters
 from proxy.mapping.table import Route
 from proxy.packed import Packed
 from proxy.upstream.michiq import Michiq
-from proxy.values import Json, Session
+from proxy.values import Json, Session, folded_id
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,11 +61,14 @@ async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict
 
 def merged(own: Sequence[Listed], theirs: Sequence[dict[str, Json]]) -> list[bytes | Packed]:
     """Newest first; a case that both list is told of as we know it."""
-    known = {each.id for each in own}
-    others = [
-        Listed("", _time(each), jsons.dump(each)) for each in theirs if each.get("MichiqUUID") not in known
-    ]
+    known = {folded_id(each.id) for each in own}
+    others = [Listed("", _time(each), jsons.dump(each)) for each in theirs if _id(each) not in known]
     return [each.told for each in sorted([*own, *others], key=attrgetter("at"), reverse=True)]
+
+
+def _id(encounter: dict[str, Json]) -> str:
+    value = encounter.get("MichiqUUID")
+    return folded_id(value) if isinstance(value, str) else ""
 
 
 def _time(encounter: dict[str, Json]) -> datetime:

@@ -17,7 +17,7 @@ from proxy.jsons import BadJson
 from proxy.mapping.models import Query
 from proxy.mapping.table import FlowSpec, Route
 from proxy.upstream.llamachat import LlamaChat
-from proxy.values import Answer, Inbound
+from proxy.values import Answer, Inbound, folded_id
 
 SPEC: Final = FlowSpec(
     name="query",
@@ -47,11 +47,11 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
     chat, key = chat_of(session, route, deps)
     async with AsyncExitStack() as turn:
         # One message at a time: the conversation's history is what the next one builds on (Q06).
-        await turn.enter_async_context(deps.locks.hold("conversation", case.id, case.owner))
+        await turn.enter_async_context(deps.locks.hold("conversation", folded_id(case.id), case.owner))
         dialogue = _Dialogue(chat, key, await read_record(case, deps), question, route.mapping, deps)
         # LlamaChat goes on with a question whose client has left; its turn ends when it has answered.
         response = await deps.tasks.finish("query", dialogue.ask(turn.pop_all()))
-    return answer(route, {"response": response, "legacy_id": case.id})
+    return answer(route, {"response": response, "legacy_id": inbound.legacy_id})
 
 
 async def _question(inbound: Inbound, deps: Deps) -> str:

@@ -13,7 +13,7 @@ from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs import BlobWriter
 from proxy.store.recordings import Tip
-from proxy.values import Answer, Chunk, FormPart, Inbound
+from proxy.values import Answer, Chunk, FormPart, Inbound, folded_id
 
 SPEC: Final = FlowSpec(
     name="upload_audio",
@@ -31,10 +31,10 @@ _FRAMING: Final = 64 * 1024
 async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer:
     """Chunks of one id are taken one after the other, in the order in which they arrived."""
     # Held from the start: a chunk whose token is renewed on the way is not overtaken by the next one.
-    async with deps.locks.hold("arrival", bearer(inbound.headers), inbound.legacy_id):
+    async with deps.locks.hold("arrival", bearer(inbound.headers), folded_id(inbound.legacy_id)):
         _, session = await authenticate(inbound, deps)
         legacy_id, _ = await own_id(inbound, session, deps)
-        async with deps.locks.hold("recording", session.owner, legacy_id):
+        async with deps.locks.hold("recording", session.owner, folded_id(legacy_id)):
             size = await _receive(inbound, session.owner, legacy_id, route, deps)
     return answer(route, {"legacy_id": legacy_id, "size": size})
 

@@ -97,7 +97,7 @@ class Audit:
         return await self.database.read(lambda conn: verify(conn, self.sealer))
 
 
-async def is_erased(conn: AsyncConnection, case: str) -> bool:
-    """Whether the case of this keyed hash (`Sealer.case`) was erased: the audit is what is left of it."""
-    row = select(audit.c.id).filter_by(action=CASE_ERASED, subject=case).limit(1)
+async def is_erased(conn: AsyncConnection, hashes: Sequence[str]) -> bool:
+    """Whether the case of these hashes (`Sealer.case_hashes`) was erased: the audit is what is left of it."""
+    row = select(audit.c.id).where(audit.c.action == CASE_ERASED, audit.c.subject.in_(hashes)).limit(1)
     return (await conn.execute(row)).first() is not None

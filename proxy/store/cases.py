@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy import jsons
 from proxy.packed import Packed
 from proxy.store.database import Database
+from proxy.store.rows import own_spelling
 from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
-from proxy.values import Case, CaseFile, Json, Tokens
+from proxy.values import Case, CaseFile, Json, Tokens, folded_id
 
 _PAGE: Final = 50
 _NEWEST_FIRST: Final = cases.c.created_at.desc(), cases.c.id
@@ -31,7 +32,7 @@ class Cases:
     async def get(self, case_id: str) -> Case | None:
         """The case of whichever owner: comparing `owner` is the caller's (D02, E01 and U03 differ)."""
 
-        found = await self._where(cases.c.id == case_id)
+        found = await self._where(cases.c.id == folded_id(case_id))
         return found[0] if found else None
 
     async def pages(self, owner: str) -> AsyncGenerator[list[Case], None]:
@@ -67,7 +68,7 @@ class Cases:
 def _after(last: Case) -> ColumnElement[bool]:
     """What comes behind this case in the order of _NEWEST_FIRST."""
     older, as_old = cases.c.created_at < last.created_at, cases.c.created_at == last.created_at
-    return or_(older, and_(as_old, cases.c.id > last.id))
+    return or_(older, and_(as_old, cases.c.id > folded_id(last.id)))
 
 
 async def insert_case(conn: AsyncConnection, rows: "CaseRows") -> None:
@@ -91,7 +92,7 @@ def case_rows(sealer: Sealer, case: Case) -> CaseRows:
         _columns(sealer, case),
         [
             {
-                "case_id": case.id,
+                "case_id": folded_id(case.id),
                 "position": position,
                 "about": sealer.seal_json([file.name, file.content_type, file.size, file.sha256]),
                 "text": sealer.seal(file.text.gzip),
@@ -103,7 +104,8 @@ def case_rows(sealer: Sealer, case: Case) -> CaseRows:
 
 def _columns(sealer: Sealer, case: Case) -> dict[str, Any]:
     return {
-        "id": case.id,
+        "id": folded_id(case.id),
+        "spelling": own_spelling(case.id),
         "owner": case.owner,
         "created_at": case.created_at,
         "runtime_ms": case.runtime_ms,
@@ -129,7 +131,7 @@ def _columns(sealer: Sealer, case: Case) -> dict[str, Any]:
 def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
     content = sealer.open_json(row.content)
     return Case(
-        id=row.id,
+        id=row.spelling or row.id,
         owner=row.owner,
         created_at=row.created_at,
         runtime_ms=row.runtime_ms,

@@ -11,6 +11,7 @@ from proxy.store.database import Database
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import conversations
+from proxy.values import folded_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,10 @@ class Conversations:
 
     async def put(self, case_id: str, owner: str, conversation_id: str) -> None:
         """Starts over with a new conversation, in which nothing was sent yet."""
-        key = {"case_id": case_id, "owner": owner}
         values = {"conversation": self.sealer.seal_text(conversation_id), "sent": []}
 
         async def work(conn: AsyncConnection) -> None:
-            await upsert(conn, conversations, key, values)
+            await upsert(conn, conversations, _key(case_id, owner), values)
 
         await self.database.write(work)
 
@@ -53,7 +53,7 @@ class Conversations:
         async def work(conn: AsyncConnection) -> None:
             row = await _row(conn, case_id, owner)
             if row is not None:
-                change = update(conversations).filter_by(case_id=case_id, owner=owner)
+                change = update(conversations).filter_by(**_key(case_id, owner))
                 await conn.execute(change.values(sent=sorted({*row.sent, *hashes})))
 
         await self.database.write(work)
@@ -62,11 +62,15 @@ class Conversations:
         """Forgets the conversation (LlamaChat answered 404 to it)."""
 
         async def work(conn: AsyncConnection) -> None:
-            await conn.execute(delete(conversations).filter_by(case_id=case_id, owner=owner))
+            await conn.execute(delete(conversations).filter_by(**_key(case_id, owner)))
 
         await self.database.write(work)
 
 
 async def _row(conn: AsyncConnection, case_id: str, owner: str) -> Row[Any] | None:
-    query = select(conversations).filter_by(case_id=case_id, owner=owner)
+    query = select(conversations).filter_by(**_key(case_id, owner))
     return (await conn.execute(query)).one_or_none()
+
+
+def _key(case_id: str, owner: str) -> dict[str, str]:
+    return {"case_id": folded_id(case_id), "owner": owner}

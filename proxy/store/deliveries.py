@@ -13,7 +13,7 @@ from proxy.store.database import Database
 from proxy.store.reports import Reports
 from proxy.store.sealer import Sealer
 from proxy.store.tables import deliveries
-from proxy.values import ReportEvent
+from proxy.values import ReportEvent, folded_id
 
 _WAITING: Final = "waiting"
 _SENT: Final = "sent"  # an empty row, by which a repeat is known
@@ -59,11 +59,11 @@ class Deliveries:
     ) -> None:
         """Keeps, in one write, the event and the delivery that brought it. A repeat is not sent again, and
         nothing of a case that was erased."""
-        row, case = self._row(delivery, subject, at), self.sealer.case(subject.case_id or "")
+        row, cases = self._row(delivery, subject, at), self.sealer.case_hashes(subject.case_id or "")
         applying = None if event is None else self.reports.applying(event, at)
 
         async def work(conn: AsyncConnection) -> None:
-            if await is_erased(conn, case):
+            if await is_erased(conn, cases):
                 return
             if applying is not None:
                 await applying(conn)
@@ -126,7 +126,7 @@ class Deliveries:
             # Of the body alone: while secrets change, a repeat may come with another signature.
             "digest": self.sealer.digest("delivery", delivery.body.decode("latin-1")),
             "report_id": subject.report_id,
-            "case_id": subject.case_id,
+            "case_id": subject.case_id and folded_id(subject.case_id),
             "received_at": at,
             "state": _WAITING,
             "attempts": 0,

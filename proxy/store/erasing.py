@@ -24,13 +24,14 @@ from proxy.store.tables import (
     sessions,
     transcriptions,
 )
+from proxy.values import folded_id
 
 _HASH: Final = 16  # digits of a user's hash in a story, as in the log
 
 
 @dataclass(frozen=True, slots=True)
 class OfCase:
-    """A case by its id, or the audio that is kept under an id."""
+    """A case by its id, in any spelling of it (CONTRACT G03), or the audio that is kept under an id."""
 
     id: str = field(repr=False)
 
@@ -67,7 +68,7 @@ async def theirs(conn: AsyncConnection, whose: Whose) -> Theirs:
     if isinstance(whose, OfUser):
         ids = (await conn.execute(_owned(whose.owner))).scalars()
         return Theirs(tuple(_of_user(whose.owner)), tuple(ids))
-    names = await _names(conn, whose.id)
+    names = await _names(conn, folded_id(whose.id))
     return Theirs(tuple(_of_case(names)), tuple(names))
 
 

@@ -1,21 +1,41 @@
 """Where a case lives, and by which names the other side knows it (DESIGN "A case's home")."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, Row, Select, and_, delete, exists, literal, or_, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
-from proxy.store.rows import insert_missing, upsert
+from proxy.store.rows import insert_missing, own_spelling, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import owner_of, session_rows, write_session
 from proxy.store.tables import cases, homes, legacy_sessions, pairs, recordings
-from proxy.values import Session, Side
+from proxy.values import Session, Side, folded_id
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where an id lives, and how that side spells it (CONTRACT G03)."""
+
+    side: Side
+    spelling: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +46,31 @@ class Homes:
     sealer: Sealer
 
     async def of(self, owner: str | None, legacy_id: str) -> Side | None:
-        """The side that calls on this id go to; None when nobody knows the id, or not as this owner's.
+        """The side that calls on this id go to; None when nobody knows the id, or not as this owner's."""
+        home = await self.find(owner, legacy_id)
+        return None if home is None else home.side
+
+    async def find(self, owner: str | None, legacy_id: str) -> Home | None:
+        """Where this id lives; None when nobody knows it, or not as this owner's.
 
         A case of the new side is known whoever asks: whose it is, is for its flow to judge. `owner` None is
         a caller whose token nobody knows.
         """
 
-        async def work(conn: AsyncConnection) -> Side | None:
+        async def work(conn: AsyncConnection) -> Home | None:
             return await _home(conn, owner, legacy_id)
 
         return await self.database.read(work)
 
     async def claim(self, owner: str, legacy_id: str, side: Side, at: datetime) -> Side:
         """Gives the id to this side unless it has a home already; the home that it has from now on."""
-        row = {"owner": owner, "legacy_id": legacy_id, "side": side, "at": at}
+        row = {**_place(owner, legacy_id), "side": side, "at": at, "spelling": own_spelling(legacy_id)}
 
         async def work(conn: AsyncConnection) -> Side:
             home = await _home(conn, owner, legacy_id)
             if home is None:
                 await insert_missing(conn, homes, [row])
-            return home or side
+            return home.side if home else side
 
         return await self.database.write(work)
 
@@ -66,8 +91,8 @@ class Homes:
                 return False
             await write_session(conn, token, rows, keep_access=owner is not None)
             await upsert(conn, legacy_sessions, {"owner": session.owner}, newest)
-            place = {"owner": session.owner, "legacy_id": legacy_id}
-            await upsert(conn, homes, place, {"side": told.side, "at": at})
+            home = {"side": told.side, "at": at, "spelling": own_spelling(legacy_id)}
+            await upsert(conn, homes, _place(session.owner, legacy_id), home)
             return True
 
         return await self.database.write(work)
@@ -101,7 +126,8 @@ class Homes:
 
     async def pair(self, control_id: str, candidate_id: str, owner: str, at: datetime) -> None:
         """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
-        row = {"control_id": control_id, "candidate_id": candidate_id, "owner": owner, "at": at}
+        ids = {"control_id": folded_id(control_id), "candidate_id": folded_id(candidate_id)}
+        row = {**ids, "owner": owner, "at": at}
 
         async def work(conn: AsyncConnection) -> None:
             await insert_missing(conn, pairs, [row])
@@ -109,12 +135,13 @@ class Homes:
         await self.database.write(work)
 
     async def candidate_of(self, control_id: str) -> str | None:
-        """The id of the same case on the other side."""
-        found = await self._ids(select(pairs.c.candidate_id).where(pairs.c.control_id == control_id))
+        """The id of the same case on the other side, folded."""
+        same = pairs.c.control_id == folded_id(control_id)
+        found = await self._ids(select(pairs.c.candidate_id).where(same))
         return found[0] if found else None
 
     async def candidates(self, owner: str) -> set[str]:
-        """The owner's cases that only a shadow made: no client was ever told of them."""
+        """The folded ids of the cases that only a shadow made: the owner was never told of them."""
         return set(await self._ids(select(pairs.c.candidate_id).where(pairs.c.owner == owner)))
 
     async def has_new_cases(self, owner: str) -> bool:
@@ -137,16 +164,22 @@ async def delete_homes_before(conn: AsyncConnection, before: datetime, now: date
     await conn.execute(delete(legacy_sessions).where(ended))
 
 
-async def _home(conn: AsyncConnection, owner: str | None, legacy_id: str) -> Side | None:
-    side: Side | None = (await conn.execute(_sides(owner, legacy_id))).scalars().first()
-    return side
+async def _home(conn: AsyncConnection, owner: str | None, legacy_id: str) -> Home | None:
+    row = (await conn.execute(_sides(owner, folded_id(legacy_id)))).one_or_none()
+    return None if row is None else Home(row.side, row.spelling)
 
 
-def _sides(owner: str | None, legacy_id: str) -> CompoundSelect[Any]:
+def _sides(owner: str | None, key: str) -> CompoundSelect[Any]:
     """What is known of the id, the surest first. Audio from before there were homes is the new side's."""
     new: Side = "new"
-    case = select(literal(new).label("side"), literal(0).label("rank")).where(cases.c.id == legacy_id)
-    home = select(homes.c.side, literal(1)).filter_by(owner=owner, legacy_id=legacy_id)
-    audio = select(literal(new), literal(2)).select_from(recordings)
-    mine = audio.filter_by(owner=owner, legacy_id=legacy_id)
+    of_case = func.coalesce(cases.c.spelling, cases.c.id).label("spelling")
+    case = select(literal(new).label("side"), of_case, literal(0).label("rank")).where(cases.c.id == key)
+    of_home = func.coalesce(homes.c.spelling, homes.c.legacy_id)
+    home = select(homes.c.side, of_home, literal(1)).filter_by(owner=owner, legacy_id=key)
+    audio = select(literal(new), literal(key), literal(2)).select_from(recordings)
+    mine = audio.filter_by(owner=owner, legacy_id=key)
     return union_all(case, home, mine).order_by("rank").limit(1)
+
+
+def _place(owner: str, legacy_id: str) -> dict[str, str]:
+    return {"owner": owner, "legacy_id": folded_id(legacy_id)}

@@ -15,7 +15,7 @@ from proxy.store.errors import StoreError
 from proxy.store.rows import left_over, nobody
 from proxy.store.sealer import Sealer
 from proxy.store.tables import journal
-from proxy.values import Case
+from proxy.values import Case, folded_id
 
 _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
@@ -65,7 +65,12 @@ class Journal:
     async def record(self, intent_id: str, case: Case, answer: bytes) -> None:
         """Keeps the case and the answer in one transaction; StoreError when the intent is not open."""
         rows = await asyncio.to_thread(case_rows, self.sealer, case)
-        values = {"state": "recorded", "case_id": case.id, "answer": self.sealer.seal(answer), "cause": None}
+        values = {
+            "state": "recorded",
+            "case_id": folded_id(case.id),
+            "answer": self.sealer.seal(answer),
+            "cause": None,
+        }
 
         async def work(conn: AsyncConnection) -> None:
             await _settle(conn, intent_id, values)

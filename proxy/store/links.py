@@ -6,13 +6,13 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
-from proxy.store.rows import batches, insert_missing, left_over, nobody, upsert
-from proxy.store.tables import links
-from proxy.values import LinkedCase, PendingCall
+from proxy.store.rows import batches, insert_missing, left_over, nobody, own_spelling, upsert
+from proxy.store.tables import cases, links
+from proxy.values import LinkedCase, PendingCall, folded_id
 
 _FLOW: Final = "speech_to_text"  # whose calls they are
 _INTERRUPTED: Final = "interrupted"
@@ -31,13 +31,13 @@ class Links:
 
     async def plan(self, case_id: str, digests: Sequence[str], at: datetime) -> None:
         """Notes that the case will be made, for others to know if this process ends before it begins."""
-        same = {"case_id": case_id, "state": _PENDING, "created_at": at, "process": self.process}
+        same = {"case_id": folded_id(case_id), "state": _PENDING, "created_at": at, "process": self.process}
         rows = [{**same, "digest": each} for each in digests]
         await self.database.write(lambda conn: insert_missing(conn, links, rows))
 
     async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
         """Writes the intent; False, and nothing may be sent, when one stands that did not clearly fail."""
-        key = {"case_id": case_id, "digest": digest}
+        key = {"case_id": folded_id(case_id), "digest": digest}
         values = {"state": "intent", "cause": None, "created_at": at, "process": self.process}
 
         async def work(conn: AsyncConnection) -> bool:
@@ -51,7 +51,11 @@ class Links:
 
     async def done(self, case_id: str, digest: str, linked_case_id: str) -> None:
         """Keeps the id of the case that was made."""
-        await self._set(case_id, digest, state="done", linked_case_id=linked_case_id, cause=None)
+        linked = {
+            "linked_case_id": folded_id(linked_case_id),
+            "linked_spelling": own_spelling(linked_case_id),
+        }
+        await self._set(case_id, digest, state="done", cause=None, **linked)
 
     async def fail(self, case_id: str, digest: str, cause: str, *, ambiguous: bool) -> None:
         """Notes a failure, `cause` being a short code; only one that is not ambiguous may be tried again."""
@@ -72,8 +76,9 @@ class Links:
 
     async def ambiguous(self) -> list[PendingCall]:
         """One for each case that may have been made, however many recordings were to go into it."""
-        asked = select(links.c.case_id, links.c.cause, links.c.created_at).distinct()
-        query = asked.where(links.c.state == "ambiguous")
+        named = func.coalesce(cases.c.spelling, links.c.case_id).label("case_id")
+        asked = select(named, links.c.cause, links.c.created_at).distinct()
+        query = asked.outerjoin(cases, cases.c.id == links.c.case_id).where(links.c.state == "ambiguous")
 
         async def work(conn: AsyncConnection) -> list[PendingCall]:
             return [
@@ -92,7 +97,7 @@ class Links:
 
         async def work(conn: AsyncConnection) -> list[LinkedCase]:
             found: list[LinkedCase] = []
-            for batch in batches(case_ids):
+            for batch in batches([folded_id(each) for each in case_ids]):
                 query = select(links).where(links.c.case_id.in_(batch))
                 found += [_linked(row) for row in await conn.execute(query)]
             return sorted(found, key=attrgetter("created_at"))
@@ -110,10 +115,12 @@ class Links:
 
     async def _set(self, case_id: str, digest: str, **values: str | None) -> None:
         async def work(conn: AsyncConnection) -> None:
-            await conn.execute(update(links).filter_by(case_id=case_id, digest=digest).values(**values))
+            same = update(links).filter_by(case_id=folded_id(case_id), digest=digest)
+            await conn.execute(same.values(**values))
 
         await self.database.write(work)
 
 
 def _linked(row: Row[Any]) -> LinkedCase:
-    return LinkedCase(row.case_id, row.digest, row.state, row.linked_case_id, row.cause, row.created_at)
+    linked = row.linked_spelling or row.linked_case_id
+    return LinkedCase(row.case_id, row.digest, row.state, linked, row.cause, row.created_at)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store.database import Database
 from proxy.store.sealer import Sealer
 from proxy.store.tables import chunks, recordings
-from proxy.values import Chunk, Recording
+from proxy.values import Chunk, Recording, folded_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Recordings:
         opening = {
             "id": self.new_id(),
             "owner": owner,
-            "legacy_id": legacy_id,
+            "legacy_id": folded_id(legacy_id),
             "filename": self.sealer.seal_text(filename),
             "content_type": content_type,
             "container": container,
@@ -133,4 +133,4 @@ def _all(owner: str, legacy_id: str) -> Select[Any]:
 
 
 def _under(owner: str, legacy_id: str) -> tuple[Any, Any]:
-    return recordings.c.owner == owner, recordings.c.legacy_id == legacy_id
+    return recordings.c.owner == owner, recordings.c.legacy_id == folded_id(legacy_id)

@@ -15,7 +15,7 @@ from proxy.store.database import Database, Work
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import reports
-from proxy.values import Report, ReportEvent
+from proxy.values import Report, ReportEvent, folded_id
 
 _RANKS: Final[Mapping[str, int]] = {"report.created": 0, "report.updated": 1, "report.deleted": 2}
 _DELETED: Final = _RANKS["report.deleted"]
@@ -39,10 +39,10 @@ class Reports:
 
     def applying(self, event: ReportEvent, received_at: datetime) -> Work[bool]:
         """What `apply` does, for a write that has more to do."""
-        values, case = self._values(event, received_at), self.sealer.case(event.case_id)
+        values, cases = self._values(event, received_at), self.sealer.case_hashes(event.case_id)
 
         async def work(conn: AsyncConnection) -> bool:
-            if await is_erased(conn, case):
+            if await is_erased(conn, cases):
                 return False
             kept = (await conn.execute(select(reports).filter_by(id=event.report_id))).one_or_none()
             if kept is not None and _place(**values) <= _place(**kept._asdict()):
@@ -57,7 +57,7 @@ class Reports:
 
         async def work(conn: AsyncConnection) -> list[Row[Any]]:
             found: list[Row[Any]] = []
-            for batch in batches(case_ids):
+            for batch in batches([folded_id(each) for each in case_ids]):
                 alive = (reports.c.case_id.in_(batch), reports.c.rank != _DELETED)
                 found += (await conn.execute(select(reports).where(*alive))).all()
             return found
@@ -69,7 +69,7 @@ class Reports:
         rank = _RANKS[event.event]
         body = [event.content or "", event.structured_data]
         return {
-            "case_id": event.case_id,
+            "case_id": folded_id(event.case_id),
             "at": event.at,
             "rank": rank,
             "fingerprint": self.sealer.digest(

@@ -6,6 +6,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.values import folded_id
+
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 _BATCH: Final = 500  # far under the number of parameters that a statement may have
@@ -43,6 +45,11 @@ async def count_up(conn: AsyncConnection, table: Table, rows: _Rows, newest: Seq
     changes = [_parameters({name: row[name] for name in needed}) for row in rows]
     await conn.execute(grown.values(**values), changes)
     await insert_missing(conn, table, rows)
+
+
+def own_spelling(spelling: str) -> str | None:
+    """Returns what is kept beside a folded id: its spelling, where that is another one (CONTRACT G03)."""
+    return None if spelling == folded_id(spelling) else spelling
 
 
 def nobody(_process: str | None) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
 from proxy.store.tables import meta
-from proxy.values import Json
+from proxy.values import Json, folded_id
 
 _PEPPER: Final = "pepper"
 _PEPPER_BYTES: Final = 32
@@ -85,7 +85,11 @@ class Sealer:
 
     def case(self, case_id: str) -> str:
         """What stands for the case in the audit, which outlives it."""
-        return self.digest("case", case_id)
+        return self.digest("case", folded_id(case_id))
+
+    def case_hashes(self, case_id: str) -> tuple[str, ...]:
+        """What may stand for the case in the audit: releases before G03's folding took it as it was spelt."""
+        return self.case(case_id), self.digest("case", case_id)
 
 
 async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool = True) -> Sealer:

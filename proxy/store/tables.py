@@ -1,4 +1,7 @@
-"""The schema, for SQLite and PostgreSQL alike; `SEALED` says which columns hold what a Sealer made."""
+"""The schema, for SQLite and PostgreSQL alike; `SEALED` says which columns hold what a Sealer made.
+
+Ids of cases, and those that audio is kept under, are `folded_id` in every column but the spellings.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -45,6 +48,11 @@ def _sealed(name: str, *, nullable: bool = False) -> Column[bytes]:
 
 def _text(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, String, nullable=False, primary_key=primary_key)
+
+
+def _spelling(name: str) -> Column[str | None]:
+    """An id as its side spelt it, where that is not what it is looked up by (CONTRACT G03)."""
+    return Column(name, String, nullable=True)
 
 
 def _moment(name: str) -> Column[datetime]:
@@ -94,6 +102,7 @@ cases: Final = Table(
     Column("agent", String),
     _sealed("content"),
     _sealed("ehr", nullable=True),
+    _spelling("spelling"),
     Index(None, "owner", "created_at"),
 )
 
@@ -169,6 +178,7 @@ links: Final = Table(
     Column("cause", String),
     _moment("created_at"),
     Column("process", String),
+    _spelling("linked_spelling"),
 )
 
 conversations: Final = Table(
@@ -214,6 +224,7 @@ homes: Final = Table(
     _text("legacy_id", primary_key=True),
     _text("side"),
     _moment("at"),
+    _spelling("spelling"),
 )
 
 legacy_sessions: Final = Table(

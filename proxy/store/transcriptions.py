@@ -12,7 +12,7 @@ from proxy.store.database import Database
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import transcriptions
-from proxy.values import Transcription
+from proxy.values import Transcription, folded_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Transcriptions:
     sealer: Sealer
 
     async def get(self, owner: str, legacy_id: str, digest: str) -> Transcription | None:
-        query = select(transcriptions).filter_by(owner=owner, legacy_id=legacy_id, digest=digest)
+        key = {"owner": owner, "legacy_id": folded_id(legacy_id), "digest": digest}
+        query = select(transcriptions).filter_by(**key)
 
         async def work(conn: AsyncConnection) -> Row[Any] | None:
             return (await conn.execute(query)).one_or_none()
@@ -35,7 +36,7 @@ class Transcriptions:
         self, owner: str, legacy_id: str, transcription: Transcription, parts: Collection[str] = ()
     ) -> None:
         """Keeps the transcription, in the place of one of the same audio and of those of `parts` of it."""
-        key = {"owner": owner, "legacy_id": legacy_id, "digest": transcription.digest}
+        key = {"owner": owner, "legacy_id": folded_id(legacy_id), "digest": transcription.digest}
         values = {
             "text": self.sealer.seal_text(transcription.text),
             "seconds": transcription.seconds,
@@ -44,7 +45,7 @@ class Transcriptions:
 
         async def work(conn: AsyncConnection) -> None:
             table = transcriptions.c
-            own = table.owner == owner, table.legacy_id == legacy_id
+            own = table.owner == owner, table.legacy_id == key["legacy_id"]
             for batch in batches(list(parts)):
                 await conn.execute(delete(transcriptions).where(*own, table.digest.in_(batch)))
             await upsert(conn, transcriptions, key, values)
@@ -58,19 +59,19 @@ class Transcriptions:
     async def of_ids(self, owner: str, legacy_ids: Sequence[str]) -> Mapping[str, list[Transcription]]:
         """All of each of these ids, in the order in which they were made."""
         table = transcriptions.c
+        told: dict[str, list[Transcription]] = {folded_id(each): [] for each in legacy_ids}
 
         async def work(conn: AsyncConnection) -> list[Row[Any]]:
             found: list[Row[Any]] = []
-            for batch in batches(legacy_ids):
+            for batch in batches([*told]):
                 query = select(transcriptions).where(table.owner == owner, table.legacy_id.in_(batch))
                 found += (await conn.execute(query.order_by(table.created_at, table.digest))).all()
             return found
 
         rows = await self.database.read(work)
-        own: dict[str, list[Transcription]] = {legacy_id: [] for legacy_id in legacy_ids}
         for row, each in zip(rows, await asyncio.to_thread(self._opened, rows), strict=True):
-            own[row.legacy_id].append(each)
-        return own
+            told[row.legacy_id].append(each)
+        return {each: told[folded_id(each)] for each in legacy_ids}
 
     def _opened(self, rows: Sequence[Row[Any]]) -> list[Transcription]:
         return [self._transcription(row) for row in rows]

@@ -15,7 +15,7 @@ from proxy.errors import Refusal
 from proxy.flows.answers import json
 from proxy.flows.deps import Deps
 from proxy.mapping.table import FlowSpec, Route
-from proxy.values import LEGACY_ID, Answer, Json
+from proxy.values import LEGACY_ID, Answer, Json, folded_id
 from proxy.web.calls import CALLS
 from proxy.web.flows import FLOWS
 from proxy.web.kept import Kept
@@ -87,8 +87,8 @@ class Candidate:
         return other_id
 
     def _same(self, other_id: str | None) -> Sequence[tuple[str, str]]:
-        mine = self.known.legacy_id
-        return () if mine is None or other_id is None else ((mine, other_id),)
+        mine = dict.fromkeys((self.known.legacy_id, self.known.spelling))
+        return [(each, other_id) for each in mine if each is not None and other_id is not None]
 
     async def _answer(self, deps: Deps, other_id: str | None) -> Answer:
         """What the client would have got, refusals included."""
@@ -111,7 +111,8 @@ class Candidate:
         if ours is None or theirs is None:
             return ran
         pairs = {mine: await self.deps.store.homes.candidate_of(mine) for mine in theirs}
-        known = {mine: other for mine, other in pairs.items() if other is not None and other in ours}
+        spelt = {folded_id(other): other for other in ours}
+        known = {mine: spelt[other] for mine, other in pairs.items() if other is not None and other in spelt}
         if not known:
             raise Dropped("unpaired")
         control: list[Json] = [each for mine, each in theirs.items() if mine in known]

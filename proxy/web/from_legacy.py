@@ -45,6 +45,7 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
                 seconds=route.mapping.timeout.total_seconds(),
                 authorization=_authorization(known, spec, deps.clock()),
                 drop=_TESTER,
+                renamed=_renamed(known),
                 extra=tuple(notice_headers(route.mapping.notice)),
                 keep=keeper.take if keeper else None,
                 capture=True,
@@ -90,6 +91,12 @@ def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:
     if known.legacy_token is not None:
         return f"Bearer {known.legacy_token}".encode()
     return b"" if spec.makes_case else None
+
+
+def _renamed(known: Known) -> tuple[str, str] | None:
+    """The path's id and the legacy server's own spelling of it, where that is another one (CONTRACT G03)."""
+    asked, spelling = known.legacy_id, known.spelling
+    return None if asked is None or spelling in (None, asked) else (asked, spelling)
 
 
 class _Newcomer:

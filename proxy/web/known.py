@@ -10,6 +10,7 @@ from proxy.errors import Refusal
 from proxy.flows.deps import Deps
 from proxy.headers import RawHeaders, bearer, identity_value
 from proxy.mapping.table import FlowSpec
+from proxy.store.homes import Home
 from proxy.values import LEGACY_ID, Session, Side
 
 TESTER: Final = "X-Michiq-Tester"
@@ -19,7 +20,8 @@ TESTER: Final = "X-Michiq-Tester"
 class Known:
     """`token` is what was sent, `session` what it stands for here, `legacy_token` what the legacy server
     knows the caller by. `owner` is the keyed hash of user and organization, `key` a fingerprint of the API
-    key, `legacy_id` the path's id where it is one at all (CONTRACT G03)."""
+    key. `legacy_id` is the path's id where it is one at all, `spelling` the same as the side has it that the
+    id lives on (CONTRACT G03)."""
 
     asked: Asked
     token: str | None = field(repr=False)
@@ -28,6 +30,7 @@ class Known:
     legacy_id: str | None
     owner: str | None = None
     key: str | None = None
+    spelling: str | None = None
 
 
 class Lookup:
@@ -45,6 +48,7 @@ class Lookup:
         owner, organization = _who(headers, session, spec, self._deps)
         legacy_id = path_id if LEGACY_ID.fullmatch(path_id) else None
         legacy_token = await self._legacy_token(token, session, owner, now)
+        home = await self._home(owner, legacy_id)
         asked = Asked(
             organization=organization,
             scope=None if organization is None else store.sealer.digest("organization", organization),
@@ -52,11 +56,12 @@ class Lookup:
             at_legacy=legacy_token is not None,
             both_sides=spec.lists and legacy_token is not None and await self._has_cases(owner),
             has_id=legacy_id is not None,
-            home=await self._home(owner, legacy_id),
+            home=home.side if home else None,
             forced=self._forced(headers),
             makes_case=spec.makes_case,
         )
-        return Known(asked, token, session, legacy_token, legacy_id, owner, self._key(headers, session))
+        key, spelling = self._key(headers, session), home.spelling if home else None
+        return Known(asked, token, session, legacy_token, legacy_id, owner, key, spelling)
 
     def _key(self, headers: RawHeaders, session: Session | None) -> str | None:
         key = session.identity.api_key if session is not None else _value(headers, "API_KEY")
@@ -72,10 +77,10 @@ class Lookup:
             return token
         return await self._deps.store.homes.legacy_token(owner, now)
 
-    async def _home(self, owner: str | None, legacy_id: str | None) -> Side | None:
+    async def _home(self, owner: str | None, legacy_id: str | None) -> Home | None:
         if self._deps.michiq is None or legacy_id is None:
             return None
-        return await self._deps.store.homes.of(owner, legacy_id)
+        return await self._deps.store.homes.find(owner, legacy_id)
 
     async def _has_cases(self, owner: str | None) -> bool:
         return owner is not None and await self._deps.store.homes.has_new_cases(owner)

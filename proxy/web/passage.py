@@ -41,7 +41,7 @@ class Passage:
         plan = self._plan
         try:
             async with aclosing(self._pieces()) as pieces:
-                request = raw_request(self._request, pieces, plan.drop, plan.authorization)
+                request = raw_request(self._request, pieces, plan)
                 async with self._michiq.exchange(
                     request, seconds=plan.seconds, informed=self._inform, path=plan.path
                 ) as answer:

@@ -22,9 +22,10 @@ class Plan:
 
     `path` is a template, for the log. `seconds` is how long the legacy server may take to begin its
     answer. `authorization` replaces that field, b"" removes it. `drop` are lower-case names of fields
-    that are not sent on, `extra` are added to the answer. `keep` gets each piece of the request's body
-    as it is sent on. `capture` asks for the answer's body. `rewrite` gets a whole body of up to 64 KiB
-    before the client gets a byte, and may return another one.
+    that are not sent on, `extra` are added to the answer. `renamed` is the path's id, and how the legacy
+    server spells it (CONTRACT G03); None leaves the path as it came. `keep` gets each piece of the
+    request's body as it is sent on. `capture` asks for the answer's body. `rewrite` gets a whole body of
+    up to 64 KiB before the client gets a byte, and may return another one.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Plan:
     authorization: bytes | None = field(default=None, repr=False)
     drop: frozenset[bytes] = frozenset()
     extra: tuple[tuple[str, str], ...] = ()
+    renamed: tuple[str, str] | None = field(default=None, repr=False)
     keep: Callable[[bytes], None] | None = None
     capture: bool = False
     rewrite: Callable[[Passed], Awaitable[bytes | None]] | None = None

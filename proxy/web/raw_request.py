@@ -1,13 +1,15 @@
 """A client's request as it goes to the legacy server: its bytes, and what may not travel taken away."""
 
 import re
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import HttpVersion11, web
 
 from proxy.errors import Refusal
 from proxy.upstream.raw import Pairs, RawRequest, end_to_end, replaced, values, without
+from proxy.web.plan import Plan
 
 VIA: Final = (b"Via", b"1.1 michiq-proxy")
 
@@ -15,10 +17,9 @@ VIA: Final = (b"Via", b"1.1 michiq-proxy")
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
-def raw_request(
-    request: web.BaseRequest, body: AsyncIterator[bytes], drop: Set[bytes], authorization: bytes | None
-) -> RawRequest:
-    """The request with `body`, where it has any; without `drop`, and with another Authorization."""
+def raw_request(request: web.BaseRequest, body: AsyncIterator[bytes], plan: Plan) -> RawRequest:
+    """The request with `body`, where it has any, and what the plan changes of it."""
+    drop, authorization = plan.drop, plan.authorization
     has_body, length = _framing(request.raw_headers)
     gone = {*drop, b"authorization"} if authorization == b"" else {*drop}
     if request.version < HttpVersion11:
@@ -27,7 +28,7 @@ def raw_request(
     if authorization:
         headers = replaced(headers, b"Authorization", authorization)
     method = request.method.encode("ascii")
-    return RawRequest(method, _target(request), (*headers, VIA), body if has_body else None, length)
+    return RawRequest(method, _target(request, plan), (*headers, VIA), body if has_body else None, length)
 
 
 def expects(request: web.BaseRequest) -> bool:
@@ -44,8 +45,19 @@ def _framing(headers: Pairs) -> tuple[bool, int | None]:
     return bool(codings or length), length
 
 
-def _target(request: web.BaseRequest) -> bytes:
+def _target(request: web.BaseRequest, plan: Plan) -> bytes:
     target = request.raw_path.encode("utf-8", "surrogateescape")
     if match := _ABSOLUTE.match(target):
         target = target[match.end() :]
-    return target if target.startswith(b"/") else b"/" + target
+    target = target if target.startswith(b"/") else b"/" + target
+    return target if plan.renamed is None else _renamed(target, *plan.renamed)
+
+
+def _renamed(target: bytes, asked: str, spelling: str) -> bytes:
+    """The target with its id in another spelling; the rest of it is as it came, escapes too."""
+    path, mark, query = target.partition(b"?")
+    same = asked.encode("ascii")
+    segments = [
+        spelling.encode("ascii") if unquote_to_bytes(each) == same else each for each in path.split(b"/")
+    ]
+    return b"/".join(segments) + mark + query

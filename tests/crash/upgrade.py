@@ -96,7 +96,7 @@ def _fill(connection: Connection, sealer: Sealer) -> None:
     )
     told, of_case = session_rows(sealer, session), case_rows(sealer, _case(session.owner, now))
     content = sealer.open_json(of_case.case.pop("content")) | {"ehr": {"nhc": "4711"}}
-    row = {name: value for name, value in of_case.case.items() if name != "ehr"}
+    row = {name: value for name, value in of_case.case.items() if name not in ("ehr", "spelling")}
     text = sealer.seal(zlib.compress(b"tos"))
     who = {name: value for name, value in told.who.items() if name != "side"}
     answered = {
