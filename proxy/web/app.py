@@ -28,6 +28,7 @@ from proxy.web.keys import (
 from proxy.web.legacy import add_legacy_routes, go_on_later
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
 from proxy.web.moving import Moving
+from proxy.web.paths import Paths
 from proxy.web.tee import Tee
 from proxy.web.webhooks import PATH, receive
 
@@ -37,6 +38,7 @@ def legacy_app(
 ) -> web.Application:
     """What clients and the new platform reach; `tee` None sends no webhooks on."""
     app = web.Application(middlewares=[identify(deps.new_id), catch_all(failed), answer_errors])
+    app._router = Paths()  # aiohttp still takes one as an argument, and warns of it
     app[LIVE] = moving.live
     app[LOOKUP] = moving.lookup
     app[LEARNER] = moving.learner

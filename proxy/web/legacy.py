@@ -39,7 +39,7 @@ def add_legacy_routes(app: web.Application) -> None:
         handler = _handler(name)
         bare = path.removesuffix("/{id}")
         # aiohttp's own pattern for an id leaves out braces: such an id would be no route (CONTRACT G03).
-        paths = [path] if bare == path else [f"{bare}/{{id:[^/]+}}", bare, f"{bare}/"]
+        paths = [path] if bare == path else [f"{bare}/{{id:[^/]+}}", bare]
         for each in paths:
             app.router.add_route("*", each, handler, expect_handler=go_on_later)
 

@@ -143,6 +143,57 @@ async def test_method_G02_head_is_refused_where_post_is(api: Api) -> None:
         assert (reply.status, reply.header("Allow"), reply.body) == (405, "POST", b""), name
 
 
+# A path's spelling, without the id; `{}` is where the slashes of a careless client stand.
+SPELLINGS: Final = {
+    "a slash before": "/{path}",
+    "a slash within": "{doubled}",
+    "a slash at the end": "{path}/",
+    "many everywhere": "//{doubled}///",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_path_G02_of_more_slashes_than_needed_names_the_same_route(api: Api, spelling: str) -> None:
+    session = await begin(api)
+    await settled(api)
+
+    def spelt(name: str) -> bytes:
+        method, path, with_id = ROUTES[name]
+        plain = f"{path}/{session['michiq_uuid']}" if with_id else path
+        written = SPELLINGS[spelling].format(path=plain, doubled=plain.replace("/", "//"))
+        said = asked(name, session["michiq_uuid"], authorization(session["token"]), method=method)
+        return said.replace(plain.encode(), written.encode(), 1)
+
+    replies = await talk_each(
+        api.url, {name: spelt(name) for name in ("doc", "encounters", "encounter_page")}
+    )
+    assert {name: reply.status for name, reply in replies.items()} == dict.fromkeys(replies, 200)
+    case = new_case(FORM).replace(b"/michiQ/newCase", spelt("new_case").split(b" ")[1])
+    assert (await talk(api.url, case)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/michiQ/query", "/michiQ/query/", "/michiQ/query//", "//michiQ//query//"])
+async def test_path_G02_without_an_id_has_none_however_it_ends(api: Api, path: str) -> None:
+    session = await begin(api)
+    said = asked("query", "", authorization(session["token"])).replace(b"/michiQ/query/", path.encode(), 1)
+    assert (await talk(api.url, said)).sentence == refusal(400, "ID audio no proporcionado")
+
+
+async def test_path_G02_of_a_webhook_may_have_more_slashes_too(api: Api) -> None:
+    for path in ("//webhooks/llamalitica", "/webhooks//llamalitica/"):
+        reply = await talk(api.url, request(f"POST {path} HTTP/1.1", body=b"{}"))
+        assert (reply.status, reply.json) == (401, {"error": "Invalid signature"}), path
+
+
+async def test_path_G02_reaches_the_legacy_server_with_its_slashes(start_proxy: StartProxy) -> None:
+    legacy = {"encounters": lambda text: text.replace('mode = "new"', 'mode = "legacy"')}
+    async with start_proxy(legacy, legacy=True) as api:
+        for path in ("//michiQ//encounters/?a=//b/", "/otra//cosa/"):
+            await talk(api.url, request(f"GET {path} HTTP/1.1"))
+        paths = ["//michiQ//encounters/", "/otra//cosa/"]
+        assert [call.path for call in api.sandbox.michiq.calls] == paths
+
+
 async def test_id_G03_that_is_none_is_unknown_and_reaches_nobody(api: Api) -> None:
     session = await begin(api)
     own = session["michiq_uuid"]

@@ -1,0 +1,26 @@
+"""Finds the route of a path however often its slashes are repeated, or follow it (CONTRACT G02)."""
+
+import re
+from typing import Final
+
+from aiohttp import web
+
+_SLASHES: Final = re.compile(r"/{2,}")
+
+
+class Paths(web.UrlDispatcher):
+    """The routes of an app, for clients that put a base address and a path together carelessly.
+
+    Only routing sees the plain path: what is passed on is the target as it came.
+    """
+
+    async def resolve(self, request: web.Request) -> web.UrlMappingMatchInfo:
+        url = request.rel_url
+        if (path := plain_path(url.raw_path)) != url.raw_path:
+            request._cache["rel_url"] = url.with_path(path, encoded=True, keep_query=True)
+        return await super().resolve(request)
+
+
+def plain_path(path: str) -> str:
+    """Returns the path with single slashes and none at its end; the root is "/"."""
+    return _SLASHES.sub("/", path).rstrip("/") or "/"
