@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ _PRIVATE: Final = tuple(
     )
 )
 
+WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104  what an operator may write
+
 Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -48,6 +51,18 @@ def parse_address(text: str) -> Address:
     if match["v6"] and parse_ip(match["v6"]) is None:
         raise ValueError("has no valid IPv6 address between its brackets")
     return Address(match["v6"] or match["host"], int(match["port"]))
+
+
+def parse_addresses(text: str) -> tuple[Address, ...]:
+    """Addresses with commas between them. Raises ValueError as `parse_address`, and where two overlap.
+
+    Both wildcards on one port are IPv4 and IPv6, each by itself.
+    """
+    addresses = tuple(parse_address(entry.strip()) for entry in text.split(","))
+    for one, other in combinations(addresses, 2):
+        if overlap(one, other) and {one.host, other.host} != WILDCARDS:
+            raise ValueError("names one port of an address twice")
+    return addresses
 
 
 def overlap(one: Address, other: Address) -> bool:

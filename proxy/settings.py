@@ -16,6 +16,7 @@ from proxy.addresses import (
     may_be_private,
     overlap,
     parse_address,
+    parse_addresses,
     parse_any_url,
     parse_base_url,
     parse_url,
@@ -137,8 +138,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    listen: Annotated[Address, PlainValidator(parse_address)] = _default(
-        "127.0.0.1:8080", "where legacy routes and webhooks are served"
+    listen: Annotated[tuple[Address, ...], PlainValidator(parse_addresses)] = _default(
+        "127.0.0.1:8080",
+        "where legacy routes and webhooks are served; several with commas between them; `[::]` is IPv4, too",
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
         "127.0.0.1:9090", "where /healthz, /readyz, /metrics and the admin API are served"
@@ -235,7 +237,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _listeners_are_apart(self) -> Self:
         """Two listeners on one port look alive to everybody, and one of them never gets a request."""
-        if overlap(self.listen, self.admin_listen):
+        if any(overlap(each, self.admin_listen) for each in self.listen):
             raise ValueError("MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own")
         return self
 

@@ -41,7 +41,7 @@ def problems(env_file: Path | None = None, /, **values: str) -> tuple[str, ...]:
 
 def test_the_defaults_are_enough_but_for_the_key() -> None:
     settings = load()
-    assert (str(settings.listen), str(settings.admin_listen)) == ("127.0.0.1:8080", "127.0.0.1:9090")
+    assert [*map(str, (*settings.listen, settings.admin_listen))] == ["127.0.0.1:8080", "127.0.0.1:9090"]
     assert (settings.drain_seconds, settings.content_days, settings.audio_days) == (30, 90, 30)
     assert (settings.mappings, settings.llamachat_url, settings.webhook_secrets) == (None, None, ())
 
@@ -64,7 +64,7 @@ def test_several_keys_keep_their_order() -> None:
     [("0.0.0.0:80", "0.0.0.0", 80), ("[::1]:8080", "::1", 8080), ("localhost:0", "localhost", 0)],
 )
 def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, port: int) -> None:
-    listen = load(LISTEN=text).listen
+    [listen] = load(LISTEN=text).listen
     assert (listen.host, listen.port, str(listen)) == (host, port, text)
 
 
@@ -83,12 +83,33 @@ def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, p
         ("proxy.example:8080", "Proxy.Example.:8080"),
         ("0.0.0.0:8080", "proxy.example:8080"),
         ("127.0.0.1:9090", ""),
+        ("127.0.0.1:8080,[::1]:9090", "[::]:9090"),
     ],
 )
 def test_settings_34_two_listeners_on_one_port_are_refused(listen: str, admin: str) -> None:
     assert problems(LISTEN=listen, ADMIN_LISTEN=admin) == (
         "MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own",
     )
+
+
+def test_settings_30_several_addresses_are_listened_on() -> None:
+    listen = load(LISTEN="10.0.0.1:80, [fd00::1]:80,proxy.example:8080").listen
+    assert [*map(str, listen)] == ["10.0.0.1:80", "[fd00::1]:80", "proxy.example:8080"]
+    assert [*map(str, load(LISTEN="0.0.0.0:80,[::]:80").listen)] == ["0.0.0.0:80", "[::]:80"]
+
+
+@pytest.mark.parametrize(
+    "twice",
+    ["10.0.0.1:80,10.0.0.1:80", "10.0.0.1:80,0.0.0.0:80", "[::]:80,127.0.0.1:80", "[::]:80,[::]:80"],
+)
+def test_settings_30_an_address_that_is_named_twice_is_refused(twice: str) -> None:
+    assert problems(LISTEN=twice) == ("MICHIQ_LISTEN names one port of an address twice",)
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1:80,", "10.0.0.1:80;10.0.0.2:80", ",", "10.0.0.1:80,8080"])
+def test_settings_30_a_list_with_anything_but_addresses_is_refused(wrong: str) -> None:
+    [problem] = problems(LISTEN=wrong)
+    assert problem.startswith("MICHIQ_LISTEN needs host:port")
 
 
 @pytest.mark.parametrize(
@@ -493,7 +514,7 @@ def test_settings_do_not_change_once_read() -> None:
 def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
     rows = settings_table().splitlines()[2:]
     assert [row.split("`")[1].removeprefix("MICHIQ_").lower() for row in rows] == list(Settings.model_fields)
-    assert "| `MICHIQ_LISTEN` | `127.0.0.1:8080` | where legacy routes and webhooks are served |" in rows
+    assert "| `MICHIQ_CONTENT_DAYS` | `90` | days that texts are kept |" in rows
 
 
 def test_admin_tokens_are_named_and_told_to_nobody() -> None:

@@ -1,11 +1,13 @@
 """Where an app listens, and how it stops: on sockets that others may share, so that no request is lost."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import product
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -15,6 +17,8 @@ from proxy.web.protocol import QuietRunner
 from proxy.web.tls import Tls
 
 _BACKLOG: Final = 1024
+# An address of a family, or of an interface, that this machine doesn't have.
+_NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _HANDSHAKE_SECONDS: Final = 10.0  # as for the head of a request
 _GOODBYE_SECONDS: Final = 2.0  # for the client's part in the end of a TLS connection
 _CUT_OFF_SECONDS: Final = 0.1
@@ -25,15 +29,21 @@ class CantListen(Exception):
     """An address can't be listened on; the text names it and its setting, and is fit for the operator."""
 
 
-def open_sockets(setting: str, address: Address) -> list[socket.socket]:
-    """A socket for each address that the host's name stands for, all on one port. Raises CantListen.
+def open_sockets(setting: str, *addresses: Address) -> list[socket.socket]:
+    """A socket for each address that a host's name stands for, all of a name on one port. Raises CantListen.
 
     They are bound and not yet listened on: nobody connects before there is somebody to answer.
     """
-    try:
-        return _opened(address)
-    except OSError as error:
-        raise CantListen(f"{setting}: can't listen on {address}: {error.strerror or error}") from None
+    sockets: list[socket.socket] = []
+    # Where IPv4 has a socket of its own, the one for IPv6 leaves it alone.
+    apart = {each.port for each in addresses if each.host == "0.0.0.0"}  # noqa: S104
+    for address in addresses:
+        try:
+            sockets += _opened(address, both=address.host == "::" and address.port not in apart)
+        except OSError as error:
+            close(sockets)
+            raise CantListen(f"{setting}: can't listen on {address}: {error.strerror or error}") from None
+    return sockets
 
 
 def keep_apart(one: str, sockets: Sequence[socket.socket], other: str, more: Sequence[socket.socket]) -> None:
@@ -47,19 +57,35 @@ def _address(one: socket.socket) -> Address:
     return Address(*one.getsockname()[:2])
 
 
-def _opened(address: Address) -> list[socket.socket]:
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def _opened(address: Address, *, both: bool) -> list[socket.socket]:
+    """A socket for each of a host's addresses that this machine has; OSError where none, or one is taken.
+
+    `localhost` may name ::1 on a machine without IPv6. `both` is for `[::]`, which has IPv4 connections, too.
+    """
     sockets: list[socket.socket] = []
-    port = address.port
-    try:
-        for family, kind, protocol, _, place in dict.fromkeys(found):
-            sockets.append(socket.socket(family, kind, protocol))
-            _bind(sockets[-1], (place[0], port, *place[2:]))
+    missing, port = None, address.port
+    for family, place in _places(address, both=both):
+        try:
+            sockets.append(_bound(family, (place[0], port, *place[2:]), both=both))
             port = sockets[-1].getsockname()[1]
-    except OSError:
-        close(sockets)
-        raise
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                close(sockets)
+                raise
+            missing = error
+        else:
+            if both:
+                break
+    if missing is not None and not sockets:
+        raise missing
     return sockets
+
+
+def _places(address: Address, *, both: bool) -> list[tuple[int, tuple[Any, ...]]]:
+    hosts = ("::", "0.0.0.0") if both else (address.host,)  # noqa: S104
+    look_up = partial(socket.getaddrinfo, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = [each for host in hosts for each in look_up(host, address.port)]
+    return list(dict.fromkeys((int(family), place) for family, *_, place in found))
 
 
 def close(sockets: Sequence[socket.socket]) -> None:
@@ -71,12 +97,17 @@ def url_of(sockets: Sequence[socket.socket], tls: Tls | None) -> str:
     return f"{'https' if tls else 'http'}://{_address(sockets[0])}"
 
 
-def _bind(one: socket.socket, place: tuple[object, ...]) -> None:
-    one.settimeout(0)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if one.family == socket.AF_INET6:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    one.bind(place)
+def _bound(family: int, place: tuple[object, ...], *, both: bool) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    with ExitStack() as on_failure:
+        on_failure.callback(one.close)
+        one.settimeout(0)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        one.bind(place)
+        on_failure.pop_all()
+    return one
 
 
 def _listen(setting: str, one: socket.socket) -> None:

@@ -34,7 +34,7 @@ def bound(settings: Settings) -> Place:
     with ExitStack() as on_failure:
         admin = open_sockets(ADMIN, settings.admin_listen)
         on_failure.callback(close, admin)
-        listen = open_sockets(LISTEN, settings.listen)
+        listen = open_sockets(LISTEN, *settings.listen)
         on_failure.callback(close, listen)
         keep_apart(LISTEN, listen, ADMIN, admin)
         on_failure.pop_all()
