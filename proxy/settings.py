@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
 
@@ -143,7 +144,11 @@ class Settings(BaseModel):
         "where legacy routes and webhooks are served; several with commas between them; `[::]` is IPv4, too",
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
-        "127.0.0.1:9090", "where /healthz, /readyz, /metrics and the admin API are served"
+        "127.0.0.1:9090", "where the admin API, /livez, /readyz, /healthz and /metrics are served"
+    )
+    status_listen: Annotated[Address | None, PlainValidator(parse_address)] = Field(
+        default=None,
+        description="where /livez, /readyz, /healthz and /metrics are served without the admin API, too",
     )
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in ones"
@@ -222,6 +227,14 @@ class Settings(BaseModel):
     content_days: Annotated[int, PlainValidator(_whole(1))] = _default("90", "days that texts are kept")
     audio_days: Annotated[int, PlainValidator(_whole(1))] = _default("30", "days that audio is kept")
 
+    @property
+    def listeners(self) -> dict[str, tuple[Address, ...]]:
+        """The addresses of each listener, by the name of its setting."""
+        found = {"MICHIQ_LISTEN": self.listen, "MICHIQ_ADMIN_LISTEN": (self.admin_listen,)}
+        if self.status_listen is not None:
+            found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
+        return found
+
     @model_validator(mode="after")
     def _hosts_are_a_pair(self) -> Self:
         """CONTRACT X01: the two hosts are a documented pair, or neither is Llamalitica's."""
@@ -237,8 +250,9 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _listeners_are_apart(self) -> Self:
         """Two listeners on one port look alive to everybody, and one of them never gets a request."""
-        if any(overlap(each, self.admin_listen) for each in self.listen):
-            raise ValueError("MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own")
+        for (one, addresses), (other, more) in combinations(self.listeners.items(), 2):
+            if any(overlap(*pair) for pair in product(addresses, more)):
+                raise ValueError(f"{one} and {other} are on one port: give each its own")
         return self
 
     @model_validator(mode="after")

@@ -61,7 +61,7 @@ class Site:
     async def worker(self, name: str) -> AsyncIterator[Api]:
         """One of them; its sockets are its own, so that a test says who answers."""
         sockets = open_sockets(LISTEN, *self.settings.listen), open_sockets(ADMIN, self.settings.admin_listen)
-        place = Place(*sockets, self.office.process(name))
+        place = Place(*sockets, locks=self.office.process(name))
         async with running(self.settings, self.table, self.clock, place=place) as proxy:
             yield Api(proxy, self.sandbox, self.http, self.clock)
 

@@ -92,6 +92,15 @@ def test_settings_34_two_listeners_on_one_port_are_refused(listen: str, admin: s
     )
 
 
+def test_settings_34_the_listener_for_probes_is_on_a_port_of_its_own() -> None:
+    assert load().status_listen is None
+    assert str(load(STATUS_LISTEN="0.0.0.0:8081").status_listen) == "0.0.0.0:8081"
+    for other in ("LISTEN", "ADMIN_LISTEN"):
+        assert problems(STATUS_LISTEN="0.0.0.0:8081", **{other: "127.0.0.1:8081"}) == (
+            f"MICHIQ_{other} and MICHIQ_STATUS_LISTEN are on one port: give each its own",
+        )
+
+
 def test_settings_30_several_addresses_are_listened_on() -> None:
     listen = load(LISTEN="10.0.0.1:80, [fd00::1]:80,proxy.example:8080").listen
     assert [*map(str, listen)] == ["10.0.0.1:80", "[fd00::1]:80", "proxy.example:8080"]

@@ -11,13 +11,14 @@ from proxy.cli.common import Failure, read_settings
 
 _SECONDS = 5.0
 # A wildcard is where a server listens, not where a client connects to.
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "localhost"}  # noqa: S104
 
 
 @click.command()
 def healthcheck() -> None:
-    """Ask /readyz on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."""
-    address = read_settings().admin_listen
+    """Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."""
+    settings = read_settings()
+    address = settings.status_listen or settings.admin_listen
     try:
         status, reasons = _readyz(address)
     except (OSError, HTTPException) as error:

@@ -20,6 +20,7 @@ class Inherited:
     line: int
     listen: tuple[int, ...]
     admin: tuple[int, ...]
+    status: tuple[int, ...]
 
 
 class Member:
@@ -32,12 +33,19 @@ class Member:
         self._locks = DeskLocks(line.send)
         self._serving = Serving()
         self._running: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-        self.place = Place(_sockets(inherited.listen), _sockets(inherited.admin), self._locks, self._serving)
+        self.place = Place(
+            listen=_sockets(inherited.listen),
+            admin=_sockets(inherited.admin),
+            status=_sockets(inherited.status),
+            locks=self._locks,
+            serving=self._serving,
+        )
 
     def serve(self, proxy: Running) -> None:
         """The worker has begun to serve."""
         self._running.set_result(proxy)
-        self._line.send(ready=[proxy.url, proxy.admin_url])
+        urls = [proxy.url, proxy.admin_url, proxy.status_url]
+        self._line.send(ready=[url for url in urls if url is not None])
 
     async def hear(self) -> None:
         """Does what the parent says until it is gone; then nobody is there to go on."""

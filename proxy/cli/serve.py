@@ -34,7 +34,8 @@ _log: Final = structlog.get_logger("proxy.serve")
 @click.option("--line", type=int, hidden=True, help="Of a worker: its line to its parent.")
 @click.option("--listen", type=int, multiple=True, hidden=True)
 @click.option("--admin", type=int, multiple=True, hidden=True)
-def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...]) -> None:
+@click.option("--status", type=int, multiple=True, hidden=True)
+def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...], status: tuple[int, ...]) -> None:
     """Serve the legacy routes by the settings and the mapping files."""
     refuse_what_is_unsafe()
     settings = read_settings()
@@ -42,7 +43,7 @@ def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...]) -> 
     table = read_table(folder, has_legacy=settings.legacy_url is not None)
     setup(sys.stdout, pretty=sys.stdout.isatty())
     if line is not None:
-        inherited = Inherited(line, listen, admin)
+        inherited = Inherited(line, listen, admin, status)
         run_until_stopped(lambda stop: _beside(settings, table, folder, inherited, stop))
         return
     warn_of(settings)

@@ -40,8 +40,7 @@ async def _begin(crew: Crew, stop: Stop) -> None:
     told.cancel()
     try:
         if beginning.done():
-            url, admin = beginning.result()
-            _log.info("listening", url=url, admin=admin)
+            _log.info("listening", **dict(zip(("url", "admin", "status"), beginning.result(), strict=False)))
         else:
             beginning.cancel()
     except WorkerFailed as failed:

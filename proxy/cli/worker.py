@@ -68,4 +68,5 @@ async def start(name: str, place: Place) -> Worker:
 
 
 def _shared(place: Place) -> list[tuple[str, socket.socket]]:
-    return [*(("listen", each) for each in place.listen), *(("admin", each) for each in place.admin)]
+    groups = {"listen": place.listen, "admin": place.admin, "status": place.status}
+    return [(option, each) for option, sockets in groups.items() for each in sockets]

@@ -1,4 +1,4 @@
-"""The two applications: legacy routes and webhooks, and the admin listener's."""
+"""The applications: legacy routes and webhooks, the admin listener's, and the status listener's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.resources import serve, serve_nothing_else
 from proxy.web.admin.tokens import Tokens
 from proxy.web.from_legacy import pass_unmapped
-from proxy.web.health import healthz, metrics, readyz
+from proxy.web.health import livez, metrics, readyz
 from proxy.web.keys import (
     DEPS,
     LEARNER,
@@ -68,9 +68,23 @@ def admin_app(
     app[DEPS] = deps
     app[SERVING] = serving
     app[TOKENS] = Tokens(admin_tokens)
-    serve(app, "/healthz", {"GET": healthz})
-    serve(app, "/readyz", {"GET": readyz})
-    serve(app, "/metrics", {"GET": metrics})
+    _serve_status(app)
     serve_api(app)
     serve_nothing_else(app)
     return app
+
+
+def status_app(moving: Moving, deps: Deps, serving: Serving) -> web.Application:
+    """What load balancers, orchestrators and Prometheus reach where they must not reach the admin API."""
+    app = web.Application(middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems])
+    app[LIVE] = moving.live
+    app[DEPS] = deps
+    app[SERVING] = serving
+    _serve_status(app)
+    serve_nothing_else(app)
+    return app
+
+
+def _serve_status(app: web.Application) -> None:
+    for path, handle in (("/livez", livez), ("/healthz", livez), ("/readyz", readyz), ("/metrics", metrics)):
+        serve(app, path, {"GET": handle})

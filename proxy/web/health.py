@@ -1,4 +1,4 @@
-"""The admin listener: /healthz says that the process lives, /readyz that it can do its work, /metrics how."""
+"""/livez (or /healthz) says that the process lives, /readyz that it can do its work, /metrics how."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ from proxy.web.responses import respond
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
 
 
-async def healthz(_request: web.Request) -> web.Response:
+async def livez(_request: web.Request) -> web.Response:
     return respond(json(200, {"status": "ok"}), _NO_STORE)
 
 

@@ -31,13 +31,13 @@ from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
 from proxy.upstream.trust import trusted
 from proxy.web.admin import problems
-from proxy.web.app import admin_app, legacy_app
+from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.calls import note_call
 from proxy.web.ending import Ending
 from proxy.web.guards import Limits, limits_of
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
-from proxy.web.place import ADMIN, LISTEN, Place, bound
+from proxy.web.place import ADMIN, LISTEN, STATUS, Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.space import watching_space
 from proxy.web.tee import teeing
@@ -61,6 +61,7 @@ class Running:
     moving: Moving
     ending: Ending
     tls: Tls | None
+    status_url: str | None = None  # where probes are answered apart from the admin API
 
     def reload_soon(self) -> None:
         """Takes the mapping files and the certificate as they are now; for a signal."""
@@ -96,6 +97,7 @@ async def running(
         stack.callback(place.close)
         urls = url_of(place.listen, tls), url_of(place.admin, None)
         await deps.store.keys.note()
+        status_url = url_of(place.status, None) if place.status else None
         await _settle(deps.store)
         await _show_pending(deps.store)
         await stack.enter_async_context(_sweeping(deps.store, settings, clock))
@@ -108,6 +110,9 @@ async def running(
         admin = _listener(for_operators, ending, problems.broken)
         stack.push_async_callback(ending.leave_last, admin)
         await admin.open(ADMIN, place.admin)
+        status = _listener(status_app(moving, deps, place.serving), ending, problems.broken)
+        stack.push_async_callback(ending.leave_last, status)
+        await status.open(STATUS, place.status)
         chance = random.SystemRandom().random
         tee = await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust))
         stack.push_async_callback(ending.drain, deps.tasks)
@@ -117,8 +122,8 @@ async def running(
         stack.push_async_callback(ending.leave, legacy)
         await legacy.open(LISTEN, place.listen, tls)
         _resume(table, deps)
-        _log.info(event, url=urls[0], admin=urls[1])
-        yield Running(*urls, deps, moving, ending, tls)
+        _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
+        yield Running(*urls, deps, moving, ending, tls, status_url)
 
 
 async def _open(

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.conftest import ROOT
 
@@ -70,6 +71,25 @@ async def test_serve_listens_is_healthy_and_ends_with_0_on_sigterm(tmp_path: Pat
         listening = json.loads((await until(process, '"listening"')).splitlines()[-1])
         admin = listening["admin"].removeprefix("http://")
         check = command(tmp_path, "healthcheck", **{**settings, "MICHIQ_ADMIN_LISTEN": admin})
+        async with check as healthcheck:
+            assert await healthcheck.wait() == 0
+        assert await ended(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_healthcheck_34_asks_the_listener_for_probes_where_there_is_one(
+    tmp_path: Path, secret_key: str, workers: str
+) -> None:
+    settings = {
+        "MICHIQ_SECRET_KEYS": secret_key,
+        "MICHIQ_LISTEN": "127.0.0.1:0",
+        "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
+        "MICHIQ_WORKERS": workers,
+    }
+    async with command(tmp_path, "serve", **settings, MICHIQ_STATUS_LISTEN="[::]:0") as process:
+        listening = json.loads((await until(process, '"listening"')).splitlines()[-1])
+        port = listening["status"].rpartition(":")[2]
+        check = command(tmp_path, "healthcheck", **settings, MICHIQ_STATUS_LISTEN=f"[::]:{port}")
         async with check as healthcheck:
             assert await healthcheck.wait() == 0
         assert await ended(process, signal.SIGTERM) == 0

@@ -59,7 +59,40 @@ async def test_without_tokens_the_api_is_closed_and_the_probes_are_open(start_pr
             found = await operator.get(path)
             assert (found.status, said(found)["type"]) == (404, "/problems/closed")
             assert said(found)["detail"] == "the admin API is closed: MICHIQ_ADMIN_TOKENS is not set"
-        assert [(await operator.get(path)).status for path in ("/healthz", "/readyz")] == [200, 200]
+        assert [(await operator.get(path)).status for path in PROBES] == [200] * 4
+
+
+PROBES: Final = ("/livez", "/healthz", "/readyz", "/metrics")
+
+
+async def test_probes_34_are_answered_apart_from_the_admin_api_where_they_have_an_address(
+    start_proxy: StartProxy,
+) -> None:
+    environ = {"MICHIQ_STATUS_LISTEN": "127.0.0.1:0", "MICHIQ_ADMIN_TOKENS": TOKENS}
+    async with start_proxy(watch=True, **environ) as api:
+        assert api.proxy.status_url
+        apart = Operator(api.http, api.proxy.status_url)
+        beside = Operator(api.http, api.proxy.admin_url)
+        for one in (apart, beside):
+            assert [(await one.get(path)).status for path in PROBES] == [200] * 4
+            assert [(await one.ask("HEAD", path)).status for path in PROBES] == [200] * 4
+        for path in (*READS, "/admin", "/"):
+            refused = await apart.get(path)
+            assert (refused.status, said(refused)["title"]) == (404, "Not Found"), path
+        for path in PROBES:
+            assert (await apart.get(path)).answer.header("Cache-Control") == "no-store"
+        assert (await beside.get("routes")).status == 200
+
+
+async def test_probes_34_have_no_address_of_their_own_unless_it_is_set(api: Api) -> None:
+    assert api.proxy.status_url is None
+
+
+async def test_probes_34_are_answered_to_the_end(start_proxy: StartProxy) -> None:
+    async with start_proxy(MICHIQ_STATUS_LISTEN="127.0.0.1:0") as api:
+        apart = Operator(api.http, api.proxy.status_url or "")
+        api.proxy.ending._serving.stop()
+        assert [(await apart.get(path)).status for path in ("/livez", "/readyz")] == [200, 503]
 
 
 @pytest.mark.parametrize(
@@ -440,7 +473,7 @@ async def test_any_other_method_or_path_is_a_problem_too(ana: Operator) -> None:
 
 
 async def test_head_is_served_where_get_is_and_nothing_is_for_a_cache(ana: Operator) -> None:
-    for path in (*READS, "/healthz", "/readyz"):
+    for path in (*READS, "/livez", "/healthz", "/readyz"):
         for kind in ("application/json", "text/csv"):
             whole = await ana.get(path, Accept=kind)
             head = await ana.ask("HEAD", path, headers={"Accept": kind})
