@@ -41,14 +41,15 @@ michiq-proxy can-switch new_case || echo "(no, as it should be after 5 requests:
 
 michiq-proxy mode new_case canary --percent 0 --organization 'Clínica Sur' --reason 'nobody yet' --until 2h --wait
 new_case 'Clínica Sur'
-michiq-proxy mode new_case canary --percent 100 --organization 'Clínica Sur' --reason 'one hospital first' --until 2h --wait
+# Against the evidence, as nobody should: a real route waits for it.
+michiq-proxy mode new_case canary --percent 100 --organization 'Clínica Sur' --reason 'one hospital first' --until 2h --despite-evidence --wait
 new_case 'Clínica Sur'
 new_case 'Clínica Norte'
 
-michiq-proxy mode new_case new --reason 'everybody' --wait
+michiq-proxy mode new_case new --reason 'everybody' --despite-evidence --wait
 new_case 'Clínica Norte'
 
-michiq-proxy mode --rollback --reason 'the clinic calls at 3 a.m.' --wait
+michiq-proxy mode new_case --rollback --reason 'the clinic calls at 3 a.m.' --wait
 new_case 'Clínica Norte'
 
 michiq-proxy mode --history --limit 6

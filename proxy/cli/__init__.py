@@ -1,5 +1,6 @@
 """The command line: one small file per command."""
 
+import os
 from importlib import import_module
 from typing import Final
 
@@ -53,5 +54,14 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-def main() -> None:
+@click.option(
+    "-C",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False),
+    help="Work in FOLDER, where its .env, mappings and store are.",
+)
+def main(folder: str | None) -> None:
     """Answers the obsolete michiQ API from Llamalitica's new API and LlamaChat."""
+    if folder is not None:
+        os.chdir(folder)

@@ -29,7 +29,7 @@ def can_switch(context: click.Context, route: str, *, as_json: bool) -> None:
     table = read_table(mappings_folder(settings.mappings))
     known_route(route, table.routes)
     now = datetime.now(UTC)
-    found = with_store(settings, lambda store: _look(store, route, table, now))
+    found = with_store(settings, lambda store: look(store, route, table, now))
     if as_json:
         echo_json(switch_report.as_json(found))
     else:
@@ -38,7 +38,8 @@ def can_switch(context: click.Context, route: str, *, as_json: bool) -> None:
         context.exit(1)
 
 
-async def _look(store: Store, route: str, table: Table, now: datetime) -> Found:
+async def look(store: Store, route: str, table: Table, now: datetime) -> Found:
+    """Reads all that speaks for or against the new side."""
     mapping = table.routes[route].mapping
     since = window_of(mapping, now)
     evidence = await switch_evidence(store, route, mapping, table.organizations, now)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from proxy.cli.common import Misuse, mappings_folder, read_settings, read_table
-from proxy.cli.store_access import with_store
+from proxy.cli.store_access import tell_place, with_store
 from proxy.contract.verdicts import Outcome, Verdict
 from proxy.dispatch.decide import Asked, decide
 from proxy.dispatch.snapshot import Snapshot
@@ -46,6 +46,7 @@ def record(settings: Settings, target: str, outcomes: Iterable[Outcome], *, is_p
         return f"Not recorded: {target} is no michiq-proxy, so it tells nothing about the new side."
     runs = runs_of(target, outcomes, datetime.now(UTC))
     with_store(settings, lambda store: store.contract_runs.add(runs))
+    tell_place(settings)
     return f"Recorded for can-switch: {', '.join(run.route for run in runs)}."
 
 

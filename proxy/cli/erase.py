@@ -14,7 +14,7 @@ import click
 from proxy.cli.common import Failure, Misuse, organizations_known, read_settings
 from proxy.cli.mode_request import actor_named, judge_reason
 from proxy.cli.paper import plural
-from proxy.cli.store_access import echo_json, with_store
+from proxy.cli.store_access import echo_json, tell_place, with_store
 from proxy.mapping.complaints import did_you_mean
 from proxy.overrides import rfc3339
 from proxy.store import Store
@@ -93,6 +93,7 @@ def erase(
     began = time.monotonic()
     erased = with_store(settings, lambda store: _erased(store, asked.whose(store), who, reason))
     seconds = round(time.monotonic() - began, 1)
+    tell_place(settings)
     if report is not None:
         report.write(json.dumps({**erased.for_report(), "seconds": seconds}) + "\n")
     if as_json:

@@ -1,54 +1,89 @@
 """Makes a change of `michiq-proxy mode`, waits for those who follow it, and tells what came of it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import click
 
 from proxy.cli.common import Failure, Misuse
 from proxy.cli.mode_request import Asked
-from proxy.cli.mode_tables import meanwhile, sentence, waited
-from proxy.cli.store_access import echo_json, with_store
+from proxy.cli.mode_tables import meanwhile, sentence, unchanged, waited
+from proxy.cli.store_access import echo_json, tell_place, with_store
 from proxy.cli.waiting import Following, wait_for
-from proxy.overrides import NEED_LEGACY, BadChange, Override, as_json
+from proxy.overrides import EVERYONE, NEED_LEGACY, BadChange, Override, Overrides, as_json
 from proxy.settings import Settings
 from proxy.store import Store
-from proxy.store.overrides import NothingToUndo, OverrideStore, StaleRevision
+from proxy.store.overrides import NothingToUndo, OverrideStore, StaleRevision, Unchanged
 from proxy.values import Json
 
 _MOST: Final = 20  # of the changes that came between
 
+Make = Callable[[Store], Awaitable[Override]]
 
-def apply(asked: Asked, settings: Settings, make: Callable[[OverrideStore], Awaitable[Override]]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What came of it: `override` is what is in force by now, `before` what was, None for the mapping."""
+
+    revision: int
+    override: Override | None
+    before: Override | None
+    is_new: bool
+
+
+def apply(asked: Asked, settings: Settings, make: Make, now: datetime) -> None:
     """Failure when it was refused, or is not followed in time; Misuse when it can't be meant."""
 
-    async def work(store: Store) -> tuple[Override, Following | None]:
-        override = await _made(asked, store.overrides, make)
+    async def work(store: Store) -> tuple[_Made, Following | None]:
+        made = await _made(asked, store, make, now)
         if asked.wait is None:
-            return override, None
-        return override, await wait_for(store.processes, override.revision, asked.wait)
+            return made, None
+        return made, await wait_for(store.processes, made.revision, asked.wait)
 
-    override, following = with_store(settings, work)
-    _tell(asked, override, following)
-    if override.mode in NEED_LEGACY and settings.legacy_url is None:  # what a rollback brought back
+    made, following = with_store(settings, work)
+    _tell(asked, made, following)
+    tell_place(settings)
+    override = made.override
+    if (
+        override and override.mode in NEED_LEGACY and settings.legacy_url is None
+    ):  # what a rollback brought back
         click.echo(f"note: {override.mode} needs MICHIQ_LEGACY_URL, which is not set", err=True)
-    if following and following.behind:
+    if following is not None:
+        _refuse_unfollowed(made.revision, following, asked.wait or 0)
+
+
+def _refuse_unfollowed(revision: int, following: Following, seconds: float) -> None:
+    if following.behind:
         behind = ", ".join(f"{each.name} is at revision {each.revision}" for each in following.behind)
-        raise Failure(f"revision {override.revision} is not followed after {asked.wait:g} s: {behind}")
+        raise Failure(f"revision {revision} is not followed after {seconds:g} s: {behind}")
+    if not following.following:
+        raise Failure(
+            f"revision {revision} is in the store, and nobody follows it: no process is live there; the next "
+            "one to start will. Is this the store of the proxy that runs?"
+        )
 
 
-async def _made(
-    asked: Asked, overrides: OverrideStore, make: Callable[[OverrideStore], Awaitable[Override]]
-) -> Override:
+async def _made(asked: Asked, store: Store, make: Make, now: datetime) -> _Made:
+    before = await store.overrides.load()
     try:
-        return await make(overrides)
+        override = await make(store)
+    except Unchanged as same:
+        return _Made(same.revision, same.override, same.override, is_new=False)
     except BadChange as bad:
         raise Misuse(str(bad)) from None
     except NothingToUndo:
         of_route = f" of {asked.route}" if asked.route else ""
         raise Failure(f"there is no change{of_route} left to roll back") from None
     except StaleRevision as stale:
-        raise Failure(await _stale(asked.expect or 0, stale.current, overrides)) from None
+        raise Failure(await _stale(asked.expect or 0, stale.current, store.overrides)) from None
+    return _Made(override.revision, override, _before(before, override, now), is_new=True)
+
+
+def _before(overrides: Overrides, override: Override, now: datetime) -> Override | None:
+    scope = None if override.scope == EVERYONE else override.scope
+    return overrides.in_force(override.route, scope, now)
 
 
 async def _stale(expected: int, current: int, overrides: OverrideStore) -> str:
@@ -59,14 +94,25 @@ async def _stale(expected: int, current: int, overrides: OverrideStore) -> str:
     return f"revision {expected} is not the newest any more; nothing was changed. Since then:\n{told}"
 
 
-def _tell(asked: Asked, override: Override, following: Following | None) -> None:
+def _tell(asked: Asked, made: _Made, following: Following | None) -> None:
     if asked.as_json:
-        told: dict[str, Json] = {"override": as_json(override)}
-        if following is not None:
-            told["following"] = [each.name for each in following.following]
-            told["behind"] = [{"name": each.name, "revision": each.revision} for each in following.behind]
-        echo_json(told)
+        echo_json(_as_json(made, following))
         return
-    click.echo(sentence(override))
-    if following is not None and not following.behind:
+    if made.override is None or not made.is_new:
+        click.echo(unchanged(asked.route or "", made.override))
+    else:
+        click.echo(sentence(made.override, made.before))
+    if following is not None and following.following and not following.behind:
         click.echo(waited(following))
+
+
+def _as_json(made: _Made, following: Following | None) -> Json:
+    told: dict[str, Json] = {
+        "override": None if made.override is None else as_json(made.override),
+        "unchanged": not made.is_new,
+        "before": None if made.before is None else as_json(made.before),
+    }
+    if following is not None:
+        told["following"] = [each.name for each in following.following]
+        told["behind"] = [{"name": each.name, "revision": each.revision} for each in following.behind]
+    return told

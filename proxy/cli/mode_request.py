@@ -12,6 +12,7 @@ from proxy.mapping.complaints import did_you_mean
 from proxy.mapping.units import parse_duration
 from proxy.overrides import LINES, MODES, Change, Mode
 from proxy.store.audit import PROXY
+from proxy.store.sealer import Sealer
 
 Action: TypeAlias = Literal["show", "history", "change", "rollback"]
 
@@ -19,8 +20,10 @@ Action: TypeAlias = Literal["show", "history", "change", "rollback"]
 _KNOWN: Final[dict[Action, frozenset[str]]] = {
     "show": frozenset(),
     "history": frozenset({"limit"}),
-    "change": frozenset({"organization", "percent", "until", "reason", "actor", "expect", "wait"}),
-    "rollback": frozenset({"reason", "actor", "expect", "wait"}),
+    "change": frozenset(
+        {"organization", "percent", "until", "reason", "actor", "expect", "wait", "despite_evidence"}
+    ),
+    "rollback": frozenset({"reason", "actor", "expect", "wait", "newest"}),
 }
 _OPTIONS: Final = sorted(frozenset[str]().union(*_KNOWN.values()))
 
@@ -33,6 +36,8 @@ class Asked:
     wanted: str | None
     clear: bool
     rollback: bool
+    newest: bool | None
+    despite_evidence: bool | None
     history: bool
     organization: str | None = field(repr=False)
     percent: float | None
@@ -59,16 +64,19 @@ def action_of(asked: Asked) -> Action:
     action = words[given[0]][1] if given else "show"
     if action == "change" and asked.route is None:
         raise Misuse(f"{given[0]} needs the ROUTE that it is for")
+    if action == "rollback" and (asked.route is None) == (not asked.newest):
+        raise Misuse("--rollback takes the ROUTE of the change to undo, or else --newest, of whatever route")
     for name in _OPTIONS:
         if name not in _KNOWN[action] and getattr(asked, name) is not None:
+            option = name.replace("_", "-")
             raise Misuse(
-                f"--{name} does not go with {given[0] if given else 'showing: name a MODE, or --clear'}"
+                f"--{option} does not go with {given[0] if given else 'showing: name a MODE, or --clear'}"
             )
     return action
 
 
 def known_route(route: str, known: Iterable[str]) -> str:
-    """The route; Misuse for one that no mapping file is for."""
+    """The route; Misuse for one that there is not."""
     names = list(known)
     if route not in names:
         raise Misuse(f"there is no route {route}{did_you_mean(route, names)} (routes: {', '.join(names)})")
@@ -86,6 +94,11 @@ def change_of(asked: Asked, route: str, now: datetime) -> Change:
         until=None if asked.until is None else _end(asked.until, now),
         reason=reason_of(asked),
     )
+
+
+def scope_of(organization: str | None, sealer: Sealer) -> str | None:
+    """The keyed hash that an organization's overrides are under; None for everyone."""
+    return None if organization is None else sealer.digest("organization", organization)
 
 
 def reason_of(asked: Asked) -> str:

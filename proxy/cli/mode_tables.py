@@ -63,14 +63,30 @@ def print_table(table: Table) -> None:
     Console(markup=False, emoji=False, highlight=False).print(table)
 
 
-def sentence(override: Override) -> str:
-    """One change in words."""
+def sentence(override: Override, before: Override | None = None) -> str:
+    """One change in words; a rollback, and a change of a canary, with what was in force `before`."""
     back = "its mapping" if override.scope == EVERYONE else "what everyone has"
     mode = _mode(override.mode, override.percent) if override.mode else back
     until = f" until {_minute(override.until)}" if override.until else ""
     undoes = f", undoes {override.undoes}" if override.undoes else ""
     where = f"{override.route} for {whom(override)}"
-    return f"{where}: {mode}{until} (revision {override.revision}{undoes})"
+    was = f"{_was(before)} → " if override.undoes or (before and before.mode == "canary") else ""
+    return f"{where}: {was}{mode}{until} (revision {override.revision}{undoes})"
+
+
+def unchanged(route: str, override: Override | None) -> str:
+    """What a change came to that was in force already."""
+    if override is None:
+        return f"{route}: unchanged, there was nothing to clear"
+    until = f" until {_minute(override.until)}" if override.until else ""
+    where = f"{override.route} for {whom(override)}"
+    return (
+        f"{where}: unchanged, {_mode(override.mode, override.percent)}{until} (revision {override.revision})"
+    )
+
+
+def _was(before: Override | None) -> str:
+    return "its mapping" if before is None else _mode(before.mode, before.percent)
 
 
 def meanwhile(overrides: Iterable[Override]) -> Iterator[str]:
@@ -80,8 +96,6 @@ def meanwhile(overrides: Iterable[Override]) -> Iterator[str]:
 
 def waited(following: Following) -> str:
     """What a wait came to, where nobody was left behind."""
-    if not following.following:
-        return "no process is live; the next one to start will follow it"
     names = ", ".join(each.name for each in following.following)
     return f"followed by {names}"
 

@@ -10,16 +10,14 @@ import click
 
 from proxy.cli.common import Failure, read_settings
 from proxy.cli.paper import plural
-from proxy.cli.store_access import echo_json, with_store
+from proxy.cli.store_access import echo_json, tell_place, with_store
 from proxy.store import Store
 from proxy.store.processes import Process
 from proxy.store.rotation import Progress, Rotated
 
 # Between two lines of progress.
 _SECONDS: Final = 1.0
-_PRESENT: Final = re.compile(
-    r"[0-9a-f]{32}"
-)  # the name by which a process is present; older releases had none
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LIVE: Final = timedelta(seconds=10)  # a process that was not heard of for so long is gone
 
 
@@ -44,6 +42,8 @@ def rotate_keys(context: click.Context, *, check: bool, force: bool, as_json: bo
     rotated = with_store(
         settings, lambda store: _left(store, told) if check else _run(store, told, force=force)
     )
+    if not check:
+        tell_place(settings)
     if as_json:
         echo_json({"renewed": rotated.renewed, "left": rotated.left, "lost": rotated.lost})
     else:
@@ -77,9 +77,14 @@ async def _refuse_lacking(store: Store) -> None:
 
 
 async def _live(store: Store) -> list[Process]:
-    """Those that were heard of lately, without those that are known to have died since."""
+    """Those that were heard of lately, without those that have died since; of older releases nobody knows."""
     live = await store.processes.live(datetime.now(UTC), _LIVE)
-    return [each for each in live if not _PRESENT.fullmatch(each.id) or store.presence.lives(each.id)]
+    return [each for each in live if not (each.keys and _has_died(each.id, store))]
+
+
+def _has_died(process: str, store: Store) -> bool:
+    """By the file that a process of this release locks, under a UUID."""
+    return bool(_UUID.fullmatch(process)) and not store.presence.lives(process.replace("-", ""))
 
 
 async def _left(store: Store, told: Callable[[Progress], None]) -> Rotated:

@@ -22,6 +22,11 @@ def with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
     return asyncio.run(_run(settings, work))
 
 
+def tell_place(settings: Settings) -> None:
+    """Says on stderr which store was changed."""
+    click.echo(f"store: {database_path(settings.database_url).absolute()}", err=True)
+
+
 def echo_json(value: Json) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
@@ -29,7 +34,7 @@ def echo_json(value: Json) -> None:
 async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
     async with AsyncExitStack() as stack:
         try:
-            _tell_if_new(settings.database_url)
+            _refuse_missing(settings.database_url)
             keys = [key.get_secret_value() for key in settings.secret_keys]
             opening = open_store(settings.database_url, settings.blobs_url, keys, renews=False)
             store = await stack.enter_async_context(opening)
@@ -41,8 +46,15 @@ async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
             raise Failure(str(error)) from None
 
 
-def _tell_if_new(database_url: str) -> None:
-    # Relative to where the command was called: an operator in the wrong folder would change a new store.
+def _refuse_missing(database_url: str) -> None:
+    """Failure where no store has been made: in a wrong folder, a command would work on an empty one."""
     path = database_path(database_url)
-    if not path.exists():
-        click.echo(f"note: there was no database at {path}; it is made now", err=True)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise Failure(
+            f"there is no store at {path.absolute()} (MICHIQ_DATABASE_URL). Call this in the proxy's folder, "
+            "or name it: michiq-proxy -C FOLDER …; `michiq-proxy serve` makes a store"
+        ) from None
+    except OSError:  # opening it says what is wrong with it
+        return

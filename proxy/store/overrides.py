@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.overrides import EVERYONE, Change, Override, Overrides, as_json, judge, overrides_of
+from proxy.overrides import EVERYONE, Change, Mode, Override, Overrides, as_json, judge, overrides_of
 from proxy.store.audit import Audit, AuditEvent
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
@@ -17,7 +17,7 @@ from proxy.store.override_queries import change_before, current_revision, newest
 from proxy.store.sealer import Sealer
 from proxy.store.tables import overrides
 
-__all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision"]
+__all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
 
 # What the audit keeps beside its own columns.
 _TOLD: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
@@ -29,6 +29,15 @@ class StaleRevision(Exception):
     def __init__(self, current: int) -> None:
         super().__init__(f"the overrides are at revision {current}")
         self.current = current
+
+
+class Unchanged(Exception):
+    """What was asked for is in force already, by `override`; None where nothing was to be cleared."""
+
+    def __init__(self, revision: int, override: Override | None) -> None:
+        super().__init__(f"revision {revision} says so already")
+        self.revision = revision
+        self.override = override
 
 
 class NothingToUndo(Exception):
@@ -56,18 +65,33 @@ class OverrideStore:
         """That of the newest change; 0 before the first."""
         return await self.database.read(current_revision)
 
-    async def change(self, change: Change, *, expected: int | None, at: datetime) -> Override:
+    async def change(
+        self, change: Change, *, expected: int | None, at: datetime, anew: bool = True
+    ) -> Override:
         """Writes the change. StaleRevision when one is `expected` that is not the newest any more: of two
-        who saw the same state one wins. BadChange for what may not be written."""
+        who saw the same state one wins. BadChange for what may not be written. Unless `anew`, Unchanged for
+        what is in force already: a revision that changes nothing is one that a rollback undoes for nothing.
+        """
         judge(change, at)
         name = change.organization and unicodedata.normalize("NFC", change.organization)
         scope = self.sealer.digest("organization", name) if name else EVERYONE
         override = _override(replace(change, organization=name), scope, at)
 
         async def work(conn: AsyncConnection) -> Override:
+            if not anew:
+                await self._refuse_equal(conn, override, expected)
             return await self._write(conn, override, expected)
 
         return await self.database.write(work)
+
+    async def _refuse_equal(self, conn: AsyncConnection, draft: Override, expected: int | None) -> None:
+        revision = await current_revision(conn)
+        _refuse_stale(revision, expected)
+        stacks = overrides_of(map(self._read, await conn.execute(uncovered())))
+        standing = [each for each in stacks.all_in_force(draft.at) if _key(each) == _key(draft)]
+        before = standing[0] if standing else None
+        if _setting(before) == _setting(draft):
+            raise Unchanged(revision, before)
 
     async def roll_back(
         self, *, actor: str, reason: str, at: datetime, route: str | None = None, expected: int | None = None
@@ -107,8 +131,7 @@ class OverrideStore:
     async def _write(self, conn: AsyncConnection, draft: Override, expected: int | None) -> Override:
         """Both rows, the change's and the audit's, in the transaction that gives the revision."""
         current = await current_revision(conn)
-        if expected is not None and expected != current:
-            raise StaleRevision(current)
+        _refuse_stale(current, expected)
         override = replace(draft, revision=current + 1)
         await conn.execute(insert(overrides).values(self._columns(override)))
         await self.audit.append_in(conn, _event(override))
@@ -128,6 +151,19 @@ class OverrideStore:
             return None if sealed is None else self.sealer.open_text(sealed)
         except StoreError:
             return None
+
+
+def _refuse_stale(current: int, expected: int | None) -> None:
+    if expected is not None and expected != current:
+        raise StaleRevision(current)
+
+
+def _key(override: Override) -> tuple[str, str]:
+    return override.route, override.scope
+
+
+def _setting(override: Override | None) -> tuple[Mode | None, float | None, datetime | None]:
+    return (None, None, None) if override is None else (override.mode, override.percent, override.until)
 
 
 def _override(change: Change, scope: str, at: datetime, undoes: int | None = None) -> Override:

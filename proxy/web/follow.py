@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import structlog
 from watchfiles import awatch
@@ -30,7 +31,7 @@ class Follower:
         self._live = live
         self._deps = deps
         self._folder = folder
-        self._id = deps.store.presence.name  # others can tell by it that this process has died
+        self._id = str(UUID(deps.store.presence.name))  # tells others whether this process has died
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = deps.clock()
         self._wake = asyncio.Event()

@@ -58,6 +58,10 @@ def site(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(folder, key)
 
 
+async def nothing(_: Store) -> None:
+    """Of a store that is only made, as by the first `serve`."""
+
+
 def ago(**units: float) -> datetime:
     return datetime.now(UTC) - timedelta(**units)
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from proxy.cli import main
 from proxy.store import open_store
 from proxy.store.audit import Access
+from tests.cli.filled import Site, nothing
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,7 @@ def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> N
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", secret_key)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
+    Site(tmp_path, secret_key).fill(nothing)
     for route in ("doc", "query", "encounters"):
         change = ("mode", route, "off", "--actor", "ana", "--reason", "the [end]", "--organization", "Norte")
         assert call(*change).exit_code == 0
@@ -57,7 +59,7 @@ def test_a_whole_trail_ends_with_0() -> None:
 
 def test_a_trail_that_goes_on_has_another_end() -> None:
     before = verdict(0)["end"]
-    call("mode", "--rollback", "--reason", "again")
+    call("mode", "--rollback", "--newest", "--reason", "again")
     assert verdict(0)["end"] not in {before, ""}
 
 

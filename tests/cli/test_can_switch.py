@@ -14,7 +14,7 @@ from proxy.store import JournalEntry, Store
 from proxy.store.contract_runs import ContractRun
 from proxy.store.evidence import Outcome
 
-from .filled import Site, ago, said, scope, site, visit
+from .filled import Site, ago, nothing, said, scope, site, visit
 
 ROUTE: Final = "new_case"
 NORTE: Final = "Clínica Norte"
@@ -153,7 +153,7 @@ def test_the_verdict_says_which_figure_decides(here: Site, more: list[Work], yes
     ],
 )
 def test_what_is_missing_is_a_no(here: Site, works: list[Work], told: str) -> None:
-    for work in works:
+    for work in [nothing, *works]:
         here.fill(work)
     result = here.call("can-switch", ROUTE)
     assert (result.exit_code, told in said(result)) == (1, True), result.output

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.fernet import Fernet
@@ -143,7 +144,7 @@ def test_the_old_key_can_go_once_everything_is_under_the_new_one(
     check = shop.call("rotate-keys", "--check")
     assert (check.exit_code, said(check)) == (1, "0 values renewed, 8 left under an older key")
     rotated = shop.call("rotate-keys")
-    assert (rotated.exit_code, said(rotated)) == (0, "8 values renewed, 0 left under an older key")
+    assert (rotated.exit_code, rotated.stdout) == (0, "8 values renewed, 0 left under an older key\n")
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", new)
     again = shop.call("rotate-keys", "--check", "--json")
     assert (again.exit_code, json.loads(again.stdout)) == (0, {"renewed": 0, "left": 0, "lost": 0})
@@ -154,10 +155,10 @@ def test_the_old_key_can_go_once_everything_is_under_the_new_one(
 def test_a_value_that_no_key_opens_is_told(shop: Site) -> None:
     shop.fill(_spoil)
     result = shop.call("rotate-keys")
-    assert (result.exit_code, said(result)) == (
+    assert (result.exit_code, result.stdout) == (
         1,
-        "0 values renewed, 0 left under an older key "
-        "1 value under none of the keys: is one missing in MICHIQ_SECRET_KEYS?",
+        "0 values renewed, 0 left under an older key\n"
+        "1 value under none of the keys: is one missing in MICHIQ_SECRET_KEYS?\n",
     )
 
 
@@ -201,7 +202,7 @@ def test_a_process_that_was_killed_a_moment_ago_needs_no_key(
     shop: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{Fernet.generate_key().decode()},{shop.key}")
-    shop.fill(beating("0" * 32))
+    shop.fill(beating(str(uuid4()), "0a1b2c3d4e5f"))
     assert shop.call("rotate-keys").exit_code == 0
 
 

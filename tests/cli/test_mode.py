@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -16,8 +17,10 @@ from click.testing import CliRunner, Result
 from proxy.cli import main
 from proxy.cli.waiting import wait_for
 from proxy.store import Store, open_store
+from tests.conftest import ROOT
 
 WHY = ("--reason", "evidence")
+FORWARD = "--despite-evidence"
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +33,11 @@ def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> N
     monkeypatch.setenv("LOGNAME", "ana")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
+    in_store(secret_key, nothing)
+
+
+async def nothing(_: Store) -> None:
+    """Makes the store, as the first `serve` does."""
 
 
 def call(*arguments: str) -> Result:
@@ -90,7 +98,8 @@ def test_a_change_is_in_force_at_once_with_its_actor_its_reason_and_its_end() ->
 
 
 def test_for_people_a_change_is_a_sentence_and_what_is_in_force_a_table() -> None:
-    made = call("query", "canary", "--percent", "5", "--reason", "try [red]this[/red] :smile:")
+    why = ("--reason", "try [red]this[/red] :smile:")
+    made = call("query", "canary", "--percent", "5", "--despite-evidence", *why)
     assert (made.exit_code, made.stdout) == (0, "query for everyone: canary 5 % (revision 1)\n")
     (line,) = [line for line in call().stdout.splitlines() if " query " in line]
     assert line.split() == [
@@ -119,9 +128,77 @@ def test_one_route_can_be_shown_alone() -> None:
     assert (list(state["mappings"]), [each["route"] for each in state["in_force"]]) == (["doc"], ["doc"])
 
 
-def test_a_canary_without_a_percent_of_its_own_shows_its_mappings() -> None:
+def test_a_canary_without_a_percent_is_refused_where_no_other_says_one() -> None:
+    result = call("query", "canary", *WHY)
+    assert (result.exit_code, "canary needs --percent" in result.stderr) == (2, True)
+    assert in_force() == {}
+
+
+def test_a_canary_without_a_percent_of_its_own_has_its_mappings(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "mappings", tmp_path / "mappings")
+    with (tmp_path / "mappings" / "query.toml").open("r+", encoding="utf-8") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f"canary_percent = 7\n{text}")
     changed("query", "canary")
-    assert "canary 0 %" in call("query").stdout
+    assert "canary 7 %" in call("query").stdout
+
+
+def test_a_canary_keeps_the_percent_that_it_has() -> None:
+    changed("query", "canary", "--percent", "5", FORWARD)
+    result = call("query", "canary", "--until", "2h", *WHY)
+    assert "query for everyone: canary 5 % → canary 5 % until" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["shadow"], ["canary", "--percent", "1"]),
+        (["canary", "--percent", "5"], ["canary", "--percent", "6"]),
+        (["off"], ["new"]),
+        (["legacy"], ["new", "--organization", "h1"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_going_forward_needs_the_evidence_or_its_own_word(before: list[str], after: list[str]) -> None:
+    changed("query", *before, *([FORWARD] if before[0] == "canary" else []))
+    refused = call("query", *after, *WHY)
+    assert (refused.exit_code, told()["revision"]) == (1, 1)
+    assert "NO  Comparisons in the last 14 days: 0; 1,000 are needed." in refused.stderr
+    assert "--despite-evidence" in refused.stderr
+    forced = call("query", *after, *WHY, FORWARD)
+    assert (forced.exit_code, " NO  " in forced.stderr, told()["revision"]) == (0, True, 2)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "shadow", "off", "canary"])
+def test_what_takes_clients_back_never_asks_for_evidence(mode: str) -> None:
+    changed("query", "new")
+    more = ["--percent", "99"] if mode == "canary" else []
+    assert (call("query", mode, *more, *WHY).stderr, told()["revision"]) == (place(), 2)
+
+
+def test_without_a_legacy_server_there_is_nothing_to_compare_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed("query", "off")
+    monkeypatch.delenv("MICHIQ_LEGACY_URL")
+    assert call("query", "new", *WHY).exit_code == 0
+
+
+def test_an_equal_change_is_unchanged_and_makes_no_revision() -> None:
+    changed("query", "shadow")
+    result = call("query", "shadow", *WHY)
+    assert (result.exit_code, result.stdout) == (0, "query for everyone: unchanged, shadow (revision 1)\n")
+    nothing_to_clear = call("doc", "--clear", *WHY)
+    assert (nothing_to_clear.exit_code, "unchanged" in nothing_to_clear.stdout) == (0, True)
+    assert (told("query", "shadow", *WHY)["unchanged"], told()["revision"]) == (True, 1)
+    assert told("query", "shadow", *WHY, "--organization", "h1")["unchanged"] is False
+
+
+def test_every_change_says_which_store_it_is_in() -> None:
+    assert call("query", "shadow", *WHY).stderr == place()
+
+
+def place() -> str:
+    return f"store: {Path('var/michiq.db').absolute()}\n"
 
 
 @pytest.mark.parametrize("text", ["2 h", "2h", "90 min", "365 d"])
@@ -136,7 +213,7 @@ def test_an_end_may_be_a_time_with_its_zone() -> None:
 
 def test_clearing_gives_the_route_back_to_its_mapping_and_an_organization_to_everyones() -> None:
     changed("query", "shadow")
-    changed("query", "new", "--organization", "h1")
+    changed("query", "new", "--organization", "h1", FORWARD)
     assert "what everyone has" in call("query", "--clear", "--organization", "h1", *WHY).stdout
     assert in_force() == {("query", None): "shadow"}
     assert "its mapping" in call("query", "--clear", *WHY).stdout
@@ -146,11 +223,11 @@ def test_clearing_gives_the_route_back_to_its_mapping_and_an_organization_to_eve
 def test_a_rollback_restores_and_walks_back_until_nothing_is_left() -> None:
     changed("query", "shadow")
     changed("doc", "off")
-    changed("query", "new")
+    changed("query", "new", FORWARD)
     assert changed("--rollback", "doc")["undoes"] == 2
     assert in_force() == {("query", None): "new"}
-    assert [changed("--rollback")["undoes"] for _ in range(2)] == [3, 1]
-    result = call("--rollback", *WHY)
+    assert [changed("--rollback", "--newest")["undoes"] for _ in range(2)] == [3, 1]
+    result = call("--rollback", "--newest", *WHY)
     assert (result.exit_code, "no change left to roll back" in result.stderr) == (1, True)
     of_route = call("--rollback", "doc", *WHY)
     assert (of_route.exit_code, "no change of doc left" in of_route.stderr) == (1, True)
@@ -159,21 +236,46 @@ def test_a_rollback_restores_and_walks_back_until_nothing_is_left() -> None:
 def test_a_rollback_needs_no_good_mapping_files(tmp_path: Path) -> None:
     changed("query", "shadow")
     (tmp_path / "mappings").mkdir()
-    assert (call().exit_code, call("--rollback", *WHY).exit_code) == (1, 0)
+    assert (call().exit_code, call("query", "--rollback", *WHY).exit_code) == (1, 0)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "shadow", "off"])
+def test_a_broken_mapping_file_does_not_stand_before_the_rescue(tmp_path: Path, mode: str) -> None:
+    shutil.copytree(ROOT / "mappings", tmp_path / "mappings")
+    (tmp_path / "mappings" / "query.toml").write_text("mode = off")
+    for route in ("query", "doc"):
+        assert call(route, mode, "--organization", "h1", *WHY).exit_code == 0
+    assert call("query", "--clear", "--organization", "h1", *WHY).exit_code == 0
+    assert call("query", "--history").exit_code == 0
+    forward = call("doc", "new", "--organization", "h1", *WHY)
+    assert (forward.exit_code, "query.toml:1" in forward.stderr) == (1, True)
+
+
+def test_a_rollback_shows_what_was_and_what_is() -> None:
+    changed("query", "shadow")
+    changed("query", "off")
+    result = call("query", "--rollback", *WHY)
+    assert result.stdout == "query for everyone: off → shadow (revision 3, undoes 2)\n"
+
+
+def test_a_rollback_without_a_route_undoes_nobodys_change() -> None:
+    changed("query", "shadow")
+    refused = call("--rollback", *WHY)
+    assert (refused.exit_code, "--newest" in refused.stderr, told()["revision"]) == (2, True, 1)
 
 
 def test_a_rollback_to_a_mode_without_its_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     changed("query", "shadow")
-    changed("query", "new")
+    changed("query", "new", FORWARD)
     monkeypatch.delenv("MICHIQ_LEGACY_URL")
-    result = call("--rollback", *WHY)
+    result = call("query", "--rollback", *WHY)
     assert (result.exit_code, "shadow needs MICHIQ_LEGACY_URL" in result.stderr) == (0, True)
 
 
 def test_the_history_is_newest_first_and_can_be_cut() -> None:
     changed("query", "shadow")
     changed("doc", "off")
-    changed("--rollback")
+    changed("--rollback", "--newest")
     assert [each["revision"] for each in told("--history")] == [3, 2, 1]
     assert [each["revision"] for each in told("--history", "--limit", "1")] == [3]
     assert [each["revision"] for each in told("query", "--history")] == [1]
@@ -200,7 +302,7 @@ def test_a_stale_revision_is_refused_and_says_who_changed_what_meanwhile() -> No
     assert "revision 1 is not the newest any more" in result.stderr
     assert "doc for everyone: off (revision 2), by berta" in result.stderr
     assert "query for everyone" not in result.stderr
-    assert call("--rollback", *WHY, "--expect", "1").exit_code == 1
+    assert call("doc", "--rollback", *WHY, "--expect", "1").exit_code == 1
     ahead = call("query", "new", *WHY, "--expect", "9")
     assert (ahead.exit_code, "there is no revision 9 yet" in ahead.stderr) == (1, True)
     assert told()["revision"] == 2
@@ -221,7 +323,11 @@ def test_an_organization_that_no_file_names_is_taken_with_a_note() -> None:
         (["--history", "qurey"], "did you mean query?"),
         (["query", "shaddow", *WHY], "there is no mode shaddow; did you mean shadow?"),
         (["query", "shadow"], "--reason is needed"),
-        (["--rollback"], "--reason is needed"),
+        (["--rollback", "query"], "--reason is needed"),
+        (["--rollback", *WHY], "--rollback takes the ROUTE of the change to undo, or else --newest"),
+        (["--rollback", "query", "--newest", *WHY], "--rollback takes the ROUTE"),
+        (["query", "new", "--newest", *WHY], "--newest does not go with a MODE"),
+        (["query", FORWARD], "--despite-evidence does not go with showing"),
         (["query", "shadow", "--reason", " "], "the reason needs 1 to 300 printable signs"),
         (["query", "shadow", "--reason", "a\x1bb"], "the reason needs"),
         (["query", "shadow", *WHY, "--actor", ""], "the actor needs"),
@@ -239,7 +345,7 @@ def test_an_organization_that_no_file_names_is_taken_with_a_note() -> None:
         (["--rollback", "--history"], "--rollback and --history don't go together"),
         (["--clear", *WHY], "--clear needs the ROUTE"),
         (["query", *WHY], "--reason does not go with showing"),
-        (["--rollback", *WHY, "--until", "2h"], "--until does not go with --rollback"),
+        (["--rollback", "query", *WHY, "--until", "2h"], "--until does not go with --rollback"),
         (["query", "shadow", *WHY, "--limit", "5"], "--limit does not go with a MODE"),
         (["query", "shadow", *WHY, "--expect", "x"], "not a valid integer"),
         (["query", "shadow", *WHY, "--wait=soon"], "not a valid float"),
@@ -252,10 +358,11 @@ def test_misuse_ends_with_2_says_what_is_wrong_and_changes_nothing(arguments: li
     assert told()["revision"] == 0
 
 
-def test_a_wait_with_no_process_live_says_so(secret_key: str) -> None:
+def test_a_wait_with_no_process_live_says_so_and_ends_with_1(secret_key: str) -> None:
     in_store(secret_key, process_at(0, age=timedelta(seconds=11)))
     result = call("query", "shadow", *WHY, "--wait")
-    assert (result.exit_code, "no process is live" in result.stdout) == (0, True)
+    assert (result.exit_code, "no process is live" in result.stderr) == (1, True)
+    assert in_force() == {("query", None): "shadow"}
 
 
 def test_a_wait_ends_when_every_live_process_follows(secret_key: str) -> None:
@@ -269,7 +376,7 @@ def test_a_wait_that_is_over_names_who_is_behind_and_the_change_stands(secret_ke
     changed("query", "shadow")
     in_store(secret_key, process_at(1, 1))
     in_store(secret_key, process_at(9, 2))
-    result = call("query", "new", *WHY, "--wait=0", "--json")
+    result = call("query", "new", *WHY, FORWARD, "--wait=0", "--json")
     assert (result.exit_code, "host:1 is at revision 1" in result.stderr) == (1, True)
     answer = json.loads(result.stdout)
     assert (answer["following"], answer["behind"]) == (["host:2"], [{"name": "host:1", "revision": 1}])
@@ -313,9 +420,18 @@ def test_a_process_that_died_is_waited_for_only_until_it_counts_as_dead(secret_k
     assert now < datetime.now(UTC) + timedelta(seconds=15)
 
 
-def test_a_new_database_is_told_of_since_the_folder_may_be_the_wrong_one() -> None:
-    assert "there was no database at var/michiq.db" in call().stderr
-    assert call().stderr == ""
+@pytest.mark.parametrize("arguments", [(), ("--history",), ("query", "shadow", *WHY)], ids=" ".join)
+def test_in_a_wrong_folder_no_store_is_made_and_the_place_is_named(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert f"there is no store at {tmp_path}/elsewhere/var/michiq.db" in result.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    there = CliRunner().invoke(main, ["-C", str(tmp_path), "mode", *arguments])
+    assert there.exit_code == 0, there.output
 
 
 def test_settings_come_from_the_env_file_too(
@@ -341,5 +457,5 @@ def test_a_store_that_refuses_the_change_ends_with_1(tmp_path: Path) -> None:
             "CREATE TRIGGER full BEFORE INSERT ON overrides BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
         connection.commit()
-    result = call("query", "new", *WHY)
+    result = call("query", "off", *WHY)
     assert (result.exit_code, "the database refused it" in result.stderr) == (1, True)

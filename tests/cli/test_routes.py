@@ -17,7 +17,7 @@ from proxy.store.evidence import Seen
 from proxy.web.flows import SPECS
 from proxy.web.live import mappings_digest
 
-from .filled import Site, ago, said, site
+from .filled import Site, ago, nothing, said, site
 
 OWN: Final = ("route", "method", "path", "mode", "timeout", "s", "body", "bytes")
 
@@ -142,10 +142,6 @@ def test_the_listing_has_what_is_in_force_for_everyone(here: Site, works: list[W
     assert " ".join(words[4:-2]) == told
 
 
-async def nothing(_: Store) -> None:
-    """Opening makes the store."""
-
-
 def test_an_end_within_the_day_is_told_by_its_time(here: Site) -> None:
     at = datetime(2026, 3, 21, 10, 0, tzinfo=UTC)
     table = load_table(here.folder / "mappings", SPECS)
@@ -242,6 +238,7 @@ async def _open_calls(store: Store) -> int:
 
 
 def test_nothing_pending_is_said(here: Site) -> None:
+    here.fill(nothing)
     assert here.call("routes", "--pending").stdout == "no ambiguous calls\n"
 
 

@@ -1,0 +1,81 @@
+"""Holds a change of `michiq-proxy mode` that gives clients to the new side to the evidence for it."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import click
+
+from proxy.cli.can_switch import look
+from proxy.cli.common import Failure, Misuse, mappings_folder, read_table
+from proxy.cli.mode_request import Asked, scope_of
+from proxy.dispatch.snapshot import Snapshot
+from proxy.dispatch.verdict import Verdict
+from proxy.mapping.models import RouteMapping
+from proxy.mapping.table import Table
+from proxy.overrides import Change, Mode, Overrides, judge
+from proxy.settings import Settings
+from proxy.store import Store
+
+# What takes clients back, or from nobody: never held up, by evidence or by a mapping file.
+_RESCUES: Final[frozenset[Mode | None]] = frozenset({None, "legacy", "shadow", "off"})
+
+
+async def judged(store: Store, change: Change, asked: Asked, settings: Settings, now: datetime) -> Change:
+    """Returns the change with its percent. Misuse for a canary without one, Failure where it goes forward
+    without evidence and `--despite-evidence`; BadChange for what can't be meant at all."""
+    judge(change, now)
+    if change.mode in _RESCUES:
+        return change
+    overrides = await store.overrides.load()
+    scope = scope_of(change.organization, store.sealer)
+    change = replace(change, percent=_percent(change, overrides, scope, now, settings))
+    if settings.legacy_url is None or asked.expect not in (None, overrides.revision):
+        return change  # there is no other side, or the store refuses it as stale
+    table = read_table(mappings_folder(settings.mappings))
+    before = Snapshot(table, overrides).in_force(change.route, scope, now)
+    percent = table.routes[change.route].mapping.canary_percent if change.percent is None else change.percent
+    if _share(change.mode, percent) > _share(before.mode, before.percent):
+        found = await look(store, change.route, table, now)
+        _hold(change.route, found.verdict, despite=bool(asked.despite_evidence))
+    return change
+
+
+def _percent(
+    change: Change, overrides: Overrides, scope: str | None, now: datetime, settings: Settings
+) -> float | None:
+    """The one that was given, else that of the canary in force; None leaves it at the mapping's own."""
+    if change.mode != "canary" or change.percent is not None:
+        return change.percent
+    before = overrides.in_force(change.route, scope, now)
+    if before is not None and before.mode == "canary" and before.percent is not None:
+        return before.percent
+    if not _says_percent(_mapping(change.route, settings)):
+        raise Misuse(
+            f"canary needs --percent, from 0 to 100: no canary is in force, and {change.route}.toml has none"
+        )
+    return None
+
+
+def _mapping(route: str, settings: Settings) -> RouteMapping:
+    table: Table = read_table(mappings_folder(settings.mappings))
+    return table.routes[route].mapping
+
+
+def _says_percent(mapping: RouteMapping) -> bool:
+    return "canary_percent" in mapping.model_fields_set
+
+
+def _share(mode: Mode | None, percent: float) -> float:
+    """The percentage of organizations that the new side answers."""
+    return {"new": 100.0, "canary": percent}.get(mode or "", 0.0)
+
+
+def _hold(route: str, verdict: Verdict, *, despite: bool) -> None:
+    against = [f" NO  {each.sentence}" for each in verdict.reasons if not each.ok]
+    if not against:
+        return
+    said = "\n".join([f"the evidence for {route} on the new side is not enough:", *against])
+    if not despite:
+        raise Failure(f"{said}\nnothing was changed; --despite-evidence changes it all the same")
+    click.echo(f"note: {said}", err=True)
