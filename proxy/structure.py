@@ -21,7 +21,7 @@ def leaves(answer: Answer, opaque: Set[str] = frozenset()) -> frozenset[tuple[st
     if not fields.means_json(media_type(answer.content_type)[0]):
         return _TEXT
     try:
-        value = jsons.load(answer.read())
+        value = jsons.load(answer.read(), rules=jsons.ANSWER)
     except jsons.BadJson:
         return _TEXT
     return _pairs(value, opaque)

@@ -204,6 +204,10 @@ def test_json_that_does_not_parse_counts_as_text(
     assert [(each.path, each.kind, each.control.type, each.candidate.type) for each in found] == expected
 
 
+def test_json_X03_with_half_an_emoji_is_compared_by_its_fields() -> None:
+    assert told({"a": "Ana \ud83d", "b": 1}, {"a": "Ana \ud83d", "b": 2}) == [("b", "value")]
+
+
 def test_json_under_a_wrong_content_type_is_still_compared_by_its_fields() -> None:
     found = differences(of({"a": 1, "b": 1}, content_type="text/html"), of({"a": 1, "b": 2}))
     assert [(each.path, each.kind) for each in found] == [("", "content-type"), ("b", "value")]

@@ -71,6 +71,10 @@ def test_any_other_answer_is_a_text(answer: Answer) -> None:
     assert leaves(answer) == TEXT
 
 
+def test_structure_X03_of_an_answer_with_half_an_emoji_is_told() -> None:
+    assert leaves(of({"title": "Ana \ud83d"})) == {("", "object"), ("title", "string")}
+
+
 def test_of_what_stands_at_an_opaque_path_only_its_type_is_told() -> None:
     value = [{"Input": {"ehr": {"allergies": ["x"]}, "conversation": "y"}, "StructuredData": [{"z": 1}]}]
     assert leaves(of(value), {"[].Input.ehr", "[].StructuredData"}) == {

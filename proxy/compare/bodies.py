@@ -53,7 +53,7 @@ def _body(answer: Answer, other: Answer) -> Body:
     own = _says_json(answer)
     if own or _says_json(other):
         try:
-            value = jsons.load(answer.read())
+            value = jsons.load(answer.read(), rules=jsons.ANSWER)
         except jsons.BadJson:
             return Text(_text(answer))
         if own or isinstance(value, dict | list):

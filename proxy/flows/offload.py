@@ -70,9 +70,9 @@ async def read_ehr(
     return await of_json(workers, content.size, _read_ehr, content.source(), expressions, conversation)
 
 
-async def load_json(workers: Workers, data: bytes) -> Json:
+async def load_json(workers: Workers, data: bytes, rules: jsons.Rules = jsons.STRICT) -> Json:
     """jsons.load, wherever it holds up nobody; BadJson as there."""
-    return await of_json(workers, len(data), _load, data)
+    return await of_json(workers, len(data), _load, data, rules)
 
 
 async def load_text(workers: Workers, data: bytes, name: str) -> str | None:
@@ -163,8 +163,8 @@ def _read_ehr(source: bytes | SealedFile, expressions: Mapping[str, Expression],
     return Ehr(find(ehr, expressions), text, sent, estimate(raw.decode()))
 
 
-def _load(data: bytes) -> Json:
-    return jsons.load(data, max_values=jsons.MAX_VALUES)
+def _load(data: bytes, rules: jsons.Rules) -> Json:
+    return jsons.load(data, rules=rules, max_values=jsons.MAX_VALUES)
 
 
 def _bytes(source: bytes | SealedFile) -> bytes:

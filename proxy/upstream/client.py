@@ -110,7 +110,8 @@ class Upstream:
             attempt.status = response.status
             if error := failures.of_status(self._name, response.status):
                 raise error
-            return model.model_validate(jsons.load(await read_json(response)), strict=True)
+            value = jsons.load(await read_json(response), rules=jsons.ANSWER)
+            return model.model_validate(value, strict=True)
 
 
 @asynccontextmanager

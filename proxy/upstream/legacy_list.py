@@ -22,7 +22,7 @@ async def read_list(answer: RawAnswer) -> list[dict[str, Json]]:
         if len(body) > MAX_LIST:
             raise failures.Oversized
     # Megabytes of JSON would hold everybody else up.
-    value = await asyncio.to_thread(jsons.load, bytes(body))
+    value = await asyncio.to_thread(jsons.load, bytes(body), rules=jsons.ANSWER)
     if not isinstance(value, list):
         raise failures.Garbage
     encounters = [each for each in value if isinstance(each, dict)]

@@ -126,16 +126,17 @@ class Candidate:
 
 def _made_id(answer: Answer) -> str | None:
     try:
-        made = jsons.load_object(answer.read()).get(_MADE_ID) if answer.status == 200 else None
+        made = jsons.load_object(answer.read(), rules=jsons.ANSWER) if answer.status == 200 else {}
     except jsons.BadJson:
         return None
-    return made if isinstance(made, str) and LEGACY_ID.fullmatch(made) else None
+    made_id = made.get(_MADE_ID)
+    return made_id if isinstance(made_id, str) and LEGACY_ID.fullmatch(made_id) else None
 
 
 def _listed(answer: Answer) -> dict[str, Json] | None:
     """The listed cases by id; None for an answer that is no list."""
     try:
-        cases = jsons.load(answer.read()) if answer.status == 200 else None
+        cases = jsons.load(answer.read(), rules=jsons.ANSWER) if answer.status == 200 else None
     except jsons.BadJson:
         return None
     if not isinstance(cases, list):

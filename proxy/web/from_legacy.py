@@ -120,7 +120,7 @@ class _Newcomer:
         if passed.status != 200 or passed.body is None:
             return None
         try:
-            made = jsons.load_object(passed.body)
+            made = jsons.load_object(passed.body, rules=jsons.ANSWER)
         except jsons.BadJson:
             return None
         token, legacy_id = made.get("token"), made.get("michiq_uuid")

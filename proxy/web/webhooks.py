@@ -13,7 +13,7 @@ from proxy.errors import Refusal
 from proxy.flows.answers import json
 from proxy.flows.offload import load_json
 from proxy.flows.report_event import BadEvent, keep
-from proxy.jsons import BadJson
+from proxy.jsons import ANSWER, BadJson
 from proxy.store.deliveries import Delivery
 from proxy.web.body import RequestBody, arriving
 from proxy.web.keys import BODY, CAUSE, DEPS, TEE, WEBHOOK_SECRETS
@@ -37,7 +37,7 @@ async def receive(request: web.Request) -> web.Response:
         data = await _read(request)
         if not signed(data, _signatures(request), request.app[WEBHOOK_SECRETS]):
             return _error(request, 401, "signature", "Invalid signature")
-        await keep(await load_json(deps.workers, data), _to_send_on(request, data), deps)
+        await keep(await load_json(deps.workers, data, ANSWER), _to_send_on(request, data), deps)
     except (BadJson, BadEvent):
         return _error(request, 400, "not-an-event", "Not a known event")
     except Refusal as refusal:

@@ -127,6 +127,13 @@ async def cookies_and_more(exchange: Exchange) -> None:
     await exchange.say(framed(exchange.good(), *lines))
 
 
+async def half_an_emoji(exchange: Exchange) -> None:
+    """A good answer whose texts, and one that nobody reads, were cut where a program saw two characters."""
+    await exchange.body()
+    good = exchange.good().replace(b'"title":"', b'"title":"\\ud83d').replace(b'"name":"', b'"name":"\\ude00')
+    await exchange.say(framed(b'{"more":["\\ud83d",{"\\ud83d":1}],' + good.removeprefix(b"{")))
+
+
 async def in_chunks(exchange: Exchange) -> None:
     await exchange.body()
     body = exchange.good()
@@ -239,6 +246,7 @@ def kinds(elsewhere: str) -> dict[str, Kind]:
         "a late second answer": (a_late_second_answer, ""),
         "cookies, and addresses of others": (cookies_and_more, ""),
         "in chunks, with a trailer": (in_chunks, ""),
+        "half an emoji": (half_an_emoji, ""),
         "after interim answers": (after_interim_answers, ""),
     }
     return {name: Kind(script, tuple(causes.split())) for name, (script, causes) in found.items()}

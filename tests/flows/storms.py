@@ -188,7 +188,7 @@ class Storm:
 
 
 def _report_in(body: bytes) -> Json:
-    data = jsons.load_object(body).get("data")
+    data = jsons.load_object(body, rules=jsons.ANSWER).get("data")
     return data.get("id") if isinstance(data, dict) else None
 
 

@@ -11,7 +11,7 @@ _REFUSED: Final = {"new_case": 500, "query": 400, "speech_to_text": 400, WEBHOOK
 _NOWHERE: Final[Set[str]] = frozenset()
 _EVERYWHERE: Final = frozenset(_REFUSED)
 _IN_RECORDS: Final = frozenset({"new_case"})
-_IN_HALVES: Final = frozenset({"new_case"})
+_IN_HALVES: Final = frozenset({"new_case", WEBHOOK})
 
 # Each as the value of a member, "%b" the canary; the routes that take it.
 _VALUES: Final[dict[str, tuple[bytes, Set[str]]]] = {

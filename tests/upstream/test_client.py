@@ -64,6 +64,12 @@ def failed(cause: str) -> Outcome:
     return Outcome("upstream_failed", f"x-{cause}", arrived=True)
 
 
+# What means the same, however it was written.
+ODD_ANSWERS = {
+    "half an emoji": (answer(rb'{"word": "hola \ud83d"}'), "hola \ufffd"),
+    "half an emoji beside it": (answer(rb'{"word": "hola", "\ude00": ["\ud83d"]}'), "hola"),
+}
+
 BIG = b'{"word": "%b"}' % (b"a" * MAX_ANSWER)
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -133,6 +139,13 @@ def hanging_up(sent: bytes, *, read_first: bool, reset: bool) -> Script:
             writer.transport.abort()
 
     return script
+
+
+@pytest.mark.parametrize("what", ODD_ANSWERS)
+async def test_client_X03_an_answer_that_is_written_oddly_is_read(what: str) -> None:
+    said, word = ODD_ANSWERS[what]
+    async with answering(said) as wire, open_upstream("x", wire.url, ignore) as upstream:
+        assert (await upstream.fetch(GET, Word)).word == word
 
 
 @pytest.mark.parametrize("status", STATUSES)
