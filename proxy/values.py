@@ -1,7 +1,7 @@
 """The frozen values that pass between the layers."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -145,11 +145,16 @@ class Recording:
 
     def digests(self) -> list[str]:
         """What the recording was known by after each of its chunks."""
-        running, known = sha256(), []
-        for chunk in self.chunks:
-            running.update(chunk.sha256.encode())
-            known.append(running.copy().hexdigest())
-        return known
+        return digests_of([chunk.sha256 for chunk in self.chunks])
+
+
+def digests_of(pieces: Sequence[str]) -> list[str]:
+    """What a recording is known by after each of its chunks, whose own digests these are, in order."""
+    running, known = sha256(), []
+    for piece in pieces:
+        running.update(piece.encode())
+        known.append(running.copy().hexdigest())
+    return known
 
 
 @dataclass(frozen=True, slots=True)

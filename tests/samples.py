@@ -24,6 +24,8 @@ Damage = Literal["cut", "garbage", "no-pages", "no-header", "streams"]
 
 DAMAGES: Final[tuple[Damage, ...]] = ("cut", "garbage", "no-pages")  # without a page tree
 CONTAINERS: Final[tuple[Container, ...]] = ("wav", "flac", "ogg", "webm", "m4a", "mp3")
+# Those that LlamaChat's documentation does not name, and converts.
+OTHER_CONTAINERS: Final[tuple[Container, ...]] = ("wma", "aiff", "amr", "caf", "au", "aac")
 
 _RATE: Final = 48_000
 _BLOCK: Final = 480  # samples: 10 ms
@@ -39,7 +41,14 @@ _CODING: Final[Mapping[Container, tuple[str, str, dict[str, str]]]] = {
     "webm": ("webm", "libopus", {"live": "1"}),
     "m4a": ("ipod", "aac", {"movflags": "frag_keyframe+empty_moov"}),
     "mp3": ("mp3", "libmp3lame", {"write_xing": "0", "id3v2_version": "0"}),
+    "wma": ("asf", "wmav2", {}),
+    "aiff": ("aiff", "pcm_s16be", {}),
+    "caf": ("caf", "pcm_s16be", {}),
+    "au": ("au", "pcm_s16be", {}),
+    "aac": ("adts", "aac", {}),
 }
+# 12.2 kbit/s, 20 ms: a table of contents and 31 bytes (RFC 4867, 5.3). No encoder is at hand.
+_AMR_FRAME: Final = b"\x3c" + bytes(31)
 _FILLER: Final = (
     "El paciente acude a revisión sin cambios relevantes desde la visita anterior.",
     "Exploración anodina, auscultación rítmica y sin soplos.",
@@ -134,13 +143,32 @@ def wav(seconds: float, *, streamed: bool = False) -> bytes:
 
 def audio(container: Container, seconds: float, *, streamed: bool = False) -> bytes:
     """A tone in `container`; streamed, as a recorder or a pipe writes it, without a length in the header."""
+    if container == "amr":
+        return b"#!AMR\n" + _AMR_FRAME * round(seconds * 50)
     muxer, codec, live = _CODING[container]
+    return _coded(seconds, muxer, codec, live if streamed else {}, streamed=streamed)
+
+
+def rf64(seconds: float, *, streamed: bool = False) -> bytes:
+    """A WAV with sizes of 64 bits, as broadcast recorders write it; streamed, its sizes are zero."""
+    return _coded(seconds, "wav", "pcm_s16le", {"rf64": "always"}, streamed=streamed)
+
+
+def id3(length: int) -> bytes:
+    """An empty ID3v2 tag, header and `length` bytes."""
+    size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x04\x00\x00" + size + bytes(length)
+
+
+def _coded(seconds: float, muxer: str, codec: str, options: Mapping[str, str], *, streamed: bool) -> bytes:
     file = _Pipe() if streamed else BytesIO()
-    options = {"fflags": "+bitexact", **(live if streamed else {})}
-    with av.open(file, "w", format=muxer, options=options) as output:
+    exact = {"fflags": "+bitexact", **options}
+    with av.open(file, "w", format=muxer, options=exact) as output:
         stream = output.add_stream(codec, rate=_RATE)
         assert isinstance(stream, av.AudioStream)
         stream.layout = "mono"
+        if codec == "wmav2":
+            stream.bit_rate = 64_000  # its default is none that it takes
         output.start_encoding()
         context = stream.codec_context
         sized = av.AudioResampler(context.format, "mono", _RATE, frame_size=context.frame_size or 1024)

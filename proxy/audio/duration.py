@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 # A playlist's demuxer would open files and addresses named inside the upload.
 _OPTIONS: Final = {
-    "format_whitelist": "wav,flac,ogg,matroska,webm,mov,mp4,m4a,mp3",
+    "format_whitelist": "wav,flac,ogg,matroska,webm,mov,mp4,m4a,mp3,asf,aiff,amr,caf,au,aac",
     "protocol_whitelist": "file",
 }
+_TO_THE_END: Final = {"ignore_length": "1"}  # of the WAV demuxer
+
+_PRE_SKIP: Final = slice(10, 12)
+_OPUS_RATE: Final = 48_000  # of the pre-skip, whatever the stream's own rate (RFC 7845, 4)
 
 
 class BadAudio(Exception):
-    """Bytes that are no audio in one of the six containers. `cause` is a short code, without data.
+    """Bytes that are no audio in one of the known containers. `cause` is a short code, without data.
 
     Codes: undecodable, no-audio-stream.
     """
@@ -41,12 +45,8 @@ def seconds(file: BinaryIO) -> float:
     header, and the header of a recording that was cut off promises what never came.
     """
     try:
-        with av.open(file, mode="r", options=_OPTIONS, metadata_errors="replace") as recording:
-            if not recording.streams.audio:
-                raise BadAudio("no-audio-stream")
-            stream = recording.streams.audio[0]
-            ticks = _ticks(recording.demux(stream))
-            return float(ticks * stream.time_base) if stream.time_base else 0.0
+        # A piped RF64 says in its header that it has no bytes at all.
+        return _measured(file, _OPTIONS) or _measured(file, _OPTIONS | _TO_THE_END)
     except av.FFmpegError:
         raise BadAudio("undecodable") from None
 
@@ -56,6 +56,24 @@ def hms(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours:02}:{minute:02}:{second:02}"
+
+
+def _measured(file: BinaryIO, options: dict[str, str]) -> float:
+    file.seek(0)
+    with av.open(file, mode="r", options=options, metadata_errors="replace") as recording:
+        if not recording.streams.audio:
+            raise BadAudio("no-audio-stream")
+        stream = recording.streams.audio[0]
+        ticks = _ticks(recording.demux(stream))
+        length = float(ticks * stream.time_base) if stream.time_base else 0.0
+        return max(0.0, length - _pre_skip(stream.codec_context.extradata))
+
+
+def _pre_skip(header: bytes | None) -> float:
+    """The seconds at the beginning of an Opus stream that are never played (RFC 7845, 5.1); else 0."""
+    if header is None or len(header) < _PRE_SKIP.stop or not header.startswith(b"OpusHead"):
+        return 0.0
+    return int.from_bytes(header[_PRE_SKIP], "little") / _OPUS_RATE
 
 
 def _ticks(packets: "Iterable[Packet[AudioStream]]") -> int:

@@ -3,10 +3,36 @@
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-Container: TypeAlias = Literal["wav", "flac", "ogg", "webm", "m4a", "mp3"]
+from proxy.audio.frames import begins_adts, begins_mp3, may_begin_frames, tag_length
 
-HEAD_SIZE: Final = 4096  # bytes that are enough for `container`: two frames of MP3 fit
+Container: TypeAlias = Literal[
+    "wav", "flac", "ogg", "webm", "m4a", "mp3", "wma", "aiff", "amr", "caf", "au", "aac"
+]
 
+HEAD_SIZE: Final = 4096  # bytes that are enough for `container`: two frames of MP3, or of stereo AAC, fit
+
+_ID3: Final = b"ID3"
+
+# What stands at which offset. Longer files than 4 GB are RF64 (EBU Tech 3306) or BW64 (ITU-R BS.2088). Of Ogg
+# only the page that begins a stream counts, by its flags at 5 (RFC 3533, 6); an MP4's first box is short.
+_SIGNATURES: Final[tuple[tuple[Container, Mapping[int, bytes]], ...]] = (
+    ("wav", {0: b"RIFF", 8: b"WAVE"}),
+    ("wav", {0: b"RF64", 8: b"WAVE"}),
+    ("wav", {0: b"BW64", 8: b"WAVE"}),
+    ("flac", {0: b"fLaC"}),
+    ("ogg", {0: b"OggS", 5: b"\x02"}),
+    ("ogg", {0: b"OggS", 5: b"\x03"}),
+    ("ogg", {0: b"OggS", 5: b"\x06"}),
+    ("ogg", {0: b"OggS", 5: b"\x07"}),
+    ("webm", {0: b"\x1a\x45\xdf\xa3"}),
+    ("m4a", {0: b"\0\0", 4: b"ftyp"}),
+    ("wma", {0: b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"}),
+    ("aiff", {0: b"FORM", 8: b"AIFF"}),
+    ("aiff", {0: b"FORM", 8: b"AIFC"}),
+    ("amr", {0: b"#!AMR"}),
+    ("caf", {0: b"caff"}),
+    ("au", {0: b".snd"}),
+)
 _MEDIA_TYPES: Final[Mapping[Container, str]] = {
     "wav": "audio/wav",
     "flac": "audio/flac",
@@ -14,47 +40,46 @@ _MEDIA_TYPES: Final[Mapping[Container, str]] = {
     "webm": "audio/webm",
     "m4a": "audio/mp4",
     "mp3": "audio/mpeg",
+    "wma": "audio/x-ms-wma",
+    "aiff": "audio/aiff",
+    "amr": "audio/amr",
+    "caf": "audio/x-caf",
+    "au": "audio/basic",
+    "aac": "audio/aac",
 }
 
-# MPEG audio, layer III (ISO 11172-3, 2.4.2.3; ISO 13818-3): kbit/s by index, of MPEG-1 and of 2 and 2.5.
-_BITRATES_1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_BITRATES_2: Final = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_SAMPLE_RATES: Final = (44_100, 48_000, 32_000)  # of MPEG-1; halved for MPEG-2, again for MPEG-2.5
-_DIVISORS: Final = {0b11: 1, 0b10: 2, 0b00: 4}  # by the version's bits; 0b01 is reserved
-_LAYER_III: Final = 0b01
 
-
-def container(head: bytes) -> Container | None:
+def container(head: bytes, behind: bytes = b"") -> Container | None:
     """The container that `head`, the first `HEAD_SIZE` bytes or fewer, begins; None for anything else.
 
-    An Ogg page counts only when it begins a stream. A bare MPEG sync counts only when it is a whole layer
-    III header and, where `head` reaches that far, another follows at its frame's end: compressed audio of
-    any kind shows a plausible sync by chance once in some thousand chunks.
+    Behind an ID3v2 tag it may be FLAC or AAC; `behind` are the bytes there, for a tag that `head` does not
+    hold. A bare MPEG sync counts only when it is a whole header and, where `head` reaches that far, another
+    follows at its frame's end: compressed audio of any kind shows a plausible sync by chance once in some
+    thousand chunks.
     """
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return "wav"
-    if head.startswith(b"fLaC"):
-        return "flac"
-    if head.startswith(b"OggS") and head[5:6] and head[5] & 0x02:
-        return "ogg"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return "webm"
-    if head[4:8] == b"ftyp":
-        return "m4a"
-    return "mp3" if head.startswith(b"ID3") or _begins_frames(head) else None
+    if not head.startswith(_ID3):
+        return _untagged(head)
+    found = _untagged(behind or head[tag_length(head) :])
+    return found if found in ("flac", "aac") else "mp3"
 
 
 def opens(head: bytes, last: str | None, *, has_recording: bool) -> bool:
     """Whether a chunk opens a new recording (CONTRACT U04).
 
     `last` is the container of the recording that it would otherwise continue. A bare MPEG sync is where
-    any MP3 file may have been cut, so that it never ends an MP3 recording.
+    any MP3 or AAC file may have been cut, so that it never ends a recording of its own kind.
     """
     if not has_recording:
         return True
     found = container(head)
-    bare_sync = found == "mp3" and not head.startswith(b"ID3")
-    return last != "mp3" if bare_sync else found is not None
+    bare_sync = found in ("mp3", "aac") and not head.startswith(_ID3)
+    return last != found if bare_sync else found is not None
+
+
+def undecided(head: bytes) -> bool:
+    """Whether `head` is all of a chunk, and what follows it may make it a signature (CONTRACT U04)."""
+    short = any(_may_become(head, marks) for _, marks in _SIGNATURES)
+    return short or (len(head) < len(_ID3) and _ID3.startswith(head)) or may_begin_frames(head)
 
 
 def extension(container: Container) -> str:
@@ -67,20 +92,16 @@ def media_type(container: Container) -> str:
     return _MEDIA_TYPES[container]
 
 
-def _begins_frames(head: bytes) -> bool:
-    size = _frame_size(head)
-    return size > 0 and (len(head) < size + 4 or _frame_size(head[size : size + 4]) > 0)
+def _untagged(head: bytes) -> Container | None:
+    for name, marks in _SIGNATURES:
+        if all(head[at : at + len(mark)] == mark for at, mark in marks.items()):
+            return name
+    if begins_mp3(head):
+        return "mp3"
+    return "aac" if begins_adts(head) else None
 
 
-def _frame_size(header: bytes) -> int:
-    """The bytes of the layer III frame that begins here; 0 when none does, or its bitrate is not told."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
-        return 0
-    version, layer = header[1] >> 3 & 0b11, header[1] >> 1 & 0b11
-    bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 0b11, header[2] >> 1 & 0b1
-    if version not in _DIVISORS or layer != _LAYER_III or bitrate == 0b1111 or rate == 0b11:
-        return 0
-    kilobits = (_BITRATES_1 if version == 0b11 else _BITRATES_2)[bitrate]
-    samples = 1152 if version == 0b11 else 576
-    size = samples * kilobits * 125 // (_SAMPLE_RATES[rate] // _DIVISORS[version])
-    return size + padding if kilobits else 0
+def _may_become(head: bytes, marks: Mapping[int, bytes]) -> bool:
+    """Whether `head` ends within the marks, and agrees with them so far."""
+    end = max(at + len(mark) for at, mark in marks.items())
+    return len(head) < end and all(mark.startswith(head[at : at + len(mark)]) for at, mark in marks.items())

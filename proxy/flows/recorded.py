@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from proxy.audio.duration import BadAudio
+from proxy.audio.naming import with_ending
 from proxy.flows.deps import Deps
 from proxy.store.blobs import Blobs
 from proxy.store.playback import seconds_of
@@ -36,9 +37,9 @@ class RecordedAudio:
 
 
 def outgoing(recording: Recording, deps: Deps) -> OutgoingFile:
-    return OutgoingFile(
-        recording.filename, recording.content_type, RecordedAudio(recording, deps.store.blobs)
-    )
+    """The recording as a file to send: a recorder's `blob` says nothing of its format (CONTRACT U04)."""
+    name = with_ending(recording.filename, recording.container)
+    return OutgoingFile(name, recording.content_type, RecordedAudio(recording, deps.store.blobs))
 
 
 async def length(recording: Recording, deps: Deps) -> float:

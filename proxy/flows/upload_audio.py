@@ -3,7 +3,8 @@
 from hashlib import sha256
 from typing import Final
 
-from proxy.audio.sniff import HEAD_SIZE, container, extension, media_type, opens
+from proxy.audio.beginning import Beginning, Verdict
+from proxy.audio.sniff import extension, media_type
 from proxy.errors import Refusal
 from proxy.flows.access import authenticate, own_id
 from proxy.flows.answers import answer
@@ -13,6 +14,7 @@ from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs import BlobWriter
 from proxy.store.recordings import Tip
+from proxy.store.short_chunks import ShortChunk
 from proxy.values import Answer, Chunk, FormPart, Inbound, folded_id
 
 SPEC: Final = FlowSpec(
@@ -66,31 +68,47 @@ class _Incoming:
         self.part = part
         self.last = last
         self.limit = limit
-        self.head = b""
+        self.beginning = Beginning([each.data for each in self._held])
         self.size = 0
         self.digest = sha256()
 
     @property
-    def opens(self) -> bool:
+    def verdict(self) -> Verdict:
         known = self.last.container if self.last else None
-        return opens(self.head, known, has_recording=self.last is not None)
+        return self.beginning.verdict(known, has_recording=self.last is not None)
+
+    @property
+    def opening(self) -> ShortChunk:
+        """What a recording that is opened now is named by: its first chunk, which may be one before this."""
+        own = ShortChunk(self.beginning.head, self.part.filename, self.part.content_type)
+        return [*self._held, own][-1 - self.verdict.taken]
 
     async def into(self, blob: BlobWriter) -> None:
         """Stores the chunk; refused once it is certain that it makes the recording too large."""
+        room: int | None = None
         async for data in self.part.chunks():
             self.size += len(data)
             self.digest.update(data)
-            self.head += data[: HEAD_SIZE - len(self.head)]
-            if len(self.head) == HEAD_SIZE and self.size > max(self._room, self._last_size):
+            self.beginning.add(data)
+            if room is None and self.beginning.whole:
+                room = max(self._room, self._last_size)
+            if room is not None and self.size > room:
                 raise Refusal("too_large", "recording-too-large")
             await blob.write(data)
         if self.size > self._room and not self._sent_again:
             raise Refusal("too_large", "recording-too-large")
 
     @property
+    def _held(self) -> tuple[ShortChunk, ...]:
+        return self.last.short if self.last else ()
+
+    @property
     def _room(self) -> int:
         """What the recording may still grow by; all of it for the first chunk of a new one."""
-        return self.limit if self.last is None or self.opens else self.limit - self.last.size
+        verdict = self.verdict
+        if self.last is None or not verdict.opens:
+            return self.limit - (self.last.size if self.last else 0)
+        return self.limit - sum(len(each.data) for each in self._held[len(self._held) - verdict.taken :])
 
     @property
     def _last_size(self) -> int:
@@ -104,17 +122,20 @@ class _Incoming:
 
 async def _keep(chunk: _Incoming, blob: BlobWriter, owner: str, legacy_id: str, deps: Deps) -> None:
     """The blob is durable before the row that names it, the row before the answer."""
-    kind = container(chunk.head)
+    verdict, first = chunk.verdict, chunk.opening
+    kind = verdict.container
     name, key = await blob.commit()
     added = await deps.store.recordings.add_chunk(
         owner,
         legacy_id,
         Chunk(name, key, chunk.size, chunk.digest.hexdigest()),
-        opens=chunk.opens,
-        filename=chunk.part.filename or f"audio{extension(kind) if kind else ''}",
-        content_type=media_type(kind) if kind else chunk.part.content_type or "application/octet-stream",
+        opens=verdict.opens,
+        filename=first.filename or f"audio{extension(kind) if kind else ''}",
+        content_type=media_type(kind) if kind else first.content_type or "application/octet-stream",
         container=kind,
         at=deps.clock(),
+        taken=verdict.taken,
+        short=first if verdict.short else None,
     )
     if not added:
         await deps.store.blobs.delete(name)

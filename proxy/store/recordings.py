@@ -1,6 +1,6 @@
 """Uploaded audio: recordings and their chunks (CONTRACT U03, U04); the bytes are in the blob store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -12,18 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
 from proxy.store.sealer import Sealer
+from proxy.store.short_chunks import ShortChunk, last_shorts, open_shorts, open_with, seal_short
 from proxy.store.tables import chunks, recordings
 from proxy.values import Chunk, Recording, folded_id
 
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The last recording of an id and its last chunk, as far as the next chunk is judged by them."""
+    """The last recording of an id and its last chunk, as far as the next chunk is judged by them.
+
+    `short` are the chunks at its end that the next one is judged with, in order of arrival.
+    """
 
     container: str | None
     size: int
     chunk_size: int
     chunk_sha256: str
+    short: tuple[ShortChunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,14 @@ class Recordings:
         content_type: str,
         container: str | None,
         at: datetime,
+        taken: int = 0,
+        short: ShortChunk | None = None,
     ) -> bool:
         """Appends the chunk to the last recording, or to a new one if it `opens` one or none is there.
 
-        False, with nothing written, when the chunk before it has the same bytes: it was sent again after a
-        lost answer, and its blob is the caller's to delete.
+        The new one begins with the last `taken` chunks, which were too `short` for a signature. False, with
+        nothing written, when the chunk before it has the same bytes: it was sent again after a lost answer,
+        and its blob is the caller's to delete.
         """
         opening = {
             "id": self.new_id(),
@@ -65,18 +73,14 @@ class Recordings:
             "blob_key": self.sealer.seal(chunk.key),
             "size": chunk.size,
             "sha256": chunk.sha256,
+            "short": seal_short(self.sealer, short),
         }
 
         async def work(conn: AsyncConnection) -> bool:
             last = (await conn.execute(_last(owner, legacy_id))).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
                 return False
-            if opens or last is None:
-                number = 0 if last is None else last.number + 1
-                await conn.execute(insert(recordings).values(number=number, **opening))
-                place = {"recording_id": opening["id"], "position": 0}
-            else:
-                place = {"recording_id": last.id, "position": last.position + 1}
+            place = await _place(conn, last, opening, opens=opens, taken=taken)
             await conn.execute(insert(chunks).values(**place, **columns))
             return True
 
@@ -91,7 +95,9 @@ class Recordings:
                 return None
             sizes = select(func.sum(chunks.c.size)).where(chunks.c.recording_id == last.id)
             size = (await conn.execute(sizes)).scalar_one()
-            return Tip(last.container, size, last.size, last.sha256)
+            ending = (await conn.execute(last_shorts(last.id))).all()
+            short = open_shorts(self.sealer, ending)
+            return Tip(last.container, size, last.size, last.sha256, short)
 
         return await self.database.read(work)
 
@@ -118,6 +124,19 @@ class Recordings:
                 Chunk(row.blob, self.sealer.open(row.blob_key), row.size, row.sha256) for row in rows
             ),
         )
+
+
+async def _place(
+    conn: AsyncConnection, last: Row[Any] | None, opening: Mapping[str, Any], *, opens: bool, taken: int
+) -> Mapping[str, Any]:
+    """The chunk's recording, made if need be, and its position there."""
+    if last is not None and not opens:
+        return {"recording_id": last.id, "position": last.position + 1}
+    if last is not None and taken:
+        return await open_with(conn, last, taken, opening)
+    number = 0 if last is None else last.number + 1
+    await conn.execute(insert(recordings).values(number=number, **opening))
+    return {"recording_id": opening["id"], "position": 0}
 
 
 def _last(owner: str, legacy_id: str) -> Select[Any]:

@@ -155,6 +155,7 @@ chunks: Final = Table(
     _sealed("blob_key"),
     Column("size", BigInteger, nullable=False),
     _text("sha256"),
+    _sealed("short", nullable=True),
 )
 
 transcriptions: Final = Table(

@@ -8,13 +8,54 @@ import pytest
 
 from proxy.audio.duration import BadAudio, hms, seconds, seconds_of
 from proxy.audio.sniff import Container
-from tests.samples import CONTAINERS, audio, scanned_pdf, wav, webm_chunks
+from tests.samples import CONTAINERS, OTHER_CONTAINERS, audio, id3, rf64, scanned_pdf, wav, webm_chunks
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_duration_S01_the_length_is_read_from_each_container(name: Container, streamed: bool) -> None:
     assert seconds(BytesIO(audio(name, 3.2, streamed=streamed))) == pytest.approx(3.2, abs=0.05)
+
+
+@pytest.mark.parametrize("name", OTHER_CONTAINERS)
+def test_duration_S01_the_length_of_less_common_containers_is_read_too(name: Container) -> None:
+    assert seconds(BytesIO(audio(name, 3.2))) == pytest.approx(3.2, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["amr", "aac", "au", "wma"])
+def test_duration_S01_of_frames_without_a_header_those_that_came_are_counted(name: Container) -> None:
+    whole = audio(name, 4)
+    assert seconds(BytesIO(whole[: len(whole) // 2])) == pytest.approx(2, abs=0.3)
+
+
+def test_duration_S01_wideband_amr_is_measured() -> None:
+    # 23.85 kbit/s, 20 ms: a table of contents and 60 bytes (RFC 4867, 5.3).
+    assert seconds(BytesIO(b"#!AMR-WB\n" + (b"\x44" + bytes(60)) * 100)) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_duration_S01_a_wav_with_sizes_of_64_bits_is_measured(streamed: bool) -> None:
+    assert seconds(BytesIO(rf64(2, streamed=streamed))) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("name", ["flac", "aac", "mp3"])
+def test_duration_S01_behind_a_tag_the_audio_is_measured(name: Container) -> None:
+    assert seconds(BytesIO(id3(9000) + audio(name, 2, streamed=True))) == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ["ogg", "webm"])
+def test_duration_S01_what_opus_skips_at_its_beginning_is_not_counted(
+    name: Container, streamed: bool
+) -> None:
+    assert seconds(BytesIO(audio(name, 1, streamed=streamed))) == pytest.approx(1, abs=0.002)
+
+
+def test_duration_S01_however_much_a_webms_opus_skips_is_not_counted() -> None:
+    whole = audio("webm", 1)
+    at = whole.index(b"OpusHead") + 10
+    skipping = whole[:at] + (24_000).to_bytes(2, "little") + whole[at + 2 :]
+    assert seconds(BytesIO(skipping)) == pytest.approx(0.508, abs=0.002)
 
 
 def test_duration_S01_a_wav_of_unknown_size_is_measured() -> None:

@@ -16,15 +16,17 @@ from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import (
     Patient,
     calls,
+    created,
     digest,
     everything,
     heard,
     parts,
     patient,
+    settled,
     transcriptions,
     until,
 )
-from tests.samples import CONTAINERS, audio, wav, webm_chunks
+from tests.samples import CONTAINERS, OTHER_CONTAINERS, audio, id3, rf64, wav, webm_chunks
 
 BOUNDARY: Final = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 DONE: Final = "Archivo subido exitosamente con UUID: "
@@ -224,6 +226,7 @@ def of(container: Container, seconds: float = 0.3) -> bytes:
 MP3: Final = of("mp3")
 TAGGED: Final = b"ID3\x04\x00\x00\x00\x00\x00\x00" + MP3
 OGG: Final = of("ogg")
+AAC: Final = of("aac")
 SEQUENCES: Final[dict[str, Sequence[Sequence[bytes]]]] = {
     "each WAV is a file of its own": [[wav(0.1)], [wav(0.2)]],
     "each FLAC is a file of its own": [[of("flac")], [of("flac", 0.2)]],
@@ -236,6 +239,26 @@ SEQUENCES: Final[dict[str, Sequence[Sequence[bytes]]]] = {
     "a bare MPEG frame ends what is no MP3": [[wav(0.1)], frames(MP3)],
     "an ID3 tag begins another MP3": [[MP3], frames(TAGGED)],
     "what has no signature goes on": [[opening(9000), following(9000), following(10, 2)]],
+    "each RF64 is a file of its own": [[rf64(0.1)], [rf64(0.2)]],
+    "each WMA is a file of its own": [[audio("wma", 0.1)], [audio("wma", 0.2)]],
+    "each AIFF is a file of its own": [[audio("aiff", 0.1)], [audio("aiff", 0.2)]],
+    "each AMR is a file of its own": [[audio("amr", 0.1)], [audio("amr", 0.2)]],
+    "each CAF is a file of its own": [[audio("caf", 0.1)], [audio("caf", 0.2)]],
+    "each AU is a file of its own": [[audio("au", 0.1)], [audio("au", 0.2)]],
+    "a bare AAC frame ends what is no AAC, and goes on with an AAC": [
+        [wav(0.1)],
+        [AAC[:40], AAC[AAC.index(AAC[:3], 40) :]],
+    ],
+    "a signature may be cut": [[opening(900)[:1], opening(900)[1:], following(9)]],
+    "a signature may be cut where another recording goes on": [
+        [opening(900)],
+        [wav(0.1)[:3], wav(0.1)[3:9], wav(0.1)[9:]],
+    ],
+    "a byte that may begin a signature goes on unless it does": [
+        [opening(900), b"\x1a", following(9), b"R"],
+        [wav(0.1)],
+    ],
+    "a byte that begins no signature goes on": [[opening(900), b"x", following(9)]],
     "the same bytes, but not right after, are kept": [
         [opening(99), following(9), following(8), following(9)]
     ],
@@ -250,6 +273,95 @@ async def test_upload_U04_a_container_begins_a_recording(api: Api) -> None:
             await case.uploaded(*recording)
         await case.transcribed()
         assert heard(api)[known:] == [digest(*recording) for recording in recordings], what
+
+
+async def test_upload_U04_a_recorder_that_sends_its_first_byte_alone_makes_one_recording(api: Api) -> None:
+    first, second = webm_chunks(2, 2)
+    case = await patient(api)
+    await case.uploaded(first[:1], first[1:], second, filename="blob")
+    answer = await case.transcribed()
+    (sent,) = parts(transcriptions(api)[0])
+    assert sent["sha256"] == digest(first, second)
+    assert (sent["filename"], sent["contentType"]) == ("blob.webm", "audio/webm")
+    assert (answer["audioFiles"], answer["totalSpeechTextTime"]) == (["blob"], "00:00:02")
+
+
+async def test_upload_U04_a_first_byte_is_durable_before_the_rest_of_its_signature(
+    start_proxy: StartProxy,
+) -> None:
+    first, second = webm_chunks(0.5, 2)
+    async with start_proxy() as before:
+        case = await patient(before)
+        await case.uploaded(wav(0.1), filename="antes.wav")
+        await case.uploaded(first[:1], filename="visita.webm")
+    async with start_proxy() as after:
+        case = Patient(after, case.id, case.token)
+        await case.uploaded(first[1:], second, filename="otra.webm")
+        names = [segment["audioFile"] for segment in (await case.transcribed())["segments"]]
+        assert names == ["antes.wav", "visita.webm"]
+        assert heard(after) == [digest(wav(0.1)), digest(first, second)]
+
+
+async def test_upload_U04_short_chunks_that_are_sent_again_make_no_copy(api: Api, tmp_path: Path) -> None:
+    first, second = webm_chunks(0.5, 2)
+    case = await patient(api)
+    await case.uploaded(wav(0.1), first[:1], first[:1], first[1:3], first[1:3], first[3:], first[3:], second)
+    assert len(blobs(tmp_path)) == 5
+    await case.transcribed()
+    assert heard(api) == [digest(wav(0.1)), digest(first, second)]
+
+
+async def test_upload_U04_what_was_heard_before_a_byte_turned_out_to_open_a_recording_stays(api: Api) -> None:
+    case = await patient(api)
+    await case.uploaded(opening(900), wav(0.1)[:1])
+    await case.transcribed()
+    await case.uploaded(wav(0.1)[1:], filename="otra.wav")
+    assert len((await case.transcribed())["segments"]) == 2
+    assert heard(api) == [digest(opening(900), wav(0.1)[:1]), digest(wav(0.1))]
+
+
+async def test_upload_U04_a_chunks_own_name_opens_nothing(api: Api) -> None:
+    chunks = webm_chunks(0.5, 4)
+    case = await patient(api)
+    for number, chunk in enumerate(chunks):
+        await case.uploaded(chunk, filename=f"trozo-{number}.webm")
+    (segment,) = (await case.transcribed())["segments"]
+    assert segment["audioFile"] == "trozo-0.webm"
+    assert heard(api) == [digest(*chunks)]
+
+
+NAMES: Final[dict[str, tuple[bytes, str, str]]] = {
+    "blob": (webm_chunks(0.2, 1)[0], "blob.webm", "audio/webm"),
+    "visita.webm": (audio("m4a", 0.2), "visita.m4a", "audio/mp4"),
+    "visita.mp4": (audio("m4a", 0.3), "visita.mp4", "audio/mp4"),
+    "consulta 21.03": (rf64(0.2), "consulta 21.03.wav", "audio/wav"),
+    "canción.mp3": (id3(9000) + audio("flac", 0.2), "canción.flac", "audio/flac"),
+    "dictado": (audio("wma", 0.2), "dictado.wma", "audio/x-ms-wma"),
+    "nota.3gp": (audio("amr", 0.2), "nota.amr", "audio/amr"),
+}
+
+
+async def test_upload_U04_both_systems_get_a_name_that_ends_as_the_container_does(api: Api) -> None:
+    case = await patient(api)
+    for name, (content, _, _) in NAMES.items():
+        await case.uploaded(content, filename=name)
+    heard_of = [segment["audioFile"] for segment in (await case.transcribed())["segments"]]
+    assert heard_of == list(NAMES)
+    await settled(api)
+    sent = [(name, kind) for _, name, kind in NAMES.values()]
+    assert [
+        (each["filename"], each["contentType"]) for call in transcriptions(api) for each in parts(call)
+    ] == sent
+    linked = [each for each in parts(created(api)[-1]) if each["filename"] in dict(sent)]
+    assert [(each["filename"], each["contentType"]) for each in linked] == sent
+
+
+async def test_speech_S01_the_length_of_less_common_containers_is_told(api: Api) -> None:
+    case = await patient(api)
+    for name in OTHER_CONTAINERS:
+        await case.uploaded(audio(name, 1))
+    lengths = [segment["time"] for segment in (await case.transcribed())["segments"]]
+    assert lengths == ["00:00:01"] * len(OTHER_CONTAINERS)
 
 
 async def test_upload_U04_a_chunk_that_is_sent_again_makes_no_copy(api: Api, tmp_path: Path) -> None:
@@ -317,6 +429,18 @@ async def test_upload_U05_a_new_recording_has_the_whole_limit_again(start_proxy:
         case = await patient(api)
         await case.uploaded(opening(200_000), opening(199_999))
         assert (await case.upload(opening(200_001))).status == 413
+
+
+async def test_upload_U05_the_bytes_before_a_cut_signature_take_room_of_the_new_recording(
+    start_proxy: StartProxy,
+) -> None:
+    async with start_proxy(edit={"upload_audio": small_recordings}) as api:
+        case = await patient(api)
+        await case.uploaded(opening(199_000), opening(9)[:2])
+        assert (await case.upload(opening(200_001)[2:])).status == 413
+        await case.uploaded(opening(200_000)[2:])
+        await case.transcribed()
+        assert heard(api) == [digest(opening(199_000)), digest(opening(200_000))]
 
 
 async def test_upload_U05_a_chunk_sent_again_needs_no_room_of_its_own(start_proxy: StartProxy) -> None:

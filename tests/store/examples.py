@@ -122,7 +122,9 @@ async def cases_of(store: Store, owner: str) -> list[Case]:
     return [each async for page in store.cases.pages(owner) for each in page]
 
 
-async def add_chunk(store: Store, content: bytes, *, owner: str = OWNER, opens: bool = False) -> bool:
+async def add_chunk(
+    store: Store, content: bytes, *, owner: str = OWNER, opens: bool = False, **more: Any
+) -> bool:
     return await store.recordings.add_chunk(
         owner,
         "case-1",
@@ -132,4 +134,5 @@ async def add_chunk(store: Store, content: bytes, *, owner: str = OWNER, opens: 
         content_type="audio/webm",
         container="webm",
         at=NOW,
+        **more,
     )

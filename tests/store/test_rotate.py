@@ -14,6 +14,7 @@ from proxy.store import Store, StoreError
 from proxy.store.deliveries import Delivery, Subject
 from proxy.store.ledger import Visit
 from proxy.store.rotation import Progress, Rotated
+from proxy.store.short_chunks import ShortChunk
 from proxy.store.tables import SEALED, api_keys
 
 from .examples import (
@@ -43,7 +44,7 @@ async def fill(store: Store, number: int = 0) -> None:
     await store.conversations.put(case_id, OWNER, "conversation")
     await store.reports.apply(event(case_id=case_id, report_id=f"report-{number}"), NOW)
     await store.transcriptions.put(OWNER, case_id, transcription())
-    await add_chunk(store, f"audio {number}".encode())
+    await add_chunk(store, f"audio {number}".encode(), short=ShortChunk(b"R", "consulta.wav", None))
     change = Change(actor="ana", route="doc", mode="off", reason="a drill", organization="Clínica")
     await store.overrides.change(change, expected=None, at=NOW)
     visit = Visit("k", f"u{number}", "Clínica", "o", "okhttp", "doc", "new", 200, NOW)

@@ -1,0 +1,11 @@
+"""What a chunk that is too short for a signature would open a recording with, if the next one says so."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("chunks", sa.Column("short", sa.LargeBinary, nullable=True))
