@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -251,8 +252,23 @@ async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(
 
 
 async def test_nothing_is_started_that_is_not_used() -> None:
-    async with Workers():
-        pass
+    before = descendants()
+    async with Workers() as workers:
+        assert descendants() <= before
+        await workers.warm()
+        assert descendants() - before, "those that are used are found"
+
+
+def descendants() -> set[int]:
+    """The processes that came from this one, the fork server's too."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
+    found = {os.getpid()}
+    while more := {each for each, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 @pytest.mark.parametrize("ending", ["pass", "raise SystemExit(0)", "os.kill(os.getpid(), 9)"])

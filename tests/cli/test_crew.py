@@ -17,19 +17,25 @@ WORDS = ("stop", "retire")
 
 
 class Hired:
-    """A worker in the test's own process: it serves at once and leaves when told, unless it is `stubborn`."""
+    """A worker in the test's own process: it serves at once and leaves when told, unless it is `stubborn`.
 
-    def __init__(self, name: str, *, fit: bool, stubborn: bool) -> None:
+    A `mute` one never begins to serve.
+    """
+
+    def __init__(self, name: str, *, fit: bool, stubborn: bool, mute: bool) -> None:
         self.name = name
         self.told: list[dict[str, Any]] = []
         self.line: Line
         self.returncode: int | None = None
         self._fit = fit
         self._stubborn = stubborn
+        self._mute = mute
         self._gone = asyncio.Event()
 
     async def work(self) -> None:
-        if self._fit:
+        if self._mute:
+            pass
+        elif self._fit:
             self.line.send(ready=[f"http://{self.name}", "http://admin"])
         else:
             self.leave(2)
@@ -59,11 +65,13 @@ class Agency:
         self.hired: list[Hired] = []
         self.fit: Callable[[int], bool] = lambda _: True
         self.stubborn = False
+        self.mute = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, name: str) -> Worker:
         ours, theirs = socket.socketpair()
-        hired = Hired(name, fit=self.fit(len(self.hired)), stubborn=self.stubborn)
+        fit = self.fit(len(self.hired))
+        hired = Hired(name, fit=fit, stubborn=self.stubborn, mute=self.mute)
         hired.line = await Line.over(theirs)
         self.hired.append(hired)
         self._tasks.append(asyncio.create_task(hired.work()))
@@ -199,6 +207,8 @@ async def test_all_are_told_to_read_their_files_again(agency: Agency) -> None:
 async def test_one_that_has_not_begun_to_serve_is_not_waited_for_at_the_end(agency: Agency) -> None:
     async with crew_of(1, agency) as crew:
         await crew.begin()
+        agency.mute = agency.stubborn = True
         starting = asyncio.create_task(crew.roll())
         await until(lambda: len(agency.hired) > 1)
     await starting
+    assert [hired.returncode for hired in agency.hired] == [0, -signal.SIGKILL]

@@ -87,6 +87,9 @@ async def test_read_only_makes_nothing_and_says_so(legacy: Sandbox) -> None:
     assert "Nothing will be created." in ran.output
     assert "(read-only: it would make something)" in ran.output
     assert (legacy.michiq.encounters, legacy.michiq.recordings) == ({}, {})
+    # What it may ask, it does ask, of every route: each is refused, or its question makes nothing.
+    refused = re.findall(r"^ *\d+/\d+ pass", ran.output, re.MULTILINE)
+    assert len(legacy.michiq.calls) >= len(refused) > 0
     assert all(call.status and call.status >= 400 for call in legacy.michiq.calls)
 
 

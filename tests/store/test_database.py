@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database, Work, open_database
 from proxy.store.errors import StoreError
-from proxy.store.tables import meta
+from proxy.store.tables import chunks, meta
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ async def test_a_failing_write_leaves_nothing_of_itself(database: Database) -> N
 async def test_when_the_commit_fails_every_caller_of_the_group_is_told(database: Database) -> None:
     async def orphan_that_only_the_commit_refuses(conn: AsyncConnection) -> None:
         await conn.execute(text("PRAGMA defer_foreign_keys = ON"))
-        row = "INSERT INTO chunks VALUES ('no recording', 0, 'blob', x'00', 1, 'sha')"
-        await conn.execute(text(row))
+        row = {"recording_id": "no recording", "position": 0, "blob": "blob", "blob_key": b"\0", "size": 1}
+        await conn.execute(insert(chunks).values(**row, sha256="sha"))
 
     results = await asyncio.gather(
         database.write(adding("one")),
@@ -125,14 +125,18 @@ async def test_a_cancelled_caller_does_not_disturb_its_group(database: Database)
     async def slow(conn: AsyncConnection) -> None:
         started.set()
         await go_on.wait()
+        await adding("begun")(conn)
 
     cancelled = asyncio.create_task(database.write(slow))
     await started.wait()
     waiting = asyncio.create_task(database.write(adding("waiting")))
     cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
     go_on.set()
     assert await waiting == "waiting"
-    assert cancelled.cancelled() or cancelled.cancelling()
+    assert await names(database) == {"begun", "waiting"}
+    assert await database.write(adding("the writer goes on")) == "the writer goes on"
 
 
 async def test_a_write_cancelled_before_its_turn_is_not_made(database: Database) -> None:
