@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from proxy import charsets
 from proxy.errors import Refusal
 
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -40,7 +41,7 @@ class Malformed:
 def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
     """The value of an identity header, spelt with `_` or `-` (CONTRACT N06).
 
-    UTF-8, else Latin-1; NFC; without the optional whitespace around it. None when it is missing or
+    UTF-8, else Windows-1252; NFC; without the optional whitespace around it. None when it is missing or
     empty. Raises BadHeader for a header given twice in one spelling, for two spellings that differ,
     and for control characters.
     """
@@ -130,11 +131,7 @@ def _folded(name: bytes) -> bytes:
 
 
 def _decoded(value: bytes) -> str:
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError:
-        text = value.decode("latin-1")
-    text = unicodedata.normalize("NFC", text.strip(" \t"))
+    text = unicodedata.normalize("NFC", charsets.decode(value).strip(" \t"))
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise BadHeader("header-control-character")
     return text

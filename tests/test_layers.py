@@ -10,11 +10,11 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent
 LAYERS: Final = {
     "proxy": 0,
+    "proxy.charsets": 0,
     "proxy.values": 0,
     "proxy.errors": 0,
     "proxy.packed": 0,
     "proxy.addresses": 1,
-    "proxy.charsets": 1,
     "proxy.audio": 1,
     "proxy.desk": 1,
     "proxy.environment": 1,

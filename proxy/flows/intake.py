@@ -10,13 +10,16 @@ from typing import Final
 
 import structlog
 
+from proxy import charsets
 from proxy.errors import Refusal
+from proxy.headers import media_type
 from proxy.spool import MEMORY_LIMIT, Bytes, Spool, Stored
 from proxy.values import Body, FormPart
 
 _ONCE: Final = ("ehr", "conversation")
 # Of all parts of a form together: many small files are as heavy as one large one.
 _FORM_MEMORY: Final = 2 * MEMORY_LIMIT
+_UTF_8: Final = ("utf-8", "utf8")
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 
@@ -60,10 +63,18 @@ class NewCaseForm:
         return whole.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A part that is a text, and the charset that it declares."""
+
+    content: Stored = field(repr=False)
+    charset: str | None
+
+
 async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitStack) -> NewCaseForm:
     """The form's parts, spooled; `new_spool` takes the memory that one may use, `stack` closes them."""
     memory = _FORM_MEMORY
-    single: dict[str, Stored] = {}
+    single: dict[str, _Text] = {}
     files: list[Upload] = []
     parts = unknown = 0
     async for part in body.parts():
@@ -76,7 +87,7 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
         content = await _received(part, new_spool(min(memory, MEMORY_LIMIT)), stack)
         memory -= content.size if isinstance(content, Bytes) else 0
         if part.name in _ONCE:
-            single[part.name] = content
+            single[part.name] = _Text(content, media_type(part.content_type or "")[1].get("charset"))
         elif part.filename or content.size:
             # A browser whose user chose no file sends one without a name and without bytes.
             files.append(_upload(part, content))
@@ -84,8 +95,24 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
         raise Refusal("malformed", "no-part")
     if unknown:
         _log.info("unknown_parts", count=unknown)
-    conversation = single.get("conversation")
-    return NewCaseForm(single.get("ehr"), _text(conversation.read()) if conversation else "", tuple(files))
+    ehr, conversation = single.get("ehr"), single.get("conversation")
+    return NewCaseForm(
+        _in_utf_8(ehr, new_spool(min(memory, MEMORY_LIMIT)), stack) if ehr else None,
+        charsets.decode(conversation.content.read(), conversation.charset) if conversation else "",
+        tuple(files),
+    )
+
+
+def _in_utf_8(ehr: _Text, spool: Spool, stack: ExitStack) -> Stored:
+    """The ehr, recoded where its charset is another one; what can't be decoded by it is left as it came."""
+    stack.callback(spool.close)
+    if ehr.charset is None or ehr.charset.lower() in _UTF_8:
+        return ehr.content
+    try:
+        spool.write(charsets.decode_strictly(ehr.content.read(), ehr.charset).encode())
+    except (LookupError, UnicodeDecodeError):
+        return ehr.content
+    return spool.finish()
 
 
 async def _received(part: FormPart, spool: Spool, stack: ExitStack) -> Stored:
@@ -105,13 +132,6 @@ def _guessed_type(filename: str) -> str:
     if compression:
         return _UNKNOWN_TYPE
     return kind or _FURTHER_TYPES.get(PurePath(filename).suffix.lower(), _UNKNOWN_TYPE)
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _identity(upload: Upload) -> bytes:

@@ -1,11 +1,13 @@
 """Finds the text of an uploaded file. Runs inside a worker process: the files are hostile."""
 
 import codecs
+import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from io import BytesIO
 from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 
+from proxy import charsets
 from proxy.text import docx, pdf
 from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 
@@ -24,6 +26,7 @@ _DOCX_SUFFIXES: Final = frozenset({".docx", ".docm", ".dotx", ".dotm"})
 _TEXT_TYPES: Final = frozenset({"application/json", "application/xml", "application/xhtml+xml"})
 _TEXT_SUFFIXES: Final = frozenset({".txt", ".csv", ".md", ".json", ".xml", ".html"})
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _MAX_BYTES: Final = 4 * MAX_CHARACTERS  # UTF-8 and UTF-16 take at most 4 for a character
 
 
@@ -45,6 +48,8 @@ def extract(source: bytes | Readable, filename: str, content_type: str) -> Extra
             return Extraction("empty")
         file.seek(0)
         kind = kind_of(head, filename, content_type)
+        if kind == "text":
+            return _read_text(file, content_type)
         return _READERS[kind](file) if kind else Extraction("unsupported")
 
 
@@ -70,21 +75,25 @@ def kind_of(head: bytes, filename: str, content_type: str) -> Kind | None:
     return None
 
 
-def _read_text(file: BinaryIO) -> Extraction:
-    return found(_decoded(file.read(_MAX_BYTES)))
+def _read_text(file: BinaryIO, content_type: str) -> Extraction:
+    declared = _CHARSET.search(content_type)
+    return found(_decoded(file.read(_MAX_BYTES), declared[1] if declared else None))
 
 
-def _decoded(data: bytes) -> str:
-    """UTF-8; else UTF-16 where its mark says so; else Latin-1, which reads anything."""
-    try:
-        # Cut at the limit, the last character may be a part of one.
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < _MAX_BYTES)
-    except UnicodeDecodeError:
-        return data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "latin-1", "replace")
+def _decoded(data: bytes, declared: str | None) -> str:
+    """UTF-16 where its mark says so; else by the declared charset, else UTF-8, else Windows-1252."""
+    if data.startswith(_UTF16_MARKS):
+        return data.decode("utf-16", "replace")
+    # Cut at the limit, the last character may be a part of one.
+    shorter = range(4 if len(data) == _MAX_BYTES else 1)
+    for charset in filter(None, (declared, "utf-8")):
+        for less in shorter:
+            with suppress(LookupError, UnicodeDecodeError):
+                return charsets.decode_strictly(data[: len(data) - less], charset).removeprefix("\ufeff")
+    return charsets.decode(data)
 
 
-_READERS: Final[Mapping[Kind, Callable[[BinaryIO], Extraction]]] = {
+_READERS: Final[Mapping[Literal["pdf", "docx"], Callable[[BinaryIO], Extraction]]] = {
     "pdf": pdf.read,
     "docx": docx.read,
-    "text": _read_text,
 }

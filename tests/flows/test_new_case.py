@@ -190,6 +190,10 @@ async def test_header_N06_bytes_arrive_as_they_were_meant(api: Api) -> None:
     table: dict[str, tuple[list[bytes | str], bytes]] = {
         "UTF-8": ([b"organization: " + clinica], clinica),
         "Latin-1": ([b"organization: Cl\xednica"], clinica),
+        "Windows-1252": (
+            [b"organization: \x93Dolor\x94 \x96 5 \x80"],
+            "“Dolor” – 5 €".encode(),
+        ),
         "NFD": ([f"organization: {unicodedata.normalize('NFD', 'Clínica')}"], clinica),
         "emoji": (["organization: Clínica 🏥"], "Clínica 🏥".encode()),
         "signs": (['organization: "Sur", S.A.; 50% = ½'], '"Sur", S.A.; 50% = ½'.encode()),
@@ -220,7 +224,7 @@ async def test_header_N06_that_can_be_read_in_two_ways_is_refused(api: Api) -> N
         "template twice": ["template: 1", "template: 2"],
         "idempotency key twice": ["Idempotency-Key: 1", "Idempotency-Key: 2"],
         "C1 control": [b"template: a\xc2\x85b"],
-        "Latin-1 C1 control": [b"template: a\x85\xffb"],
+        "C1 control of Windows-1252": [b"template: a\x81\xffb"],
         "tab inside": ["template: a\tb"],
         "DEL": ["template: a\x7fb"],
         "NUL": ["template: a\0b"],
@@ -314,6 +318,60 @@ async def test_ehr_N08_is_taken_as_a_file_a_field_with_a_mark_or_not_at_all(api:
         assert last_case(api).patient_metadata["name"] == "Ñandú", name
     assert (await talk(api.url, new_case(form(part("conversation", "Hola."))))).json["ehr"] == 0
     assert last_case(api).patient_metadata.keys() == {"id", "name"}
+
+
+async def test_ehr_N08_in_the_charset_that_its_part_declares_goes_on_in_utf_8(api: Api) -> None:
+    """Java's HttpClient sends text fields in Latin-1, and says so."""
+    text = '{"id": "p-1", "name": "“Ñandú” 5 €", "large": "%s"}' % ("ñ" * 1_200_000)
+    for charset, written in {
+        "ISO-8859-1": text.encode("cp1252"),
+        '"windows-1252"': text.encode("cp1252"),
+        "iso-8859-15": text.translate({0x201C: "'", 0x201D: "'"}).encode("iso-8859-15"),
+        "utf-16": text.encode("utf-16"),
+        "UTF-16LE": text.encode("utf-16-le"),
+        "UTF-8": text.encode(),
+        "no-such-charset": text.encode(),
+        "utf-32": text.encode(),
+    }.items():
+        field = part("ehr", written, f"Content-Type: application/json; charset={charset}")
+        assert (await talk(api.url, new_case(form(field)))).status == 200, charset
+        sent = last_case(api).patient_metadata
+        assert sent["name"] in ("“Ñandú” 5 €", "'Ñandú' 5 €"), charset
+        whole = {"id": "p-1", "name": sent["name"], "large": "ñ" * 1_200_000}
+        assert sent["other-clinical-data"] == whole, charset
+
+
+async def test_ehr_N08_in_no_utf_8_and_no_declared_charset_is_refused(api: Api) -> None:
+    table = {
+        "none": [],
+        "no charset": ["Content-Type: application/json; charset=no-such-charset"],
+        "another charset": ["Content-Type: application/json; charset=utf-8"],
+        "half of it": ["Content-Type: application/json; charset=utf-16"],
+    }
+    fields = {name: part("ehr", b'{"name": "\xd1and\xfa"}', *lines) for name, lines in table.items()}
+    replies = await talk_each(api.url, {name: new_case(form(each)) for name, each in fields.items()})
+    assert {name: reply.sentence for name, reply in replies.items()} == dict.fromkeys(table, BAD_EHR)
+    assert not calls(api)
+
+
+async def test_conversation_N11_is_read_by_its_charset_else_as_a_browser_would(api: Api) -> None:
+    said = "“Dolor” – 5 €"
+    for name, data in {
+        "": said.encode(),
+        " ": said.encode("cp1252"),
+        "iso-8859-1": said.encode("cp1252"),
+        "US-ASCII": said.encode("cp1252"),
+        '"utf-16"': said.encode("utf-16"),
+        "utf-16be": said.encode("utf-16-be"),
+        "utf-8": said.encode("cp1252"),
+        "no-such-charset": said.encode(),
+        "utf-7": said.encode(),
+    }.items():
+        kind = [f"Content-Type: text/plain; charset={name}"] if name.strip() else []
+        reply = await talk(api.url, new_case(form(part("conversation", data, *kind))))
+        assert reply.status == 200, name
+        (file,) = last_case(api).files
+        assert file.sha256 == digest(said.encode()), name
 
 
 async def test_patient_N09_metadata_names_the_patient_and_holds_the_whole_ehr(api: Api) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.text import extract as extracting
 from proxy.text.extract import extract
 from proxy.text.extraction import MAX_CHARACTERS, Outcome
 from tests.samples import DAMAGES, Damage, damaged_pdf, docx, encrypted_pdf, long_pdf, pdf, scanned_pdf
@@ -472,6 +473,34 @@ def test_text_is_read_in_each_encoding_of_old_clients(encoding: str) -> None:
         extract("Clínica Peñón: café".encode(encoding), "nota.txt", "text/plain").text
         == "Clínica Peñón: café"
     )
+
+
+_QUOTED = "“Dolor” – 5 €"
+
+
+@pytest.mark.parametrize(
+    ("data", "media"),
+    [
+        (_QUOTED.encode("cp1252"), "text/plain"),
+        (_QUOTED.encode("cp1252"), "text/plain; charset=ISO-8859-1"),
+        (_QUOTED.encode("cp1252"), "text/plain; charset=utf-8"),
+        (_QUOTED.encode("utf-16-le"), 'text/plain; format=flowed; Charset="utf-16le"'),
+        (_QUOTED.encode("utf-16"), "text/plain; charset=iso-8859-1"),
+        (_QUOTED.encode("utf-8-sig"), "text/plain; charset=utf-8"),
+        (_QUOTED.encode(), "text/plain; charset=no-such-charset"),
+    ],
+)
+def test_extract_N13_a_text_is_read_by_its_charset_else_as_a_browser_would(data: bytes, media: str) -> None:
+    assert extract(data, "nota.txt", media).text == _QUOTED
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16-be", "shift_jis", "gb18030"])
+def test_a_text_that_is_cut_within_a_character_is_read_up_to_it(
+    charset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extracting, "_MAX_BYTES", 11)
+    text = extract(("あ" * 20).encode(charset), "nota.txt", f"text/plain; charset={charset}").text
+    assert text == "あ" * (11 // len("あ".encode(charset)))
 
 
 @pytest.mark.parametrize(
