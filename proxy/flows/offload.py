@@ -75,12 +75,6 @@ async def load_json(workers: Workers, data: bytes, rules: jsons.Rules = jsons.ST
     return await of_json(workers, len(data), _load, data, rules)
 
 
-async def load_text(workers: Workers, data: bytes, name: str) -> str | None:
-    """The text that an object has under this name, empty if it has none; None for any other value, of the
-    object too. What else is in it stays where it was read: to bring it over would hold up everybody."""
-    return await of_json(workers, len(data), _text, data, name)
-
-
 async def of_json(workers: Workers, size: int, task: Callable[..., T], *args: object) -> T:
     """What `task(*args)` makes of JSON of this size, wherever that holds up nobody.
 
@@ -177,9 +171,3 @@ def _bytes(source: bytes | SealedFile) -> bytes:
 def _read(source: bytes | SealedFile, filename: str, content_type: str) -> Document:
     found = extract(source, filename, content_type)
     return Document(found.outcome, Packed.of(found.text), estimate(found.text))
-
-
-def _text(data: bytes, name: str) -> str | None:
-    value = jsons.load(data, max_values=jsons.MAX_VALUES)
-    found = value.get(name, "") if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None

@@ -10,10 +10,10 @@ from proxy.flows.answers import answer
 from proxy.flows.chat import chat_of
 from proxy.flows.deps import Deps
 from proxy.flows.facts import Record
-from proxy.flows.offload import load_text, planned
+from proxy.flows.json_body import read_text
+from proxy.flows.offload import planned
 from proxy.flows.prompt import Prompt, QuestionTooLong
 from proxy.flows.records import read_record
-from proxy.jsons import BadJson
 from proxy.mapping.models import Query
 from proxy.mapping.table import FlowSpec, Route
 from proxy.upstream.llamachat import LlamaChat
@@ -56,10 +56,7 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
 
 async def _question(inbound: Inbound, deps: Deps) -> str:
     """The body's `query`; a body without one has an empty one, as the legacy server read it (Q02)."""
-    try:
-        query = await load_text(deps.workers, await inbound.body.read(), "query")
-    except BadJson as error:
-        raise Refusal("bad_request", f"body-{error.cause}") from None
+    query = await read_text(inbound, "query", deps.workers)
     if query is None:
         raise Refusal("bad_request", "query-not-a-string")
     if not query.strip():

@@ -1,6 +1,7 @@
 """POST /michiQ/speechToText/{id}: the uploaded audio as text, by LlamaChat (CONTRACT S)."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -11,10 +12,9 @@ from proxy.flows.access import authenticate, own_id
 from proxy.flows.answers import answer
 from proxy.flows.chat import chat_of
 from proxy.flows.deps import Deps
+from proxy.flows.json_body import read_text
 from proxy.flows.linked_case import forward
-from proxy.flows.offload import load_json
 from proxy.flows.recorded import length, outgoing
-from proxy.jsons import BadJson
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import FlowSpec, Route
 from proxy.upstream.llamachat import LlamaChat
@@ -87,22 +87,15 @@ async def _hear(
 
 async def _label(inbound: Inbound, deps: Deps) -> str | None:
     """The last component of the body's `audioFile`: a name to look for, never a place (S02)."""
-    data = await inbound.body.read()
-    if not data.strip():
-        return None
-    try:
-        body = await load_json(deps.workers, data)
-    except BadJson as error:
-        raise Refusal("bad_request", f"body-{error.cause}") from None
-    label = body.get("audioFile") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(label, str | None):
+    label = await read_text(inbound, "audioFile", deps.workers, optional=True)
+    if label is None:
         raise Refusal("bad_request", "audio-file-not-a-string")
     return _last_component(label) if label else None
 
 
 def _last_component(path: str) -> str:
-    """Of a path of any system, or of an address."""
-    return re.split(r"[/\\]", path)[-1]
+    """Of a path of any system, or of an address; NFC, since macOS takes letters and accents apart."""
+    return unicodedata.normalize("NFC", re.split(r"[/\\]", path)[-1])
 
 
 def _facts(legacy_id: str, heard: Sequence[_Heard]) -> Json:

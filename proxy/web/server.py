@@ -45,7 +45,7 @@ from proxy.web.tls import Tls
 from proxy.workers import Workers
 
 # The tasks that flows hand to worker processes.
-_WORKER_MODULES: Final = ("proxy.flows.offload", "proxy.store.playback")
+_WORKER_MODULES: Final = ("proxy.flows.offload", "proxy.flows.json_body", "proxy.store.playback")
 _SWEEP_SECONDS: Final = 3600.0
 
 _log: Final = structlog.get_logger("proxy.server")

@@ -73,7 +73,6 @@ BAD_BODIES: Final = {
     "a list for a query": (b'{"query": ["a"]}', BAD),
     "null for a query": (b'{"query": null}', BAD),
     "two queries": (b'{"query": "a", "query": "b"}', BAD),
-    "Latin-1": '{"query": "¿Qué?"}'.encode("latin-1"),
     "UTF-16": '{"query": "a"}'.encode("utf-16"),
     "half a pair": b'{"query": "\\ud83d"}',
     "NaN": b'{"query": "a", "x": NaN}',
@@ -81,7 +80,15 @@ BAD_BODIES: Final = {
     "two objects": b'{"query": "a"}{}',
     "a form": b"query=a",
     "no query": (b"{}", NO_QUERY),
-    "another spelling": (b'{"Query": "a"}', NO_QUERY),
+    "another name": (b'{"querys": "a"}', NO_QUERY),
+    "an empty query beside another spelling": (b'{"query": "", "Query": "a"}', NO_QUERY),
+    "null beside another spelling": (b'{"query": null, "Query": "a"}', BAD),
+    "a number in another spelling": (b'{"QUERY": 3}', BAD),
+    "two marks": b'\xef\xbb\xbf\xef\xbb\xbf{"query": "a"}',
+    "NULs alone": b"\0\0\0",
+    "NULs before": b'\0{"query": "a"}',
+    "NULs within": b'{"query": "a\0"}',
+    "null and NULs": b"null\0",
     "an empty query": (b'{"query": ""}', NO_QUERY),
     "a blank query": (b'{"query": " \\n\\t\\u00a0"}', NO_QUERY),
 }
@@ -98,6 +105,39 @@ async def test_query_Q02_a_body_without_a_question_is_400_and_nothing_is_sent(ap
             wrong[name] = reply
     assert wrong == {}
     assert api.sandbox.llamachat.calls == []
+
+
+# The question "¿A qué es alérgica?" as programs write it down: a type, and a body.
+QUESTION: Final = '{"query": "¿A qué es alérgica?"}'
+WRITTEN: Final[dict[str, tuple[str, bytes]]] = {
+    "Latin-1, undeclared": ("application/json", QUESTION.encode("latin-1")),
+    "Latin-1, declared": ("application/json; charset=ISO-8859-1", QUESTION.encode("latin-1")),
+    "Windows-1252": ("application/json", QUESTION.replace('"¿', '"“¿').encode("cp1252")),
+    "UTF-8, said to be what nobody knows": ("application/json; charset=klingon", QUESTION.encode()),
+    "UTF-8, said to be ASCII by halves": ("application/json; charset", QUESTION.encode()),
+    "UTF-8 with a mark, declared": ('text/json; charset="UTF-8"', b"\xef\xbb\xbf" + QUESTION.encode()),
+    "UTF-16, declared": ("application/json; charset=utf-16", QUESTION.encode("utf-16")),
+    "UTF-16 with NULs, declared": ("text/plain; charset=utf-16le", (QUESTION + "\0\0").encode("utf-16-le")),
+    "another case": ("application/json", QUESTION.replace("query", "Query").encode()),
+    "capitals": ("application/json", QUESTION.replace("query", "QUERY").encode()),
+    "capitals, escaped": ("application/json", QUESTION.replace("query", "\\u0051UERY").encode()),
+    "two cases": ("application/json", QUESTION.replace("{", '{"QUERY": "¿Edad?", "Query": 1, ').encode()),
+    "two other cases": (
+        "application/json",
+        QUESTION.replace('{"query"', '{"QUERY": "¿Edad?", "Query"').encode(),
+    ),
+    "NULs at the end": ("application/json", QUESTION.encode() + b"\r\n\0\0 \0"),
+    "all of it": ("application/json", QUESTION.replace("query", "QUERY").encode("latin-1") + bytes(100_000)),
+}
+
+
+@pytest.mark.parametrize(("kind", "body"), WRITTEN.values(), ids=WRITTEN)
+async def test_query_Q02_a_question_is_read_as_its_program_wrote_it(api: Api, kind: str, body: bytes) -> None:
+    case = await allergic(api)
+    path = f"/michiQ/query/{case['michiq_uuid']}"
+    reply = await call(api, "POST", path, case["token"], data=body, headers={"Content-Type": kind})
+    assert reply.json == {"response": ANSWER}
+    assert "¿A qué es alérgica?" in sent(api)[-1]
 
 
 async def test_query_Q02_a_body_over_the_limit_is_413_and_nothing_is_sent(api: Api) -> None:

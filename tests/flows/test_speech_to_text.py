@@ -102,6 +102,17 @@ LABELS: Final = [
 NO_LABELS: Final = ["", "/", "otra.wav", "../../../etc/passwd", "DOS.wav", "dos.wav/", "dos.wa\0v", "dos"]
 
 
+NO_BODIES: Final = [
+    *(None, b"", b" \r\n", b"\0\0", b"\xef\xbb\xbf", b"null", b" null\0", b"{}", b"{}\0"),
+    *(
+        b'{"audioFile": null}',
+        b'{"AudioFile": null}',
+        b'{"otra": 1}',
+        b'{"audioFile": "", "AudioFile": "dos.wav"}',
+    ),
+]
+
+
 async def test_speech_S02_the_last_component_of_the_label_picks_the_file_of_that_name(api: Api) -> None:
     case = await patient(api)
     await case.uploaded(wav(0.1), filename="uno.wav")
@@ -117,7 +128,7 @@ async def test_speech_S02_a_label_that_names_no_uploaded_file_stands_for_all_in_
     await case.uploaded(wav(0.2), filename="dos.wav")
     for label in NO_LABELS:
         assert (await case.transcribed(audioFile=label))["audioFiles"] == ["uno.wav", "dos.wav"], label
-    for body in [None, b"", b"{}", b'{"audioFile": null}', b'{"otra": 1}']:
+    for body in NO_BODIES:
         reply = await case.call("POST", "/michiQ/speechToText/{id}", data=body)
         assert reply.json["audioFiles"] == ["uno.wav", "dos.wav"], body
 
@@ -140,6 +151,27 @@ async def test_speech_S02_files_of_one_name_are_all_meant(api: Api) -> None:
     case = await patient(api)
     await case.uploaded(wav(0.1), wav(0.2), wav(0.3), filename="audio.wav")
     assert len((await case.transcribed(audioFile="audio.wav"))["segments"]) == 3
+
+
+# The label "señal.wav" as programs write it down.
+WRITTEN: Final = {
+    "Latin-1": ("application/json", '{"audioFile": "señal.wav"}'.encode("latin-1")),
+    "Latin-1, declared": ("application/json; charset=latin1", '{"audioFile": "señal.wav"}'.encode("latin-1")),
+    "capitals": ("application/json", '{"AUDIOFILE": "señal.wav"}'.encode()),
+    "another case and NULs": ("application/json", '{"AudioFile": "señal.wav"}\0\0'.encode()),
+    "accents apart": ("application/json", '{"audioFile": "C:\\\\sen\u0303al.wav"}'.encode()),
+}
+
+
+@pytest.mark.parametrize("uploaded", ["señal.wav", "sen\u0303al.wav"], ids=["NFC", "NFD"])
+async def test_speech_S02_a_label_is_read_as_its_program_wrote_it(api: Api, uploaded: str) -> None:
+    case = await patient(api)
+    await case.uploaded(wav(0.1), filename="uno.wav")
+    await case.uploaded(wav(0.2), filename=uploaded)
+    for name, (kind, body) in WRITTEN.items():
+        headers = {"Content-Type": kind}
+        reply = await case.call("POST", "/michiQ/speechToText/{id}", data=body, headers=headers)
+        assert [digest(wav(0.2))] == heard(api), (name, reply.text)
 
 
 BAD_BODIES: Final = [b"{", b"[]", b'"a"', b"1", b'{"audioFile": 1}', b'{"audioFile": ["a"]}', b"\xff", b"a=b"]
