@@ -9,6 +9,9 @@ from proxy.shape import Expression
 from proxy.spool import Bytes, Joined
 from proxy.values import Content, Json
 
+# Below it every integer is a number of its own in JSON, as most programs read it (RFC 8259, section 6).
+_EXACT: Final = 2**53
+
 EXPRESSIONS: Final = ("patient.id", "patient.name", "patient.birth_date")
 
 
@@ -72,5 +75,10 @@ def _first_text(value: Json) -> str | None:
         if isinstance(candidate, str) and candidate.strip():
             return candidate.strip()
         if isinstance(candidate, int | float) and not isinstance(candidate, bool):
-            return str(candidate)
+            return _written(candidate)
     return None
+
+
+def _written(number: int | float) -> str:
+    """Returns the integer that the number equals, as spreadsheets give 12345.0 for it; else the number."""
+    return str(int(number) if abs(number) < _EXACT and number == int(number) else number)

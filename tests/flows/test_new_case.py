@@ -377,6 +377,7 @@ async def test_conversation_N11_is_read_by_its_charset_else_as_a_browser_would(a
 async def test_patient_N09_metadata_names_the_patient_and_holds_the_whole_ehr(api: Api) -> None:
     table: list[tuple[dict[str, Json], str | None, str]] = [
         ({"id": 7, "name": "Ana"}, "7", "Ana"),
+        ({"id": 12345.0, "name": "Ana"}, "12345", "Ana"),
         (
             {"nhc": "NHC-1", "patient": "John Doe", "age": 30, "conditions": ["hypertension"]},
             "NHC-1",
