@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Literal, Protocol, TypeAlias
 
 from proxy.packed import Packed
@@ -17,10 +18,17 @@ Side: TypeAlias = Literal["legacy", "new"]
 LEGACY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 
+_ASCII_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+
 
 def folded_id(spelling: str) -> str:
     """Returns what an id is looked up by: in UUID form its case says nothing (RFC 9562, section 4; G03)."""
     return spelling.lower() if _UUID.fullmatch(spelling) else spelling
+
+
+def folded_mail(user: str) -> str:
+    """Returns what a user is known by: a mail address without regard to the case of ASCII letters (N06)."""
+    return user.translate(_ASCII_LOWER) if "@" in user else user
 
 
 class Content(Protocol):

@@ -37,7 +37,8 @@ class _Asked:
     def whose(self, store: Store) -> Whose:
         if self.case is not None:
             return OfCase(self.case)
-        return OfUser(store.sealer.owner(_name(self.user), _name(self.organization)))
+        who = _name(self.user), _name(self.organization)
+        return OfUser(store.sealer.owner(*who), (store.sealer.spelt_owner(*who),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,11 @@ def erase(
 
 
 async def _erased(store: Store, whose: Whose, actor: str, reason: str | None) -> _Erased:
-    now = datetime.now(UTC)
+    now, whose = datetime.now(UTC), await store.erasure.whole(whose)
     removed = await store.erasure.erase(whose, actor, now, reason)
     if isinstance(whose, OfUser) and await store.processes.live(now, _LIVE):
         await asyncio.sleep(_LATE_SECONDS)
-        await store.erasure.erase_late(whose.owner)
+        await store.erasure.erase_late(*whose.owners)
     # Also where nothing was found: a run that was cut short has removed it, and left its traces.
     await store.database.scrub()
     return _Erased(

@@ -15,6 +15,7 @@ from proxy.store.database import Database, Work
 from proxy.store.homes import Homes
 from proxy.store.journal import Journal
 from proxy.store.links import Links
+from proxy.store.owners import Owners
 from proxy.store.recordings import Recordings
 from proxy.store.sessions import Sessions
 from proxy.store.transcriptions import Transcriptions
@@ -106,6 +107,10 @@ class _NoBlob(BlobWriter):
         return _NAME, _KEY
 
 
+class _Owners(Owners):
+    async def gather(self, *_: object, **__: object) -> None: ...
+
+
 class _Sessions(Sessions):
     async def put(self, *_: object, **__: object) -> None: ...
 
@@ -165,6 +170,7 @@ class _Audit(Audit):
 
 
 _KINDS: Final[Mapping[type, type]] = {
+    Owners: _Owners,
     Sessions: _Sessions,
     Journal: _Journal,
     Recordings: _Recordings,

@@ -42,6 +42,11 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
     return token, session
 
 
+def is_owners(session: Session, owner: str, deps: Deps) -> bool:
+    """Whether the session is this owner's; the sealed user tells of one that is under an older hash (N06)."""
+    return owner in (session.owner, deps.store.sealer.owner(session.identity.user, session.organization))
+
+
 def name_in_log(owner: str, organization: str, deps: Deps) -> None:
     """Every further log line of this request tells apart who called, by keyed hashes."""
     digest = deps.store.sealer.digest("organization", organization)

@@ -1,17 +1,18 @@
 """Who calls newCase: the legacy identity headers, and whether they may come in (CONTRACT N02–N06)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from proxy.errors import Refusal
-from proxy.flows.access import name_in_log
+from proxy.flows.access import is_owners, name_in_log
 from proxy.flows.deps import Deps
 from proxy.headers import Malformed, RawHeaders, bearer, identity_value
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Organizations, Route
-from proxy.values import Identity, Inbound
+from proxy.values import Identity, Inbound, Session
 
 _HEADERS: Final = {"API_KEY": "no-api-key", "user_mail": "no-user", "organization": "no-organization"}
 
@@ -22,11 +23,13 @@ _log: Final = structlog.get_logger("proxy.caller")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks for the case, and the session that a given token stands for."""
+    """Who asks for the case, and the session that a given token stands for. `older` are the hashes that an
+    earlier release kept this user's rows under."""
 
     identity: Identity = field(repr=False)
     organization: str = field(repr=False)
     owner: str
+    older: tuple[str, ...]
     token: str | None = field(repr=False)
     agent: str | None
     template: str | None
@@ -43,28 +46,41 @@ async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Ca
     owner = deps.store.sealer.owner(identity.user, organization)
     name_in_log(owner, organization, deps)
     template = identity_value(inbound.headers, "template")
+    token, session = await _given_token(inbound, owner, deps)
     return Caller(
         identity=identity,
         organization=organization,
         owner=owner,
-        token=await _given_token(inbound, owner, deps),
+        older=older_owners(identity.user, organization, [session], deps),
+        token=token,
         template=template,
         agent=_agent(template, organization, route),
         idempotency=identity_value(inbound.headers, "Idempotency-Key"),
     )
 
 
-async def _given_token(inbound: Inbound, owner: str, deps: Deps) -> str | None:
-    """The token of the request, if one is given and good for this very user (N07)."""
+def older_owners(
+    user: str, organization: str, sessions: Iterable[Session | None], deps: Deps
+) -> tuple[str, ...]:
+    """The hashes that rows of this user may still be under: by how they are spelt now, and in sessions of
+    theirs (CONTRACT N06)."""
+    sealer = deps.store.sealer
+    owner, spelt = sealer.owner(user, organization), sealer.spelt_owner(user, organization)
+    mine = [each.owner for each in sessions if each is not None and is_owners(each, owner, deps)]
+    return tuple(sorted({spelt, *mine} - {owner}))
+
+
+async def _given_token(inbound: Inbound, owner: str, deps: Deps) -> tuple[str | None, Session | None]:
+    """The token of the request, if one is given and good for this very user (N07), with its session."""
     token = bearer(inbound.headers)
     if isinstance(token, Malformed):
         raise Refusal("bad_token", token.cause)
     if token is None:
-        return None
+        return None, None
     session = await deps.store.sessions.get(token)
-    if session is None or session.owner != owner or session.expires_at <= deps.clock():
+    if session is None or not is_owners(session, owner, deps) or session.expires_at <= deps.clock():
         raise Refusal("bad_token", "token-not-valid")
-    return token
+    return token, session
 
 
 def _agent(template: str | None, organization: str, route: Route[NewCase]) -> str | None:

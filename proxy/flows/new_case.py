@@ -77,6 +77,7 @@ async def _make(
 ) -> Answer:
     with spools:
         user = await deps.llamalitica.me(caller.identity)
+        await deps.store.owners.gather(caller.owner, caller.older)
         token = await _session(caller, user, route, deps)
         await _first_sights(caller, deps)
         async with turn(caller.owner, caller.idempotency, deps):
@@ -115,7 +116,7 @@ async def _first_sights(caller: Caller, deps: Deps) -> None:
     """Whom the new platform may just have created is on record (N05)."""
     organization = deps.store.sealer.digest("organization", caller.organization)
     await deps.store.audit.first_sight("organization", organization, deps.clock())
-    await deps.store.audit.first_sight("user", caller.owner, deps.clock())
+    await deps.store.audit.first_sight("user", caller.owner, deps.clock(), caller.older)
 
 
 def _outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:

@@ -26,6 +26,7 @@ from proxy.store.ledger import Ledger
 from proxy.store.links import Links
 from proxy.store.locations import blobs_folder, database_path, make_private
 from proxy.store.overrides import OverrideStore
+from proxy.store.owners import Owners
 from proxy.store.presence import Presence, present
 from proxy.store.probe import Probe, Space
 from proxy.store.processes import Processes
@@ -49,6 +50,7 @@ class Store:
     database: Database
     sealer: Sealer
     blobs: Blobs
+    owners: Owners
     sessions: Sessions
     cases: Cases
     journal: Journal
@@ -122,12 +124,13 @@ async def open_store(
 def _assemble(
     database: Database, sealer: Sealer, blobs: Blobs, presence: Presence, folders: tuple[Path, Path]
 ) -> Store:
-    journal = Journal(database, sealer, presence.name)
+    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
     audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
     return Store(
         database=database,
         sealer=sealer,
         blobs=blobs,
+        owners=owners,
         sessions=Sessions(database, sealer),
         cases=Cases(database, sealer),
         journal=journal,
@@ -147,7 +150,7 @@ def _assemble(
         stories=Stories(database),
         contract_runs=ContractRuns(database),
         retention=Retention(database, journal, blobs),
-        erasure=Erasure(database, sealer, audit, blobs),
+        erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer),
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, folders),

@@ -1,7 +1,7 @@
 """Who opened which case, day by day, for the audit: that it was opened and by which route, nothing of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final, TypeAlias
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.chain import AuditEvent
 from proxy.store.rows import batches
-from proxy.store.tables import audit
+from proxy.store.tables import audit, owner_aliases
 
 _ACTION: Final = "case_accessed"
 
@@ -44,13 +44,24 @@ async def _noted(conn: AsyncConnection, events: Sequence[AuditEvent]) -> set[_Ke
     if not events:
         return set()
     since = datetime.combine(min(event.at.astimezone(UTC) for event in events), time(), UTC)
+    now = await _moved(conn, sorted({event.actor for event in events}))
     query = select(audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
     recent = query.where(audit.c.action == _ACTION, audit.c.at >= since)
     noted: set[_Key] = set()
-    for subjects in batches(sorted({event.subject for event in events})):
-        rows = await conn.execute(recent.where(audit.c.subject.in_(subjects)))
-        noted.update(_key(AuditEvent(*row)) for row in rows)
+    for subjects in batches(sorted({event.subject for event in events} | now.keys())):
+        for row in await conn.execute(recent.where(audit.c.subject.in_(subjects))):
+            actor, subject = (now.get(each, each) for each in (row.actor, row.subject))
+            noted.add(_key(AuditEvent(row.at, actor, row.action, subject, row.detail)))
     return noted
+
+
+async def _moved(conn: AsyncConnection, owners: Sequence[str]) -> Mapping[str, str]:
+    """The hashes that these owners had in earlier releases, with those that they have now (N06)."""
+    moved: dict[str, str] = {}
+    for batch in batches(owners):
+        query = select(owner_aliases).where(owner_aliases.c.owner.in_(batch))
+        moved |= {row.alias: row.owner for row in await conn.execute(query)}
+    return moved
 
 
 def _event(access: Access) -> AuditEvent:

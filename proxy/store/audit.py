@@ -30,13 +30,16 @@ class Audit:
     database: Database
     sealer: Sealer
 
-    async def first_sight(self, kind: Literal["user", "organization"], digest: str, at: datetime) -> bool:
-        """True, and an audit row, the first time that this user or organization is seen; else False."""
+    async def first_sight(
+        self, kind: Literal["user", "organization"], digest: str, at: datetime, older: Sequence[str] = ()
+    ) -> bool:
+        """True, and an audit row, the first time that this user or organization is seen, by none of the
+        `older` hashes either; else False."""
         event = AuditEvent(at, PROXY, f"first_{kind}", digest)
 
         async def seen(conn: AsyncConnection) -> bool:
-            same = select(audit.c.id).filter_by(action=event.action, subject=digest).limit(1)
-            return (await conn.execute(same)).first() is not None
+            same = audit.c.action == event.action, audit.c.subject.in_((digest, *older))
+            return (await conn.execute(select(audit.c.id).where(*same).limit(1))).first() is not None
 
         async def work(conn: AsyncConnection) -> bool:
             if await seen(conn):

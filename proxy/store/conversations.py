@@ -8,6 +8,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
+from proxy.store.owners import current
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import conversations
@@ -43,7 +44,7 @@ class Conversations:
         values = {"conversation": self.sealer.seal_text(conversation_id), "sent": []}
 
         async def work(conn: AsyncConnection) -> None:
-            await upsert(conn, conversations, _key(case_id, owner), values)
+            await upsert(conn, conversations, _key(case_id, await current(conn, owner)), values)
 
         await self.database.write(work)
 
@@ -51,9 +52,10 @@ class Conversations:
         """Notes passages as sent; nothing happens when the conversation was dropped meanwhile."""
 
         async def work(conn: AsyncConnection) -> None:
-            row = await _row(conn, case_id, owner)
+            now = await current(conn, owner)
+            row = await _row(conn, case_id, now)
             if row is not None:
-                change = update(conversations).filter_by(**_key(case_id, owner))
+                change = update(conversations).filter_by(**_key(case_id, now))
                 await conn.execute(change.values(sent=sorted({*row.sent, *hashes})))
 
         await self.database.write(work)

@@ -17,6 +17,7 @@ from proxy.store.tables import (
     ledger,
     legacy_sessions,
     links,
+    owner_aliases,
     pairs,
     recordings,
     reports,
@@ -38,9 +39,14 @@ class OfCase:
 
 @dataclass(frozen=True, slots=True)
 class OfUser:
-    """A user of an organization, by the keyed hash of both."""
+    """A user of an organization, by the keyed hash of both, and by those that it was in earlier releases."""
 
     owner: str
+    older: tuple[str, ...] = ()
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        return self.owner, *self.older
 
 
 Whose: TypeAlias = OfCase | OfUser
@@ -66,19 +72,19 @@ class Theirs:
 
 async def theirs(conn: AsyncConnection, whose: Whose) -> Theirs:
     if isinstance(whose, OfUser):
-        ids = (await conn.execute(_owned(whose.owner))).scalars()
-        return Theirs(tuple(_of_user(whose.owner)), tuple(ids))
+        ids = (await conn.execute(_owned(whose.owners))).scalars()
+        return Theirs(tuple(_of_user(whose.owners)), tuple(ids))
     names = await _names(conn, folded_id(whose.id))
     return Theirs(tuple(_of_case(names)), tuple(names))
 
 
-def told_late(owner: str) -> tuple[Part, ...]:
+def told_late(owners: Sequence[str]) -> tuple[Part, ...]:
     """What a proxy notes of a user's calls only a moment after it has answered them."""
-    mine = select(clients.c.id).where(clients.c.user == owner)
-    told = select(requests.c.request_id).where(_story_user() == owner[:_HASH])
+    mine = select(clients.c.id).where(clients.c.user.in_(owners))
+    told = select(requests.c.request_id).where(_story_user().in_([each[:_HASH] for each in owners]))
     return (
         Part("ledger row", ledger, ledger.c.client.in_(mine)),
-        Part("client", clients, clients.c.user == owner),
+        Part("client", clients, clients.c.user.in_(owners)),
         Part("told request", requests, requests.c.request_id.in_(told)),
     )
 
@@ -96,26 +102,27 @@ def _of_case(ids: Sequence[str]) -> Iterator[Part]:
     yield Part("case", cases, cases.c.id.in_(ids))
 
 
-def _of_user(owner: str) -> Iterator[Part]:
-    ids = _owned(owner)
+def _of_user(owners: Sequence[str]) -> Iterator[Part]:
+    ids = _owned(owners)
     yield Part("webhook", deliveries, deliveries.c.case_id.in_(ids))
     yield Part("report", reports, reports.c.case_id.in_(ids))
-    yield Part("conversation", conversations, conversations.c.owner == owner)
-    yield Part("transcription", transcriptions, transcriptions.c.owner == owner)
-    yield Part("recording", recordings, recordings.c.owner == owner)
-    yield Part("kept answer", journal, journal.c.owner == owner)
+    yield Part("conversation", conversations, conversations.c.owner.in_(owners))
+    yield Part("transcription", transcriptions, transcriptions.c.owner.in_(owners))
+    yield Part("recording", recordings, recordings.c.owner.in_(owners))
+    yield Part("kept answer", journal, journal.c.owner.in_(owners))
     yield Part("linked case", links, links.c.case_id.in_(ids))
-    yield Part("home", homes, homes.c.owner == owner)
-    yield Part("pair", pairs, pairs.c.owner == owner)
-    yield Part("case", cases, cases.c.owner == owner)
-    yield Part("session", sessions, sessions.c.owner == owner)
-    yield Part("legacy session", legacy_sessions, legacy_sessions.c.owner == owner)
-    yield from told_late(owner)
+    yield Part("home", homes, homes.c.owner.in_(owners))
+    yield Part("pair", pairs, pairs.c.owner.in_(owners))
+    yield Part("case", cases, cases.c.owner.in_(owners))
+    yield Part("session", sessions, sessions.c.owner.in_(owners))
+    yield Part("legacy session", legacy_sessions, legacy_sessions.c.owner.in_(owners))
+    yield Part("alias", owner_aliases, owner_aliases.c.owner.in_(owners))
+    yield from told_late(owners)
 
 
-def _owned(owner: str) -> CompoundSelect[str]:
+def _owned(owners: Sequence[str]) -> CompoundSelect[str]:
     """The ids of the user's cases, and of the linked ones."""
-    own = select(cases.c.id).where(cases.c.owner == owner)
+    own = select(cases.c.id).where(cases.c.owner.in_(owners))
     linked = select(links.c.linked_case_id).where(
         links.c.case_id.in_(own), links.c.linked_case_id.is_not(None)
     )

@@ -13,6 +13,7 @@ from proxy.store.audit import CASE_ERASED, Audit, AuditEvent
 from proxy.store.blobs import Blobs
 from proxy.store.database import Database
 from proxy.store.erasing import OfCase, OfUser, Part, Whose, theirs, told_late
+from proxy.store.owners import Owners
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import delete_unused_keys
 from proxy.store.tables import chunks, recordings
@@ -31,9 +32,18 @@ class Erasure:
     sealer: Sealer
     audit: Audit
     blobs: Blobs
+    owners: Owners
+
+    async def whole(self, whose: Whose) -> Whose:
+        """The same, by every hash that is known to stand for the user (CONTRACT N06)."""
+        if not isinstance(whose, OfUser):
+            return whose
+        known = {*whose.older, *await self.owners.known(whose.owner)} - {whose.owner}
+        return OfUser(whose.owner, tuple(sorted(known)))
 
     async def find(self, whose: Whose) -> Removed:
         """What `erase` would remove."""
+        whose = await self.whole(whose)
 
         async def work(conn: AsyncConnection) -> Removed:
             parts = (await theirs(conn, whose)).parts
@@ -52,6 +62,7 @@ class Erasure:
         A call of theirs that is under way ends in an error, its intent being gone. A file that was written to
         has traces of what it held: `Database.scrub` ends them.
         """
+        whose = await self.whole(whose)
 
         async def work(conn: AsyncConnection) -> tuple[Removed, Sequence[str]]:
             found = await theirs(conn, whose)
@@ -69,11 +80,11 @@ class Erasure:
             await self.blobs.delete(name)
         return removed
 
-    async def erase_late(self, owner: str) -> None:
+    async def erase_late(self, *owners: str) -> None:
         """Removes what a running proxy noted of the user's last calls after `erase`, a second late."""
 
         async def work(conn: AsyncConnection) -> None:
-            for part in told_late(owner):
+            for part in told_late(owners):
                 await _delete(conn, part)
 
         await self.database.write(work)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
+from proxy.store.owners import current
 from proxy.store.rows import insert_missing, own_spelling, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import owner_of, session_rows, write_session
@@ -64,12 +65,13 @@ class Homes:
 
     async def claim(self, owner: str, legacy_id: str, side: Side, at: datetime) -> Side:
         """Gives the id to this side unless it has a home already; the home that it has from now on."""
-        row = {**_place(owner, legacy_id), "side": side, "at": at, "spelling": own_spelling(legacy_id)}
+        row = {"side": side, "at": at, "spelling": own_spelling(legacy_id)}
 
         async def work(conn: AsyncConnection) -> Side:
-            home = await _home(conn, owner, legacy_id)
+            now = await current(conn, owner)
+            home = await _home(conn, now, legacy_id)
             if home is None:
-                await insert_missing(conn, homes, [row])
+                await insert_missing(conn, homes, [{**_place(now, legacy_id), **row}])
             return home.side if home else side
 
         return await self.database.write(work)
@@ -127,10 +129,9 @@ class Homes:
     async def pair(self, control_id: str, candidate_id: str, owner: str, at: datetime) -> None:
         """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
         ids = {"control_id": folded_id(control_id), "candidate_id": folded_id(candidate_id)}
-        row = {**ids, "owner": owner, "at": at}
 
         async def work(conn: AsyncConnection) -> None:
-            await insert_missing(conn, pairs, [row])
+            await insert_missing(conn, pairs, [{**ids, "owner": await current(conn, owner), "at": at}])
 
         await self.database.write(work)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
+from proxy.store.owners import current
 from proxy.store.sealer import Sealer
 from proxy.store.short_chunks import ShortChunk, last_shorts, open_shorts, open_with, seal_short
 from proxy.store.tables import chunks, recordings
@@ -77,7 +78,8 @@ class Recordings:
         }
 
         async def work(conn: AsyncConnection) -> bool:
-            last = (await conn.execute(_last(owner, legacy_id))).one_or_none()
+            now = opening["owner"] = await current(conn, owner)
+            last = (await conn.execute(_last(now, legacy_id))).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
                 return False
             place = await _place(conn, last, opening, opens=opens, taken=taken)

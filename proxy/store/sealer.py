@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
 from proxy.store.tables import meta
-from proxy.values import Json, folded_id
+from proxy.values import Json, folded_id, folded_mail
 
 _PEPPER: Final = "pepper"
 _PEPPER_BYTES: Final = 32
@@ -80,7 +80,11 @@ class Sealer:
         await conn.execute(update(meta).where(meta.c.name == _PEPPER).values(value=sealed))
 
     def owner(self, user: str, organization: str) -> str:
-        """Under which everything of this user in this organization is stored."""
+        """Under which everything of this user in this organization is stored (CONTRACT N06)."""
+        return self.digest("owner", folded_mail(user), organization)
+
+    def spelt_owner(self, user: str, organization: str) -> str:
+        """Under which it was, in releases that took a user as they were spelt."""
         return self.digest("owner", user, organization)
 
     def case(self, case_id: str) -> str:

@@ -237,6 +237,14 @@ legacy_sessions: Final = Table(
     _moment("at"),
 )
 
+# Hashes that an owner's rows were under in earlier releases, and have left (CONTRACT N06).
+owner_aliases: Final = Table(
+    "owner_aliases",
+    metadata,
+    _text("alias", primary_key=True),
+    Column("owner", String, nullable=False, index=True),
+)
+
 pairs: Final = Table(
     "pairs",
     metadata,

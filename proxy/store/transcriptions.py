@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
+from proxy.store.owners import current
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import transcriptions
@@ -45,7 +46,8 @@ class Transcriptions:
 
         async def work(conn: AsyncConnection) -> None:
             table = transcriptions.c
-            own = table.owner == owner, table.legacy_id == key["legacy_id"]
+            key["owner"] = await current(conn, owner)
+            own = table.owner == key["owner"], table.legacy_id == key["legacy_id"]
             for batch in batches(list(parts)):
                 await conn.execute(delete(transcriptions).where(*own, table.digest.in_(batch)))
             await upsert(conn, transcriptions, key, values)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from proxy import jsons
 from proxy.errors import Refusal
-from proxy.flows.caller import identity_of
+from proxy.flows.caller import identity_of, older_owners
 from proxy.flows.deps import Deps
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import FlowSpec, Route
@@ -86,7 +86,7 @@ def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:
     session = known.session
     if session is None or session.side == "legacy":
         return None
-    if session.owner != known.owner or session.expires_at <= now:
+    if session.owner not in (known.owner, *known.older) or session.expires_at <= now:
         return None
     if known.legacy_token is not None:
         return f"Bearer {known.legacy_token}".encode()
@@ -143,6 +143,8 @@ class _Newcomer:
         identity, organization = identity_of(self._headers, self._route.organizations)
         owner = deps.store.sealer.owner(identity.user, organization)
         now = deps.clock()
+        before = await deps.store.sessions.get(token), self._known.session
+        await deps.store.owners.gather(owner, older_owners(identity.user, organization, before, deps))
         session = Session(
             identity=identity,
             organization=organization,

@@ -1,12 +1,14 @@
 """What the store knows of a request's caller and of the id in its path, before it is decided who answers."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from proxy.dispatch.decide import Asked
 from proxy.errors import Refusal
+from proxy.flows.caller import older_owners
 from proxy.flows.deps import Deps
 from proxy.headers import RawHeaders, bearer, identity_value
 from proxy.mapping.table import FlowSpec
@@ -21,7 +23,7 @@ class Known:
     """`token` is what was sent, `session` what it stands for here, `legacy_token` what the legacy server
     knows the caller by. `owner` is the keyed hash of user and organization, `key` a fingerprint of the API
     key. `legacy_id` is the path's id where it is one at all, `spelling` the same as the side has it that the
-    id lives on (CONTRACT G03)."""
+    id lives on (CONTRACT G03). At newCase `older` are the owner's hashes in earlier releases (N06)."""
 
     asked: Asked
     token: str | None = field(repr=False)
@@ -31,6 +33,7 @@ class Known:
     owner: str | None = None
     key: str | None = None
     spelling: str | None = None
+    older: tuple[str, ...] = ()
 
 
 class Lookup:
@@ -45,9 +48,9 @@ class Lookup:
         store, now = self._deps.store, self._deps.clock()
         token = _token(headers)
         session = await store.sessions.get(token) if token is not None else None
-        owner, organization = _who(headers, session, spec, self._deps)
+        owner, older, organization = _who(headers, session, spec, self._deps)
         legacy_id = path_id if LEGACY_ID.fullmatch(path_id) else None
-        legacy_token = await self._legacy_token(token, session, owner, now)
+        legacy_token = await self._legacy_token(token, session, (owner, *older), now)
         home = await self._home(owner, legacy_id)
         asked = Asked(
             organization=organization,
@@ -61,21 +64,24 @@ class Lookup:
             makes_case=spec.makes_case,
         )
         key, spelling = self._key(headers, session), home.spelling if home else None
-        return Known(asked, token, session, legacy_token, legacy_id, owner, key, spelling)
+        return Known(asked, token, session, legacy_token, legacy_id, owner, key, spelling, older)
 
     def _key(self, headers: RawHeaders, session: Session | None) -> str | None:
         key = session.identity.api_key if session is not None else _value(headers, "API_KEY")
         return None if key is None else self._deps.store.sealer.digest("client_key", key)
 
     async def _legacy_token(
-        self, token: str | None, session: Session | None, owner: str | None, now: datetime
+        self, token: str | None, session: Session | None, owners: Sequence[str | None], now: datetime
     ) -> str | None:
         """The token that the legacy server knows the caller by: their own, else the newest of theirs."""
-        if self._deps.michiq is None or owner is None:
+        if self._deps.michiq is None or owners[0] is None:
             return None
         if session is not None and session.side == "legacy":
             return token
-        return await self._deps.store.homes.legacy_token(owner, now)
+        for owner in filter(None, owners):
+            if kept := await self._deps.store.homes.legacy_token(owner, now):
+                return kept
+        return None
 
     async def _home(self, owner: str | None, legacy_id: str | None) -> Home | None:
         if self._deps.michiq is None or legacy_id is None:
@@ -103,13 +109,16 @@ def _token(headers: RawHeaders) -> str | None:
 
 def _who(
     headers: RawHeaders, session: Session | None, spec: FlowSpec, deps: Deps
-) -> tuple[str | None, str | None]:
-    """The owner, and the organization by its legacy name: of the session, or as newCase's headers say."""
+) -> tuple[str | None, tuple[str, ...], str | None]:
+    """The owner, their older hashes, and the organization by its legacy name: of the session, or as
+    newCase's headers say."""
     if not spec.makes_case:
-        return (session.owner, session.organization) if session is not None else (None, None)
+        return (session.owner, (), session.organization) if session is not None else (None, (), None)
     user, organization = _value(headers, "user_mail"), _value(headers, "organization")
-    owner = deps.store.sealer.owner(user, organization) if user and organization else None
-    return owner, organization
+    if not user or not organization:
+        return None, (), organization
+    older = older_owners(user, organization, [session], deps)
+    return deps.store.sealer.owner(user, organization), older, organization
 
 
 def _value(headers: RawHeaders, name: str) -> str | None:

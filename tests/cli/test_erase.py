@@ -116,6 +116,19 @@ def test_a_report_overwrites_nothing_and_nothing_is_erased(shop: Site) -> None:
     assert len(shop.fill(owned)) == 1
 
 
+@pytest.mark.parametrize("kept_as", [MAIL, "Ana@Clinica.example"])
+def test_a_user_N06_is_found_in_any_case_also_what_an_earlier_release_kept_under_a_spelling(
+    shop: Site, kept_as: str
+) -> None:
+    async def spelt(store: Store) -> None:
+        await store.sessions.put("other", session(owner=store.sealer.spelt_owner(kept_as, ORGANIZATION)))
+
+    shop.fill(spelt)
+    named = "--user", kept_as, "--organization", ORGANIZATION
+    result = shop.call("erase", *named, "--yes", "--json")
+    assert json.loads(result.stdout)["removed"] == {"case": 1, "session": 2}
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -1,4 +1,7 @@
-"""Ids in UUID form in one spelling: calls find them in any, and what came under two of them is joined."""
+"""Ids in UUID form in one spelling: calls find them in any, and what came under two of them is joined.
+
+Mail addresses come in one, too: which older hashes have moved is noted as they do, since only keys tell.
+"""
 
 import re
 from collections.abc import Iterator
@@ -28,6 +31,13 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("spelling", sa.String, nullable=True))
     op.add_column("homes", sa.Column("spelling", sa.String, nullable=True))
     op.add_column("links", sa.Column("linked_spelling", sa.String, nullable=True))
+    op.create_table(
+        "owner_aliases",
+        sa.Column("alias", sa.String, nullable=False),
+        sa.Column("owner", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("alias", name="pk_owner_aliases"),
+    )
+    op.create_index("ix_owner_aliases_owner", "owner_aliases", ["owner"])
     connection = op.get_bind()
     for name, column in _LOOSE:
         _fold_loose(connection, _table(connection, name), column)

@@ -1,0 +1,82 @@
+"""One owner in any case of a mail address: what older hashes stand for, and how their rows move (N06)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.store.database import Database
+from proxy.store.rekeying import rekey
+from proxy.store.sealer import Sealer
+from proxy.store.tables import cases, owner_aliases, sessions
+
+# Hashes that have moved, and a sealed value under each hash that has sessions or cases.
+_Told: TypeAlias = tuple[set[str], Sequence[Row[Any, Any]], Sequence[Row[Any, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Releases before N06's folding hashed a user as they were spelt; such rows are found until they move."""
+
+    database: Database
+    sealer: Sealer
+
+    async def gather(self, owner: str, older: Collection[str]) -> None:
+        """Puts all rows of the older hashes under the owner's, in one write, and notes that they moved."""
+        left = partial(_not_noted, hashes=sorted({*older} - {owner}))
+        if not await self.database.read(left):  # nearly always: no need to wait for the writer
+            return
+
+        async def work(conn: AsyncConnection) -> None:
+            for each in await left(conn):
+                await rekey(conn, each, owner)
+                await conn.execute(insert(owner_aliases).values(alias=each, owner=owner))
+
+        await self.database.write(work)
+
+    async def known(self, owner: str) -> tuple[str, ...]:
+        """Every older hash of the owner: those whose rows moved, and those that a sealed user explains."""
+        noted = select(owner_aliases.c.alias).filter_by(owner=owner)
+        # Any session or case of a hash tells whose it is.
+        session = select(func.min(sessions.c.token_hash)).group_by(sessions.c.owner)
+        case = select(func.min(cases.c.id)).group_by(cases.c.owner)
+        of_sessions = select(sessions.c.owner, sessions.c.who).where(sessions.c.token_hash.in_(session))
+        of_cases = select(cases.c.owner, cases.c.content).where(cases.c.id.in_(case))
+
+        async def work(conn: AsyncConnection) -> _Told:
+            moved = set((await conn.execute(noted)).scalars())
+            return moved, (await conn.execute(of_sessions)).all(), (await conn.execute(of_cases)).all()
+
+        moved, by_session, by_case = await self.database.read(work)
+        told = [(row.owner, *self._of_session(row.who)) for row in by_session]
+        told += [(row.owner, *self._of_case(row.content)) for row in by_case]
+        spelt = {each for each, user, organization in told if self._explains(each, owner, user, organization)}
+        return tuple(sorted((moved | spelt) - {owner}))
+
+    def _explains(self, spelt: str, owner: str, user: str, organization: str) -> bool:
+        """Whether this user, as they are spelt, is why rows of the owner are under this hash."""
+        same = self.sealer.owner(user, organization) == owner
+        return same and self.sealer.spelt_owner(user, organization) == spelt
+
+    def _of_session(self, who: bytes) -> tuple[str, str]:
+        user, _, organization = self.sealer.open_json(who)
+        return user, organization
+
+    def _of_case(self, content: bytes) -> tuple[str, str]:
+        told = self.sealer.open_json(content)
+        return told["user"], told["organization"]
+
+
+async def current(conn: AsyncConnection, owner: str) -> str:
+    """The hash that the owner's rows are under by now: a call may have begun before they moved."""
+    query = select(owner_aliases.c.owner).filter_by(alias=owner)
+    return (await conn.execute(query)).scalar_one_or_none() or owner
+
+
+async def _not_noted(conn: AsyncConnection, hashes: Sequence[str]) -> list[str]:
+    query = select(owner_aliases.c.alias).where(owner_aliases.c.alias.in_(hashes))
+    noted = set((await conn.execute(query)).scalars())
+    return [each for each in hashes if each not in noted]
