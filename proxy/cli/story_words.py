@@ -12,6 +12,7 @@ SIDES: Final[Mapping[Side, str]] = {"legacy": "the legacy server", "new": "the n
 # `{side}` is who answered.
 WHYS: Final[Mapping[Why, str]] = {
     "only-new": "there is no legacy server (MICHIQ_LEGACY_URL is not set)",
+    "options": "OPTIONS names nobody, so nothing but the mode decides, and it says {side}",
     "home": "the case was made on {side}, so its calls go there whatever the mode says",
     "unknown-token": "this proxy never saw the token, and such calls go to {side} (unknown_to_legacy)",
     "unknown-id": "this proxy never saw the id in the path, so only {side} can know it (unknown_to_legacy)",

@@ -17,7 +17,15 @@ from proxy.values import Side
 # What the bearer token is to this proxy.
 Token: TypeAlias = Literal["none", "unknown", "known"]
 Why: TypeAlias = Literal[
-    "only-new", "home", "unknown-token", "unknown-id", "no-legacy-session", "both-sides", "tester", "mode"
+    "only-new",
+    "options",
+    "home",
+    "unknown-token",
+    "unknown-id",
+    "no-legacy-session",
+    "both-sides",
+    "tester",
+    "mode",
 ]
 
 
@@ -36,6 +44,7 @@ class Asked:
     `organization` is its legacy name, `scope` the keyed hash of that. `at_legacy` says whether the caller
     has a session on the legacy server, `both_sides` whether a list of theirs has parts on both. `home` is the
     side that the path's id lives on, None for one never seen, `has_id` whether there is an id at all.
+    `options` asks what may be asked, as browsers do before they call (CONTRACT G02): for nobody's case.
     """
 
     organization: str | None = field(repr=False)
@@ -47,6 +56,7 @@ class Asked:
     home: Side | None = None
     forced: Side | None = None
     makes_case: bool = False
+    options: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +76,19 @@ def decide(
     if in_force.mode == "off":
         raise Refusal("off", "route-off")
     for brownout in mapping.brownouts:
-        if brownout.on(now, asked.organization):
+        # A browser that may not ask never sees the 503 that is meant for it.
+        if not asked.options and brownout.on(now, asked.organization):
             raise Brownout(brownout.end)
     if not has_legacy:
         return Decision("new", "only-new", in_force)
     side, why = _side(asked, in_force, mapping)
-    return Decision(side, why, in_force, shadow=side == "legacy" and in_force.mode == "shadow")
+    shadowed = side == "legacy" and in_force.mode == "shadow" and not asked.options
+    return Decision(side, why, in_force, shadow=shadowed)
 
 
 def _side(asked: Asked, in_force: InForce, mapping: RouteMapping) -> tuple[Side, Why]:
+    if asked.options:
+        return _by_mode(asked, in_force, mapping)[0], "options"
     if asked.home is not None:
         return asked.home, "home"
     if asked.makes_case:

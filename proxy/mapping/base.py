@@ -14,6 +14,8 @@ class Model(BaseModel):
 
 _PATH: Final = r"(/[A-Za-z0-9_-]+)+"
 _ID_PATH: Final = rf"{_PATH}/\{{id\}}"
+_ORIGIN: Final = r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+_DEFAULT_PORT: Final = re.compile(r"http://.*[^:]:80|https://.*[^:]:443")
 
 
 def _path(text: str) -> str:
@@ -35,6 +37,15 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    if not re.fullmatch(_ORIGIN, text) or _DEFAULT_PORT.fullmatch(text):
+        raise ValueError(
+            'write an origin as browsers send it, such as "https://app.example": in small letters, '
+            "without a path or the scheme's own port"
+        )
+    return text
+
+
 def _header_text(text: str) -> str:
     if not text or not text.isprintable() or text != text.strip():
         raise ValueError("write one line of text, without spaces around it")
@@ -48,6 +59,11 @@ def _composed(text: str) -> str:
 Path = Annotated[str, AfterValidator(_path), WithJsonSchema({"type": "string", "pattern": f"^{_PATH}$"})]
 IdPath = Annotated[
     str, AfterValidator(_id_path), WithJsonSchema({"type": "string", "pattern": f"^{_ID_PATH}$"})
+]
+
+# A page's origin (RFC 6454), compared letter by letter with what a browser sends.
+Origin = Annotated[
+    str, AfterValidator(_origin), WithJsonSchema({"type": "string", "pattern": f"^{_ORIGIN}$"})
 ]
 
 # Kept as the operator wrote it: a parser's normal form could be another address to the receiver.

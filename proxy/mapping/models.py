@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Path, Url
+from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Origin, Path, Url
 from proxy.mapping.moving import Brownout, Canary, Compare, Shadow, StepBack, Switch
 from proxy.mapping.ui import Page
 from proxy.mapping.units import Duration, Size
@@ -70,6 +70,8 @@ class RouteMapping(Model):
     """From the first byte of the request to the answer, upstream calls included."""
     body_limit: Annotated[Size, Field(default_factory=int)]
     """Left out where the route takes no body."""
+    cors_origins: list[Origin] = []
+    """Origins whose pages may call the route from a browser while the new side answers (CONTRACT G02)."""
     answer: Answer
     errors: dict[str, ErrorAnswer]
     notice: Notice = Notice()

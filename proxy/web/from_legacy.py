@@ -62,6 +62,15 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
     return response
 
 
+async def pass_options(request: web.Request, michiq: Michiq) -> web.StreamResponse:
+    """What the legacy server says to OPTIONS (CONTRACT G02): it is nobody's, and nothing is learned of it."""
+    mapping = request[ROUTE].mapping
+    extra = tuple(notice_headers(mapping.notice))
+    plan = Plan(path=mapping.path, seconds=mapping.timeout.total_seconds(), drop=_TESTER, extra=extra)
+    response, _ = await pass_through(request, michiq, plan)
+    return response
+
+
 async def pass_unmapped(request: web.Request) -> web.StreamResponse:
     """A path that no mapping names (issue 4): the legacy server knows what it is."""
     michiq = request.app[DEPS].michiq

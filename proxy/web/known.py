@@ -60,7 +60,7 @@ class Lookup:
             both_sides=spec.lists and legacy_token is not None and await self._has_cases(owner),
             has_id=legacy_id is not None,
             home=home.side if home else None,
-            forced=self._forced(headers),
+            forced=self.forced(headers),
             makes_case=spec.makes_case,
         )
         key, spelling = self._key(headers, session), home.spelling if home else None
@@ -91,8 +91,8 @@ class Lookup:
     async def _has_cases(self, owner: str | None) -> bool:
         return owner is not None and await self._deps.store.homes.has_new_cases(owner)
 
-    def _forced(self, headers: RawHeaders) -> Side | None:
-        """`X-Michiq-Tester: new SECRET`."""
+    def forced(self, headers: RawHeaders) -> Side | None:
+        """The side that a tester chose: `X-Michiq-Tester: new SECRET`."""
         given = [value for name, value in headers if name.lower() == TESTER.lower().encode()]
         if self._secret is None or len(given) != 1:
             return None

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 from aiohttp import HttpVersion11, web
 
-from proxy.dispatch.decide import Decision, decide
+from proxy.dispatch.decide import Asked, Decision, decide
+from proxy.dispatch.snapshot import Snapshot
 from proxy.errors import Refusal
 from proxy.flows.deps import Deps
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import FlowSpec
 from proxy.values import Inbound
 from proxy.web.body import RequestBody, arriving
+from proxy.web.cors import granted, preflight
 from proxy.web.flows import FLOWS
-from proxy.web.from_legacy import answer_from_legacy
+from proxy.web.from_legacy import answer_from_legacy, pass_options
 from proxy.web.keys import (
     BODY,
     DECISION,
@@ -29,7 +31,7 @@ from proxy.web.keys import (
     STARTED,
 )
 from proxy.web.known import Known
-from proxy.web.responses import allowed, notice_headers, respond
+from proxy.web.responses import allowed, empty, notice_headers, respond
 
 
 def add_legacy_routes(app: web.Application) -> None:
@@ -56,9 +58,11 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if decision is None or decision.side == "new":
                 await go_on(request)
         michiq = request.app[DEPS].michiq
-        if decision.side == "legacy" and michiq is not None:
-            return await answer_from_legacy(request, michiq, spec)
-        return await _answer_from_new(request, name)
+        if decision.side == "new" or michiq is None:
+            return await _answer_from_new(request, name)
+        if request.method == "OPTIONS":
+            return await pass_options(request, michiq)
+        return await answer_from_legacy(request, michiq, spec)
 
     return handle
 
@@ -68,6 +72,8 @@ async def _decided(request: web.Request, name: str, spec: FlowSpec) -> Decision:
     snapshot, deps = request.app[LIVE].now, request.app[DEPS]
     route = request[ROUTE] = snapshot.table.routes[name]
     request[ROUTE_NAME] = name
+    if request.method == "OPTIONS":
+        return _options(request, snapshot, name)
     if request.method not in allowed(route.mapping):
         raise Refusal("wrong_method", "wrong-method")
     path_id = request.match_info.get("id", "")
@@ -76,6 +82,15 @@ async def _decided(request: web.Request, name: str, spec: FlowSpec) -> Decision:
     in_force = snapshot.in_force(name, known.asked.scope, now)
     decision = decide(known.asked, in_force, route.mapping, now, has_legacy=deps.michiq is not None)
     return await _settled(decision, known, spec, deps)
+
+
+def _options(request: web.Request, snapshot: Snapshot, name: str) -> Decision:
+    """Who says what may be asked: neither caller nor case counts, so nothing is looked up."""
+    deps, mapping = request.app[DEPS], request[ROUTE].mapping
+    now = deps.clock()
+    asked = Asked(None, None, forced=request.app[LOOKUP].forced(request.raw_headers), options=True)
+    in_force = snapshot.in_force(name, None, now)
+    return decide(asked, in_force, mapping, now, has_legacy=deps.michiq is not None)
 
 
 async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps) -> Decision:
@@ -91,11 +106,13 @@ async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps)
 async def _answer_from_new(request: web.Request, name: str) -> web.Response:
     route = request[ROUTE]
     mapping: RouteMapping = route.mapping
+    if request.method == "OPTIONS":
+        return empty(204, (*notice_headers(mapping.notice), *preflight(request.headers, mapping)))
     inbound = _inbound(request, mapping)
     async with asyncio.timeout(mapping.timeout.total_seconds()):
         answer = await FLOWS[name].run(inbound, route, request.app[DEPS])
     request.app[LEARNER].learn(name, "new", answer)
-    return respond(answer, notice_headers(mapping.notice))
+    return respond(answer, (*notice_headers(mapping.notice), *granted(request.headers, mapping)))
 
 
 async def go_on_later(request: web.Request) -> None:

@@ -15,6 +15,7 @@ from proxy.flows.answers import text
 from proxy.observe.logs import access
 from proxy.store import StoreError
 from proxy.web.calls import CALLS
+from proxy.web.cors import granted
 from proxy.web.keys import (
     BODY,
     CAUSE,
@@ -87,7 +88,7 @@ def _note(request: web.Request, response: web.StreamResponse, now: float) -> Non
         recorder.visited(visited)
     if (accessed := access_of(request, response.status)) is not None:
         recorder.accessed(accessed)
-    if decision is not None:
+    if decision is not None and decision.why != "options":
         request.app[STEP_BACKS].answered(request[ROUTE_NAME], decision, response.status)
 
 
@@ -141,7 +142,7 @@ def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
         return respond(text(status, sentence, ((CAUSE_HEADER, cause),)))
     mapping = request[ROUTE].mapping
     answer = refused(mapping, kind, cause)
-    return respond(answer, notice_headers(mapping.notice))
+    return respond(answer, (*notice_headers(mapping.notice), *granted(request.headers, mapping)))
 
 
 def _given_id(request: web.Request) -> str | None:

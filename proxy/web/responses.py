@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
+from multidict import CIMultiDict
 
 from proxy.flows.answers import text
 from proxy.mapping.models import Notice, RouteMapping
@@ -52,6 +53,11 @@ def respond(answer: Answer, headers: Iterable[tuple[str, str]] = ()) -> web.Resp
     for name, value in (*answer.headers, *headers):
         response.headers.add(name, value)
     return response
+
+
+def empty(status: int, headers: Iterable[tuple[str, str]]) -> web.Response:
+    """Makes an answer of a status that has no body."""
+    return _Response(status=status, headers=CIMultiDict(headers))
 
 
 def plain(status: int, sentence: str) -> web.Response:

@@ -79,7 +79,7 @@ def _asked(request: web.Request) -> Json:
     names = [name.lower() for name, _ in request.raw_headers]
     known = request.get(KNOWN)
     return {
-        "method": request.method if request.method in ("GET", "HEAD", "POST") else "other",
+        "method": request.method if request.method in ("GET", "HEAD", "OPTIONS", "POST") else "other",
         "headers": [*sorted({name.decode() for name in names if name in _NAMED})],
         "other_headers": sum(name not in _NAMED for name in names),
         "bytes": request[BODY].received if BODY in request else 0,

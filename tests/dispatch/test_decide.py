@@ -102,6 +102,27 @@ def test_a_canary_is_decided_by_organization(
 
 
 @pytest.mark.parametrize(
+    ("mode", "percent", "has_legacy", "side", "why"),
+    [
+        ("new", 0, True, "new", "options"),
+        ("legacy", 0, True, "legacy", "options"),
+        ("shadow", 0, True, "legacy", "options"),
+        ("canary", 99.9, True, "legacy", "options"),
+        ("canary", 100, True, "new", "options"),
+        ("legacy", 0, False, "new", "only-new"),
+    ],
+)
+def test_options_G02_go_by_the_mode_alone_and_are_never_shadowed(
+    mapping: RouteMapping, mode: Mode, percent: float, has_legacy: bool, side: str, why: str
+) -> None:
+    asked = replace(KNOWN, organization=None, scope=None, home="legacy", options=True)
+    decision = decide(asked, in_force(mode, percent), mapping, NOW, has_legacy=has_legacy)
+    assert (decision.side, decision.why, decision.shadow) == (side, why, False)
+    with pytest.raises(Refusal, match="route-off"):
+        decide(asked, in_force("off"), mapping, NOW, has_legacy=has_legacy)
+
+
+@pytest.mark.parametrize(
     ("asked", "mode", "shadowed"),
     [
         (MAKES, "shadow", True),
