@@ -23,6 +23,7 @@ _COMMANDS: Final = (
     "contract",
     "rotate-keys",
     "erase",
+    "retention",
     "healthcheck",
 )
 

@@ -44,6 +44,8 @@ class Metrics:
             "michiq_store_free_bytes", "Free on the fuller of the store's disks", registry=self._registry
         )
 
+        self._held = Gauge("michiq_retention_held", "1 while the clock is in doubt", registry=self._registry)
+
     def answered(self, route: str, side: str, status: int, seconds: float) -> None:
         self._requests.labels(route, side, str(status)).inc()
         self._seconds.labels(route, side).observe(seconds)
@@ -54,11 +56,14 @@ class Metrics:
     def compared(self, route: str, outcome: str) -> None:
         self._shadow.labels(route, outcome).inc()
 
-    def exposition(self, *, ambiguous: int, waiting: int, breakers: dict[str, str], free_bytes: int) -> bytes:
+    def exposition(
+        self, *, ambiguous: int, waiting: int, breakers: dict[str, str], free_bytes: int, retention_held: bool
+    ) -> bytes:
         """All of them as text, with what is true at this moment."""
         self._ambiguous.set(ambiguous)
         self._waiting.set(waiting)
         self._free.set(free_bytes)
+        self._held.set(retention_held)
         for upstream, state in breakers.items():
             for each in _STATES:
                 self._breakers.labels(upstream, each).set(each == state)

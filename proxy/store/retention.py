@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.blobs import Blobs
@@ -17,14 +17,25 @@ from proxy.store.evidence import delete_evidence_before
 from proxy.store.homes import delete_homes_before
 from proxy.store.journal import Journal
 from proxy.store.ledger import delete_calls_before
-from proxy.store.rows import batches
+from proxy.store.rows import batches, upsert
 from proxy.store.sessions import delete_expired
 from proxy.store.stories import delete_stories_before
-from proxy.store.tables import cases, chunks, conversations, links, recordings, reports, transcriptions
+from proxy.store.tables import (
+    cases,
+    chunks,
+    conversations,
+    links,
+    meta,
+    processes,
+    recordings,
+    reports,
+    transcriptions,
+)
 
 _ANSWERS: Final = timedelta(hours=24)  # how long an Idempotency-Key is remembered (N17)
 _DELIVERIES: Final = timedelta(hours=24)  # how long a webhook is tried to be sent on (W04)
 _EVIDENCE: Final = timedelta(days=400)  # longer than a year: who calls once a year is seen to
+_SWEPT: Final = "swept_at"
 _ORPHANS: Final = timedelta(days=1)  # an upload still under way has its blob before its row
 
 
@@ -57,7 +68,24 @@ class Retention:
         await self._delete(names)
         orphans = await self._orphans(now - _ORPHANS)
         await self._delete(orphans)
+        await self._note(now)
         return Swept(removed_cases, removed_recordings, len(names) + len(orphans), unsent)
+
+    async def last_known(self) -> datetime | None:
+        """Returns when the last sweep was, else the last heartbeat of a process; None in a new store."""
+
+        async def work(conn: AsyncConnection) -> datetime | None:
+            swept = select(meta.c.value).where(meta.c.name == _SWEPT)
+            if kept := (await conn.execute(swept)).scalar_one_or_none():
+                return datetime.fromisoformat(kept.decode())
+            heard: datetime | None = (await conn.execute(select(func.max(processes.c.seen_at)))).scalar_one()
+            return heard
+
+        return await self.database.read(work)
+
+    async def _note(self, at: datetime) -> None:
+        value = {"value": at.isoformat().encode()}
+        await self.database.write(lambda conn: upsert(conn, meta, {"name": _SWEPT}, value))
 
     async def _sweep_content(self, before: datetime, now: datetime) -> int:
         async def work(conn: AsyncConnection) -> int:

@@ -21,8 +21,8 @@ async def livez(_request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """503 while draining, while the store takes no write, with its cause (`store-full`), and while it holds
     values under a key that this process lacks (`keys`). Either way the modes for everyone, why the files that
-    lie in the mapping folder are not those in force, how many workers there are, and which upstreams'
-    breakers are open: a system that is away makes this process no less ready."""
+    lie in the mapping folder are not those in force, how many workers there are, why the retention is held
+    back, and which upstreams' breakers are open: a system that is away makes this process no less ready."""
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
@@ -39,6 +39,7 @@ async def readyz(request: web.Request) -> web.Response:
         "mappings": live.digest,
         "rejected": [*live.rejected],
         "upstreams": {**request.app[DEPS].upstream_states()},
+        "retention": request.app[SERVING].held or "ok",
         "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},
     }
     return respond(json(503 if reasons else 200, status), _NO_STORE)
@@ -52,5 +53,6 @@ async def metrics(request: web.Request) -> web.Response:
         waiting=await deps.store.deliveries.waiting(),
         breakers={**deps.upstream_states()},
         free_bytes=(await deps.store.space()).free,
+        retention_held=request.app[SERVING].held is not None,
     )
     return respond(Answer(200, text, CONTENT_TYPE), _NO_STORE)

@@ -40,11 +40,13 @@ CAUSE: Final = web.RequestKey("cause", str)
 
 class Serving:
     """Whether this process takes new requests; false from the first moment of its end. Of `workers` processes
-    that serve side by side `ready` ones do now, this one included."""
+    that serve side by side `ready` ones do now, this one included. `held` is why the retention is held back.
+    """
 
     def __init__(self) -> None:
         self.accepting = True
         self.ready, self.workers = 1, 1
+        self.held: str | None = None
 
     def stop(self) -> None:
         self.accepting = False

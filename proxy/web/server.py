@@ -25,7 +25,7 @@ from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
 from proxy.settings import Settings
-from proxy.store import Store, StoreError, open_store
+from proxy.store import Store, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
@@ -40,13 +40,13 @@ from proxy.web.moving import Moving, moving_over
 from proxy.web.place import ADMIN, LISTEN, STATUS, Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.space import watching_space
+from proxy.web.sweeping import sweeping
 from proxy.web.tee import teeing
 from proxy.web.tls import Tls
 from proxy.workers import Workers
 
 # The tasks that flows hand to worker processes.
 _WORKER_MODULES: Final = ("proxy.flows.offload", "proxy.flows.json_body", "proxy.store.playback")
-_SWEEP_SECONDS: Final = 3600.0
 
 _log: Final = structlog.get_logger("proxy.server")
 
@@ -100,7 +100,7 @@ async def running(
         status_url = url_of(place.status, None) if place.status else None
         await _settle(deps.store)
         await _show_pending(deps.store)
-        await stack.enter_async_context(_sweeping(deps.store, settings, clock))
+        await stack.enter_async_context(sweeping(deps.store, settings, place.serving, clock, deps.monotonic))
         await stack.enter_async_context(watching_space(deps.store))
         ending = Ending(float(settings.drain_seconds), place.serving)
         tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
@@ -200,27 +200,6 @@ async def _take_over(table: Table, deps: Deps) -> None:
     if await _settle(deps.store):
         await _show_pending(deps.store)
     _resume(table, deps)
-
-
-@asynccontextmanager
-async def _sweeping(store: Store, settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[None]:
-    """Removes what is past its retention, at once and then every hour (CONTRACT U06)."""
-
-    async def sweep() -> None:
-        while True:
-            try:
-                swept = await store.retention.sweep(clock(), settings.content_days, settings.audio_days)
-                _log.info("swept", cases=swept.cases, recordings=swept.recordings, unsent=swept.unsent)
-            except (StoreError, OSError):
-                _log.exception("sweep_failed")
-            await asyncio.sleep(_SWEEP_SECONDS)
-
-    task = asyncio.create_task(sweep(), name="retention")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 def _log_call(metrics: Metrics, call: CallRecord) -> None:
