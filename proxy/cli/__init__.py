@@ -1,8 +1,11 @@
 """The command line: one small file per command."""
 
 import os
+import sys
+from contextlib import suppress
 from importlib import import_module
-from typing import Final
+from io import TextIOWrapper
+from typing import Any, Final
 
 import click
 
@@ -37,8 +40,28 @@ class _Optimized(click.ClickException):
         super().__init__("python -O (PYTHONOPTIMIZE) takes checks away; start it without")
 
 
+def _give_up_printing() -> None:
+    """What is left in the buffer would fail once more at the end, with a traceback."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Commands(click.Group):
     """Imports a command when it is called. The worker processes import this module too, and need none."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Ends with a sentence where nothing can be printed: no terminal's letters, no full disk, is a fault
+        that needs a traceback."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            _give_up_printing()
+            said = f"Error: {error.filename or 'the output'} can't be written or read: {error.strerror}"
+            click.echo(said, err=True)
+            sys.exit(click.ClickException.exit_code)
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -20,7 +20,10 @@ def init(folder: Path) -> None:
     existing = [name for name in files if (folder / name).exists()]
     if existing:
         raise Failure(f"{folder} has {existing[0]} already; nothing was written")
-    _write(folder, files)
+    try:
+        _write(folder, files)
+    except OSError as error:
+        raise Failure(f"{error.filename or folder} can't be written: {error.strerror}") from None
     click.echo(
         f"{folder}: edit .env and mappings/, then in that folder: michiq-proxy check, michiq-proxy serve"
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
@@ -28,7 +29,9 @@ def tell_place(settings: Settings) -> None:
 
 
 def echo_json(value: Json) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """In ASCII for a terminal that has not every letter."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    click.echo(json.dumps(value, ensure_ascii=encoding != "utf8"))
 
 
 async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:

@@ -17,7 +17,7 @@ from proxy.store.conversations import Conversations
 from proxy.store.database import Database, open_database
 from proxy.store.deliveries import Deliveries
 from proxy.store.erasure import Erasure
-from proxy.store.errors import BlobError, StoreError
+from proxy.store.errors import BlobError, StoreError, because
 from proxy.store.evidence import Evidence
 from proxy.store.homes import Homes
 from proxy.store.journal import Journal, JournalEntry
@@ -108,9 +108,8 @@ async def open_store(
             blobs = await asyncio.to_thread(Blobs, folder, _new_id)
             presence = stack.enter_context(present(path.with_name(f"{path.name}.processes"), _new_id()))
         except OSError as error:
-            raise StoreError(
-                f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
-            ) from error
+            said = f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
+            raise because(said, error) from error
         async with open_database(path) as database:
             yield _assemble(
                 database,

@@ -7,29 +7,30 @@ from typing import Final, Literal, TypeAlias
 
 Cause: TypeAlias = Literal["store-full", "store-locked", "store-readonly", "store-corrupt", "store-failed"]
 
-# By SQLite's primary result code, and by the system's error number.
-_OF_SQLITE: Final[Mapping[int, Cause]] = {
-    sqlite3.SQLITE_FULL: "store-full",
-    sqlite3.SQLITE_BUSY: "store-locked",
-    sqlite3.SQLITE_LOCKED: "store-locked",
-    sqlite3.SQLITE_READONLY: "store-readonly",
-    sqlite3.SQLITE_CORRUPT: "store-corrupt",
-    sqlite3.SQLITE_NOTADB: "store-corrupt",
+_FULL: Final = "the disk is full; make room on it"
+_LOCKED: Final = "another process holds the database, and does not let go; end it, or wait for it"
+_READONLY: Final = "it can't be written to; its file system and its folder's owner must allow it"
+_DENIED: Final = "it may not be opened; file and folder must be there, and this user's own"
+
+# By SQLite's primary result code, and by the system's error number: the cause, and what to do about it.
+_OF_SQLITE: Final[Mapping[int, tuple[Cause, str]]] = {
+    sqlite3.SQLITE_FULL: ("store-full", _FULL),
+    sqlite3.SQLITE_BUSY: ("store-locked", _LOCKED),
+    sqlite3.SQLITE_LOCKED: ("store-locked", _LOCKED),
+    sqlite3.SQLITE_READONLY: ("store-readonly", _READONLY),
+    sqlite3.SQLITE_CORRUPT: ("store-corrupt", "the file is damaged; bring back a backup"),
+    sqlite3.SQLITE_NOTADB: ("store-corrupt", "the file is no SQLite database; is the path right?"),
+    sqlite3.SQLITE_CANTOPEN: ("store-failed", _DENIED),
+    sqlite3.SQLITE_PERM: ("store-failed", _DENIED),
 }
-_OF_SYSTEM: Final[Mapping[int | None, Cause]] = {
-    errno.ENOSPC: "store-full",
-    errno.EDQUOT: "store-full",
-    errno.EROFS: "store-readonly",
-    errno.EACCES: "store-readonly",
-    errno.EPERM: "store-readonly",
+_OF_SYSTEM: Final[Mapping[int | None, tuple[Cause, str]]] = {
+    errno.ENOSPC: ("store-full", _FULL),
+    errno.EDQUOT: ("store-full", "this user's share of the disk is full; make room, or have it raised"),
+    errno.EROFS: ("store-readonly", _READONLY),
+    errno.EACCES: ("store-readonly", _DENIED),
+    errno.EPERM: ("store-readonly", _DENIED),
 }
 _PRIMARY: Final = 0xFF  # the rest of an extended code tells where it happened
-_SENTENCES: Final[Mapping[Cause, str]] = {
-    "store-full": "the disk of the store is full; make room on it",
-    "store-locked": "another process holds the database; end the one that does, or wait",
-    "store-readonly": "the store can't be written to; its files and folders must be this user's own",
-    "store-corrupt": "the database's file is damaged, or is no SQLite database; bring back a backup",
-}
 
 
 class StoreError(Exception):
@@ -47,20 +48,24 @@ class BlobError(StoreError):
 
 def cause_of(error: BaseException | None) -> Cause:
     """Returns the cause by the first code of SQLite's, or of the system's, that the error comes from."""
-    return next((found for each in _chain(error) if (found := _own_cause(each))), "store-failed")
+    return _trouble(error)[0]
 
 
 def because(said: str, error: BaseException | None) -> StoreError:
     """Makes a StoreError that tells what the error comes from, where that is known."""
-    cause = cause_of(error)
-    return StoreError(f"{said}: {_SENTENCES[cause]}" if cause in _SENTENCES else said, cause)
+    cause, sentence = _trouble(error)
+    return StoreError(f"{said}: {sentence}" if sentence else said, cause)
 
 
-def _own_cause(error: BaseException) -> Cause | None:
-    if isinstance(error, StoreError):
-        return None if error.cause == "store-failed" else error.cause
+def _trouble(error: BaseException | None) -> tuple[Cause, str]:
+    return next((found for each in _chain(error) if (found := _own(each))), ("store-failed", ""))
+
+
+def _own(error: BaseException) -> tuple[Cause, str] | None:
     if isinstance(error, sqlite3.Error):
         return _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY)
+    if isinstance(error, StoreError):
+        return None if error.cause == "store-failed" else (error.cause, str(error))
     return _OF_SYSTEM.get(error.errno) if isinstance(error, OSError) else None
 
 

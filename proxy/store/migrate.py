@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.engines import migration_engine
-from proxy.store.errors import StoreError
+from proxy.store.errors import StoreError, because
 
 _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
 
@@ -31,9 +31,9 @@ def migrate(path: Path) -> None:
     except CommandError as error:
         raise StoreError("the database was made by a newer release; run that one, or a backup") from error
     except SQLAlchemyError as error:
-        raise StoreError("MICHIQ_DATABASE_URL: the file is damaged, locked or no SQLite database") from error
+        raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
     except OSError as error:
-        raise StoreError(f"MICHIQ_DATABASE_URL: {error.strerror}: {error.filename}") from error
+        raise because(f"MICHIQ_DATABASE_URL: {error.strerror}: {error.filename}", error) from error
     finally:
         engine.dispose()
 

@@ -1,7 +1,9 @@
 """The schema that the migrations make."""
 
 import asyncio
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from proxy.store.errors import StoreError
+from proxy.store import engines
+from proxy.store.errors import StoreError, because
 from proxy.store.migrate import migrate
 from proxy.store.tables import metadata
 
@@ -52,6 +55,42 @@ def test_a_database_of_a_newer_release_is_refused(path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_bytes(b"not a database" * 1000)
-    with pytest.raises(StoreError, match="MICHIQ_DATABASE_URL"):
+    with pytest.raises(StoreError, match=r"MICHIQ_DATABASE_URL.* no SQLite database") as caught:
         migrate(path)
-    assert path.read_bytes() == b"not a database" * 1000
+    assert (path.read_bytes(), caught.value.cause) == (b"not a database" * 1000, "store-corrupt")
+
+
+def test_a_damaged_database_is_told_from_a_file_that_is_none(path: Path) -> None:
+    migrate(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(StoreError, match="the file is damaged; bring back a backup"):
+        migrate(path)
+
+
+def test_a_database_that_another_holds_is_told_as_that(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(path)
+    monkeypatch.setitem(engines._PRAGMAS, "busy_timeout", ("10", 10))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another process holds the database"):
+            migrate(path)
+
+
+def test_a_folder_that_takes_no_file_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="MICHIQ_DATABASE_URL: No such file"):
+        migrate(tmp_path / "nowhere" / "michiq.db")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("SQLITE_FULL", "the disk is full"),
+        ("SQLITE_READONLY", "it can't be written to"),
+        ("SQLITE_CANTOPEN", "it may not be opened"),
+    ],
+)
+def test_each_trouble_has_a_sentence_of_its_own(code: str, said: str) -> None:
+    error = sqlite3.OperationalError(code)
+    error.sqlite_errorcode = getattr(sqlite3, code)
+    assert said in str(because("MICHIQ_DATABASE_URL: michiq.db can't be used", error))
