@@ -1,5 +1,6 @@
 """Who calls newCase: the legacy identity headers, and whether they may come in (CONTRACT N02–N06)."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,8 @@ from proxy.values import Identity, Inbound, Session
 _HEADERS: Final = {"API_KEY": "no-api-key", "user_mail": "no-user", "organization": "no-organization"}
 
 _MANGLED: Final = frozenset("?\N{REPLACEMENT CHARACTER}")
+# Unicode categories of signs that nobody sees: BOM, zero width, soft hyphen, and all spaces but the common one.
+_INVISIBLE: Final = frozenset({"Cf", "Zl", "Zp", "Zs"})
 
 _log: Final = structlog.get_logger("proxy.caller")
 
@@ -40,8 +43,8 @@ async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Ca
     """Who asks, or the refusal that they get before a byte of the body is read."""
     identity, organization = identity_of(inbound.headers, route.organizations)
     _admit(identity.user, organization, route)
-    if organization not in route.organizations.known and set(organization) & _MANGLED:
-        # What some HTTP libraries make of an accent: the platform would take it for a new organization.
+    if organization not in route.organizations.known and any(map(_is_mangled, organization)):
+        # The platform would take it for a new organization.
         _log.warning("organization_mangled")
     owner = deps.store.sealer.owner(identity.user, organization)
     name_in_log(owner, organization, deps)
@@ -57,6 +60,11 @@ async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Ca
         agent=_agent(template, organization, route),
         idempotency=identity_value(inbound.headers, "Idempotency-Key"),
     )
+
+
+def _is_mangled(sign: str) -> bool:
+    """Whether it is what HTTP libraries make of an accent, or what is copied unseen with a name."""
+    return sign in _MANGLED or (sign != " " and unicodedata.category(sign) in _INVISIBLE)
 
 
 def older_owners(

@@ -207,6 +207,25 @@ async def test_header_N06_bytes_arrive_as_they_were_meant(api: Api) -> None:
         assert [identity_of(call)[2] for call in calls(api)[-2:]] == [expected, expected], name
 
 
+async def test_organization_N06_with_signs_that_nobody_sees_is_warned_of(start_proxy: StartProxy) -> None:
+    """Once in the log, without the name; one that the mapping knows is meant so."""
+    known = "Clínica\N{NO-BREAK SPACE}Sur"
+    unseen = "\ufeff\u00a0\u00ad\u200b\u200c\u200d\u2028\u202f\u2060\u3000\U000e0020"
+    odd = [f"Clínica{sign}Norte" for sign in unseen] + [
+        "Cl?nica",
+        "Cl\ufffdnica",
+        "Clínica\ufeff",
+        "\ufeffClínica",
+    ]
+    async with start_proxy(edit=organization(known, "")) as api:
+        for name, count in {**dict.fromkeys(odd, 1), known: 0, "Clínica Norte 🏥": 0, "Clínica": 0}.items():
+            with capture_logs() as events:
+                await api.new_case(organization=name)
+            warned = [event for event in events if event["event"] == "organization_mangled"]
+            assert len(warned) == count, ascii(name)
+            assert identity_of(calls(api)[-1])[2] == name.encode(), ascii(name)
+
+
 async def test_header_N06_hyphens_are_as_good_as_underscores(api: Api) -> None:
     lines = [line.replace("API_KEY", "api-key").replace("user_mail", "User-Mail") for line in IDENTITY_LINES]
     assert (await talk(api.url, request(NEW_CASE, [*lines, MULTIPART], FORM))).status == 200
