@@ -15,6 +15,7 @@ LAYERS: Final = {
     "proxy.errors": 0,
     "proxy.packed": 0,
     "proxy.addresses": 1,
+    "proxy.codings": 1,
     "proxy.audio": 1,
     "proxy.desk": 1,
     "proxy.environment": 1,

@@ -1,6 +1,7 @@
 """Faults on demand: what shall go wrong with the next calls, and the middleware that makes it so."""
 
 import asyncio
+import gzip
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -21,6 +22,7 @@ Kind: TypeAlias = Literal[
     "oversized",
     "truncated",
     "cut_after_body",
+    "gzip",
 ]
 
 OVERSIZE: Final = 2 * 1024 * 1024  # twice what any client of these APIs is meant to accept
@@ -34,7 +36,7 @@ class Fault(BaseModel):
     gateway's page; 200 unless told), `redirect` (to `location`; 307 unless told), `cut_before_body`.
     After the app has done its work, so that only the answer is hurt: `broken_json`, `wrong_content_type`,
     `oversized` (good JSON and 2 MiB of blanks), `truncated` (fewer bytes than announced),
-    `cut_after_body` (no answer at all). Each of them waits `delay` seconds first; `delay` only waits.
+    `cut_after_body` (no answer at all), `gzip` (packed, asked for or not). Each of them waits `delay` seconds first; `delay` only waits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -146,6 +148,11 @@ async def _cut_after_body(request: web.Request, _: web.Response, __: bytes) -> w
     return _cut(request)
 
 
+async def _gzip(_: web.Request, answer: web.Response, body: bytes) -> web.StreamResponse:
+    headers = {**_type_of(answer), "Content-Encoding": "gzip"}
+    return web.Response(status=answer.status, body=gzip.compress(body, mtime=0), headers=headers)
+
+
 def _cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
@@ -163,4 +170,5 @@ _SPOILERS: Final[dict[Kind, _Spoiler]] = {
     "oversized": _oversized,
     "truncated": _truncated,
     "cut_after_body": _cut_after_body,
+    "gzip": _gzip,
 }

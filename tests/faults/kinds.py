@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -134,6 +136,16 @@ async def half_an_emoji(exchange: Exchange) -> None:
     await exchange.say(framed(b'{"more":["\\ud83d",{"\\ud83d":1}],' + good.removeprefix(b"{")))
 
 
+def compressed(coding: str, pack: Callable[[bytes], bytes]) -> Script:
+    """A good answer in a coding that nobody asked for."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.body()
+        await exchange.say(framed(pack(exchange.good()), f"Content-Encoding: {coding}"))
+
+    return script
+
+
 async def in_chunks(exchange: Exchange) -> None:
     await exchange.body()
     body = exchange.good()
@@ -198,7 +210,7 @@ def kinds(elsewhere: str) -> dict[str, Kind]:
         "a body without an end": (on_and_on(head() + good_start, MIB), "oversized"),
         "deep JSON": (json_of(b"[" * 500_000), "garbage"),
         "a huge number": (json_of(b'{"id": 1' + b"0" * 900_000 + b"}"), "garbage"),
-        "a gzip bomb": (json_of(bomb, "Content-Encoding: gzip"), "garbage"),
+        "a gzip bomb": (json_of(bomb, "Content-Encoding: gzip"), "oversized"),
         "half of a gzip": (json_of(bomb[:999], "Content-Encoding: gzip"), "garbage"),
         "a gzip that is not announced": (json_of(bomb[:99]), "garbage"),
         "gzip as transfer coding": (
@@ -247,6 +259,9 @@ def kinds(elsewhere: str) -> dict[str, Kind]:
         "cookies, and addresses of others": (cookies_and_more, ""),
         "in chunks, with a trailer": (in_chunks, ""),
         "half an emoji": (half_an_emoji, ""),
+        "gzip": (compressed("gzip", gzip.compress), ""),
+        "deflate": (compressed("deflate", zlib.compress), ""),
+        "a text said to be gzip": (compressed("gzip", bytes), ""),
         "after interim answers": (after_interim_answers, ""),
     }
     return {name: Kind(script, tuple(causes.split())) for name, (script, causes) in found.items()}

@@ -1,5 +1,7 @@
 """Answers that are written oddly and mean what was asked for: no case is lost by them (CONTRACT X03)."""
 
+import gzip
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -7,10 +9,16 @@ import pytest
 
 from tests.faults.asks import documented, prepared
 from tests.faults.facing import facing
-from tests.faults.kinds import half_an_emoji
+from tests.faults.kinds import compressed, half_an_emoji
 from tests.faults.system import CHAT, PLATFORM, Script, system
 
-SCRIPTS: Final[dict[str, Script]] = {"half an emoji": half_an_emoji}
+SCRIPTS: Final[dict[str, Script]] = {
+    "half an emoji": half_an_emoji,
+    "gzip": compressed("gzip", gzip.compress),
+    "deflate": compressed("deflate", zlib.compress),
+    "said to be gzip": compressed("gzip", bytes),
+    "said to be utf-8": compressed("utf-8", bytes),
+}
 
 
 @pytest.mark.parametrize("how", SCRIPTS)

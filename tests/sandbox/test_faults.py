@@ -128,6 +128,16 @@ async def test_a_cut_after_the_body_leaves_the_work_done_and_unanswered(
     assert len(sandbox.llamalitica.cases) == 1
 
 
+async def test_a_gzip_answer_is_the_good_one_packed_though_nobody_asked(
+    sandbox: Sandbox, http: ClientSession
+) -> None:
+    sandbox.llamachat.faults.add(Fault(kind="gzip"))
+    headers = {"X-Api-Key": CHAT_KEY, "Accept-Encoding": "identity"}
+    async with http.post(f"{sandbox.llamachat.url}/api/conversations", headers=headers) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert (await answer.json())["id"] in sandbox.llamachat.conversations
+
+
 async def test_the_app_works_on_after_a_cut(sandbox: Sandbox, http: ClientSession) -> None:
     sandbox.llamachat.faults.add(Fault(kind="cut_before_body"))
     with pytest.raises(ClientConnectionError):

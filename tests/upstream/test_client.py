@@ -1,7 +1,9 @@
 """The client of one upstream: every way an answer can go wrong, on real sockets."""
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +66,18 @@ def failed(cause: str) -> Outcome:
     return Outcome("upstream_failed", f"x-{cause}", arrived=True)
 
 
+def coded(body: bytes, coding: str) -> bytes:
+    return answer(body, head=f"Content-Type: application/json\r\nContent-Encoding: {coding}")
+
+
 # What means the same, however it was written.
 ODD_ANSWERS = {
     "half an emoji": (answer(rb'{"word": "hola \ud83d"}'), "hola \ufffd"),
+    "gzip": (coded(gzip.compress(b'{"word": "hola"}'), "gzip"), "hola"),
+    "deflate": (coded(zlib.compress(b'{"word": "hola"}'), "Deflate"), "hola"),
+    "gzip said to be in two fields": (coded(gzip.compress(b'{"word": "hola"}'), "identity, X-GZIP"), "hola"),
+    "a text said to be gzip": (coded(b'{"word": "hola"}', "gzip"), "hola"),
+    "a charset said to be a coding": (coded(b'{"word": "hola"}', "utf-8"), "hola"),
     "half an emoji beside it": (answer(rb'{"word": "hola", "\ude00": ["\ud83d"]}'), "hola"),
 }
 
@@ -96,10 +107,12 @@ WRONG_ANSWERS = {
     "another content type": (answer(b'{"word": "hola"}', head="Content-Type: text/html"), "garbage"),
     "no content type": (answer(b'{"word": "hola"}', head="X-A: b"), "garbage"),
     "a malformed content type": (answer(b'{"word": "hola"}', head="Content-Type: json"), "garbage"),
-    "gzip": (
-        answer(b"\x1f\x8b\x08\x00", head="Content-Type: application/json\r\nContent-Encoding: gzip"),
-        "garbage",
-    ),
+    "half of a gzip": (coded(gzip.compress(b'{"word": "hola"}')[:-1], "gzip"), "garbage"),
+    "a coding that nobody knows": (coded(gzip.compress(b'{"word": "hola"}'), "compress"), "garbage"),
+    "ten codings": (coded(b'{"word": "hola"}', ", ".join(["gzip"] * 10)), "garbage"),
+    "gzip that is none": (coded(b"\xff" * 99, "gzip"), "garbage"),
+    "a gzip bomb": (coded(gzip.compress(b" " * 50_000_000), "gzip"), "oversized"),
+    "a deflate bomb": (coded(zlib.compress(b" " * 50_000_000), "deflate"), "oversized"),
     "an empty body": (answer(b""), "garbage"),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", "garbage"),
     "invalid JSON": (answer(b'{"word": '), "garbage"),
