@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Final, NoReturn
 import pytest
 import pytest_asyncio
 
-from proxy.audio.duration import BadAudio, seconds_of
+from proxy.audio.duration import BadAudio, seconds
 from proxy.text.extract import extract
 from proxy.text.extraction import Extraction
 from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
@@ -82,6 +83,10 @@ def return_unpicklable() -> Callable[[], None]:
     return lambda: None
 
 
+def return_a_stranger() -> Path:
+    return Path("no dataclass of this module")
+
+
 def hang() -> None:
     while True:
         pass
@@ -144,8 +149,9 @@ async def test_a_warm_process_has_the_parsers_and_its_limits(workers: Workers) -
         (eat_memory, "MemoryError"),
         (recurse, "RecursionError"),
         (quote_the_file, "ValueError"),
-        (raise_unpicklable, "BrokenProcessPool"),
-        (return_unpicklable, "ProcessExpired"),
+        (raise_unpicklable, "Unpicklable"),
+        (return_unpicklable, "AttributeError, or PicklingError from Python 3.14 on"),
+        (return_a_stranger, "UnpicklingError"),
     ],
 )
 async def test_workers_G10_a_task_that_dies_is_told_by_a_code_and_the_next_one_runs(
@@ -153,8 +159,7 @@ async def test_workers_G10_a_task_that_dies_is_told_by_a_code_and_the_next_one_r
 ) -> None:
     with pytest.raises(WorkerCrashed) as crashed:
         await workers.run(task, seconds=AMPLE)
-    # A process that dies before its pool has noted the task breaks the pool.
-    assert crashed.value.cause in {cause, "BrokenProcessPool"}
+    assert crashed.value.cause in re.findall(r"\w+", cause)
     assert str(crashed.value) == crashed.value.cause
     assert "Ana" not in repr(crashed.value)
     assert crashed.value.__cause__ is None
@@ -238,16 +243,15 @@ async def test_duration_S01_an_unlinked_file_is_read_by_its_descriptor(workers: 
     with TemporaryFile() as file:
         file.write(wav(2))
         file.flush()
-        path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
-        assert await workers.run(seconds_of, path, seconds=AMPLE, raises=BadAudio) == pytest.approx(2)
+        assert await workers.run(seconds, file, seconds=AMPLE, raises=BadAudio) == pytest.approx(2)
 
 
-async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(
-    workers: Workers, tmp_path: Path
-) -> None:
-    (tmp_path / "noise").write_bytes(b"noise")
-    with pytest.raises(BadAudio, match=r"^undecodable$") as refused:
-        await workers.run(seconds_of, str(tmp_path / "noise"), seconds=AMPLE, raises=BadAudio)
+async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(workers: Workers) -> None:
+    with TemporaryFile() as file:
+        file.write(b"noise")
+        file.flush()
+        with pytest.raises(BadAudio, match=r"^undecodable$") as refused:
+            await workers.run(seconds, file, seconds=AMPLE, raises=BadAudio)
     assert refused.value.__cause__ is None
 
 

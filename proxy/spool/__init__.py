@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import io
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
@@ -99,12 +98,9 @@ class Spooled:
         whole.writelines(pieces(self._file, self._key, self.size, PIECE))
         return whole.getvalue()
 
-    def source(self) -> bytes | SealedFile:
-        """What a worker process is handed: the way through this process's descriptor, else the bytes."""
-        if sys.platform == "linux":
-            path = Path("/proc", str(os.getpid()), "fd", str(self._file.fileno()))
-            return SealedFile(str(path), self._key)
-        return self.read()
+    def source(self) -> SealedFile:
+        """What a worker process is handed: the file itself, which goes over as a descriptor."""
+        return SealedFile(self._file, self._key)
 
     def close(self) -> None:
         self._file.close()

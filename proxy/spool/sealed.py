@@ -46,21 +46,22 @@ def pieces(file: IO[bytes], key: Key, size: int, piece: int) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """What another process of this machine is handed to read the file: nothing else tells it the key."""
+    """What an isolated process is handed to read the file: the file, open, and its key."""
 
-    path: str
+    file: IO[bytes] = field(repr=False)
     key: Key = field(repr=False)
 
     def open(self) -> BinaryIO:
-        return io.BufferedReader(_Opened(self.path, self.key))
+        return io.BufferedReader(_Opened(self.file, self.key))
 
 
 class _Opened(io.RawIOBase):
-    """The file in clear, from any place."""
+    """The file in clear, from any place; positioned reads leave concurrent readings alone."""
 
-    def __init__(self, path: str, key: Key) -> None:
-        self._file = io.FileIO(path)
+    def __init__(self, file: IO[bytes], key: Key) -> None:
+        self._file = file
         self._key = key
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -69,17 +70,16 @@ class _Opened(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        end = os.fstat(self._file.fileno()).st_size
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: end}[whence]
+        self._position = max(0, base + offset)
+        return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any buffer
-        context = opening(self._key, self._file.tell())
-        data = context.update(self._file.read(len(buffer)))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+        sealed = os.pread(self._file.fileno(), len(buffer), self._position)
+        buffer[: len(sealed)] = opening(self._key, self._position).update(sealed)
+        self._position += len(sealed)
+        return len(sealed)
 
 
 def _counting_from(block: int) -> CTR:

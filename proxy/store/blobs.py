@@ -31,6 +31,11 @@ class Blobs:
         for path in (folder / _TEMPORARY).iterdir():
             _remove_left_over(path)
 
+    @property
+    def folder(self) -> Path:
+        """Where they are, for a process that may read them."""
+        return self._folder
+
     def writer(self) -> "BlobWriter":
         """A new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
         name = self._new_name()

@@ -135,7 +135,7 @@ async def _open(
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
-    workers = await stack.enter_async_context(Workers(_WORKER_MODULES))
+    workers = await stack.enter_async_context(Workers(_WORKER_MODULES, [str(store.blobs.folder)]))
     await workers.warm()
     metrics = Metrics()
     upstreams = await stack.enter_async_context(

@@ -1,0 +1,55 @@
+"""Takes from this process whatever it needs no more, before it gets the first hostile byte."""
+
+import os
+import resource
+import signal
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.isolated import landlock, seccomp, syscalls
+
+_MEMORY: Final = 1536 * 1024 * 1024
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_FIRST_FREE: Final = 4  # 0, 1 and 2 lead nowhere, 3 is the channel
+
+
+def missing() -> list[str]:
+    """Returns what this kernel lacks of what confines a process."""
+    found = {"landlock": landlock.version() > 0, "seccomp": seccomp.available()}
+    return [name for name, there in found.items() if not there]
+
+
+def confine(channel: int, readable: Sequence[str]) -> None:
+    """Leaves this process its memory, the descriptor 3, which is `channel`, and files in `readable` to read.
+
+    It must have one thread. Raises OSError where the kernel has a means and refuses it.
+    """
+    _be_silent(channel)
+    _limit()
+    lacking = missing()
+    if len(lacking) < 2:
+        syscalls.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if "landlock" not in lacking:
+        landlock.restrict(readable)
+    if "seccomp" not in lacking:
+        seccomp.restrict()
+
+
+def _be_silent(channel: int) -> None:
+    """Closes all descriptors but the channel: libraries quote files in their warnings."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    os.dup2(channel, 3)
+    os.closerange(_FIRST_FREE, os.sysconf("SC_OPEN_MAX"))
+
+
+def _limit() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    # A core dump would hold a patient's data. Where one is piped to a program, the limit alone doesn't count.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if syscalls.is_linux():
+        syscalls.prctl(_PR_SET_DUMPABLE, 0)
