@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -46,6 +47,10 @@ def double(number: int) -> int:
 
 def own_pid() -> int:
     return os.getpid()
+
+
+def fork_server() -> int:
+    return os.getppid()
 
 
 def exit_at_once() -> NoReturn:
@@ -215,6 +220,38 @@ async def test_a_process_that_is_killed_while_idle_is_replaced(workers: Workers)
     os.kill(await workers.run(own_pid, seconds=AMPLE), signal.SIGKILL)
     results = await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(8)))
     assert results == [2 * n for n in range(8)]
+
+
+async def test_a_fork_server_that_is_killed_is_replaced_and_no_process_outlives_it(workers: Workers) -> None:
+    server = await workers.run(fork_server, seconds=AMPLE)
+    hung = asyncio.create_task(workers.run(hang_in_c, seconds=AMPLE))
+    await asyncio.wait([hung], timeout=0.3)
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(WorkerCrashed):
+        await hung
+    results = await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(8)))
+    assert results == [2 * n for n in range(8)]
+    assert await workers.run(fork_server, seconds=AMPLE) != server
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_to_the_whole_group_leaves_the_tasks_to_the_serving_process(
+    workers: Workers, number: signal.Signals
+) -> None:
+    task = asyncio.create_task(workers.run(linger, seconds=AMPLE))
+    for pid in (await workers.run(fork_server, seconds=AMPLE), await workers.run(own_pid, seconds=AMPLE)):
+        os.kill(pid, number)
+    assert await task == "done"
+
+
+async def test_a_process_is_replaced_after_a_hundred_tasks(workers: Workers) -> None:
+    pids = [await workers.run(own_pid, seconds=AMPLE) for _ in range(101)]
+    assert len(set(pids)) == 2
+
+
+async def test_nothing_of_the_pool_is_a_thread(workers: Workers) -> None:
+    await workers.warm()
+    assert [each.name for each in threading.enumerate() if "asyncio" not in each.name] == ["MainThread"]
 
 
 async def test_a_cancelled_call_kills_its_task(workers: Workers) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from proxy.isolated import landlock, seccomp, syscalls
 
 _MEMORY: Final = 1536 * 1024 * 1024
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _FIRST_FREE: Final = 4  # 0, 1 and 2 lead nowhere, 3 is the channel
 
 
@@ -46,10 +46,11 @@ def _be_silent(channel: int) -> None:
 
 def _limit() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     # A core dump would hold a patient's data. Where one is piped to a program, the limit alone doesn't count.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if syscalls.is_linux():
         syscalls.prctl(_PR_SET_DUMPABLE, 0)
+        # Nobody else kills a process that hangs.
+        syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

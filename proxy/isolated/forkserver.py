@@ -32,7 +32,10 @@ _NEVER: Final = frozenset({"__main__", "mbcs", "oem"})  # a program, and what on
 def main() -> None:
     """Serves the process that started this one, over the descriptor that the first argument names."""
     order = json.loads(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the serving process ends in order, and this one after it
+    for each in (signal.SIGINT, signal.SIGTERM):  # a terminal's or a service manager's, to the whole group
+        signal.signal(
+            each, signal.SIG_IGN
+        )  # the serving process sees its requests through, then this one ends
     _import(order["modules"])
     _import(_late())
     time.tzset()

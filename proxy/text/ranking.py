@@ -62,6 +62,7 @@ def _ranked(passages: Sequence[Passage], match: str) -> list[Passage]:
     if not match:
         return []
     with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA temp_store = MEMORY")  # an isolated process has no folder for large sorts
         database.execute(_TABLE)
         rows = ((number, _CAMEL.sub(" ", each.text), each.source) for number, each in enumerate(passages))
         database.executemany("INSERT INTO passage (rowid, body, source) VALUES (?, ?, ?)", rows)
