@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,23 @@ def test_the_old_key_can_go_once_everything_is_under_the_new_one(
     assert (again.exit_code, json.loads(again.stdout)) == (0, {"renewed": 0, "left": 0, "lost": 0})
     (kept,) = Site(shop.folder, new).fill(owned)
     assert kept.id == "5e1f-case"
+
+
+def test_after_a_rotation_no_file_has_a_value_under_the_old_key_in_its_gaps_either(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was removed before is no row that could be sealed anew, and opens with the old key."""
+    with closing(sqlite3.connect(shop.folder / "var" / "michiq.db")) as connection:
+        (sealed,) = connection.execute("SELECT content FROM cases").fetchone()
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM case_files")
+        connection.execute("DELETE FROM cases")
+        connection.commit()
+    assert sealed in everything(shop.folder / "var")
+    new = Fernet.generate_key().decode()
+    monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{new},{shop.key}")
+    assert shop.call("rotate-keys").exit_code == 0
+    assert sealed not in everything(shop.folder / "var")
 
 
 def test_a_value_that_no_key_opens_is_told(shop: Site) -> None:

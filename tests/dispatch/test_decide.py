@@ -55,11 +55,15 @@ def in_force(mode: Mode, percent: float = 0) -> InForce:
         (replace(LISTS, at_legacy=False), "legacy", "new", "no-legacy-session"),
         # A list whose parts are on both sides is merged by the new side.
         (replace(LISTS, both_sides=True), "legacy", "new", "both-sides"),
+        (replace(KNOWN, both_sides=True), "legacy", "new", "both-sides"),
         (LISTS, "legacy", "legacy", "mode"),
         (LISTS, "new", "new", "mode"),
         # Nobody: whoever the mode names refuses.
         (Asked(None, None), "new", "new", "mode"),
         (Asked(None, None), "legacy", "legacy", "mode"),
+        # An id alone sends nobody to the legacy server, who comes without a token.
+        (Asked(None, None, has_id=True), "new", "new", "mode"),
+        (Asked(None, None, has_id=True, forced="new"), "legacy", "new", "tester"),
     ],
 )
 def test_G07_who_answers_follows_home_token_id_and_mode_in_this_order(

@@ -126,6 +126,17 @@ async def test_key_N17_with_another_request_is_a_conflict(api: Api) -> None:
     assert posts(api) == 1
 
 
+async def test_key_N17_with_another_request_is_a_conflict_also_where_the_first_one_has_no_clear_end(
+    api: Api,
+) -> None:
+    """A client that reads "unknown" would look for a case that was never asked for."""
+    api.sandbox.llamalitica.faults.add(fault("cut_after_body", None))
+    assert (await talk(api.url, new_case(FORM, "Idempotency-Key: a"))).sentence == FAILED
+    other = form(part("ehr", '{"id": "p-2", "name": "Eva"}'), part("conversation", "Hola."))
+    assert (await talk(api.url, new_case(other, "Idempotency-Key: a"))).sentence == CONFLICT
+    assert posts(api) == 1
+
+
 async def test_key_N17_belongs_to_its_user(api: Api) -> None:
     other = new_case(FORM, KEY).replace(b"ana@clinica.example", b"bea@clinica.example")
     first, second = await talk(api.url, new_case(FORM, KEY)), await talk(api.url, other)

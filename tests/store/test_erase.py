@@ -141,6 +141,16 @@ async def test_a_case_is_erased_by_whichever_of_its_names(store: Store, asked: s
     assert await rows(store) == before
 
 
+async def test_a_users_pairs_go_also_of_cases_that_are_kept_no_more(store: Store) -> None:
+    """A pair tells that two ids are one case of theirs: retention may have taken the case before."""
+    owner, other = (store.sealer.owner(user, "Clínica") for user in USERS)
+    for whose, name in ((owner, "one"), (owner, "two"), (other, "three")):
+        await store.homes.pair(f"control-{name}", f"candidate-{name}", whose, NOW)
+    assert await store.erasure.erase(OfUser(owner), "eva", NOW) == {"pair": 2}
+    kept = [await store.homes.candidate_of(f"control-{name}") for name in ("one", "two", "three")]
+    assert kept == [None, None, "candidate-three"]
+
+
 async def test_audio_that_is_kept_under_an_id_without_a_case_goes_with_the_id(store: Store) -> None:
     owner = store.sealer.owner(USERS[0], "Clínica")
     await store.homes.claim(owner, "own-id", "new", NOW)

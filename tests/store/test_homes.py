@@ -1,19 +1,25 @@
 """Where a case lives, and what both sides know it and its user by."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import Engine, event
 
 from proxy.store import Store
+from proxy.store.database import Database, Work
+from proxy.store.homes import Homes
 from proxy.values import Identity, Session, Side
 from tests.flows._client import everything
 
 from .examples import NOW, OTHER, OWNER, add_chunk, ago, case, opened, record, session
+
+T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=9)
@@ -165,6 +171,29 @@ async def test_forgetting_an_older_token_leaves_the_newer_one(store: Store) -> N
     await store.homes.forget_legacy_token(OWNER, "first")
     await store.homes.forget_legacy_token(OTHER, "second")
     assert await store.homes.legacy_token(OWNER, NOW) == "second"
+
+
+async def test_a_newer_token_that_comes_while_an_older_one_is_forgotten_stays(store: Store) -> None:
+    await learn(store, "first")
+    meanwhile = partial(learn, store, "second", "legacy-2")
+    await Homes(_Overtaken(store.database, meanwhile), store.sealer).forget_legacy_token(OWNER, "first")
+    assert await store.homes.legacy_token(OWNER, NOW) == "second"
+
+
+class _Overtaken(Database):
+    """The open database; something else is written before each write of its own."""
+
+    def __init__(self, database: Database, first: Callable[[], Awaitable[object]]) -> None:
+        # Not the base's: that one would open the file once more.
+        self._database = database
+        self._first = first
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(work)
+
+    async def write(self, work: Work[T]) -> T:
+        await self._first()
+        return await self._database.write(work)
 
 
 async def test_both_ids_of_a_shadows_case_are_known_and_the_candidate_still_lives_on_the_new_side(

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from proxy.overrides import Change
 from proxy.store import Store, StoreError
 from proxy.store.deliveries import Delivery, Subject
 from proxy.store.ledger import Visit
+from proxy.store.resealing import next_rows, step, write_step
 from proxy.store.rotation import Progress, Rotated
 from proxy.store.short_chunks import ShortChunk
-from proxy.store.tables import SEALED, api_keys
+from proxy.store.tables import SEALED, api_keys, sessions
 
 from .examples import (
     NOW,
@@ -131,6 +133,22 @@ async def test_a_rotation_that_was_cut_short_goes_on_where_it_was(tmp_path: Path
         assert 0 < left < count
         assert await store.rotation.run(quiet) == Rotated(renewed=left, left=0, lost=0)
         assert await store.rotation.run(quiet) == Rotated(renewed=0, left=0, lost=0)
+
+
+async def test_a_value_that_is_written_while_its_row_is_sealed_anew_stays(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, [OLD]) as store:
+        await store.sessions.put("token", session())
+    columns = SEALED[sessions]
+    async with opened(tmp_path, [NEW, OLD]) as store:
+        rows = await store.database.read(partial(next_rows, table=sessions, columns=columns, after=None))
+        sealed = step(store.sealer, sessions, columns, rows)
+        await store.sessions.renew("token", "newer", NOW)
+        await store.database.write(partial(write_step, table=sessions, changes=sealed.changes))
+        kept = await store.sessions.get("token")
+    assert kept is not None
+    assert (kept.access_token, kept.access_expires_at) == ("newer", NOW)
 
 
 async def test_many_and_large_rows_are_gone_through_step_by_step(tmp_path: Path) -> None:

@@ -41,6 +41,17 @@ async def test_an_override_moves_a_route_while_it_runs_and_its_end_gives_the_rou
     assert await side(api) == "new"
 
 
+async def test_an_older_state_of_the_overrides_that_is_loaded_late_changes_nothing(api: Api) -> None:
+    """Two loads may be under way at once, and the one that began first may end last."""
+    live, store = api.proxy.moving.live, api.proxy.deps.store
+    await override(api, "new_case", "new")
+    late = await store.overrides.load()
+    made = await override(api, "new_case", "legacy")
+    live.follow(late)
+    assert live.now.overrides.revision == made.revision
+    assert await side(api) == "legacy"
+
+
 async def test_an_organizations_override_goes_over_everyones(api: Api) -> None:
     await override(api, "new_case", "legacy")
     await override(api, "new_case", "new", organization="Clínica Sur")
