@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from proxy import jsons
+from proxy.sandbox import SandboxConfig
 from proxy.sandbox.service import Call
 from tests.conftest import Api, bearer
 
@@ -78,6 +79,15 @@ class Patient:
         reply = await self.call("GET", "/michiQ/doc/{id}")
         assert reply.status == 200, reply.text
         return reply.json["document"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capitals(SandboxConfig):
+    """Systems whose ids are in capitals."""
+
+    def new_uuid(self) -> str:
+        # No zero-argument super(): slots make another class of this one.
+        return SandboxConfig.new_uuid(self).upper()
 
 
 async def patient(api: Api, legacy_id: str | None = None, **headers: str) -> Patient:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
-from proxy.sandbox import Fault
+from proxy.sandbox import Fault, SandboxConfig
 from tests.conftest import IDENTITY, Api, StartProxy, bearer, case_form
+from tests.flows._client import Capitals
 from tests.web.moving import override
 
 
@@ -122,6 +123,25 @@ async def test_live_writes_make_the_case_on_both_sides_and_later_reads_are_compa
         async with api.http.get(f"{api.url}/michiQ/encounters", headers=headers) as response:
             assert [each["MichiqUUID"] for each in await response.json()] == [made["michiq_uuid"]]
         assert set(await compared(api, "encounters")) <= {"match", "difference"}
+
+
+@pytest.mark.parametrize("config", [SandboxConfig(), Capitals()], ids=["lower", "capitals"])
+async def test_id_G03_a_request_that_spells_it_otherwise_is_compared_as_any(
+    start_proxy: StartProxy, config: SandboxConfig
+) -> None:
+    async with start_proxy({**SHADOW, "new_case": live}, config, legacy=True) as api:
+        made = await api.new_case()
+        assert await compared(api, "new_case") == {"match": 1}
+        headers = bearer(made["token"])
+        for number, legacy_id in enumerate((made["michiq_uuid"], made["michiq_uuid"].swapcase()), 1):
+            async with api.http.get(f"{api.url}/michiQ/doc/{legacy_id}", headers=headers) as response:
+                assert response.status == 200
+            assert set(await compared(api, "doc", number)) <= {"match", "difference"}
+        async with api.http.get(f"{api.url}/michiQ/encounters", headers=headers) as response:
+            assert response.status == 200
+        assert set(await compared(api, "encounters")) <= {"match", "difference"}
+        paths = [each.path for each in await api.proxy.deps.store.evidence.differences("doc")]
+        assert [path for path in paths if "uuid" in path.lower()] == []
 
 
 async def test_live_writes_stop_at_the_days_cap(start_proxy: StartProxy) -> None:
