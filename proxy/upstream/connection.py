@@ -12,7 +12,8 @@ from aiohttp.connector import Connection
 
 from proxy.upstream.trust import trusted
 
-MAX_HEADER: Final = 16 * 1024
+MAX_LINE: Final = 16 * 1024
+MAX_HEADER: Final = 64 * 1024  # as of a client's, and of the legacy server's
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def open_session(connections: int, trust: ssl.SSLContext | None = None) -> aioht
         trust_env=False,
         trace_configs=[progress],
         response_class=OwnConnection,
-        max_line_size=MAX_HEADER,
+        max_line_size=MAX_LINE,
         max_field_size=MAX_HEADER,
     )
     # aiohttp would send a GET once more when its connection drops; what is tried twice is not for it to say.

@@ -7,7 +7,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 
 from proxy.upstream.raw import HOP_BY_HOP
 
-# Of all headers together. One of them alone is limited by aiohttp.
+# Of all headers together, or of one: cookies and tokens of 20 KB are out there.
 MAX_HEAD: Final = 64 * 1024
 
 # Origin form, or absolute form without a user (RFC 9112, section 3.2); a fragment is no part of a target.

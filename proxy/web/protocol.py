@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, web
 
 from proxy.web.connection import QuietHandler, whole
 from proxy.web.guards import Doors, Limits
-from proxy.web.lawful import fault
+from proxy.web.lawful import MAX_HEAD, fault
 from proxy.web.responses import plain
 
 __all__ = ["Broken", "Limits", "QuietHandler", "QuietRunner", "QuietServer", "broken_legacy"]
@@ -128,6 +128,7 @@ class QuietRunner(web.AppRunner):
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=_KEEPALIVE_SECONDS,
+            max_field_size=MAX_HEAD,
             shutdown_timeout=max(drain_seconds, _SOON_SECONDS),
         )
         self._new_id = new_id

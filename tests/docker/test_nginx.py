@@ -87,7 +87,7 @@ async def test_nginx_G10_its_log_has_the_route_and_nothing_of_the_request(
     run_nginx: RunNginx, upstream_url: str
 ) -> None:
     async with run_nginx(upstream_url) as nginx:
-        for target in (f"/michiQ/doc/{CANARY}?{CANARY}", f"/app/encounter/{CANARY}", f"/{CANARY}"):
+        for target in (f"/michiQ/doc/{CANARY}?{CANARY}", f"/app//encounter/{CANARY}/", f"/{CANARY}"):
             await raw(nginx, f"GET {target} HTTP/1.1\nHost: {CANARY}\nX-Request-ID: {CANARY}".encode())
         await raw(nginx, f"{CANARY} / HTTP/1.1\nHost: x".encode())
     logged = nginx.stdout.read_text()

@@ -25,6 +25,12 @@ async def test_nginx_N02_a_case_is_made_for_the_user_and_organization_of_the_hea
     assert case.organization_header == IDENTITY["organization"].encode()
 
 
+async def test_nginx_G09_a_header_line_of_60_KB_arrives(front: Nginx, api: Api) -> None:
+    headers = {**IDENTITY, "Cookie": "c" * 60_000}
+    async with api.http.post(f"{front.url}/michiQ/newCase", data=case_form(), headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+
+
 @pytest.mark.parametrize("expects", [True, False])
 async def test_nginx_N15_the_refusal_of_a_body_over_the_limit_reaches_the_client(
     expects: bool, front: Nginx, api: Api

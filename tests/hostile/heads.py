@@ -59,7 +59,7 @@ _IDENTITY: Final = [
     _instead("key with a tab", b"API_KEY", b"API_KEY: %b\tx", on=_NEW_CASE),
     _instead("key beyond ASCII", b"API_KEY", "API_KEY: %bñ".encode(), statuses={400, 401}, on=_NEW_CASE),
     _instead("key in no charset", b"API_KEY", b"API_KEY: %b\xff\xfe", statuses={400, 401}, on=_NEW_CASE),
-    _instead("key of 8,000 signs", b"API_KEY", b"API_KEY: %b" + b"x" * 8000, statuses={401}, on=_NEW_CASE),
+    _instead("key of 20,000 signs", b"API_KEY", b"API_KEY: %b" + b"x" * 20_000, statuses={401}, on=_NEW_CASE),
     _instead("no user", b"user_mail", statuses={401}, on=_NEW_CASE),
     _instead("user that is a tab", b"user_mail", b"user_mail: \t", statuses={401}, on=_NEW_CASE),
     _instead("user with a tab", b"user_mail", b"user_mail: a\t%b", on=_NEW_CASE),
@@ -90,9 +90,9 @@ _IDENTITY: Final = [
         on=WITH_TOKEN,
     ),
     _instead(
-        "a token of 8,000 signs",
+        "a token of 20,000 signs",
         b"Authorization",
-        b"Authorization: Bearer %b" + b"x" * 8000,
+        b"Authorization: Bearer %b" + b"x" * 20_000,
         statuses={401},
         on=WITH_TOKEN,
     ),
@@ -129,13 +129,14 @@ _IDENTITY: Final = [
 _SIZES: Final = [
     _more("line of 1 MB", b"X-Odd: %b" + b"x" * 1_000_000, ends=False),
     _more("name of 1 MB", b"X" * 1_000_000 + b"%b: x", ends=False),
-    _more("line of 8,191 bytes", b"X: %b" + b"x" * 8191, ends=False),
+    _more("line of 20,000 bytes", b"X: %b" + b"x" * 20_000, statuses={SAME}),
+    _more("line of 65,536 bytes", b"X: %b" + b"x" * 65_536, ends=False),
     _more("10,000 lines", *[b"X-Odd: %b"] * 10_000, ends=False),
     _more("10,000 empty lines", *[b"X:"] * 10_000, ends=False),
     _more("129 lines", *[b"X-Odd: %b"] * 129, ends=False),
     _more("100 lines", *[b"X-Odd: %b"] * 100, statuses={SAME}),
     _more("100 lines of 8,000 bytes", *[b"X-Odd: %b" + b"x" * 7900] * 100, ends=False),
-    _more("cookies of 8,000 bytes", b"Cookie: %b=" + b"x" * 8000, statuses={SAME}),
+    _more("cookies of 20,000 bytes", b"Cookie: %b=" + b"x" * 20_000, statuses={SAME}),
 ]
 _HOSTS: Final = [
     _instead("no host", b"Host"),

@@ -125,7 +125,7 @@ WRONG_ANSWERS = {
     "a number for a string": (answer(b'{"word": 1}'), "garbage"),
     "an array": (answer(b"[]"), "garbage"),
     "another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "garbage"),
-    "a header above the limit": (answer(b"{}", head="X-Long: " + "a" * 40_000), "garbage"),
+    "a header above the limit": (answer(b"{}", head="X-Long: " + "a" * 70_000), "garbage"),
     "a broken chunk": (CHUNKED + b"zz\r\n", "garbage"),
     "an upgrade": (b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", "101"),
     "a declared length above the cap": (answer(BIG), "oversized"),
@@ -319,6 +319,12 @@ async def test_client_N06_a_header_value_goes_out_as_its_utf8_bytes() -> None:
     async with answering(GOOD) as wire, open_upstream("x", wire.url, ignore) as upstream:
         await upstream.fetch(Call("GET", "/words", LONG, {"X-ORGANIZATION": "Clínica"}), Word)
         assert wire.requests[0].header(b"X-ORGANIZATION") == b"Cl\xc3\xadnica"
+
+
+async def test_client_takes_a_header_line_of_60_KB() -> None:
+    long = answer(b'{"word": "hola"}', head=f"Content-Type: application/json\r\nX-Long: {'a' * 60_000}")
+    async with answering(long) as wire, open_upstream("x", wire.url, ignore) as upstream:
+        assert (await upstream.fetch(GET, Word)).word == "hola"
 
 
 async def test_client_asks_for_an_answer_that_is_not_compressed() -> None:

@@ -544,6 +544,7 @@ ODD: Final = {
     "a user in the target": GET.replace(b"/read", b"http://" + CANARY + b"@a.example/read"),
     "a fragment": GET.replace(b"/read", b"/read#" + CANARY),
     "chunks to HTTP/1.0": CHUNKS.replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n",
+    "a line too long": GET[:-2] + b"X: %b\r\n\r\n" % bytes(b"a" * MAX_HEAD),
     "a head too large, at once": GET[:-2] + b"X: %b\r\n" % bytes(b"a" * 8000) * 9 + b"\r\n",
     "a head too large, never whole": GET[:-2] + b"X: %b\r\n" % (CANARY * 500) * 12,
 }
@@ -615,6 +616,13 @@ async def test_what_could_not_be_read_is_let_go_at_once() -> None:
 async def test_the_absolute_form_is_as_good_as_the_origin_form() -> None:
     async with serving() as served, served.client() as client:
         await client.say(GET.replace(b"/read", b"HTTPS://other.example:8443/read"))
+        await client.hears(b"0 bytes.")
+
+
+async def test_a_line_may_be_as_long_as_a_head_may_be() -> None:
+    """Tokens and cookies of 20 KB are out there; aiohttp's own limit is 8,190 bytes."""
+    async with serving() as served, served.client() as client:
+        await client.say(GET[:-2] + b"Authorization: Bearer %b\r\n\r\n" % bytes(b"a" * 60_000))
         await client.hears(b"0 bytes.")
 
 

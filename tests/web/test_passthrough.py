@@ -50,6 +50,10 @@ REQUESTS: Final = {
         b"GET / HTTP/1.1\r\nVia: 1.0 elsewhere\r\nHost: a.example\r\n",
         b"GET / HTTP/1.1\r\nVia: 1.0 elsewhere\r\nHost: LEGACY\r\n",
     ),
+    "a line may be as long as a head": (
+        b"GET / HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer " + b"a" * 60_000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: LEGACY\r\nAuthorization: Bearer " + b"a" * 60_000 + b"\r\n",
+    ),
     "an expectation that nobody knows is passed on": (
         b"GET / HTTP/1.1\r\nHost: a.example\r\nExpect: miracles\r\n",
         b"GET / HTTP/1.1\r\nHost: LEGACY\r\nExpect: miracles\r\n",
@@ -121,6 +125,10 @@ ANSWERS: Final = {
         b"HTTP/1.1 200 OK\r\nConnection: close, X-A\r\nKeep-Alive: 5\r\nX-A: 1\r\nX-B: 2\r\nUpgrade: h2c\r\n"
         b"Trailer: X-T\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-B: 2\r\nContent-Length: 0\r\n%b\r\n",
+    ),
+    "a line may be as long as a head": (
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: " + b"c" * 60_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: " + b"c" * 60_000 + b"\r\nContent-Length: 0\r\n%b\r\n",
     ),
     "a redirect is not followed": (
         b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
