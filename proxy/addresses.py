@@ -8,6 +8,9 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+_FORWARDED: Final = re.compile(
+    r"\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+)(?::[0-9]{1,5})?|(?P<bare>[0-9A-Fa-f:.]+)"
+)
 # Fewer signs than RFC 3986 allows: on these no two parsers disagree about which host is meant.
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*)?", re.IGNORECASE)
 
@@ -82,6 +85,15 @@ def _covers(host: str, other: str) -> bool:
     if host == "0.0.0.0":  # noqa: S104  what an operator may write
         return not isinstance(parse_ip(other), ipaddress.IPv6Address)
     return host in ("::", other) or (host == "localhost" and other in ("127.0.0.1", "::1"))
+
+
+def parse_forwarded(hop: str) -> Ip | None:
+    """Returns the address of one entry of X-Forwarded-For, with or without a port, brackets or quotes.
+
+    None for `unknown`, for an obfuscated name (RFC 7239, section 6.3), and for anything else.
+    """
+    match = _FORWARDED.fullmatch(hop.strip(' \t"'))
+    return parse_ip(match["v6"] or match["bare"] or match["v4"]) if match else None
 
 
 def parse_base_url(text: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from proxy.addresses import parse_ip
+from proxy.addresses import parse_forwarded, parse_ip
 from proxy.settings import Network, Settings
 
 # Of those that there is no room for, so many are told at a time; the others only see their connection end.
@@ -132,11 +132,17 @@ class Doors:
                 self._discount(counted)
 
     def client(self, host: str, forwarded_for: Iterable[str]) -> str:
-        """The address that a request came from: the last one that no forwarder of ours has written down."""
-        hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
-        while hops and self._forwards(host):
-            host = hops.pop()
-        return host
+        """The address that a request came from: the last one that no forwarder of ours has written down.
+
+        Where a forwarder wrote down something else, it is the connection's own.
+        """
+        hops = [hop for value in forwarded_for for hop in value.split(",")]
+        client = host
+        while hops and self._forwards(client):
+            if (address := parse_forwarded(hops.pop())) is None:
+                return host
+            client = str(address)
+        return client
 
     def _direct(self, host: str) -> str | None:
         return None if self._forwards(host) else host

@@ -440,6 +440,17 @@ async def test_one_address_has_its_own_room() -> None:
             await other.hears(b"0 bytes.")
 
 
+async def test_guards_29_one_client_is_counted_whatever_port_it_came_from() -> None:
+    limits = replace(LIMITS, per_address=1, forwarders=(ip_network("127.0.0.0/30"),))
+    async with serving(limits) as served, served.client() as first, served.client() as second:
+        await first.say(_forwarded(b"/held", b"[2001:db8::1]:4431"))
+        await served.until(lambda: served.held)
+        await second.say(_forwarded(b"/read", b"[2001:db8::1]:4432"))
+        assert (await second.rest()).startswith(b"HTTP/1.1 503 ")
+        served.free.set()
+        await first.hears(b"0 bytes.")
+
+
 async def test_behind_a_forwarder_the_requests_of_one_client_are_counted() -> None:
     limits = replace(LIMITS, per_address=1, forwarders=(ip_network("127.0.0.0/30"),))
     async with serving(limits) as served, served.client() as first, served.client() as second:
@@ -469,8 +480,30 @@ CLIENTS: Final = [
     ("10.0.0.1", ["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
     ("::ffff:10.0.0.1", ["192.0.2.1"], "192.0.2.1"),
     ("10.0.0.1", ["10.0.0.2"], "10.0.0.2"),
-    ("10.0.0.1", ["nobody"], "nobody"),
+    ("10.0.0.1", ["nobody"], "10.0.0.1"),
     ("", ["192.0.2.1"], ""),
+    # As IIS, Azure and AWS write it, and as RFC 7239 does in its own header.
+    *[
+        ("10.0.0.1", [written], client)
+        for written, client in (
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:DB8:0::1", "2001:db8::1"),
+            ('"[2001:db8::1]:443"', "2001:db8::1"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("1.2.3.4:5678, 10.0.0.2:80", "1.2.3.4"),
+            ("1.2.3.4:5678, [::ffff:10.0.0.2]:80", "1.2.3.4"),
+            ("unknown", "10.0.0.1"),
+            ("_hidden", "10.0.0.1"),
+            ("", "10.0.0.1"),
+            ("1.2.3.4, unknown, 10.0.0.2", "10.0.0.1"),
+            ("1.2.3.4:", "10.0.0.1"),
+            ("1.2.3.4:port", "10.0.0.1"),
+            ("[1.2.3.4", "10.0.0.1"),
+            ("1.2.3.256", "10.0.0.1"),
+        )
+    ],
 ]
 
 
