@@ -211,7 +211,9 @@ class Settings(BaseModel):
         default=None, description="file of its key; goes with MICHIQ_TLS_CERT, both read again at SIGHUP"
     )
     max_connections: Annotated[int, PlainValidator(_whole(1))] = _default(
-        "2000", "connections at a time, to a process; further ones are answered 503"
+        "2000",
+        "connections at a time, to a process; fewer where its limit of open files leaves no room; further "
+        "ones are answered 503",
     )
     max_connections_per_address: Annotated[int, PlainValidator(_whole(0))] = _default(
         "0", "of them from one address; 0 for as many as there are: behind a forwarder all come from one"

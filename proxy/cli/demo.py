@@ -15,6 +15,7 @@ from proxy.cli.posture import refuse_what_is_unsafe
 from proxy.cli.sandbox import ports_option
 from proxy.observe.logs import setup
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
+from proxy.web.open_files import raise_limit
 from proxy.web.server import Running, running
 
 _VAR: Final = Path("var")
@@ -26,6 +27,7 @@ _FILES: Final = _VAR / "demo"
 def demo(ports: tuple[int, int, int]) -> None:
     """Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."""
     refuse_what_is_unsafe()
+    raise_limit()
     run_until_stopped(lambda stop: _demo(ports, stop))
 
 

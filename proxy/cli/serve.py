@@ -25,6 +25,7 @@ from proxy.line import Line
 from proxy.mapping.table import Table
 from proxy.observe.logs import setup
 from proxy.settings import Settings
+from proxy.web.open_files import raise_limit
 from proxy.web.server import running
 
 _log: Final = structlog.get_logger("proxy.serve")
@@ -38,6 +39,7 @@ _log: Final = structlog.get_logger("proxy.serve")
 def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...], status: tuple[int, ...]) -> None:
     """Serve the legacy routes by the settings and the mapping files."""
     refuse_what_is_unsafe()
+    raise_limit()
     settings = read_settings()
     folder = mappings_folder(settings.mappings)
     table = read_table(folder, has_legacy=settings.legacy_url is not None)

@@ -3,15 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from proxy.store.engines import read_engine, write_engine
+from proxy.store.engines import READERS, read_engine, write_engine
 from proxy.store.errors import StoreError, because, cause_of
 from proxy.store.migrate import migrate
 from proxy.store.scrub import scrub
@@ -45,6 +46,11 @@ class _Write:
             self.done.set_exception(error)
 
 
+def _open_files(conn: Connection) -> None:
+    """SQLite opens its log, and the index of it, with the first read."""
+    conn.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar()
+
+
 class Database:
     """The open database; made by `open_database`.
 
@@ -60,6 +66,15 @@ class Database:
         self._wake = asyncio.Event()
         self._closed = False
         self._task = asyncio.create_task(self._write_groups(), name="store-writer")
+
+    async def warm(self) -> None:
+        """Opens every connection, so that none is missing once the process has no file left to open."""
+        with _own_errors():
+            async with AsyncExitStack() as stack:
+                for engine, size in ((self._reader, READERS), (self._writer, 1)):
+                    for _ in range(size):
+                        conn = await stack.enter_async_context(engine.connect())
+                        await conn.run_sync(_open_files)
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one consistent state of the database; it can't write. StoreError when that fails."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from proxy.store.errors import StoreError
 
-_READERS: Final = 4
+READERS: Final = 4
 _POOL_WAIT_SECONDS: Final = 10.0
 _SYNCHRONOUS_FULL: Final = 2
 
@@ -44,7 +44,7 @@ def read_engine(path: Path) -> AsyncEngine:
     engine = create_async_engine(
         _url("sqlite+aiosqlite", path),
         hide_parameters=True,
-        pool_size=_READERS,
+        pool_size=READERS,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
     )

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from proxy.web.ending import Ending
 from proxy.web.guards import Limits, limits_of
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
+from proxy.web.open_files import measured_room
 from proxy.web.place import ADMIN, LISTEN, STATUS, Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.space import watching_space
@@ -105,12 +106,14 @@ async def running(
         ending = Ending(float(settings.drain_seconds), place.serving)
         tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
         moving = await stack.enter_async_context(moving_over(table, folder, deps, tester_secret))
+        room = measured_room(settings.max_connections)
+        for_probes = Limits(connections=room.probes)
         admin_tokens = {name: token.get_secret_value() for name, token in settings.admin_tokens.items()}
         for_operators = admin_app(moving, deps, place.serving, admin_tokens)
-        admin = _listener(for_operators, ending, problems.broken)
+        admin = _listener(for_operators, ending, problems.broken, for_probes)
         stack.push_async_callback(ending.leave_last, admin)
         await admin.open(ADMIN, place.admin)
-        status = _listener(status_app(moving, deps, place.serving), ending, problems.broken)
+        status = _listener(status_app(moving, deps, place.serving), ending, problems.broken, for_probes)
         stack.push_async_callback(ending.leave_last, status)
         await status.open(STATUS, place.status)
         chance = random.SystemRandom().random
@@ -118,7 +121,8 @@ async def running(
         stack.push_async_callback(ending.drain, deps.tasks)
         webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
         for_clients = legacy_app(moving, deps, webhook_secrets, tee)
-        legacy = _listener(for_clients, ending, limits=limits_of(settings))
+        limits = replace(limits_of(settings), connections=room.clients)
+        legacy = _listener(for_clients, ending, limits=limits)
         stack.push_async_callback(ending.leave, legacy)
         await legacy.open(LISTEN, place.listen, tls)
         _resume(table, deps)
@@ -137,6 +141,7 @@ async def _open(
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
     workers = await stack.enter_async_context(Workers(_WORKER_MODULES, [str(store.blobs.folder)]))
     await workers.warm()
+    await store.database.warm()
     metrics = Metrics()
     upstreams = await stack.enter_async_context(
         open_upstreams(
