@@ -1,5 +1,6 @@
 """What the proxy refuses to start with, what it warns of, and whether SECURITY.md speaks of this code."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,10 +12,10 @@ import click
 import pytest
 
 from proxy.cli import main
-from proxy.cli.posture import warn_of
+from proxy.cli.posture import warn_of, warn_of_missing
 from proxy.settings import Settings, load_settings
 from tests.captured import captured_log
-from tests.conftest import ROOT
+from tests.conftest import ROOT, edited_table
 
 SECURITY: Final = (ROOT / "SECURITY.md").read_text("utf-8")
 
@@ -112,6 +113,17 @@ def test_an_old_server_that_is_called_in_plain_http_is_warned_of(
     with captured_log() as log:
         warn_of(settings)
     assert ('"legacy_server_without_tls"' in log.getvalue()) == warned
+
+
+def test_a_missing_llamachat_is_said_at_the_start_with_the_routes_that_will_fail(
+    secret_key: str, tmp_path: Path
+) -> None:
+    settings = load_settings({"MICHIQ_SECRET_KEYS": secret_key}, None)
+    off = lambda text: text.replace('mode = "new"', 'mode = "off"')  # noqa: E731
+    with captured_log() as log:
+        warn_of_missing(settings, edited_table(tmp_path, {"query": off}))
+    line = json.loads(log.getvalue())
+    assert (line["event"], line["routes"]) == ("llamachat_missing", ["speech_to_text"])
 
 
 def test_the_threat_model_names_tests_settings_and_commands_that_there_are() -> None:

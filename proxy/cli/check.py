@@ -1,40 +1,127 @@
-"""`michiq-proxy check`: whether a folder of mapping files could be served."""
+"""`michiq-proxy check`: whether these settings and mapping files can be served, and may be meant."""
 
 import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
-from proxy.cli.common import mappings_folder
+from proxy.cli import online as online_checks
+from proxy.cli.common import Misuse, mappings_folder, read_settings
+from proxy.cli.cross_checks import strangers, warnings_of
+from proxy.cli.paper import plural
 from proxy.cli.schemas import MODELS, schema_of
+from proxy.mapping.complaints import Complaint
 from proxy.mapping.loader import MappingError, load_table
+from proxy.mapping.table import Table
+from proxy.settings import PREFIX, Settings
+from proxy.values import Json
 from proxy.web.flows import SPECS
+from proxy.web.tls import BadCertificate, Tls
+
+
+@dataclass
+class _Found:
+    """What is wrong, and what may not be meant: by its place in a file, or as a sentence of a setting."""
+
+    errors: list[Complaint | str] = field(default_factory=list)
+    warnings: list[Complaint | str] = field(default_factory=list)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
+@click.option("--online", is_flag=True, help="Also look from here at hosts, certificates and the store.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option(
     "--schema", type=click.Choice(sorted(MODELS)), help="Print a file's JSON Schema instead of checking."
 )
 @click.pass_context
-def check(context: click.Context, folder: Path | None, *, as_json: bool, schema: str | None) -> None:
-    """Check the mapping files in FOLDER (default: `mappings`, else the built-in ones)."""
+def check(
+    context: click.Context, folder: Path | None, *, online: bool, as_json: bool, schema: str | None
+) -> None:
+    """Check settings and mapping files, alone and against each other; with FOLDER its mapping files alone.
+
+    Exit code 0: this can be served, whatever is warned of; 1: it can't.
+    """
     if schema is not None:
         click.echo(schema_of(schema))
         return
-    folder = mappings_folder(folder)
-    try:
-        routes = len(load_table(folder, SPECS).routes)
-        complaints = []
-    except MappingError as error:
-        complaints = list(error.complaints)
-    if as_json:
-        rows = [{"file": c.file, "line": c.line, "key": c.key, "reason": c.reason} for c in complaints]
-        click.echo(json.dumps({"ok": not rows, "complaints": rows}, ensure_ascii=False))
-    else:
-        for complaint in complaints:
-            click.echo(f"{folder}/{complaint}", err=True)
-        click.echo(f"{len(complaints)} to mend" if complaints else f"{folder}: {routes} routes, all good")
-    if complaints:
+    if online and folder is not None:
+        raise Misuse("--online looks at what the settings name: it goes without FOLDER")
+    found = _Found()
+    settings = None if folder is not None else _settings(found)
+    named = settings.mappings if settings is not None else None
+    place = mappings_folder(folder if folder is not None else named)
+    table = _table(place, settings, found)
+    if settings is not None:
+        _cross(settings, table, online=online, found=found)
+    _tell(found, place, len(table.routes) if table else 0, as_json=as_json)
+    if found.errors:
         context.exit(1)
+
+
+def _settings(found: _Found) -> Settings | None:
+    """None where there are none at all, as in a checkout, or they are wrong."""
+    if not Path(".env").exists() and not any(name.startswith(PREFIX) for name in os.environ):
+        return None
+    try:
+        return read_settings()
+    except Misuse as error:
+        found.errors += str(error).splitlines()
+        return None
+
+
+def _table(folder: Path, settings: Settings | None, found: _Found) -> Table | None:
+    try:
+        table = load_table(folder, SPECS, has_legacy=settings is None or settings.legacy_url is not None)
+    except MappingError as error:
+        found.errors += error.complaints
+        return None
+    found.warnings += strangers(folder, table)
+    return table
+
+
+def _cross(settings: Settings, table: Table | None, *, online: bool, found: _Found) -> None:
+    if table is not None:
+        found.warnings += warnings_of(settings, table)
+    try:
+        if settings.tls_cert and settings.tls_key:
+            Tls(settings.tls_cert, settings.tls_key)
+    except BadCertificate as error:
+        found.errors.append(str(error))
+    if online:
+        for is_error, sentence in online_checks.problems(settings):
+            (found.errors if is_error else found.warnings).append(sentence)
+
+
+def _tell(found: _Found, folder: Path, routes: int, *, as_json: bool) -> None:
+    if as_json:
+        told: Json = {
+            "ok": not found.errors,
+            "complaints": _rows(found.errors),
+            "warnings": _rows(found.warnings),
+        }
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for word, each in [("", e) for e in found.errors] + [("warning: ", w) for w in found.warnings]:
+        click.echo(f"{word}{folder}/{each}" if isinstance(each, Complaint) else f"{word}{each}", err=True)
+    if found.errors:
+        click.echo(", ".join(_counted(found)))
+    else:
+        click.echo(f"{folder}: {routes} routes, {'no errors' if found.warnings else 'all good'}")
+
+
+def _counted(found: _Found) -> list[str]:
+    warned = [plural(len(found.warnings), "warning")] if found.warnings else []
+    return [plural(len(found.errors), "error"), *warned]
+
+
+def _rows(found: Sequence[Complaint | str]) -> list[Json]:
+    return [
+        {"file": each.file, "line": each.line, "key": each.key, "reason": each.reason}
+        if isinstance(each, Complaint)
+        else {"file": None, "line": None, "key": each.split(maxsplit=1)[0].rstrip(":"), "reason": each}
+        for each in found
+    ]

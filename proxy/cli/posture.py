@@ -8,7 +8,9 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from proxy.addresses import Address, is_plain
 from proxy.cli.common import ENV_FILE, Misuse
+from proxy.cli.cross_checks import without_llamachat
 from proxy.environment import mode_read_by_others
+from proxy.mapping.table import Table
 from proxy.settings import Settings
 
 _SLOW_PARSER: Final = (
@@ -23,6 +25,12 @@ def refuse_what_is_unsafe() -> None:
     """Misuse where this Python must not serve; `python -O` runs no command at all."""
     if HttpRequestParser is HttpRequestParserPy:
         raise Misuse(_SLOW_PARSER)
+
+
+def warn_of_missing(settings: Settings, table: Table) -> None:
+    """What routes of the mapping files will fail for want of."""
+    if settings.llamachat_url is None and (routes := without_llamachat(table)):
+        _log.warning("llamachat_missing", routes=routes)
 
 
 def warn_of(settings: Settings) -> None:

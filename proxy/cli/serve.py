@@ -19,7 +19,7 @@ from proxy.cli.common import (
     run_until_stopped,
 )
 from proxy.cli.member import Inherited, Member
-from proxy.cli.posture import refuse_what_is_unsafe, warn_of
+from proxy.cli.posture import refuse_what_is_unsafe, warn_of, warn_of_missing
 from proxy.cli.supervise import supervise
 from proxy.line import Line
 from proxy.mapping.table import Table
@@ -49,6 +49,7 @@ def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...], sta
         run_until_stopped(lambda stop: _beside(settings, table, folder, inherited, stop))
         return
     warn_of(settings)
+    warn_of_missing(settings, table)
     if settings.workers > 1:
         run_until_stopped(lambda stop: supervise(settings, stop))
     else:

@@ -22,8 +22,12 @@ _STRINGS: Final = re.compile(
 
 
 def line_of(text: str, path: Sequence[str]) -> int:
-    """The 1-based line of the key at `path`, else of its nearest table, else 1; `text` is valid TOML."""
+    """The 1-based line of the key at `path`, else of the first one below it, else of its nearest table, else
+    1; `text` is valid TOML."""
     found = {key: line for line, key in _keys(_STRINGS.sub(_emptied, text))}
+    below = [line for key, line in found.items() if path and key[: len(path)] == tuple(path)]
+    if below and tuple(path) not in found:
+        return min(below)
     for length in range(len(path), 0, -1):
         if tuple(path[:length]) in found:
             return found[tuple(path[:length])]

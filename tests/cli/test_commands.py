@@ -66,7 +66,11 @@ def test_init_lays_out_a_folder_that_check_accepts_as_it_is(
     assert call("init", "site").exit_code == 0
     monkeypatch.chdir(tmp_path / "site")
     result = call("check")
-    assert (result.exit_code, result.output) == (0, "mappings: 7 routes, all good\n")
+    assert (result.exit_code, result.stdout) == (0, "mappings: 7 routes, no errors\n")
+    assert result.stderr.splitlines() == [
+        "warning: MICHIQ_LLAMACHAT_URL is not set: the new side can't answer query and speech_to_text",
+        "warning: MICHIQ_WEBHOOK_SECRETS is not set: no report reaches doc and encounters",
+    ]
 
 
 def test_init_keeps_the_new_key_to_its_owner(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""`check`: settings and mapping files against each other, warnings apart from errors, and what is online."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .filled import Site, nothing, said, site
+
+ORGANIZATION = '[organizations."Clínica Norte"]\nsend_as = "norte"\n'
+WHOLE = {
+    "LLAMACHAT_URL": "https://127.0.0.1:1",
+    "LLAMACHAT_API_KEY": "k" * 20,
+    "WEBHOOK_SECRETS": "s" * 20,
+    "LLAMALITICA_API_URL": "https://127.0.0.1:1",
+    "LLAMALITICA_WEB_URL": "https://127.0.0.1:1",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Settings with nothing missing."""
+    made = site(tmp_path, secret_key, monkeypatch)
+    for name, value in WHOLE.items():
+        monkeypatch.setenv(f"MICHIQ_{name}", value)
+    return made
+
+
+def judged(here: Site, *options: str) -> Any:
+    return json.loads(here.call("check", "--json", *options).stdout)
+
+
+def test_whole_settings_with_whole_files_are_all_good(here: Site) -> None:
+    result = here.call("check")
+    assert (result.exit_code, result.output) == (0, "mappings: 7 routes, all good\n")
+
+
+@pytest.mark.parametrize("mode", ["legacy", "shadow", "canary"])
+def test_a_mode_that_needs_the_legacy_server_is_an_error_without_one(
+    here: Site, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.edit("query.toml", 'mode = "new"', f'mode = "{mode}"')
+    result = here.call("check")
+    assert (result.exit_code, f"mode: {mode} needs MICHIQ_LEGACY_URL" in said(result)) == (1, True)
+    monkeypatch.setenv("MICHIQ_LEGACY_URL", "https://127.0.0.1:1")
+    assert here.call("check").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("new_case.toml", "", '\n[organizations."Clinica Norte".templates]\n"1" = "agent"\n'),
+        ("query.toml", "", '\n[canary]\nallow = ["Clinica Norte"]\n'),
+        ("doc.toml", "", '\n[canary]\ndeny = ["Clinica Norte"]\n'),
+    ],
+    ids=["templates", "allow", "deny"],
+)
+def test_an_organization_that_no_file_knows_is_a_warning_with_its_place_and_the_one_meant(
+    here: Site, file: str, old: str, new: str
+) -> None:
+    here.edit("organizations.toml", "", ORGANIZATION)
+    here.edit(file, old, new)
+    found = judged(here)
+    assert (found["ok"], found["complaints"]) == (True, [])
+    (warning,) = found["warnings"]
+    lines = (here.folder / "mappings" / file).read_text("utf-8").splitlines()
+    assert (warning["file"], "Clinica Norte" in lines[warning["line"] - 1]) == (file, True)
+    assert warning["reason"].endswith("does not name Clinica Norte; did you mean Clínica Norte?")
+
+
+@pytest.mark.parametrize(
+    ("missing", "modes"), [("LLAMACHAT", ("query", "speech_to_text")), ("WEBHOOK_SECRETS", ("new_case",))]
+)
+def test_what_a_route_on_the_new_side_needs_is_warned_of_only_there(
+    here: Site, missing: str, modes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in WHOLE:
+        if name.startswith(missing):
+            monkeypatch.delenv(f"MICHIQ_{name}")
+    result = here.call("check")
+    assert (result.exit_code, f"warning: MICHIQ_{missing}" in said(result)) == (0, True)
+    for route in modes:
+        here.edit(f"{route}.toml", 'mode = "new"', 'mode = "off"')
+    assert judged(here)["warnings"] == []
+
+
+def test_a_wrong_setting_is_an_error_beside_those_of_the_files(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_LISTNE", "x")
+    here.edit("query.toml", 'mode = "new"', 'mode = "nwe"')
+    result = here.call("check")
+    assert (result.exit_code, result.stdout) == (1, "2 errors\n")
+    assert "MICHIQ_LISTNE is no setting; the nearest one is MICHIQ_LISTEN" in said(result)
+
+
+def test_a_certificate_that_can_not_be_served_is_an_error(
+    here: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MICHIQ_TLS_CERT", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("MICHIQ_TLS_KEY", str(tmp_path / "none.pem"))
+    assert "MICHIQ_TLS_CERT" in said(here.call("check"))
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that connects, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_online_names_a_host_that_is_not_known_one_that_is_not_there_and_a_missing_store(
+    here: Site, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL"):
+        monkeypatch.setenv(f"MICHIQ_{name}", silent)
+    monkeypatch.setenv("MICHIQ_LEGACY_URL", "https://michiq.invalid")
+    told = [each["reason"] for each in judged(here, "--online")["complaints"]]
+    assert [each.split(":")[0] for each in told[:2]] == ["MICHIQ_LLAMACHAT_URL", "MICHIQ_LEGACY_URL"]
+    assert "no connection to 127.0.0.1:1" in told[0]
+    assert "michiq.invalid is not known here" in told[1]
+    assert "there is no store at" in told[2]
+    here.fill(nothing)
+    assert len(judged(here, "--online")["complaints"]) == 2
