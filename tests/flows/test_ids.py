@@ -6,7 +6,7 @@ import pytest
 
 from proxy.sandbox import SandboxConfig
 from tests.conftest import Api, StartProxy, bearer
-from tests.flows._client import heard, patient, settled
+from tests.flows._client import Capitals, heard, patient, settled
 from tests.flows._wire import request, talk
 from tests.samples import wav
 from tests.web.moving import all_in, override
