@@ -13,10 +13,11 @@ from proxy.cli.common import Misuse, mappings_folder, read_settings
 from proxy.cli.cross_checks import strangers, warnings_of
 from proxy.cli.paper import plural
 from proxy.cli.schemas import MODELS, schema_of
+from proxy.environment import PREFIX
 from proxy.mapping.complaints import Complaint
 from proxy.mapping.loader import MappingError, load_table
 from proxy.mapping.table import Table
-from proxy.settings import PREFIX, Settings
+from proxy.settings import Settings
 from proxy.values import Json
 from proxy.web.flows import SPECS
 from proxy.web.tls import BadCertificate, Tls
