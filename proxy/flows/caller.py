@@ -18,7 +18,7 @@ from proxy.values import Identity, Inbound, Session
 _HEADERS: Final = {"API_KEY": "no-api-key", "user_mail": "no-user", "organization": "no-organization"}
 
 _MANGLED: Final = frozenset("?\N{REPLACEMENT CHARACTER}")
-# Unicode categories of signs that nobody sees: BOM, zero width, soft hyphen, spaces but the common one.
+# Categories of signs that nobody sees: BOM, zero width, soft hyphen, and all spaces but the common one.
 _INVISIBLE: Final = frozenset({"Cf", "Zl", "Zp", "Zs"})
 
 _log: Final = structlog.get_logger("proxy.caller")

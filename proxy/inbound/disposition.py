@@ -20,7 +20,7 @@ _KEY: Final = re.compile(r"[; \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*")
 _QUOTED: Final = re.compile(
     rf'"((?:[^"\\]|\\["\\]|\\(?!["\\])|"(?![ \t]*(?:{_NEXT}|;?[ \t]*\Z)))*+)"[ \t]*', re.DOTALL
 )
-_BARE: Final = re.compile(rf"([^\"].*?)?(?={_NEXT}|\Z)", re.DOTALL)
+_BARE: Final = re.compile(rf'(?!")(.*?)(?={_NEXT}|\Z)', re.DOTALL)
 # Parameters without a value say nothing.
 _FLAGS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z; \t-]*")
 _PAIR: Final = re.compile(r'\\(["\\])')

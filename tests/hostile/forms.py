@@ -4,7 +4,8 @@ from collections.abc import Callable, Set
 from typing import Final
 
 from tests.flows._wire import BOUNDARY, part
-from tests.hostile.sound import BAD, MULTI, SAME, Sound, Trick, in_parts
+from tests.hostile.made_forms import FAMILIES, made
+from tests.hostile.sound import BAD, MULTI, SAME, Sound, Trick, canary, in_parts
 
 _B: Final = BOUNDARY.encode()
 _NEW_CASE: Final = frozenset({"new_case"})
@@ -207,4 +208,20 @@ _CONTENTS: Final = [
     )
 ]
 
-TRICKS: Final = [*_TYPES, *_FRAMES, *_NUMBERS, *_PARTS, *_FILES, *_CONTENTS]
+
+def _made(family: str, number: int) -> Trick:
+    name = f"made form {number} of {family}"
+    word = canary(name).decode()
+    status = made(family, number, word).status
+    return Trick(
+        name,
+        lambda sound, _: sound.with_body(made(family, number, word).body).render(),
+        {SAME if status == 200 else status},
+        on=_NEW_CASE,
+    )
+
+
+# What has to arrive of them is told in test_made_forms.
+_MADE: Final = [_made(family, number) for family in FAMILIES for number in range(1000, 1020)]
+
+TRICKS: Final = [*_TYPES, *_FRAMES, *_NUMBERS, *_PARTS, *_FILES, *_CONTENTS, *_MADE]

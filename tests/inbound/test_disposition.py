@@ -22,6 +22,8 @@ NAMES: Final[dict[bytes, str]] = {
     b"filename=a;b;c.pdf": "a;b;c.pdf",
     b"filename=informe anual.pdf": "informe anual.pdf",
     b'filename=""': "",
+    b"filename=; size=4": "",
+    b"filename*0=informe.pdf; filename*1=": "informe.pdf",
     b'filename="a"b".pdf"': 'a"b".pdf',
     b'filename=""a""': '"a"',
     b'filename="a"b".pdf"; size=4': 'a"b".pdf',
