@@ -39,7 +39,6 @@ class MultipartParser:
         self._parts = 0
         self._of_headers = 0
         self._left: int | None = None
-        self._complete = False
 
     def feed(self, data: bytes) -> list[Event]:
         """Returns the events that `data` completes."""
@@ -51,7 +50,7 @@ class MultipartParser:
 
     def close(self) -> None:
         """Raises Refusal where the form has not come to its end."""
-        if not self._complete:
+        if self._step is not MultipartParser._read_epilogue:
             raise broken()
 
     def _read_preamble(self, _: list[Event]) -> bool:
@@ -135,7 +134,6 @@ class MultipartParser:
         self._at, self._of_headers = end, 0
 
     def _end_form(self) -> bool:
-        self._complete = True
         # What follows at once stands at the start of a line too.
         self._data, self._at = b"\n" + self._data[self._at + 2 :], 0
         return self._go_on(MultipartParser._read_epilogue)
@@ -148,6 +146,5 @@ class MultipartParser:
         return False
 
     def _go_on(self, step: Step, size: int = 0) -> bool:
-        self._step = step
-        self._at += size
+        self._step, self._at = step, self._at + size
         return True
