@@ -25,11 +25,6 @@ class TooLong(Exception):
     """A body that is above the limit once it is unpacked."""
 
 
-def is_coded(values: Iterable[str]) -> bool:
-    """Whether fields with these values of Content-Encoding name any coding at all."""
-    return bool(_codings(values))
-
-
 def unpacked(body: bytes, values: Iterable[str], limit: int) -> bytes:
     """Returns the body without the codings that the values of Content-Encoding name.
 

@@ -29,7 +29,7 @@ TOKENS: Final = {
 }
 
 DROPS: Final = {
-    "answer-too-large": "the legacy server's answer was too large to be kept",
+    "answer-too-large": "the legacy server's answer was too large, or in a coding that can't be read",
     "crashed": "the new side's run broke down; the log has it under this request id",
     "daily-cap": "the day's live writes were used up (daily_cap)",
     "head": "a HEAD has no answer to compare",

@@ -36,8 +36,8 @@ class Fault(BaseModel):
     gateway's page; 200 unless told), `redirect` (to `location`; 307 unless told), `cut_before_body`.
     After the app has done its work, so that only the answer is hurt: `broken_json`, `wrong_content_type`,
     `oversized` (good JSON and 2 MiB of blanks), `truncated` (fewer bytes than announced),
-    `cut_after_body` (no answer at all), `gzip` (packed, asked for or not). Each of them waits `delay` seconds
-    first; `delay` only waits.
+    `cut_after_body` (no answer at all), `gzip` (packed, asked for or not). Each of them waits `delay`
+    seconds first; `delay` only waits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -1,9 +1,11 @@
 """The legacy server's own list of encounters, as it is merged into ours (CONTRACT L03)."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from proxy import jsons
+from proxy.codings import BadCoding, TooLong, unpacked
 from proxy.errors import UpstreamError
 from proxy.headers import media_type
 from proxy.upstream import failures
@@ -15,20 +17,30 @@ MAX_LIST: Final = 8 * 1024 * 1024
 
 async def read_list(answer: RawAnswer) -> list[dict[str, Json]]:
     """The objects of a JSON array; one of `failures.FOREIGN` where it is anything else."""
-    _check_type(answer)
+    codings = _codings(answer)
     body = bytearray()
     async for piece in answer.chunks():
         body += piece
         if len(body) > MAX_LIST:
             raise failures.Oversized
     # Megabytes of JSON would hold everybody else up.
-    value = await asyncio.to_thread(jsons.load, bytes(body), rules=jsons.ANSWER)
+    value = await asyncio.to_thread(_read, bytes(body), codings)
     if not isinstance(value, list):
         raise failures.Garbage
     encounters = [each for each in value if isinstance(each, dict)]
     if len(encounters) != len(value):
         raise failures.Garbage
     return encounters
+
+
+def _read(body: bytes, codings: Sequence[str]) -> Json:
+    """The JSON, unpacked where a server packs it though nobody asked (CONTRACT X03)."""
+    try:
+        return jsons.load(unpacked(body, codings, MAX_LIST), rules=jsons.ANSWER)
+    except TooLong:
+        raise failures.Oversized from None
+    except BadCoding:
+        raise failures.Garbage from None
 
 
 def as_own_call(error: UpstreamError) -> UpstreamError:
@@ -39,10 +51,9 @@ def as_own_call(error: UpstreamError) -> UpstreamError:
     return UpstreamError(kind, error.cause, status=error.status, arrived=error.arrived)
 
 
-def _check_type(answer: RawAnswer) -> None:
+def _codings(answer: RawAnswer) -> list[str]:
+    """What the body of a JSON answer was packed in."""
     kinds = values(answer.headers, b"content-type")
-    codings = values(answer.headers, b"content-encoding")
     if [media_type(kind.decode("latin-1"))[0] for kind in kinds] != ["application/json"]:
         raise failures.Garbage
-    if any(coding.strip().lower() != b"identity" for coding in codings):
-        raise failures.Garbage
+    return [value.decode("latin-1") for value in values(answer.headers, b"content-encoding")]

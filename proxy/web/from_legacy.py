@@ -7,7 +7,6 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from proxy import jsons
 from proxy.errors import Refusal
 from proxy.flows.caller import identity_of, older_owners
 from proxy.flows.deps import Deps
@@ -17,10 +16,11 @@ from proxy.spool import Spool
 from proxy.store import StoreError
 from proxy.upstream.llamalitica import expiry
 from proxy.upstream.michiq import Michiq
-from proxy.values import LEGACY_ID, Answer, Session
+from proxy.values import Answer, Session
 from proxy.web.kept import Keeper, kept
 from proxy.web.keys import DECISION, DEPS, KNOWN, LEARNER, REQUEST_ID, ROUTE, SHADOWS
 from proxy.web.known import TESTER, Known
+from proxy.web.made_case import TaughtNothing, made_in
 from proxy.web.passthrough import Passed, Plan, pass_through
 from proxy.web.responses import notice_headers
 
@@ -35,6 +35,7 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
     route, known, deps = request[ROUTE], request[KNOWN], request.app[DEPS]
     with ExitStack() as on_failure:
         keeper = _keeper(request, deps)
+        newcomer = _Newcomer(request, route, known, deps) if spec.makes_case else None
         if keeper:
             on_failure.callback(keeper.close)
         response, passed = await pass_through(
@@ -49,10 +50,12 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
                 extra=tuple(notice_headers(route.mapping.notice)),
                 keep=keeper.take if keeper else None,
                 capture=True,
-                rewrite=_Newcomer(request, route, known, deps).finish if spec.makes_case else None,
+                rewrite=newcomer.finish if newcomer else None,
             ),
         )
         on_failure.pop_all()
+    if newcomer:
+        newcomer.miss(passed)
     answer = Answer(passed.status, passed.body or b"", passed.content_type)
     if passed.body is not None and request.method != "HEAD":
         request.app[LEARNER].learn(spec.name, "legacy", answer, known)
@@ -116,6 +119,12 @@ class _Newcomer:
         self._route: Route[NewCase] = route
         self._known = known
         self._deps = deps
+        self._shown = False
+
+    def miss(self, passed: Passed) -> None:
+        """Logs a case whose answer was too long for `finish` to be shown it."""
+        if passed.status == 200 and not self._shown:
+            _log.warning("legacy_case_not_learned", cause="too-long")
 
     async def finish(self, passed: Passed) -> bytes | None:
         """`learn`, to its end even if the client leaves: the case was made."""
@@ -126,26 +135,25 @@ class _Newcomer:
 
         A client that came with a token gets the same one back, as from a server that is one (CONTRACT N07).
         """
-        if passed.status != 200 or passed.body is None:
+        self._shown = True
+        if passed.status != 200:
             return None
         try:
-            made = jsons.load_object(passed.body, rules=jsons.ANSWER)
-        except jsons.BadJson:
-            return None
-        token, legacy_id = made.get("token"), made.get("michiq_uuid")
-        if not isinstance(token, str) or not isinstance(legacy_id, str) or not LEGACY_ID.fullmatch(legacy_id):
+            made = made_in(passed)
+        except TaughtNothing as error:
+            _log.warning("legacy_case_not_learned", cause=error.cause)
             return None
         try:
-            await self._keep(token, legacy_id)
+            await self._keep(made.token, made.legacy_id)
         except StoreError:
             _log.exception("legacy_case_not_kept")
         except Refusal as refusal:
             # Headers that this proxy would not have taken; the legacy server did, and its answer stands.
             _log.warning("legacy_case_not_kept", cause=refusal.cause)
         mine = self._known.token
-        if self._known.session is None or mine is None or mine == token:
+        if self._known.session is None or mine is None or mine == made.token:
             return None
-        return passed.body.replace(jsons.dump(token), jsons.dump(mine))
+        return made.with_token(mine)
 
     async def _keep(self, token: str, legacy_id: str) -> None:
         deps = self._deps

@@ -1,9 +1,8 @@
 """One request on its way through to the legacy server, and the answer on its way back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from http.client import responses
 from typing import Final
 
@@ -11,7 +10,7 @@ from aiohttp import HttpVersion11, web
 
 from proxy.errors import Refusal
 from proxy.upstream.michiq import Michiq, RawAnswer
-from proxy.upstream.raw import Pairs, end_to_end, replaced, values
+from proxy.upstream.raw import Pairs, end_to_end, replaced, values, without
 from proxy.web.body import RequestBody, arriving
 from proxy.web.keys import BODY, CAUSE, REQUEST_ID
 from proxy.web.plan import Captured, Passed, Plan
@@ -20,6 +19,7 @@ from proxy.web.raw_response import RawResponse, abort, finish_sending
 
 REWRITE_LIMIT: Final = 64 * 1024
 TAKING_SECONDS: Final = 60.0
+_CODINGS: Final = b"content-encoding"
 
 
 class Passage:
@@ -87,9 +87,12 @@ class Passage:
     async def _relay(self, answer: RawAnswer) -> tuple[RawResponse, Passed]:
         self._passed = Passed(answer.status, _content_type(answer), None)
         fields, captured = self._fields(answer), Captured(wanted=self._plan.capture)
+        codings = [value.decode("latin-1") for value in values(answer.headers, _CODINGS)]
         async with aclosing(answer.chunks()) as chunks:
-            start, replacement = await self._start(chunks)
+            start, replacement = await self._start(chunks, codings)
             if replacement is not None:
+                # Without a coding: no client may be without that one (RFC 9110, section 12.5.3).
+                fields = without(fields, frozenset({_CODINGS}))
                 fields = replaced(fields, b"Content-Length", b"%d" % len(replacement))
             response = await self._begin(answer, fields)
             await self._give(response, start if replacement is None else replacement)
@@ -101,7 +104,7 @@ class Passage:
         self.given = True
         if not self._request.content.is_eof():
             finish_sending(self._request)
-        return response, replace(self._passed, body=captured.body())
+        return response, await self._copied(captured.body(), codings) if self._plan.capture else self._passed
 
     def _fields(self, answer: RawAnswer) -> Pairs:
         fields = end_to_end(answer.headers)
@@ -110,7 +113,15 @@ class Passage:
             extra = (*extra, (b"X-Request-ID", self._request[REQUEST_ID].encode()))
         return (*fields, *extra, VIA)
 
-    async def _start(self, chunks: AsyncIterator[bytes]) -> tuple[bytes, bytes | None]:
+    async def _copied(self, body: bytes | None, codings: Sequence[str]) -> Passed:
+        """What was passed, with its body; a packed one is unpacked where that holds up nobody."""
+        if not codings:
+            return self._passed.with_body(body, ())
+        return await asyncio.to_thread(self._passed.with_body, body, codings)
+
+    async def _start(
+        self, chunks: AsyncIterator[bytes], codings: Sequence[str]
+    ) -> tuple[bytes, bytes | None]:
         """Of a body that may be rewritten, what was read of it and, where that is all of it, the new one."""
         rewrite, start = self._plan.rewrite, bytearray()
         if rewrite is None or self._is_empty(self._passed.status):
@@ -119,7 +130,7 @@ class Passage:
             start += piece
             if len(start) > REWRITE_LIMIT:
                 return bytes(start), None
-        return bytes(start), await rewrite(replace(self._passed, body=bytes(start)))
+        return bytes(start), await rewrite(await self._copied(bytes(start), codings))
 
     def _is_empty(self, status: int) -> bool:
         return self._request.method == "HEAD" or status in (204, 304)

@@ -1,19 +1,37 @@
 """How a request is passed through to the legacy server, and what came of it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+from proxy.codings import BadCoding, TooLong, unpacked
 
 CAPTURE_LIMIT: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the legacy server answered; `body` is None where it was not captured, too long or cut off."""
+    """What the legacy server answered. `body` is a copy without content codings, the client's is as it came.
+
+    It is None where it was not captured or cut off, and where it can't be had: `unread` says why, by
+    `too-long` or `coding`.
+    """
 
     status: int
     content_type: str
     body: bytes | None = field(repr=False)
+    unread: str | None = None
+
+    def with_body(self, body: bytes | None, codings: Sequence[str]) -> "Passed":
+        """Returns this answer with its body, as it came under these codings; None is one that is too long."""
+        try:
+            if body is None:
+                raise TooLong
+            return replace(self, body=unpacked(body, codings, CAPTURE_LIMIT))
+        except TooLong:
+            return replace(self, unread="too-long")
+        except BadCoding:
+            return replace(self, unread="coding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +42,8 @@ class Plan:
     answer. `authorization` replaces that field, b"" removes it. `drop` are lower-case names of fields
     that are not sent on, `extra` are added to the answer. `renamed` is the path's id, and how the legacy
     server spells it (CONTRACT G03); None leaves the path as it came. `keep` gets each piece of the
-    request's body as it is sent on. `capture` asks for the answer's body. `rewrite` gets a whole body of
-    up to 64 KiB before the client gets a byte, and may return another one.
+    request's body as it is sent on. `capture` asks for the answer's body. `rewrite` gets an answer whose
+    body came in up to 64 KiB before the client gets a byte, and may return another body, without codings.
     """
 
     path: str

@@ -34,7 +34,8 @@ class Shadows:
     def offer(
         self, spec: FlowSpec, route: Route[Any], known: Known, kept: Kept, control: Answer | None
     ) -> None:
-        """Takes over what was kept of the request. `control` None is an answer too large to be kept."""
+        """Takes over what was kept of the request. `control` None is an answer too large to be kept, or in
+        a coding that nobody here reads."""
         candidate = Candidate(
             spec, route, kept, known, control or Answer(0, b"", ""), self._deps, self._descriptions
         )

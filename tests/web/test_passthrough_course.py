@@ -1,8 +1,10 @@
 """Legacy mode over time: who waits for whom, who leaves, who breaks off, and what is remembered of it."""
 
 import asyncio
+import gzip
 import socket
 import struct
+import zlib
 from dataclasses import replace
 from typing import Final
 
@@ -281,6 +283,27 @@ async def test_a_captured_body_has_its_limit(size: int, kept: bool) -> None:
         assert made.passed[0].body == (bytes(size) if kept else None)
 
 
+# What came under which coding, and what is kept of it.
+CODED: Final = {
+    "gzip": (gzip.compress(b"text"), "gzip", b"text", None),
+    "two": (gzip.compress(zlib.compress(b"text")), "deflate, gzip", b"text", None),
+    "a text": (b"text", "gzip", b"text", None),
+    "the longest": (gzip.compress(bytes(CAPTURE_LIMIT)), "gzip", bytes(CAPTURE_LIMIT), None),
+    "a bomb": (gzip.compress(bytes(50_000_000)), "gzip", None, "too-long"),
+    "half of it": (gzip.compress(b"text")[:-1], "gzip", None, "coding"),
+    "a coding that nobody knows": (b"\xff\0", "compress", None, "coding"),
+}
+
+
+@pytest.mark.parametrize("what", CODED)
+async def test_a_captured_copy_is_without_codings_and_the_client_gets_what_came(what: str) -> None:
+    body, coding, kept, unread = CODED[what]
+    said = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n"
+    async with passing(Legacy(f"{said}\r\n".encode() + body), replace(PLAN, capture=True)) as made:
+        assert await made.heard(GET) == said.encode() + LAST + b"\r\n" + body
+        assert made.passed == [Passed(200, "", kept, unread)]
+
+
 async def test_what_is_sent_on_is_kept_piece_by_piece() -> None:
     kept = bytearray()
     async with passing(Legacy(), replace(PLAN, keep=kept.extend)) as made:
@@ -306,6 +329,7 @@ class Rewriter:
 
 LIMIT: Final = passage.REWRITE_LIMIT
 LONG: Final = bytes(LIMIT + 1)
+PACKED: Final = gzip.compress(b"old", mtime=0)
 CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # What the legacy server says, what it is rewritten to, whether it is shown at all, what the client hears.
 REWRITES: Final = {
@@ -344,6 +368,22 @@ REWRITES: Final = {
         b"new",
         False,
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(LONG) + LAST + b"\r\n" + LONG,
+    ),
+    "another body in the place of a packed one": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nX-A: 1\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(PACKED), PACKED),
+        b"newer",
+        True,
+        b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\n" + LAST + b"\r\nnewer",
+    ),
+    "a packed body is left": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(PACKED), PACKED),
+        None,
+        True,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n" % len(PACKED)
+        + LAST
+        + b"\r\n"
+        + PACKED,
     ),
     "no body at all": (
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n",
