@@ -19,14 +19,16 @@ from proxy.values import Report, ReportEvent, folded_id
 
 _RANKS: Final[Mapping[str, int]] = {"report.created": 0, "report.updated": 1, "report.deleted": 2}
 _DELETED: Final = _RANKS["report.deleted"]
+# A platform whose clock stands still fills no row: what came so long before is not sent again.
+_MAX_EARLIER: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
     """One row per report, of known cases and of cases that are not recorded yet.
 
-    A row holds the event of the highest place (`_place`). Places are in a total order, so events that
-    come late, twice or out of order end in the same state.
+    A row holds the event of the highest place (`_place`), of several there the one that came last, and
+    the fingerprints of the others: events that come late or twice change nothing.
     """
 
     database: Database
@@ -45,9 +47,10 @@ class Reports:
             if await is_erased(conn, cases):
                 return False
             kept = (await conn.execute(select(reports).filter_by(id=event.report_id))).one_or_none()
-            if kept is not None and _place(**values) <= _place(**kept._asdict()):
+            earlier = "" if kept is None else _earlier(values, kept._asdict())
+            if earlier is None:
                 return False
-            await upsert(conn, reports, {"id": event.report_id}, values)
+            await upsert(conn, reports, {"id": event.report_id}, {**values, "earlier": earlier})
             return True
 
         return work
@@ -88,7 +91,19 @@ class Reports:
         return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data, len(row.body))
 
 
-def _place(*, rank: int, at: datetime, fingerprint: str, **_rest: object) -> tuple[bool, datetime, int, str]:
+def _earlier(event: Mapping[str, Any], kept: Mapping[str, Any]) -> str | None:
+    """Returns the fingerprints that the event is to keep; None for an event that changes nothing.
+
+    Of two at one place the store's order decides (CONTRACT W03), which is that of their arrival.
+    """
+    mine, theirs = _place(**event), _place(**kept)
+    if mine != theirs:
+        return "" if mine > theirs else None
+    known = [*kept["earlier"].split(), kept["fingerprint"]]
+    return None if event["fingerprint"] in known else " ".join(known[-_MAX_EARLIER:])
+
+
+def _place(*, rank: int, at: datetime, **_rest: object) -> tuple[bool, datetime, int]:
     """Where an event stands among those of its report: a deletion over all, then time, then updated over
-    created. Two of the same kind and time are told apart by their contents: arbitrarily, but always alike."""
-    return rank == _DELETED, at, rank, fingerprint
+    created."""
+    return rank == _DELETED, at, rank

@@ -199,6 +199,7 @@ reports: Final = Table(
     _moment("at"),
     Column("rank", SmallInteger, nullable=False),
     _text("fingerprint"),
+    Column("earlier", String, nullable=False, server_default=""),
     _moment("received_at"),
     Column("agent_id", String),
     _sealed("body", nullable=True),

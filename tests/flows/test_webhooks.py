@@ -6,6 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import pytest
+
 from proxy import jsons
 from proxy.sandbox import SandboxConfig
 from proxy.sandbox.reports import signature
@@ -198,6 +200,19 @@ async def test_webhook_W03_the_order_of_arrival_changes_nothing(api: Api) -> Non
                 data = {**each["data"], "caseId": case.id, "id": f"{each['data']['id']} of {case.id}"}
                 await accepted(api, {**each, "data": data})
                 assert number < len(order) - 1 or (await shown(case))[0] == text, (life, order)
+
+
+@pytest.mark.parametrize("count", [2, 20])
+async def test_webhook_W03_of_updates_of_one_second_the_later_arrival_is_shown(api: Api, count: int) -> None:
+    """A draft and its correction: a hash decided, and the draft was shown for every other one."""
+    case = await quiet_case(api)
+    drafts = [event("updated", caseId=case.id, content=f"Borrador {number}.") for number in range(count)]
+    await accepted(api, *drafts)
+    assert (await shown(case))[0] == f"Borrador {count - 1}."
+    await accepted(api, *drafts, event(caseId=case.id, content="Primero."))
+    assert (await shown(case))[0] == f"Borrador {count - 1}."
+    await accepted(api, event("deleted", caseId=case.id), *drafts)
+    assert await shown(case) == (None, None)
 
 
 async def test_webhook_W03_an_event_that_comes_before_its_case_waits_for_it(

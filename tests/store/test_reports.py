@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from proxy.store import Store
+from proxy.store.tables import reports
 from proxy.values import Report, ReportEvent
 
 from .examples import NOW, ago, event, opened
@@ -89,6 +91,57 @@ async def test_no_cases_have_no_reports(store: Store) -> None:
     assert await store.reports.of_cases([]) == []
 
 
+X, Y, Z = (event("updated", content=content) for content in "xyz")
+
+
+@pytest.mark.parametrize(
+    ("events", "content"),
+    [
+        ([X, Y], "y"),
+        ([Y, X], "x"),
+        ([X, Y, X], "y"),
+        ([Y, X, Y, X, Y], "x"),
+        ([X, Y, Z, Y, X, Z], "z"),
+        ([event("created", content="a"), event("created", content="b")], "b"),
+        ([X, Y, event("created", content="a")], "y"),
+        ([event("created", content="a"), X, event("created", content="b"), Y], "y"),
+        ([event("updated", content="later", at=LATER), X, Y], "later"),
+        ([X, Y, event("updated", content="x", at=LATER), Y], "x"),
+    ],
+    ids=[
+        "x y",
+        "y x",
+        "a repeat of the first",
+        "repeats of both",
+        "three",
+        "two created",
+        "created never beats updated",
+        "created among updated",
+        "a newer one stays",
+        "the same text at a newer time",
+    ],
+)
+async def test_reports_W03_of_two_of_one_kind_and_time_the_later_arrival_counts(
+    store: Store, events: list[ReportEvent], content: str
+) -> None:
+    assert await contents(store, *events) == [content]
+
+
+async def test_reports_W03_of_one_time_deleted_is_final(store: Store) -> None:
+    gone = event("deleted")
+    assert [await store.reports.apply(each, NOW) for each in (X, gone, Y, X, gone)] == [
+        *(True, True, False, False, False)
+    ]
+    assert await store.reports.of_cases(["case-1"]) == []
+
+
+async def test_reports_W03_of_a_time_that_never_ends_the_last_64_texts_are_known(store: Store) -> None:
+    texts = [event("updated", content=f"{number}") for number in range(80)]
+    assert await contents(store, *texts, *texts[-65:]) == ["79"]
+    (kept,) = await store.database.read(lambda conn: conn.execute(select(reports.c.earlier)))
+    assert len(kept.earlier.split()) == 64
+
+
 async def left_by(store: Store, *events: ReportEvent) -> list[Report]:
     """What these events leave in a store that has seen none before, and will have forgotten them."""
     for each in events:
@@ -98,25 +151,44 @@ async def left_by(store: Store, *events: ReportEvent) -> list[Report]:
     return left
 
 
-async def test_reports_W03_two_updates_of_one_time_end_alike_in_either_order(store: Store) -> None:
-    x, y = event("updated", content="x"), event("updated", content="y")
-    assert await left_by(store, x, y) == await left_by(store, y, x)
+def expected(events: list[ReportEvent]) -> list[str]:
+    """The text that these leave: that of the highest place which was told of last for the first time."""
+    ranks = ["report.created", "report.updated", "report.deleted"]
+    places = [(each.event == ranks[2], each.at, ranks.index(each.event)) for each in events]
+    told = [each for each, place in zip(events, places, strict=True) if place == max(places)]
+    newest = list(dict.fromkeys((each.event, each.content) for each in told))[-1]
+    return [] if newest[0] == ranks[2] else [newest[1] or ""]
 
 
 EVENTS = st.builds(
     lambda kind, seconds, content: event(kind, at=NOW + timedelta(seconds=seconds), content=content),
-    st.sampled_from(["created", "updated", "deleted"]),
+    st.sampled_from(["created", "updated", "updated", "deleted"]),
     st.integers(0, 1),
     st.sampled_from(["x", "y", None]),
 )
-ORDERS = st.lists(EVENTS, min_size=2, max_size=6).flatmap(
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(events=st.lists(EVENTS, min_size=2, max_size=8))
+def test_reports_W03_any_events_in_any_order_leave_the_newest_that_came_last(
+    events: list[ReportEvent],
+) -> None:
+    async def left() -> list[Report]:
+        with tempfile.TemporaryDirectory() as folder:
+            async with opened(Path(folder)) as store:
+                return await left_by(store, *events, *events[:2])
+
+    assert [report.content for report in asyncio.run(left())] == expected([*events, *events[:2]])
+
+
+ORDERS = st.lists(EVENTS, min_size=2, max_size=6, unique_by=lambda each: (each.event, each.at)).flatmap(
     lambda events: st.tuples(st.just(events), st.permutations([*events, *events[:2]]))
 )
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(orders=ORDERS)
-def test_reports_W03_any_order_of_the_same_events_ends_alike(
+def test_reports_W03_any_order_of_events_of_different_times_or_kinds_ends_alike(
     orders: tuple[list[ReportEvent], list[ReportEvent]],
 ) -> None:
     async def both() -> list[list[Report]]:

@@ -1,6 +1,7 @@
 """The raw client of the legacy server: which connection carries what, how calls end, its own encounters."""
 
 import asyncio
+import gzip
 import socket
 import ssl
 import struct
@@ -331,6 +332,16 @@ async def test_encounters_L03_are_read_with_the_users_own_token() -> None:
         assert request.header(b"Host") == wire.url.removeprefix("http://").encode()
 
 
+def packed(body: bytes) -> bytes:
+    return answer(body, head="Content-Type: application/json\r\nContent-Encoding: gzip")
+
+
+@pytest.mark.parametrize("body", [gzip.compress(LIST), LIST], ids=["packed", "only said to be"])
+async def test_encounters_L03_X03_are_read_packed_though_nobody_asked(body: bytes) -> None:
+    async with answering(packed(body)) as wire, open_michiq(wire.url, ignore) as michiq:
+        assert [each["MichiqUUID"] for each in await michiq.encounters(TOKEN)] == ["a", "b"]
+
+
 # Answers that are no list of encounters: the kind and the cause of the error.
 NO_LISTS: Final = {
     "refused": (answer(b"", "401 Unauthorized"), "upstream_unauthorized", "legacy-401"),
@@ -344,11 +355,12 @@ NO_LISTS: Final = {
         "upstream_failed",
         "legacy-garbage",
     ),
-    "compressed": (
-        answer(LIST, head="Content-Type: application/json\r\nContent-Encoding: gzip"),
+    "half of a gzip": (
+        packed(gzip.compress(LIST)[:-1]),
         "upstream_failed",
         "legacy-garbage",
     ),
+    "a bomb": (packed(gzip.compress(b" " * 50_000_000)), "upstream_failed", "legacy-oversized"),
     "an object": (answer(b"{}"), "upstream_failed", "legacy-garbage"),
     "a list of something else": (answer(b'[{"a": 1}, 2]'), "upstream_failed", "legacy-garbage"),
     "no JSON": (answer(b"[{]"), "upstream_failed", "legacy-garbage"),
