@@ -1,4 +1,4 @@
-"""All hostile input: every trick on every route that it is for, or on one of them; and mutants."""
+"""All hostile input: every trick on every route that it is for, or on one of them; mutants and writings."""
 
 from collections.abc import Iterator, Mapping
 from random import Random
@@ -7,6 +7,7 @@ from typing import Final
 from tests.hostile import documents, forms, framing, heads, targets, turns
 from tests.hostile.mutants import mutants
 from tests.hostile.sound import Hostile, Sound, Trick, canary, done
+from tests.hostile.writings import writings
 
 TRICKS: Final[list[Trick]] = [
     *framing.TRICKS,
@@ -24,6 +25,7 @@ def everything(sounds: Mapping[str, Sound], of_mutants: int, random: Random) -> 
         for route in sorted(trick.on):
             yield done(trick, sounds[route])
     yield from mutants(sounds, of_mutants, random)
+    yield from writings(sounds, of_mutants, random)
 
 
 def sample(sounds: Mapping[str, Sound], of_mutants: int, random: Random) -> Iterator[Hostile]:

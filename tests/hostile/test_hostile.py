@@ -18,10 +18,12 @@ from tests.hostile.catalogue import CANARIES, TRICKS, everything, sample
 from tests.hostile.sound import ALL, NONE, SAME, STEM, WEBHOOK, Hostile, Sound, Trick, done, sound_requests
 from tests.hostile.talking import Answer, Heard, answers_in, heard
 from tests.hostile.verdict import complaints, documented, leaks
+from tests.hostile.writings import writings
 
 SEED: Final = 5
 INPUTS: Final = 420
 MUTANTS: Final = 80
+WRITINGS: Final = 400
 AT_ONCE: Final = 8
 # What the proxy or its libraries would only log for a fault of their own.
 FAULTS: Final = {"request_failed", "library_message", "uncaught_exception", "python_warning"}
@@ -73,6 +75,15 @@ async def test_hostile_input_G10_is_answered_as_documented_and_shown_nowhere(log
     assert len(cases(api)) - before <= answered["/michiQ/newCase"]
     assert [event for event in events(printed) if event["event"] in FAULTS] == []
     assert leaks(printed.encode(), {"canary": STEM.encode(), **secrets(sounds)}) == []
+
+
+async def test_hostile_input_N08_Q02_S02_W03_JSON_is_read_as_programs_write_it(
+    log: StringIO, api: Api
+) -> None:
+    sounds = await begun(api)
+    assert await all_wrong(api, list(writings(sounds, WRITINGS, Random(SEED)))) == []
+    assert [event for event in events(log.getvalue()) if event["event"] in FAULTS] == []
+    assert STEM not in log.getvalue()
 
 
 async def test_hostile_input_reaches_the_legacy_server_only_as_one_request(start_proxy: StartProxy) -> None:
