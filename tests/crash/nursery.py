@@ -54,8 +54,9 @@ class Nursery:
         return Born(pid, asyncio.create_task(self._ended(), name="child"))
 
     async def _ended(self) -> int:
+        """Its exit code; that of a kill where the nursery went first, and can't tell."""
         assert self.process.stdout
-        return int(await self.process.stdout.readline())
+        return int(await self.process.stdout.readline() or -signal.SIGKILL)
 
 
 @asynccontextmanager

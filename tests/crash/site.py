@@ -176,8 +176,9 @@ async def sited(folder: Path, config: SandboxConfig | None = None) -> AsyncItera
             yield site
         finally:
             sandbox.llamalitica.webhook_url = None
-            if site.process is not None and site.process.returncode is None:
-                site.kill()
+            # Whatever happened: its workers and commands too, and a child of a nursery that has gone already.
+            await _end_all(folder)
+            if site.process is not None:
                 await site.process.wait()
 
 
@@ -185,6 +186,27 @@ def another(site: Site, folder: Path) -> Site:
     """The same addresses and systems, with a state of its own."""
     folder.mkdir()
     return Site(folder, site.sandbox, site.http, site.key, (_free_port(), _free_port()))
+
+
+async def _end_all(folder: Path) -> None:
+    async with asyncio.timeout(_SECONDS):
+        while left := started_in(folder):  # one may be born meanwhile
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def started_in(folder: Path) -> list[int]:
+    """The processes that run on the settings of a site in this folder, or below it."""
+    settings = f"\0MICHIQ_DATABASE_URL=sqlite:///{folder}/".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        # One that ends has none any more, and another user's is not shown.
+        with contextlib.suppress(OSError):
+            if settings in b"\0" + path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 def alive(session: int) -> list[int]:

@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.crash.client import Client
 from tests.crash.nursery import nursery
 from tests.crash.points import MIGRATION, POINTS
 from tests.crash.rounds import Siege
-from tests.crash.site import sited
+from tests.crash.site import sited, started_in
 from tests.crash.upgrade import killed_within, statements
 
 NAMED = [point for point in POINTS if point != MIGRATION]
@@ -26,6 +28,20 @@ async def test_a_killed_proxy_N17_U01_W02_starts_again_without_loss_halves_or_do
     answered = [attempt for attempt in siege.client.attempts if attempt.answer]
     assert len(answered) > len(NAMED), "nothing was promised that could be lost"
     assert siege.client.chunks
+
+
+async def failing(folder: Path, *, plain: bool) -> None:
+    async with sited(folder) as site, nursery(folder, site.environ()) as site.nursery:
+        assert await site.start(plain=plain)
+        assert started_in(folder)
+        raise RuntimeError("a test that fails")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_fails_leaves_no_process_behind(tmp_path: Path, plain: bool) -> None:
+    with pytest.raises(RuntimeError, match="a test that fails"):
+        await failing(tmp_path, plain=plain)
+    assert started_in(tmp_path) == []
 
 
 async def test_a_proxy_that_is_killed_within_a_migration_migrates_again(tmp_path: Path) -> None:

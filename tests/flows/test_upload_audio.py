@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 import pytest
 from yarl import URL
 
 from proxy.audio.sniff import Container
+from proxy.locks import KeyedLocks
 from proxy.sandbox import Fault
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import (
@@ -400,6 +401,30 @@ async def test_upload_U04_chunks_that_come_at_once_are_all_kept_in_one_recording
     (segment,) = (await case.transcribed())["segments"]
     assert segment["audioFile"] == "consulta.wav"
     assert parts(transcriptions(api)[0])[0]["size"] == 5000 + sum(1000 + fill for fill in range(1, 9))
+
+
+async def test_upload_U04_two_tokens_of_one_user_take_turns_at_one_recording(api: Api) -> None:
+    first = await patient(api, "libre")
+    second = await patient(api, "libre")
+    assert first.token != second.token
+    go_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield part("audioChunk", opening(9000), end=b"")[:5000]
+        await go_on.wait()
+        yield part("audioChunk", opening(9000))[5000:]
+
+    locks = api.proxy.deps.locks
+    assert isinstance(locks, KeyedLocks)
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    slow = asyncio.create_task(first.call("POST", "/michiQ/uploadAudio/{id}", data=slowly(), headers=kind))
+    await until(lambda: any(cast(tuple[str, ...], key)[0] == "recording" for key in locks._users))
+    quick = asyncio.create_task(second.upload(following(9000)))
+    await until(lambda: quick.done() or 2 in locks._users.values())
+    go_on.set()
+    assert [reply.status for reply in await asyncio.gather(slow, quick)] == [200, 200]
+    await first.transcribed()
+    assert heard(api) == [digest(opening(9000), following(9000))]
 
 
 async def test_upload_U05_a_recording_over_the_limit_is_413_and_nothing_stays_of_the_last_chunk(

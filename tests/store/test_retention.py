@@ -89,9 +89,14 @@ async def test_retention_U06_old_audio_goes_with_its_blobs_and_newer_audio_stays
 
 async def test_a_blob_without_a_row_goes_after_a_day(store: Store) -> None:
     async with store.blobs.writer() as writer:
-        await writer.commit()
-    assert await sweep(store) == NOTHING
-    assert await sweep(store, datetime.now(UTC) + timedelta(hours=25)) == Swept(0, 0, blobs=1)
+        name, _ = await writer.commit()
+    written = datetime.fromtimestamp(store.blobs.path(name).stat().st_mtime, UTC)
+    # Of an upload under way, whose row comes after its blob.
+    for hours in (0.01, 1, 23.99):
+        assert await sweep(store, written + timedelta(hours=hours)) == NOTHING
+        assert store.blobs.path(name).exists()
+    assert await sweep(store, written + timedelta(hours=24.01)) == Swept(0, 0, blobs=1)
+    assert not store.blobs.path(name).exists()
 
 
 async def test_a_blob_with_a_row_is_no_orphan(store: Store) -> None:

@@ -43,6 +43,59 @@ def test_passages_Q04_words_are_only_cut_when_they_are_longer_than_a_passage() -
     assert sum(word.count("x") * times for word, times in words.items() if "x" in word) == 1000
 
 
+def texts(text: str) -> list[str]:
+    return [passage.text for passage in split("a", text)]
+
+
+def sentences(length: int) -> str:
+    """Sentences of ten characters, their blanks too, and a word at the end."""
+    count = length // 10 - 1
+    return "Sin gota. " * count + "y" * (length - 10 * count)
+
+
+def test_passages_Q04_a_text_as_long_as_a_passage_is_one_and_a_longer_one_is_parted() -> None:
+    assert texts(sentences(LENGTH)) == [sentences(LENGTH)]
+    assert len(texts(sentences(LENGTH + 1))) == 2
+    assert [len(piece) for piece in texts("x" * (2 * LENGTH + 1))] == [LENGTH, LENGTH, 1]
+
+
+def test_passages_Q04_a_passage_is_as_long_as_its_borders_allow() -> None:
+    first, *_ = texts(sentences(2 * LENGTH))
+    # The 35th sentence ends at 349, its blank at 350.
+    assert len(first) == LENGTH - 1
+    assert len(texts("Nota breve. " + "palabra " * 80)[0]) > LENGTH // 2, "a border in the first half is none"
+    half = "y" * (LENGTH // 2) + "."
+    assert texts(half + " " + "palabra " * 40)[0] == half, "the first border of the second half is one"
+    assert texts(f"{'z ' * 100}fin; {'z ' * 100}")[0].endswith("fin;")
+
+
+def test_passages_Q04_lines_that_fit_exactly_share_a_passage_and_longer_ones_do_not() -> None:
+    for over, count in ((0, 1), (1, 2)):
+        # Of two holders, "a.b: " and "c.d: " before them, a line end between them.
+        ehr: Json = {"a": {"b": "x" * 100}, "c": {"d": "y" * (LENGTH - 100 - 5 - 5 - 1 + over)}}
+        assert len(from_json("ehr", ehr)) == count
+
+
+def test_passages_Q04_an_object_as_long_as_a_passage_stays_whole_and_a_longer_one_is_parted() -> None:
+    for over, first in ((0, 1), (1, 2)):
+        held: Json = {"b": "x" * 100, "d": "y" * (LENGTH - 100 - 5 - 5 - 1 + over)}
+        lines = from_json("ehr", {"z": "w" * 100, "a": held})[0].text.split("\n")
+        assert len(lines) == first
+
+
+def test_passages_Q04_a_path_is_repeated_unless_it_is_too_long_for_that() -> None:
+    for length, repeated in ((118, True), (119, False)):  # and ": " behind it
+        passages = from_json("ehr", {"k" * length: "Sin dolor. " * 100})
+        assert all(passage.text.startswith("kkk") for passage in passages) is repeated
+    whole = from_json("ehr", {"k" * 98: "x" * 1000})
+    assert [len(passage.text) for passage in whole[:3]] == [LENGTH] * 3
+
+
+def test_passages_Q04_a_file_name_of_sixty_characters_is_shown_and_a_longer_one_loses_its_middle() -> None:
+    name = "a" * 30 + "b" * 30
+    assert [split(each, "x")[0].source for each in (name, name + "c")] == [name, f"{'a' * 30}…{'b' * 28}c"]
+
+
 def test_sentences_stay_whole() -> None:
     page = long_pages(1, {})[0].replace("\n", " ")
     assert all(passage.text.endswith(".") for passage in split("nota.txt", page))

@@ -178,6 +178,13 @@ def test_ranking_Q04_the_budget_is_used_up(document: list[Passage]) -> None:
     assert used > BUDGET - 100
 
 
+def test_ranking_Q04_a_passage_that_fits_to_the_last_unit_is_chosen() -> None:
+    # "[a] 🙂🙂" has eight units, and one for its line end.
+    (passage,) = split("a", "🙂🙂")
+    assert choose([passage], "", 9, set()) == [passage]
+    assert choose([passage], "", 8, set()) == []
+
+
 def test_ranking_Q04_passages_already_sent_are_not_sent_again(document: list[Passage]) -> None:
     _, question = _told(40)
     first = choose(document, question, BUDGET, set())
