@@ -32,7 +32,8 @@ PATHS: Final = {
     "encounter_page": ("GET", "/app/encounter/{id}"),
     "new_case": ("POST", "/michiQ/newCase"),
 }
-MALFORMED: Final = ("", "Bearer", "Basic {}", "{}", "Bearer {} {}", "Bearer {},", 'Bearer "{}"', "Bearer ñ{}")
+NO_TOKEN: Final = ("", "Bearer", " BEARER ")
+MALFORMED: Final = ("Basic {}", "{}", "Bearer {} {}", "Bearer {},", 'Bearer "{}"', "Bearer ñ{}")
 _AUDIO: Final = samples.wav(0.1)
 
 

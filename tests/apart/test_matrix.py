@@ -15,7 +15,19 @@ from proxy.sandbox import SandboxConfig
 from proxy.sandbox.tokens import Claims, Tokens
 from proxy.values import Side
 from tests.apart.belongings import Belongings, canaries
-from tests.apart.matrix import MALFORMED, OK, PATHS, REFUSED, UNKNOWN_ID, Cell, Person, ask, foreign, sign_up
+from tests.apart.matrix import (
+    MALFORMED,
+    NO_TOKEN,
+    OK,
+    PATHS,
+    REFUSED,
+    UNKNOWN_ID,
+    Cell,
+    Person,
+    ask,
+    foreign,
+    sign_up,
+)
 from tests.conftest import Api, Clock, StartProxy, bearer
 from tests.web.moving import ROUTES, override
 
@@ -163,6 +175,8 @@ async def test_apart_G04_G05_N07_no_token_and_one_that_is_none_are_401_everywher
         owner, token = house.owner, house.owner.tokens[home]
         without = {**REFUSED, "new_case": OK}
         callers: Callers = {"no token": (owner, {}, without)}
+        for form in NO_TOKEN:
+            callers[f"no token, {form!r}"] = (owner, {"Authorization": form}, without)
         for number, form in enumerate(MALFORMED):
             callers[f"malformed {number}"] = (owner, {"Authorization": form.format(token, token)}, REFUSED)
         for who, made in unissued(config).items():
