@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Origin, Path, Url
 from proxy.mapping.moving import Brownout, Canary, Compare, Shadow, StepBack, Switch
 from proxy.mapping.ui import Page
-from proxy.mapping.units import Duration, Size
+from proxy.mapping.units import LONGEST_PAUSE, Duration, Pause, Size
 from proxy.overrides import Mode
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
@@ -67,7 +67,9 @@ class RouteMapping(Model):
     unknown_to_legacy: bool = True
     """Whether a token or id that this proxy never saw goes to the legacy server (CONTRACT G07)."""
     timeout: Duration
-    """From the first byte of the request to the answer, upstream calls included."""
+    """From the end of the request's body to the answer, upstream calls included."""
+    body_pause: Annotated[Pause, Field(default_factory=lambda: LONGEST_PAUSE)]
+    """For how long a client may send nothing in the middle of a body; 60 s where it is left out."""
     body_limit: Annotated[Size, Field(default_factory=int)]
     """Left out where the route takes no body."""
     cors_origins: list[Origin] = []

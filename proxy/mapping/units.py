@@ -17,6 +17,7 @@ _SIZES: Final = {
 }
 _TIMES: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _AMOUNT: Final = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]+)\s*", re.ASCII)
+LONGEST_PAUSE: Final = timedelta(seconds=60)
 _LONGEST: Final = timedelta(days=3650)  # added to any date of this century it stays a date
 
 
@@ -41,6 +42,15 @@ def parse_duration(value: object) -> timedelta:
     return time
 
 
+def _parse_pause(value: object) -> timedelta:
+    pause = parse_duration(value)
+    if pause > LONGEST_PAUSE:
+        raise ValueError(
+            f'write at most "{LONGEST_PAUSE.seconds} s": a silent connection ends soon after that'
+        )
+    return pause
+
+
 def _amount(value: object) -> tuple[float, str]:
     match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
     return (float(match[1]), match[2]) if match else (0, "")
@@ -52,3 +62,4 @@ Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({**_SCHEMA, "e
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), WithJsonSchema({**_SCHEMA, "examples": ["30 s"]})
 ]
+Pause = Annotated[timedelta, BeforeValidator(_parse_pause), WithJsonSchema({**_SCHEMA, "examples": ["60 s"]})]

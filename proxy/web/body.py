@@ -11,10 +11,10 @@ from proxy.errors import Refusal
 from proxy.headers import media_type
 from proxy.inbound.multipart_parser import Event, MultipartParser
 from proxy.inbound.part_headers import PartHeaders
-from proxy.web.guards import LEAST_RATE
+from proxy.web.guards import LEAST_RATE, PAUSE_SECONDS
 from proxy.web.parts import Part, part_of
 
-IDLE_SECONDS: Final = 15.0
+IDLE_SECONDS: Final = 15.0  # of a pause while the process ends, and from one look whether it does to the next
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
 
@@ -80,15 +80,17 @@ class RequestBody:
             raise Refusal("too_large", "body-too-large")
 
 
-async def arriving(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """The bytes of a request's body as they come in; Refusal where they stop before their end, or drip."""
+async def arriving(request: web.BaseRequest, pause: float = PAUSE_SECONDS) -> AsyncIterator[bytes]:
+    """The bytes of a request's body as they come in; Refusal where they stop before their end, or drip.
+
+    A client may pause for so many seconds, and no longer than IDLE_SECONDS where the process is about to end.
+    """
     content, loop = request.content, asyncio.get_running_loop()
     received, waited = 0, 0.0
     while not content.at_eof():
         began = loop.time()
         try:
-            async with asyncio.timeout(patience(received, waited)):
-                chunk = await content.readany()
+            chunk = await _next(request, received, waited, pause)
         except TimeoutError:
             raise Refusal("malformed", "body-stalled") from None
         except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):
@@ -98,6 +100,21 @@ async def arriving(request: web.BaseRequest) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def patience(received: int, waited: float) -> float:
+async def _next(request: web.BaseRequest, received: int, waited: float, pause: float) -> bytes:
+    """What comes next, looked for in short times: a pause that began before the end did ends with it, too."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while True:
+        allowed = min(pause, IDLE_SECONDS) if getattr(request, "is_leaving", False) else pause
+        left = patience(received, waited, allowed) - (loop.time() - began)
+        try:
+            async with asyncio.timeout(min(left, IDLE_SECONDS)):
+                return await request.content.readany()
+        except TimeoutError:
+            if left <= IDLE_SECONDS:
+                raise
+
+
+def patience(received: int, waited: float, pause: float) -> float:
     """How many seconds the next bytes may take, after so many that were waited for so long."""
-    return min(IDLE_SECONDS, IDLE_SECONDS + received / LEAST_RATE - waited)
+    return min(pause, pause + received / LEAST_RATE - waited)

@@ -44,6 +44,7 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
             Plan(
                 path=route.mapping.path,
                 seconds=route.mapping.timeout.total_seconds(),
+                pause=route.mapping.body_pause.total_seconds(),
                 authorization=_authorization(known, spec, deps.clock()),
                 drop=_TESTER,
                 renamed=_renamed(known),
@@ -69,7 +70,8 @@ async def pass_options(request: web.Request, michiq: Michiq) -> web.StreamRespon
     """What the legacy server says to OPTIONS (CONTRACT G02): it is nobody's, and nothing is learned of it."""
     mapping = request[ROUTE].mapping
     extra = tuple(notice_headers(mapping.notice))
-    plan = Plan(path=mapping.path, seconds=mapping.timeout.total_seconds(), drop=_TESTER, extra=extra)
+    seconds, pause = mapping.timeout.total_seconds(), mapping.body_pause.total_seconds()
+    plan = Plan(path=mapping.path, seconds=seconds, pause=pause, drop=_TESTER, extra=extra)
     response, _ = await pass_through(request, michiq, plan)
     return response
 

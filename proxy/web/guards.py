@@ -13,6 +13,7 @@ from proxy.settings import Network, Settings
 # Of those that there is no room for, so many are told at a time; the others only see their connection end.
 _TOLD: Final = 100
 LEAST_RATE: Final = 1024.0  # bytes a second of a body, once its client was waited for a while
+PAUSE_SECONDS: Final = 60.0  # that a body may pause for, unless its mapping says less
 # An IPv6 client owns a whole network of this size.
 _V6_CLIENT: Final = 64
 
@@ -29,7 +30,8 @@ class Limits:
     per_address: int = 0
     forwarders: tuple[Network, ...] = ()
     head: float = 10.0  # for a whole request line with its headers, and for the first byte of a connection
-    body: float = 25.0  # of silence in a body, or at too low a rate; who reads it has less patience
+    # Of silence in a body, or at too low a rate; who reads it has less patience.
+    body: float = PAUSE_SECONDS + 10.0
     taking: float = 30.0  # without a byte taken of an answer
     leaving: float = 2.0  # from the end of what a client sends to its being taken for gone
     refused: float = 2.0  # to read that there is no room

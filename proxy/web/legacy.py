@@ -31,6 +31,7 @@ from proxy.web.keys import (
     STARTED,
 )
 from proxy.web.known import Known
+from proxy.web.patience import untimed
 from proxy.web.responses import allowed, empty, notice_headers, respond
 
 
@@ -108,8 +109,8 @@ async def _answer_from_new(request: web.Request, name: str) -> web.Response:
     mapping: RouteMapping = route.mapping
     if request.method == "OPTIONS":
         return empty(204, (*notice_headers(mapping.notice), *preflight(request.headers, mapping)))
-    inbound = _inbound(request, mapping)
-    async with asyncio.timeout(mapping.timeout.total_seconds()):
+    async with asyncio.timeout(mapping.timeout.total_seconds()) as limit:
+        inbound = _inbound(request, mapping, limit)
         answer = await FLOWS[name].run(inbound, route, request.app[DEPS])
     request.app[LEARNER].learn(name, "new", answer)
     return respond(answer, (*notice_headers(mapping.notice), *granted(request.headers, mapping)))
@@ -128,8 +129,9 @@ async def go_on(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer itself has not begun
 
 
-def _inbound(request: web.Request, mapping: RouteMapping) -> Inbound:
-    body = request[BODY] = RequestBody(request.headers, arriving(request), mapping.body_limit)
+def _inbound(request: web.Request, mapping: RouteMapping, limit: asyncio.Timeout) -> Inbound:
+    pieces = untimed(arriving(request, mapping.body_pause.total_seconds()), limit, mapping.timeout)
+    body = request[BODY] = RequestBody(request.headers, pieces, mapping.body_limit)
     return Inbound(
         legacy_id=request.match_info.get("id", ""),
         headers=request.raw_headers,

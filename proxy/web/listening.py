@@ -190,6 +190,11 @@ def _requests_of(listener: Listener) -> type[web.Request]:
         """A request that knows, when it is answered, whether another one may follow."""
 
         @property
+        def is_leaving(self) -> bool:
+            """Whether the process is about to end: nobody is waited for as long as before."""
+            return listener.leaving
+
+        @property
         def keep_alive(self) -> bool:
             return not self._message.should_close and not listener.leaving
 

@@ -61,7 +61,7 @@ class Passage:
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         if expects(self._request):
             await self._inform(100, ())
-        async for piece in arriving(self._request):
+        async for piece in arriving(self._request, self._plan.pause):
             self._body.received += len(piece)
             if self._plan.keep:
                 self._plan.keep(piece)

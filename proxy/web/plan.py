@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from proxy.codings import BadCoding, TooLong, unpacked
+from proxy.web.guards import PAUSE_SECONDS
 
 CAPTURE_LIMIT: Final = 1024 * 1024
 
@@ -39,7 +40,8 @@ class Plan:
     """How a request is passed on.
 
     `path` is a template, for the log. `seconds` is how long the legacy server may take to begin its
-    answer. `authorization` replaces that field, b"" removes it. `drop` are lower-case names of fields
+    answer once it has the request, `pause` for how long the client may say nothing in the request's body.
+    `authorization` replaces that field, b"" removes it. `drop` are lower-case names of fields
     that are not sent on, `extra` are added to the answer. `renamed` is the path's id, and how the legacy
     server spells it (CONTRACT G03); None leaves the path as it came. `keep` gets each piece of the
     request's body as it is sent on. `capture` asks for the answer's body. `rewrite` gets an answer whose
@@ -48,6 +50,7 @@ class Plan:
 
     path: str
     seconds: float
+    pause: float = PAUSE_SECONDS
     authorization: bytes | None = field(default=None, repr=False)
     drop: frozenset[bytes] = frozenset()
     extra: tuple[tuple[str, str], ...] = ()

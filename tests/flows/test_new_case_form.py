@@ -14,7 +14,6 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from proxy.web import body as web_body
 from tests.conftest import Api, StartProxy
 from tests.flows._wire import (
     IDENTITY_LINES,
@@ -311,11 +310,15 @@ async def test_form_N16_that_is_cut_off_sends_nothing(api: Api, log: list[EventD
     assert not api.sandbox.llamalitica.calls
 
 
-async def test_form_N16_that_stops_coming_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_body, "IDLE_SECONDS", 0.05)
-    reply = await talk(api.url, new_case(SOUND)[:-20])
-    assert (reply.sentence, reply.header("X-Michiq-Cause")) == (MALFORMED, "body-stalled")
-    assert not api.sandbox.llamalitica.calls
+@pytest.mark.parametrize("mode", ["new", "legacy"])
+async def test_form_N16_that_stops_coming_is_given_up_after_the_mappings_pause(
+    start_proxy: StartProxy, mode: str
+) -> None:
+    here = {"new_case": lambda text: text.replace('mode = "new"', f'mode = "{mode}"\nbody_pause = "50 ms"')}
+    async with start_proxy(here, legacy=True) as api:
+        reply = await talk(api.url, new_case(SOUND)[:-20])
+        assert (reply.sentence, reply.header("X-Michiq-Cause")) == (MALFORMED, "body-stalled")
+        assert not api.sandbox.llamalitica.calls
 
 
 async def test_request_N16_that_is_not_http_is_refused_and_never_quoted(

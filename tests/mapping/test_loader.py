@@ -50,6 +50,22 @@ MISTAKES: Final = {
         "mode",
         "Input should be 'legacy', 'new', 'shadow', 'canary' or 'off'",
     ),
+    "a pause beyond a connection's": Mistake(
+        "new_case.toml",
+        '# body_pause = "60 s"',
+        'body_pause = "61 s"',
+        "body_pause",
+        "body_pause",
+        'write at most "60 s"',
+    ),
+    "a page's address with a path": Mistake(
+        "doc.toml",
+        '# cors_origins = ["https://app.example"]',
+        'cors_origins = ["https://app.example/"]',
+        "cors_origins",
+        "cors_origins",
+        "write an origin as browsers send it",
+    ),
     "a key misspelt": Mistake(
         "new_case.toml",
         "strict_templates =",

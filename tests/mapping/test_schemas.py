@@ -50,6 +50,7 @@ def test_a_schema_refuses_an_unknown_key(name: str) -> None:
         ("doc", {"timeout": 15}, "timeout"),
         ("doc", {"timeout": "soon"}, "timeout"),
         ("doc", {"path": "/michiQ/doc"}, "path"),
+        ("doc", {"body_pause": 60}, "body_pause"),
         ("doc", {"cors_origins": ["*"]}, "cors_origins"),
         ("encounters", {"path": "/michiQ/encounters/{id}"}, "path"),
         ("new_case", {"body_limit": 10}, "body_limit"),

@@ -24,8 +24,8 @@ SEED: Final = 21
 _SECONDS: Final = 60.0
 _CLIENTS: Final = {"head": 475, "body": 475, "reader": 50}
 # What each kind is ended after. A reader: 30 s from the last byte that the kernels took for it.
-_GOALS: Final = {"head": 15.0, "body": 30.0, "reader": 45.0}
-_LONGEST: Final = 60.0
+_GOALS: Final = {"head": 15.0, "body": 75.0, "reader": 45.0}
+_LONGEST: Final = 90.0
 _RATE: Final = 40.0
 _PIPELINE: Final = 4
 _TEXT: Final = "Sin incidencias. " * 60_000  # 1 MB

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.sandbox import Fault
+from proxy.web import body as web_body
 from tests.beside import Office, two_proxies
 from tests.conftest import Api, StartProxy
 from tests.flows._client import created, until
@@ -165,6 +166,26 @@ async def test_what_is_not_answered_by_the_end_is_cut_off(start_proxy: StartProx
         with pytest.raises((IncompleteReadError, ConnectionError)):
             await connection.reply()
         async with asyncio.timeout(20):
+            await proxy.gone.wait()
+        connection.close()
+
+
+async def test_a_client_that_pauses_in_its_body_does_not_hold_up_the_end(
+    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it, it may pause for a minute, however often it is looked whether the end has come."""
+    monkeypatch.setattr(web_body, "IDLE_SECONDS", 0.05)
+    async with serving(start_proxy, MICHIQ_DRAIN_SECONDS="60") as proxy:
+        connection = await Connection.open(proxy.api.url)
+        connection.send(CASE[:-20])
+        await until(lambda: bool(_busy(proxy.api)))
+        for _ in range(3):
+            assert (await ask(proxy.api.url, CASE)).status == 200
+        assert _busy(proxy.api)
+        proxy.told.set()
+        async with asyncio.timeout(20):
+            reply = await connection.reply()
+            assert (reply.status, reply.headers["x-michiq-cause"]) == (400, "body-stalled")
             await proxy.gone.wait()
         connection.close()
 

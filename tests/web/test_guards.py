@@ -18,9 +18,8 @@ from structlog.testing import capture_logs
 
 from proxy.errors import Refusal
 from proxy.settings import SettingsError, load_settings
-from proxy.web import body as web_body
 from proxy.web.body import arriving, patience
-from proxy.web.guards import Doors, Limits, Stage, Watch, limits_of
+from proxy.web.guards import PAUSE_SECONDS, Doors, Limits, Stage, Watch, limits_of
 from proxy.web.lawful import MAX_HEAD
 from proxy.web.protocol import QuietHandler, QuietRunner
 
@@ -86,6 +85,7 @@ class Served:
     free: asyncio.Event = field(default_factory=asyncio.Event)
     held: list[web.Request] = field(default_factory=list)
     runner: QuietRunner | None = None
+    pause: float = PAUSE_SECONDS
 
     @property
     def connections(self) -> list[QuietHandler]:
@@ -125,7 +125,7 @@ class Served:
         if request.path == "/big":
             return web.Response(body=bytes(BIG))
         try:
-            size = sum([len(chunk) async for chunk in arriving(request)])
+            size = sum([len(chunk) async for chunk in arriving(request, self.pause)])
         except Refusal as refusal:
             return web.Response(status=400, text=refusal.cause)
         return web.Response(text=f"{size} bytes.")
@@ -153,8 +153,8 @@ OVERDUE: Final[dict[str, tuple[Stage, Watch, str | None]]] = {
     "fresh": ("head", Watch(heard=990.1, taken=1000, since=990.1), None),
     "silent from the start": ("head", Watch(heard=990, taken=1000, since=990), "head"),
     "dripping its head": ("head", Watch(heard=999, taken=1000, since=990), "head"),
-    "sending a body": ("body", Watch(heard=975.1, taken=1000, since=None, until=1000.1), None),
-    "silent in its body": ("body", Watch(heard=975, taken=1000, since=None, until=2000), "body"),
+    "sending a body": ("body", Watch(heard=930.1, taken=1000, since=None, until=1000.1), None),
+    "silent in its body": ("body", Watch(heard=930, taken=1000, since=None, until=2000), "body"),
     "dripping its body": ("body", Watch(heard=999, taken=1000, since=None, until=1000), "body"),
     "waiting": ("busy", Watch(heard=0, taken=1000, since=None), None),
     "taking its answer": ("busy", Watch(heard=0, taken=970.1, since=None, left=9), None),
@@ -197,7 +197,7 @@ def test_whoever_takes_something_takes_his_time() -> None:
     [(0, 0, 15), (0, 14.5, 0.5), (1024, 15, 1), (10 * 1024, 10, 15), (10 * 1024, 24, 1), (1, 20, -5)],
 )
 def test_a_body_must_keep_a_rate_once_it_was_waited_for(received: int, waited: float, seconds: float) -> None:
-    assert patience(received, waited) == pytest.approx(seconds, abs=0.01)
+    assert patience(received, waited, 15) == pytest.approx(seconds, abs=0.01)
 
 
 async def test_a_connection_that_says_nothing_ends() -> None:
@@ -245,7 +245,7 @@ async def test_a_body_that_nobody_reads_and_nobody_sends_ends() -> None:
     async with serving() as served, served.client() as client:
         await client.say(POST.replace(b"/read", b"/held"))
         await served.until(lambda: served.held)
-        await served.passes(24)
+        await served.passes(69)
         assert not client.reader.at_eof()
         await served.passes(1)
         assert await client.rest() == b""
@@ -259,7 +259,7 @@ async def test_a_body_that_nobody_reads_may_not_drip_either() -> None:
         await client.say(bytes(1024))
         for _ in range(5):
             await client.say(b"x")
-            await served.passes(5)
+            await served.passes(14)
             assert not client.reader.at_eof()
         await client.say(b"x")
         await served.passes(1.1)
@@ -275,7 +275,7 @@ async def test_a_client_that_waits_for_us_has_all_the_time() -> None:
         sending = asyncio.create_task(second.say(held_up, bytes(BIG)))
         await served.until(lambda: any(each._reading_paused for each in served.connections))
         for _ in range(3):
-            await served.passes(24)
+            await served.passes(69)
         served.free.set()
         await first.say(b"abcd")
         await first.hears(b"HTTP/1.1 100 Continue\r\n\r\n", b"4 bytes.")
@@ -676,10 +676,10 @@ async def test_an_expectation_is_not_quoted_where_there_is_no_route() -> None:
         assert b"Server:" not in heard
 
 
-async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_drips_is_given_up() -> None:
     """Each byte comes in time, and all of them too slowly."""
-    monkeypatch.setattr(web_body, "IDLE_SECONDS", 0.3)
     async with serving() as served, served.client() as client:
+        served.pause = 0.3
         await client.say(b"POST /read HTTP/1.1\r\n" + HOST + b"Content-Length: 9999\r\n\r\n")
         hearing = asyncio.create_task(client.hears(b"\r\n\r\n", b"body-stalled"))
         async with asyncio.timeout(SECONDS):

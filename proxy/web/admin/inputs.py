@@ -16,7 +16,7 @@ from proxy.headers import media_type
 from proxy.jsons import BadJson
 from proxy.values import Json
 from proxy.web.admin.problems import Problem, invalid
-from proxy.web.body import RequestBody, arriving
+from proxy.web.body import IDLE_SECONDS, RequestBody, arriving
 from proxy.web.legacy import go_on
 
 M = TypeVar("M", bound=BaseModel)
@@ -103,7 +103,7 @@ def _faults(error: ValidationError) -> Iterable[tuple[tuple[int | str, ...], str
 
 async def _read(request: web.Request) -> bytes:
     await go_on(request)
-    body = RequestBody(request.headers, arriving(request), _LIMIT)
+    body = RequestBody(request.headers, arriving(request, IDLE_SECONDS), _LIMIT)
     try:
         async with asyncio.timeout(_SECONDS):
             return await body.read()
