@@ -98,7 +98,7 @@ class Tee:
         if verdict == "sent":
             await self._deliveries.sent(claimed.id)
             _log.info("tee_sent", **told)
-        elif verdict == "given-up" or again_at - claimed.received_at > LIFE:
+        elif verdict == "given-up" or is_too_old(claimed.received_at, again_at):
             await self._deliveries.give_up(claimed.id)
             _log.error("tee_given_up", **told)
         else:
@@ -131,6 +131,11 @@ def judge(status: int | None) -> Verdict:
         return "sent"
     refused = status is not None and 400 <= status < 500 and status not in (408, 429)
     return "given-up" if refused else "again"
+
+
+def is_too_old(received_at: datetime, again_at: datetime) -> bool:
+    """Whether a delivery is no longer tried when its turn comes again."""
+    return again_at - received_at > LIFE
 
 
 def pause(attempts: int, chance: float) -> timedelta:

@@ -102,6 +102,16 @@ def test_every_missing_key_file_is_told(folder: Folder) -> None:
     ]
 
 
+@pytest.mark.parametrize("good", ["norte", "sur"])
+def test_organizations_Q07_a_key_file_that_is_missing_is_told_beside_a_good_one(
+    folder: Folder, good: str
+) -> None:
+    folder.append("organizations.toml", ENTRY + ENTRY.replace("Norte", "Sur").replace("norte", "sur"))
+    folder.write(f"{good}.key", "a-key\n")
+    [complaint] = folder.complaints()
+    assert {"norte", "sur"} - {good} == {complaint.reason.rpartition("/")[2].partition(".")[0]}
+
+
 def test_organizations_N14_templates_may_differ_by_organization(folder: Folder) -> None:
     tables = '"1" = "agent-a"\n\n[organizations."Clínica Norte".templates]\n"1" = "agent-b"\n\n[errors]'
     folder.replace("new_case.toml", "\n[errors]", f"\n{tables}")

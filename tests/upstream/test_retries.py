@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
 from pydantic import BaseModel
 
 from proxy.errors import UpstreamError
-from proxy.upstream import breaker
+from proxy.upstream import breaker, client
 from proxy.upstream.call import Budget, Call, CallRecord
 from proxy.upstream.client import Upstream, open_upstream
+from proxy.upstream.request import timeout_of
 from proxy.upstream.retries import Retries
 from tests.upstream.wire import answer, answering, ignore, scripted, silence
 
@@ -90,6 +92,20 @@ async def test_retry_is_not_made_after_an_answer(status: str) -> None:
     async with answering(refusal) as wire, open_upstream("x", wire.url, ignore) as upstream:
         assert await cause_of(upstream) == f"x-{status[:3]}"
         assert len(wire.requests) == 1
+
+
+async def test_retry_has_what_is_left_of_the_calls_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals: list[float] = []
+
+    def noted(budget: Budget) -> aiohttp.ClientTimeout:
+        totals.append(budget.total)
+        return timeout_of(budget)
+
+    monkeypatch.setattr(client, "timeout_of", noted)
+    async with scripted(hang_up) as wire, open_upstream("x", wire.url, ignore) as upstream:
+        assert await cause_of(upstream) == "x-cut"
+    first, second = totals
+    assert (first, 0 < second < first) == (LONG.total, True)
 
 
 async def test_retry_is_not_made_after_a_timeout() -> None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import ip_network
 from typing import Final, cast
 
@@ -517,6 +518,29 @@ CLIENTS: Final = [
 @pytest.mark.parametrize(("host", "written", "client"), CLIENTS)
 def test_the_client_is_who_no_forwarder_of_ours_is(host: str, written: list[str], client: str) -> None:
     assert Doors(Limits(forwarders=(ip_network("10.0.0.0/24"),))).client(host, written) == client
+
+
+def test_a_request_that_was_refused_gives_nobodys_room_back() -> None:
+    doors = Doors(Limits(per_address=1, forwarders=(ip_network("10.0.0.0/24"),)))
+    asks = partial(doors.request, "10.0.0.1", ["192.0.2.1"])
+    with asks() as first:
+        refused = []
+        for _ in range(3):
+            with asks() as admitted:
+                refused.append(admitted)
+        assert (first, refused) == (True, [False] * 3)
+    with asks() as later:
+        assert later, "who has gone gives back what they had"
+
+
+async def test_a_connection_that_was_refused_gives_nobodys_room_back() -> None:
+    async with serving(replace(LIMITS, per_address=1)) as served, served.client() as first:
+        await first.say(GET)
+        await first.hears(b"0 bytes.")
+        for _ in range(3):
+            async with served.client() as other:
+                assert (await other.rest()).startswith(b"HTTP/1.1 503 ")
+            await served.until(lambda: len(served.connections) == 1)
 
 
 def test_one_client_has_a_whole_network_of_ipv6_and_one_address_of_ipv4() -> None:

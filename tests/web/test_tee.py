@@ -1,7 +1,7 @@
 """Webhooks that are sent on to the operator's own consumer (CONTRACT W04)."""
 
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy import jsons
 from proxy.sandbox.reports import signature
 from proxy.store.tables import deliveries, reports
-from proxy.web.tee import judge, pause
+from proxy.web import tee
+from proxy.web.tee import is_too_old, judge, pause
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.flows._client import everything, until
@@ -62,6 +63,40 @@ async def test_tee_W04_the_consumer_gets_the_same_bytes_signature_and_type(start
         assert consumer.bodies == [SPACED]
         assert {**headers, **signed} == dict(headers)
         assert not {"Cookie", "Authorization", "X-Request-ID"} & set(headers)
+
+
+@pytest.mark.parametrize("kind", ["text/\N{LATIN SMALL LETTER N WITH TILDE}", "a\tb", "a/" + "b" * 199])
+async def test_tee_W04_a_type_that_not_every_program_reads_alike_stays_here(
+    start_proxy: StartProxy, kind: str
+) -> None:
+    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        signed = {HEADER: signature(SECRET, SPACED), "Content-Type": kind}
+        assert (await post(api, SPACED, signed)).status == 200
+        await until(lambda: consumer.bodies)
+        assert consumer.bodies == [SPACED]
+        assert "Content-Type" not in consumer.headers[0]
+
+
+async def test_tee_W04_nobody_else_takes_up_a_delivery_whose_attempt_may_still_go_on(
+    start_proxy: StartProxy,
+) -> None:
+    """As long as an attempt may take by the clock; those that came later are sent meanwhile."""
+    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        consumer.open.clear()
+        await accepted(api, event(id="r-1", content="first"))
+        await until(lambda: consumer.bodies)
+        api.clock.ahead += timedelta(seconds=tee._SECONDS)
+        await accepted(api, event(id="r-2", content="second"), event(id="r-3", content="third"))
+        await until(lambda: "third" in heard(consumer))
+        assert sorted(heard(consumer)) == ["first", "second", "third"]
+        consumer.open.set()
+        await idle(api)
+
+
+@pytest.mark.parametrize(("after", "too_old"), [(-1, False), (0, False), (1, True)])
+def test_tee_W04_is_tried_to_the_end_of_the_24th_hour(after: int, too_old: bool) -> None:
+    received = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    assert is_too_old(received, received + timedelta(hours=24, microseconds=after)) is too_old
 
 
 async def test_tee_W04_a_slow_consumer_delays_no_200(start_proxy: StartProxy) -> None:
