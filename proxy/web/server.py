@@ -113,9 +113,11 @@ async def running(
         admin = _listener(for_operators, ending, problems.broken, for_probes)
         stack.push_async_callback(ending.leave_last, admin)
         await admin.open(ADMIN, place.admin)
-        status = _listener(status_app(moving, deps, place.serving), ending, problems.broken, for_probes)
-        stack.push_async_callback(ending.leave_last, status)
-        await status.open(STATUS, place.status)
+        if place.status:
+            for_status = status_app(moving, deps, place.serving)
+            status = _listener(for_status, ending, problems.broken, for_probes)
+            stack.push_async_callback(ending.leave_last, status)
+            await status.open(STATUS, place.status)
         chance = random.SystemRandom().random
         tee = await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust))
         stack.push_async_callback(ending.drain, deps.tasks)

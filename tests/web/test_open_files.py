@@ -48,11 +48,6 @@ def test_open_files_27_leave_room_for_the_work_of_every_connection(
     assert room_for(wanted, limit, opened) == room
 
 
-def _close_all(connections: list[Connection]) -> None:
-    for each in connections:
-        each.close()
-
-
 async def _status(connections: list[Connection], url: str, data: bytes) -> int:
     connection = await Connection.open(url)
     reply = await connection.ask(data)
@@ -61,6 +56,11 @@ async def _status(connections: list[Connection], url: str, data: bytes) -> int:
     else:
         connections.append(connection)
     return reply.status
+
+
+def close_all(connections: list[Connection]) -> None:
+    for each in connections:
+        each.close()
 
 
 @pytest.mark.usefixtures("many_files")
@@ -86,7 +86,7 @@ async def test_open_files_27_a_process_with_1024_files_refuses_in_order_and_goes
             capped = next(json.loads(line) for line in printed.splitlines() if "connections_capped" in line)
             assert (capped["wanted"], capped["open_files"]) == (2000, 1024)
             connections: list[Connection] = []
-            held.callback(_close_all, connections)
+            held.callback(close_all, connections)
             statuses: list[int] = []
             for _ in range(CLIENTS // AT_ONCE):
                 asked = (_status(connections, url, CASES) for _ in range(AT_ONCE))
