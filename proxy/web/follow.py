@@ -10,11 +10,11 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from watchfiles import awatch
 
 from proxy.flows.deps import Deps
 from proxy.store import StoreError
 from proxy.web.live import Live, reload
+from proxy.web.watching import changes
 
 # An override is in force in every process within 2 s (issue 4): a look each half second, and its load.
 _LOOK_SECONDS: Final = 0.5
@@ -96,10 +96,11 @@ class Follower:
         self._wake.clear()
 
     async def watch(self) -> None:
-        """Reloads when a file of the folder changes; the folder is watched, since editors replace files."""
+        """Reloads when a file of the folder changes, or another folder takes its place."""
         if self._folder is None:
             return
-        async for _ in awatch(self._folder, recursive=False):
+        async for seen in changes(self._folder):
+            self._live.watch(there=seen is not None)
             await self.reload()
 
 

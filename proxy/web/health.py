@@ -20,9 +20,12 @@ async def livez(_request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """503 while draining, while the store takes no write, with its cause (`store-full`), and while it holds
-    values under a key that this process lacks (`keys`). Either way the modes for everyone, why the files that
-    lie in the mapping folder are not those in force, how many workers there are, why the retention is held
-    back, and which upstreams' breakers are open: a system that is away makes this process no less ready."""
+    values under a key that this process lacks (`keys`); with what there is to know either way.
+
+    The modes for everyone; why the files that lie in the mapping folder are not those in force, and whether
+    there is a folder to follow; how many workers there are; why the retention is held back; and which
+    upstreams' breakers are open: a system that is away makes this process no less ready.
+    """
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
         await request.app[DEPS].store.check()
@@ -38,6 +41,7 @@ async def readyz(request: web.Request) -> web.Response:
         "revision": live.now.overrides.revision,
         "mappings": live.digest,
         "rejected": [*live.rejected],
+        "watched": live.watched,
         "upstreams": {**request.app[DEPS].upstream_states()},
         "retention": request.app[SERVING].held or "ok",
         "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},

@@ -20,11 +20,15 @@ _log: Final = structlog.get_logger("proxy.live")
 
 @dataclass(slots=True)
 class Live:
-    """`rejected` are the complaints about the files that lie in the folder and are not served."""
+    """`rejected` are the complaints about the files that lie in the folder and are not served.
+
+    `watched` says whether a folder is there whose changes are followed.
+    """
 
     now: Snapshot
     digest: str = ""
     rejected: Sequence[str] = ()
+    watched: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def follow(self, overrides: Overrides) -> None:
@@ -39,6 +43,14 @@ class Live:
         self.digest, self.rejected = digest, ()
         self.changed.set()
         _log.info("mappings_in_force", digest=digest)
+
+    def watch(self, *, there: bool) -> None:
+        if there != self.watched:
+            self.watched = there
+            if there:
+                _log.info("mappings_watched")
+            else:
+                _log.error("mappings_not_watched")
 
     def reject(self, complaints: Sequence[str]) -> None:
         """The old table stays in force; the new files are told of with their reasons."""
@@ -55,7 +67,7 @@ async def reload(live: Live, folder: Path, *, has_legacy: bool) -> None:
         live.reject([str(complaint) for complaint in error.complaints])
         return
     except OSError as error:  # a file that is being replaced, a folder that is gone
-        live.reject([f"{folder.name} can't be read: {error.strerror}"])
+        live.reject([f"{folder.name} can't be read, and no change of it is followed: {error.strerror}"])
         return
     moved = _moved(live.now.table, table)
     if moved:

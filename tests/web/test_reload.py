@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -96,6 +97,95 @@ async def test_a_mended_file_ends_the_complaint(api: Api, query: Path) -> None:
     await eventually(lambda: ready(api), lambda found: bool(found[1]["rejected"]))
     change(query, lambda _: good)
     await eventually(lambda: ready(api), lambda found: not found[1]["rejected"])
+
+
+def _elsewhere(folder: Path, text: str) -> Path:
+    """A copy of the folder beside it, in which query says something else."""
+    copy = folder.with_name("release")
+    shutil.copytree(folder, copy, symlinks=False)
+    say(copy / "query.toml", text)
+    return copy
+
+
+def _replace_folder(folder: Path) -> None:
+    """As a deployment does: the new folder is moved to where the old one was."""
+    release = _elsewhere(folder, "Carpeta nueva")
+    folder.rename(folder.with_name("old"))
+    release.rename(folder)
+
+
+def _turn_link(folder: Path) -> None:
+    """As with releases beside each other, and one link to the one in force."""
+    release = _elsewhere(folder, "Carpeta nueva")
+    link = folder.with_name("link")
+    link.symlink_to(release.name)
+    folder.rename(folder.with_name("old"))
+    link.rename(folder)
+
+
+def _take_away_and_bring_back(folder: Path) -> None:
+    release = _elsewhere(folder, "Carpeta nueva")
+    shutil.rmtree(folder)
+    release.rename(folder)
+
+
+def _link_a_file(folder: Path) -> None:
+    release = _elsewhere(folder, "Carpeta nueva")
+    link = folder / "query.new"
+    link.symlink_to(release / "query.toml")
+    link.rename(folder / "query.toml")
+
+
+@pytest.mark.parametrize(
+    "change_folder", [_replace_folder, _turn_link, _take_away_and_bring_back, _link_a_file]
+)
+async def test_reload_28_a_folder_in_the_place_of_the_watched_one_is_followed_and_what_comes_after(
+    api: Api, tmp_path: Path, change_folder: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "mappings"
+    await asyncio.to_thread(change_folder, folder)
+    await eventually(lambda: refused(api), "Carpeta nueva".__eq__)
+    change(folder / "query.toml", lambda old: old.replace("Carpeta nueva", "Y otra vez"))
+    await eventually(lambda: refused(api), "Y otra vez".__eq__)
+    assert (await ready(api))[1]["watched"]
+
+
+async def test_reload_28_a_config_map_is_followed_as_kubernetes_swaps_it(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    """Its files are links through `..data`, which is a link itself, and is turned by a rename."""
+    folder = tmp_path / "mappings"
+    async with start_proxy(watch=True) as api:
+        for version in ("..1", "..2", "..3"):
+            (folder / version).mkdir()
+            for path in folder.glob("*.toml"):
+                text = path.read_text("utf-8")
+                (folder / version / path.name).write_text(
+                    re.sub(r"missing or invalid|\.\.[0-9]", version, text)
+                )
+            (folder / "..data_tmp").symlink_to(version)
+            (folder / "..data_tmp").rename(folder / "..data")
+            for path in [path for path in folder.glob("*.toml") if not path.is_symlink()]:
+                path.unlink()
+                path.symlink_to(Path("..data") / path.name)
+            await eventually(lambda: refused(api), f"Authorization token {version}".__eq__)
+        assert (await ready(api))[1]["watched"]
+
+
+async def test_reload_28_that_nothing_is_watched_is_told_until_there_is_a_folder_again(
+    api: Api, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mappings"
+    await eventually(lambda: ready(api), lambda found: found[1]["watched"])
+    folder.rename(tmp_path / "away")
+    status, told = await eventually(lambda: ready(api), lambda found: not found[1]["watched"])
+    assert status == 200, "a process whose old table is good stays ready"
+    _, told = await eventually(lambda: ready(api), lambda found: bool(found[1]["rejected"]))
+    assert told["rejected"] == [
+        "mappings can't be read, and no change of it is followed: No such file or directory"
+    ]
+    (tmp_path / "away").rename(folder)
+    await eventually(lambda: ready(api), lambda found: found[1]["watched"] and not found[1]["rejected"])
 
 
 async def test_a_hangup_reads_the_files_again(start_proxy: StartProxy, query: Path) -> None:
