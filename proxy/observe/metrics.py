@@ -30,6 +30,12 @@ class Metrics:
         self._shadow = Counter(
             "michiq_shadow_outcomes", "What candidates came to", ("route", "outcome"), registry=self._registry
         )
+        self._handshakes = Counter(
+            "michiq_tls_failures",
+            "TLS handshakes that failed",
+            ("version", "reason"),
+            registry=self._registry,
+        )
         self._ambiguous = Gauge(
             "michiq_ambiguous_calls", "Calls that may have worked or not", registry=self._registry
         )
@@ -55,6 +61,9 @@ class Metrics:
 
     def compared(self, route: str, outcome: str) -> None:
         self._shadow.labels(route, outcome).inc()
+
+    def handshake_failed(self, version: str, reason: str) -> None:
+        self._handshakes.labels(version, reason).inc()
 
     def exposition(
         self, *, ambiguous: int, waiting: int, breakers: dict[str, str], free_bytes: int, retention_held: bool

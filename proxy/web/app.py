@@ -12,8 +12,10 @@ from proxy.web.admin.resources import serve, serve_nothing_else
 from proxy.web.admin.tokens import Tokens
 from proxy.web.from_legacy import pass_unmapped
 from proxy.web.health import livez, metrics, readyz
+from proxy.web.identity_watch import IdentityWatch
 from proxy.web.keys import (
     DEPS,
+    IDENTITY,
     LEARNER,
     LIVE,
     LOOKUP,
@@ -45,6 +47,7 @@ def legacy_app(
     app[SHADOWS] = moving.shadows
     app[RECORDER] = moving.recorder
     app[STEP_BACKS] = moving.step_backs
+    app[IDENTITY] = IdentityWatch()
     app[DEPS] = deps
     app[WEBHOOK_SECRETS] = [secret.encode() for secret in webhook_secrets]
     if tee is not None:

@@ -21,6 +21,7 @@ from proxy.web.keys import (
     CAUSE,
     DECISION,
     DEPS,
+    IDENTITY,
     RECORDER,
     REQUEST_ID,
     ROUTE,
@@ -56,6 +57,7 @@ def identify(new_id: Callable[[], str]) -> Middleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
         CALLS.set([])
+        request.app[IDENTITY].look(request.raw_headers)
         response = await handler(request)
         response.headers["X-Request-ID"] = request[REQUEST_ID]
         _note(request, response, deps.monotonic())

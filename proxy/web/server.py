@@ -35,6 +35,7 @@ from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.calls import note_call
 from proxy.web.ending import Ending
 from proxy.web.guards import Limits, limits_of
+from proxy.web.handshakes import Handshakes
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
 from proxy.web.open_files import measured_room
@@ -91,9 +92,10 @@ async def running(
     shares with other processes; None is one of its own.
     """
     async with AsyncExitStack() as stack:
-        tls = Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+        metrics = Metrics()
+        tls = _tls(settings, metrics)
         trust = trusted(settings.ca_file)
-        deps = await _open(settings, clock, place.locks if place else KeyedLocks(), trust, stack)
+        deps = await _open(settings, clock, place.locks if place else KeyedLocks(), trust, metrics, stack)
         event, place = ("worker_listening", place) if place else ("listening", bound(settings))
         stack.callback(place.close)
         urls = url_of(place.listen, tls), url_of(place.admin, None)
@@ -132,11 +134,19 @@ async def running(
         yield Running(*urls, deps, moving, ending, tls, status_url)
 
 
+def _tls(settings: Settings, metrics: Metrics) -> Tls | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    handshakes = Handshakes(metrics.handshake_failed, time.monotonic)
+    return Tls(settings.tls_cert, settings.tls_key, handshakes.failed)
+
+
 async def _open(
     settings: Settings,
     clock: Callable[[], datetime],
     locks: Locks,
     trust: ssl.SSLContext,
+    metrics: Metrics,
     stack: AsyncExitStack,
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
@@ -144,7 +154,6 @@ async def _open(
     workers = await stack.enter_async_context(Workers(_WORKER_MODULES, [str(store.blobs.folder)]))
     await workers.warm()
     await store.database.warm()
-    metrics = Metrics()
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,

@@ -6,6 +6,8 @@ from typing import Final
 
 import structlog
 
+from proxy.web.handshakes import Failed, watched_context
+
 _log: Final = structlog.get_logger("proxy.tls")
 
 
@@ -14,11 +16,15 @@ class BadCertificate(Exception):
 
 
 class Tls:
-    """`context` is for servers, and stays; connections that begin after `reload` get the new certificate."""
+    """`context` is for servers, and stays; connections that begin after `reload` get the new certificate.
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    `failed` is told of each handshake that fails.
+    """
+
+    def __init__(self, certificate: Path, key: Path, failed: Failed) -> None:
         self._certificate = certificate
         self._key = key
+        self._failed = failed
         self._current = self._load()
         self.context = self._load()
         self.context.sni_callback = self._choose
@@ -39,7 +45,7 @@ class Tls:
         line.context = self._current
 
     def _load(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = watched_context(self._failed)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.set_alpn_protocols(["http/1.1"])

@@ -129,6 +129,18 @@ async def test_every_worker_serves_by_the_new_certificate_after_sighup(
         assert {await shown(proxy.url, trusted) for _ in range(8)} == {other.der}
 
 
+async def test_a_handshake_33_that_fails_is_logged_by_the_loop_that_serves(
+    tmp_path: Path, secret_key: str
+) -> None:
+    made = make(tmp_path, "served", "rsa")
+    async with service(tmp_path, secret_key, **made.settings) as proxy:
+        connection = await Connection.open(proxy.url.replace("https", "http"))
+        connection.send(CASES)
+        line = json.loads((await until(proxy.parent, '"tls_handshake_failed"')).splitlines()[-1])
+        connection.close()
+        assert (line["version"], line["reason"]) == ("none", "not-tls")
+
+
 async def ended_with(parent: Process, under_way: Connection) -> tuple[int, int]:
     """The parent's exit code, and the status of a request that lacks its last byte until then."""
     parent.send_signal(signal.SIGTERM)

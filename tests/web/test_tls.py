@@ -1,19 +1,24 @@
 """https by the proxy's own certificate, exchanged while it serves; the admin listener stays as it is."""
 
 import asyncio
+import json
+import socket
 import ssl
 from asyncio import IncompleteReadError
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from proxy.web.handshakes import Handshakes, offered_version
 from proxy.web.tls import BadCertificate
 from tests.captured import captured_log
 from tests.certificates import Made, make, trusting
-from tests.conftest import StartProxy
+from tests.conftest import Api, StartProxy
 from tests.flows._wire import form, new_case, part
 from tests.keepalive import Connection, get
+from tests.web.moving import eventually
 
 CASE = new_case(form(part("ehr", '{"id": "p-1"}'), part("conversation", "Hola.")))
 CASES = get("/michiQ/encounters")  # answered 401: nobody asks who it is
@@ -67,6 +72,132 @@ async def test_tls_is_1_2_or_newer(
             assert served
             assert (await connection.ask(CASES)).status == 401
             connection.close()
+
+
+async def shown(api: Api) -> list[str]:
+    async with api.http.get(f"{api.proxy.admin_url}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sorted(line for line in lines if line.startswith("michiq_tls_failures_total{"))
+
+
+async def counted(api: Api, kinds: int = 1) -> list[str]:
+    """What the metrics say of handshakes that failed, once there are as many kinds."""
+    return await eventually(lambda: shown(api), lambda lines: len(lines) == kinds)
+
+
+async def tried(api: Api, context: ssl.SSLContext) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await (await Connection.open(api.url, context)).ask(CASES)
+
+
+def refused(url: str, context: ssl.SSLContext) -> None:
+    """By the client, who says so: asyncio's own would only hang up."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or 0)
+    with socket.create_connection(address, timeout=20) as line, pytest.raises(ssl.SSLError):
+        context.wrap_socket(line, server_hostname=parts.hostname)
+
+
+def old(made: Made, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """A program that speaks one version of TLS, as those with OpenSSL 1.0 do."""
+    context = trusting(made)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+@pytest.mark.parametrize(
+    ("version", "label"), [(ssl.TLSVersion.TLSv1, "tls1.0"), (ssl.TLSVersion.TLSv1_1, "tls1.1")]
+)
+async def test_tls_33_a_client_that_is_too_old_is_counted_and_told_of_once_by_its_version(
+    start_proxy: StartProxy, made: Made, version: ssl.TLSVersion, label: str
+) -> None:
+    with captured_log() as log:
+        async with start_proxy(**made.settings) as api:
+            for _ in range(3):
+                await tried(api, old(made, version))
+            assert await counted(api) == [
+                f'michiq_tls_failures_total{{reason="version",version="{label}"}} 3.0'
+            ]
+    [line] = [json.loads(each) for each in log.getvalue().splitlines() if "tls_handshake_failed" in each]
+    assert (line["version"], line["reason"], line["times"]) == (label, "version", 1)
+    assert "docs/clients.md" in line["hint"]
+
+
+async def test_tls_33_a_client_that_shares_no_cipher_or_no_trust_is_counted_by_that(
+    start_proxy: StartProxy, tmp_path: Path, made: Made
+) -> None:
+    ciphers = old(made, ssl.TLSVersion.TLSv1_2)
+    ciphers.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")  # the certificate is RSA's
+    async with start_proxy(**made.settings) as api:
+        await tried(api, ciphers)
+        await asyncio.to_thread(refused, api.url, trusting(make(tmp_path, "other")))
+        assert await counted(api, kinds=2) == [
+            'michiq_tls_failures_total{reason="certificate",version="tls1.3"} 1.0',
+            'michiq_tls_failures_total{reason="cipher",version="tls1.2"} 1.0',
+        ]
+
+
+async def test_tls_33_what_is_no_tls_is_counted_so_and_a_look_at_the_port_is_nothing(
+    start_proxy: StartProxy, made: Made
+) -> None:
+    async with start_proxy(**made.settings) as api:
+        (await Connection.open(api.url.replace("https", "http"))).close()
+        connection = await Connection.open(api.url.replace("https", "http"))
+        with pytest.raises((IncompleteReadError, ConnectionError)):
+            await connection.ask(CASES)
+        connection.close()
+        assert await counted(api) == ['michiq_tls_failures_total{reason="not-tls",version="none"} 1.0']
+
+
+def hello(version: int, *supported: int) -> bytes:
+    """A ClientHello with one cipher suite."""
+    listed = b"".join(each.to_bytes(2) for each in supported)
+    versions = b"\0\x2b" + (len(listed) + 1).to_bytes(2) + bytes([len(listed)]) + listed
+    extensions = b"\0\x17\0\0" + (versions if supported else b"")
+    body = version.to_bytes(2) + bytes(32) + b"\0" + b"\0\2\0\x2f" + b"\1\0"
+    body += len(extensions).to_bytes(2) + extensions
+    return b"\x16\3\1" + (len(body) + 4).to_bytes(2) + b"\1" + len(body).to_bytes(3) + body
+
+
+@pytest.mark.parametrize(
+    ("data", "version"),
+    [
+        (hello(0x0300), "ssl3"),
+        (hello(0x0301), "tls1.0"),
+        (hello(0x0302), "tls1.1"),
+        (hello(0x0303), "tls1.2"),
+        (hello(0x0303, 0x0304, 0x0303), "tls1.3"),
+        (hello(0x0303, 0x1A1A, 0x0303, 0x0302), "tls1.2"),
+        (hello(0x0303, 0x0304)[:60], "tls1.2"),
+        (hello(0x0505), "other"),
+        (b"\x80\x2e\1\3\1" + bytes(40), "tls1.0"),
+        (b"GET / HTTP/1.1\r\n\r\n", "none"),
+        (b"", "none"),
+        (b"\x16\3\1\0", "none"),
+        (bytes(200), "none"),
+        (b"\xff" * 200, "none"),
+    ],
+)
+def test_tls_33_the_version_is_the_newest_that_the_client_offers(data: bytes, version: str) -> None:
+    assert offered_version(data) == version
+
+
+def test_tls_33_a_kind_of_failure_is_logged_at_most_once_a_minute_with_how_many_there_were() -> None:
+    now, counted = [0.0], []
+    handshakes = Handshakes(lambda *kind: counted.append(kind), lambda: now[0])
+    with captured_log() as log:
+        for now[0] in (0, 1, 59, 60, 61):
+            handshakes.failed("tls1.0", "version")
+        handshakes.failed("tls1.1", "version")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["version"], line["times"]) for line in lines] == [
+        ("tls1.0", 1),
+        ("tls1.0", 3),
+        ("tls1.1", 1),
+    ]
+    assert len(counted) == 6
 
 
 @pytest.mark.parametrize("name", [None, "proxy.example"], ids=["by address", "by name"])
