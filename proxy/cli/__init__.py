@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from proxy import __version__
+from proxy.cli.help_texts import epilog
 
 _COMMANDS: Final = (
     "init",
@@ -27,6 +28,8 @@ _COMMANDS: Final = (
     "rotate-keys",
     "erase",
     "retention",
+    "settings",
+    "completion",
     "healthcheck",
 )
 
@@ -44,6 +47,10 @@ def _give_up_printing() -> None:
     """What is left in the buffer would fail once more at the end, with a traceback."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _first_sentence(command: click.Command) -> str:
+    return " ".join((command.help or "").split("\n\n")[0].split())
 
 
 class _Commands(click.Group):
@@ -73,7 +80,15 @@ class _Commands(click.Group):
             raise _Optimized
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
+        command.epilog = epilog(cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes each command with its first sentence, whole."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, _first_sentence(each)) for name, each in commands if each is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

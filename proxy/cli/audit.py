@@ -6,7 +6,8 @@ from typing import Final
 import click
 
 from proxy.cli.common import read_settings
-from proxy.cli.mode_tables import print_table, stacked, table_of
+from proxy.cli.mode_tables import stacked
+from proxy.cli.paper import columns, show
 from proxy.cli.store_access import echo_json, with_store
 from proxy.overrides import rfc3339
 
@@ -71,7 +72,7 @@ def newest(limit: int, *, as_json: bool) -> None:
             ]
         )
         return
-    table = table_of("id", "at", "actor", "action", "subject", "detail")
+    table = columns("id", "at", "actor", "action", "subject", "detail", wraps=("actor", "detail"))
     for number, event in rows:
         table.add_row(
             str(number),
@@ -81,7 +82,7 @@ def newest(limit: int, *, as_json: bool) -> None:
             event.subject[:_HASH],
             event.detail,
         )
-    print_table(table)
+    show(table)
 
 
 def _short(actor: str) -> str:

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Final
 
 import click
-from rich.table import Table
 
 from proxy.cli.common import read_settings
-from proxy.cli.mode_tables import print_table
+from proxy.cli.paper import columns, show
 from proxy.cli.store_access import with_store
 from proxy.store import call_rows
 from proxy.store.ledger import Calls, Client
@@ -57,12 +56,10 @@ def _print(calls: Sequence[Calls]) -> None:
     if not calls:
         click.echo("no calls")
         return
-    table = Table(box=None)
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold", no_wrap=column not in _BROKEN)
+    table = columns(*_COLUMNS, wraps=_BROKEN)
     for row in _table_rows(calls):
         table.add_row(*row)
-    print_table(table)
+    show(table)
 
 
 def _table_rows(calls: Sequence[Calls]) -> Iterator[tuple[str, ...]]:

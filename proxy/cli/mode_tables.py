@@ -4,16 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from rich.console import Console
-from rich.table import Column, Table
-
+from proxy.cli.paper import columns, show
 from proxy.cli.waiting import Following
 from proxy.mapping.models import RouteMapping
 from proxy.overrides import EVERYONE, Mode, Override, Overrides, as_json
 from proxy.values import Json
 
-# The columns that wrap, and the least that they are given.
-_WRAP: Final = {"actor": 6, "scope": 8, "mode": 6, "reason": None, "detail": None}
+_WRAPS: Final = ("actor", "scope", "mode", "reason")
 _HASH: Final = 12  # digits by which an organization without a name is told
 
 
@@ -29,7 +26,7 @@ def state_json(mappings: Mapping[str, RouteMapping], overrides: Overrides, now: 
 
 
 def print_state(mappings: Mapping[str, RouteMapping], overrides: Overrides, now: datetime) -> None:
-    table = table_of("rev", "route", "mapping", "scope", "mode", "until", "actor", "reason")
+    table = columns("rev", "route", "mapping", "scope", "mode", "until", "actor", "reason", wraps=_WRAPS)
     for name, mapping in mappings.items():
         own = [each for each in overrides.all_in_force(now) if each.route == name]
         if not any(each.scope == EVERYONE for each in own):
@@ -38,29 +35,16 @@ def print_state(mappings: Mapping[str, RouteMapping], overrides: Overrides, now:
             percent = mapping.canary_percent if each.percent is None else each.percent
             told = (_mode(each.mode, percent), stacked(each.until), each.actor, each.reason)
             table.add_row(str(each.revision), name, mapping.mode, whom(each), *told)
-    print_table(table)
+    show(table)
 
 
 def print_history(overrides: Iterable[Override]) -> None:
-    table = table_of("rev", "at", "actor", "route", "scope", "mode", "until", "reason")
+    table = columns("rev", "at", "actor", "route", "scope", "mode", "until", "reason", wraps=_WRAPS)
     for each in overrides:
         reason = each.reason if each.undoes is None else f"undoes {each.undoes}: {each.reason}"
         told = (each.route, whom(each), _mode(each.mode, each.percent), stacked(each.until), reason)
         table.add_row(str(each.revision), stacked(each.at), each.actor, *told)
-    print_table(table)
-
-
-def table_of(*names: str) -> Table:
-    """Texts of any length wrap, so that the other columns stay whole."""
-    columns = (
-        Column(name, no_wrap=name not in _WRAP, min_width=_WRAP.get(name), overflow="fold") for name in names
-    )
-    return Table(*columns, box=None, padding=(0, 1, 0, 0))
-
-
-def print_table(table: Table) -> None:
-    """As it is: reasons and names are no markup."""
-    Console(markup=False, emoji=False, highlight=False).print(table)
+    show(table)
 
 
 def sentence(override: Override, before: Override | None = None) -> str:

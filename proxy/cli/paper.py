@@ -1,36 +1,85 @@
-"""What a command prints for a person: sentences and tables, at most 100 columns wide."""
+"""What a command prints for a person: sentences and tables. A pipe gets lines with tabs, whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+import click
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 _WIDTH: Final = 100
+_LEAST: Final = 12  # of a column that goes on below itself
 
 
-def show(*parts: str | Table) -> None:
-    """As they are: names and reasons are no markup. A narrower terminal is kept to, a pipe has no width."""
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of texts. The columns named in `wraps` go on below themselves where the room is narrow; one
+    without heads is prose, with a word at the left of each sentence."""
+
+    heads: tuple[str, ...]
+    wraps: frozenset[str] = frozenset()
+    shows_heads: bool = True
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add_row(self, *cells: str) -> None:
+        self.rows.append(cells)
+
+    def for_pipe(self) -> str:
+        """A line a row, as `gh` writes for programs: tabs between, nothing padded, cut or folded."""
+        lines = [self.heads, *self.rows]
+        return "\n".join("\t".join(" ".join(cell.split()) for cell in line) for line in lines)
+
+    def fits(self, width: int) -> bool:
+        """Tells whether no column that can't go on below itself would be cut."""
+        return sum(self._widths()) + len(self.heads) <= width
+
+    def _widths(self) -> list[int]:
+        natural = [
+            max(
+                (cell_len(line) for row in [self.heads, *self.rows] for line in row[at].split("\n")),
+                default=0,
+            )
+            for at in range(len(self.heads))
+        ]
+        named = zip(self.heads, natural, strict=True)
+        return [min(_LEAST, each) if head in self.wraps else each for head, each in named]
+
+
+def show(*parts: str | Grid) -> None:
+    """As they are: names and reasons are no markup. A narrow terminal is kept to, prose to 100 columns."""
     console = Console(markup=False, emoji=False, highlight=False)
-    console.width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
+    is_terminal = console.is_terminal
+    console.width = min(console.width, _WIDTH) if is_terminal else _WIDTH
     for part in parts:
-        console.print(part)
+        if isinstance(part, Grid) and part.shows_heads and not is_terminal:
+            click.echo(part.for_pipe())
+        else:
+            print_to(console, part)
 
 
-def columns(*heads: str) -> Table:
+def print_to(console: Console, *parts: str | Grid) -> None:
+    """Prints for a terminal: a table that is too wide for it becomes a block of lines a row."""
+    for part in parts:
+        if isinstance(part, str):
+            console.print(part)
+        elif part.fits(console.width):
+            console.print(_table(part))
+        else:
+            for row in part.rows:
+                console.print(_table(_block(part.heads, row)), "")
+
+
+def columns(*heads: str, wraps: Iterable[str] = ()) -> Grid:
     """An empty table."""
-    return Table(*heads, box=None)
+    return Grid(heads, frozenset(wraps))
 
 
-def steps(lines: Iterable[tuple[str, str]]) -> Table:
+def steps(lines: Iterable[tuple[str, str]]) -> Grid:
     """Each line has a word at its left; a long one goes on below itself."""
-    table = Table(box=None, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for word, said in lines:
-        table.add_row(word, said)
-    return table
+    return Grid(("", "said"), frozenset({"said"}), shows_heads=False, rows=[*lines])
 
 
 def moment(at: datetime) -> str:
@@ -40,3 +89,18 @@ def moment(at: datetime) -> str:
 def plural(count: int, what: str) -> str:
     """`1 call`, `1,240 calls`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _block(heads: Sequence[str], row: Sequence[str]) -> Grid:
+    """One row on its own, a line a column; what is empty is left out."""
+    told = [(head, " ".join(cell.split())) for head, cell in zip(heads, row, strict=True) if cell]
+    return steps(told)
+
+
+def _table(grid: Grid) -> Table:
+    own = [Column(head, no_wrap=head not in grid.wraps, overflow="fold") for head in grid.heads]
+    padding = (0, 1, 0, 0) if grid.shows_heads else (0, 1)
+    table = Table(*own, box=None, show_header=grid.shows_heads, padding=padding)
+    for row in grid.rows:
+        table.add_row(*row)
+    return table

@@ -23,7 +23,7 @@ def tell(calls: Sequence[PendingCall], *, as_json: bool) -> None:
     if not calls:
         click.echo("no ambiguous calls")
         return
-    table = columns("intent or case", "at", "cause", "kind")
+    table = columns("intent or case", "at", "cause", "kind", wraps=("intent or case", "cause"))
     for call in calls:
         table.add_row(call.id, moment(call.at), call.cause or "", call.kind)
     show(table, _WHAT_TO_DO)

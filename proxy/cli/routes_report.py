@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rich.table import Table as Printed
-
-from proxy.cli.paper import plural
+from proxy.cli.paper import Grid, columns, plural
 from proxy.dispatch.snapshot import InForce, Snapshot
 from proxy.mapping.table import Table
 from proxy.overrides import Overrides, rfc3339
@@ -57,19 +55,10 @@ def as_json(table: Table, now: Mapping[str, Now]) -> Json:
     ]
 
 
-def listing(table: Table, now: Mapping[str, Now], at: datetime) -> Printed:
+def listing(table: Table, now: Mapping[str, Now], at: datetime) -> Grid:
     """The same for a person; `now` empty leaves its column out."""
-    printed = Printed(box=None)
-    for head in (
-        "route",
-        "method",
-        "path",
-        "mode",
-        *(["in force"] if now else []),
-        "timeout s",
-        "body bytes",
-    ):
-        printed.add_column(head, no_wrap=head != "in force")
+    heads = ("route", "method", "path", "mode", *(["in force"] if now else []), "timeout s", "body bytes")
+    printed = columns(*heads, wraps=["in force"])
     for name, route in table.routes.items():
         mapping = route.mapping
         sizes = f"{mapping.timeout.total_seconds():g}", str(mapping.body_limit)

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from rich.table import Table
-
-from proxy.cli.paper import columns, plural, show, steps
+from proxy.cli.paper import Grid, columns, plural, show, steps
 from proxy.dispatch.evidence_of import Sums
 from proxy.dispatch.verdict import SwitchEvidence, Verdict
 from proxy.overrides import rfc3339
@@ -80,9 +78,9 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {count:,}" for what, count in counts.items())
 
 
-def _most_frequent(found: Found) -> Iterator[str | Table]:
+def _most_frequent(found: Found) -> Iterator[str | Grid]:
     yield "The most frequent differences, counted since each was first seen:"
-    table = columns("path", "difference", "legacy", "new", "count", "last seen")
+    table = columns("path", "difference", "legacy", "new", "count", "last seen", wraps=("path", "difference"))
     for each in found.differences[:_SHOWN]:
         types = each.control_type, each.candidate_type
         path = each.path or "(whole answer)"

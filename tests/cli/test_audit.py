@@ -107,4 +107,4 @@ def test_a_user_is_shown_by_the_first_digits_of_their_hash(secret_key: str) -> N
 
     asyncio.run(work())
     (line,) = [line for line in call("audit", "list").stdout.splitlines() if "case_accessed" in line]
-    assert line.split()[2:5] == ["0123456789ab", "case_accessed", "c" * 12]
+    assert line.split()[3:6] == ["0123456789ab", "case_accessed", "c" * 12]

@@ -101,7 +101,7 @@ def test_for_people_a_change_is_a_sentence_and_what_is_in_force_a_table() -> Non
     why = ("--reason", "try [red]this[/red] :smile:")
     made = call("query", "canary", "--percent", "5", "--despite-evidence", *why)
     assert (made.exit_code, made.stdout) == (0, "query for everyone: canary 5 % (revision 1)\n")
-    (line,) = [line for line in call().stdout.splitlines() if " query " in line]
+    (line,) = [line for line in call().stdout.splitlines() if "\tquery\t" in line]
     assert line.split() == [
         "1",
         "query",

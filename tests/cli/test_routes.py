@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
+from proxy.cli.paper import columns
 from proxy.cli.routes_report import Now, listing
 from proxy.dispatch.snapshot import InForce
 from proxy.mapping.loader import load_table
@@ -18,6 +19,7 @@ from proxy.web.flows import SPECS
 from proxy.web.live import mappings_digest
 
 from .filled import Site, ago, nothing, said, site
+from .test_paper import printed
 
 OWN: Final = ("route", "method", "path", "mode", "timeout", "s", "body", "bytes")
 
@@ -138,7 +140,7 @@ def test_the_listing_has_what_is_in_force_for_everyone(here: Site, works: list[W
     here.fill(nothing)
     for work in works:
         here.fill(work)
-    words = next(line.split() for line in here.call("routes").output.splitlines() if " doc " in line)
+    words = next(line.split() for line in here.call("routes").output.splitlines() if line.startswith("doc\t"))
     assert " ".join(words[4:-2]) == told
 
 
@@ -148,16 +150,21 @@ def test_an_end_within_the_day_is_told_by_its_time(here: Site) -> None:
     everyone = InForce("shadow", 0.0, EVERYONE, 3)
     for end, told in [(at.replace(hour=14, minute=30), "14:30Z"), (END, f"{END:%Y-%m-%d %H:%MZ}")]:
         now = dict.fromkeys(table.routes, Now(everyone, end, 2))
-        cells = list(listing(table, now, at).columns[4].cells)
+        cells = [row[4] for row in listing(table, now, at).rows]
         assert cells[0] == f"shadow until {told} +2"
 
 
 def test_the_listing_is_at_most_100_columns_wide(here: Site) -> None:
     for work in (set_to("canary", percent=12.5, until=END), set_to("off", organization="Norte")):
         here.fill(work)
-    lines = here.call("routes").output.splitlines()
-    assert max(map(len, lines)) <= 100
-    assert "/michiQ/speechToText/{id}" in " ".join(lines)
+    heads, *rows = (line.split("\t") for line in here.call("routes").stdout.splitlines()[:8])
+    grid = columns(*heads, wraps=["in force"])
+    for row in rows:
+        grid.add_row(*row)
+    for width in (60, 80, 100):
+        lines = printed(grid, width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert "/michiQ/speechToText/{id}" in " ".join(lines)
 
 
 def test_a_program_gets_what_is_in_force_beside_the_files_mode(here: Site) -> None:

@@ -1,0 +1,63 @@
+"""What each command's --help ends with: examples that work as pasted, and the settings that it reads."""
+
+from typing import Final
+
+_STORE: Final = ("MICHIQ_SECRET_KEYS", "MICHIQ_DATABASE_URL", "MICHIQ_BLOBS_URL")
+_MODES: Final = (*_STORE, "MICHIQ_MAPPINGS", "MICHIQ_LEGACY_URL")
+
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "init": ("michiq-proxy init /etc/michiq",),
+    "check": ("michiq-proxy check", "michiq-proxy -C /etc/michiq check --online"),
+    "routes": ("michiq-proxy routes", "michiq-proxy routes --pending", "michiq-proxy routes --learned"),
+    "serve": ("michiq-proxy serve", "MICHIQ_WORKERS=2 michiq-proxy -C /etc/michiq serve"),
+    "demo": ("michiq-proxy demo", "michiq-proxy demo --ports 8081 8082 8083"),
+    "sandbox": ("michiq-proxy sandbox --ports 8081 8082 8083",),
+    "mode": (
+        "michiq-proxy mode",
+        "michiq-proxy mode new_case shadow --reason 'see what differs' --wait",
+        "michiq-proxy mode new_case canary --percent 5 --reason 'a few' --until 2h --wait",
+        "michiq-proxy mode new_case --rollback --reason 'it is 3 a.m.' --wait",
+    ),
+    "audit": ("michiq-proxy audit list --limit 50", "michiq-proxy audit verify"),
+    "clients": ("michiq-proxy clients --since 2026-11-01 --csv",),
+    "can-switch": ("michiq-proxy can-switch new_case",),
+    "explain": ("michiq-proxy explain 4ae2e02e-6f06-40e8-9dc3-350ba7c43086",),
+    "contract": (
+        "michiq-proxy contract --target http://127.0.0.1:8080 --organization 'Clínica Norte' "
+        "--user ana@clinica.example --read-only",
+    ),
+    "rotate-keys": ("michiq-proxy rotate-keys --check", "michiq-proxy rotate-keys"),
+    "erase": (
+        "michiq-proxy erase --case a8085aea-653f-4ec1-9795-f5d809ff3bd4",
+        "michiq-proxy erase --user ana@clinica.example --organization 'Clínica Norte' --report gone.json",
+    ),
+    "retention": ("michiq-proxy retention", "michiq-proxy retention --run"),
+    "settings": ("michiq-proxy settings", "michiq-proxy -C /etc/michiq settings --json"),
+    "completion": ('eval "$(michiq-proxy completion bash)"',),
+    "healthcheck": ("michiq-proxy healthcheck",),
+}
+ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
+    "check": ("every MICHIQ_* setting",),
+    "routes": _MODES,
+    "serve": ("every MICHIQ_* setting",),
+    "demo": ("MICHIQ_LISTEN", "MICHIQ_ADMIN_LISTEN", "MICHIQ_MAPPINGS"),
+    "mode": _MODES,
+    "audit": _STORE,
+    "clients": _STORE,
+    "can-switch": _MODES,
+    "explain": _STORE,
+    "contract": ("CONTRACT_API_KEY", "with --record:", *_MODES),
+    "rotate-keys": _STORE,
+    "erase": (*_STORE, "MICHIQ_MAPPINGS"),
+    "retention": (*_STORE, "MICHIQ_CONTENT_DAYS", "MICHIQ_AUDIO_DAYS"),
+    "settings": ("every MICHIQ_* setting",),
+    "completion": ("SHELL",),
+    "healthcheck": ("MICHIQ_ADMIN_LISTEN",),
+}
+
+
+def epilog(command: str) -> str:
+    """Returns both, each line as it stands."""
+    examples = "\n".join(f"  {line}" for line in EXAMPLES[command])
+    names = ", ".join(ENVIRONMENT.get(command, ("nothing",)))
+    return f"\b\nExamples:\n{examples}\n\nEnvironment (or .env): {names}."
