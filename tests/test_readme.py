@@ -52,7 +52,8 @@ def _shown(command: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.strip("\n").splitlines()]
+    """Without the spaces between columns: a terminal has them, a pipe has tabs."""
+    return [" ".join(line.split()) for line in text.strip("\n").splitlines()]
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

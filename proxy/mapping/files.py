@@ -11,17 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from proxy.mapping.complaints import Complaint, MappingError, did_you_mean
 from proxy.mapping.lines import line_of
+from proxy.mapping.reasons import reason_of
 
 B = TypeVar("B", bound=BaseModel)
-
-# What pydantic would say in the words of a programmer.
-_REASONS: Final = {
-    "missing": "this key is missing",
-    "date_type": "write a date without quotes, such as 2027-01-31",
-    "bool_type": "write true or false, without quotes",
-    "int_type": "write a whole number, without quotes",
-    "string_type": "write a text in quotes",
-}
 
 _LINE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 _BARE_WORD: Final = re.compile(r"\s*(?P<key>[^=#]+?)\s*=\s*(?P<word>[A-Za-z][\w-]*)\s*(#.*)?")
@@ -52,6 +44,9 @@ class File:
         key: list[str] = []
         node: Any = self.data
         for step in problem["loc"]:
+            if isinstance(node, list) and isinstance(step, int):
+                node = node[step]
+                continue
             if isinstance(node, dict) and step in node:
                 node = node[step]
             elif problem["type"] != "missing" or step != problem["loc"][-1]:
@@ -59,8 +54,7 @@ class File:
             key.append(str(step))
         if problem["type"] == "extra_forbidden":
             return self.complaint(key, f"unknown key{did_you_mean(key[-1], _names(model))}")
-        message = problem["msg"].removeprefix("Value error, ")
-        return self.complaint(key, _REASONS.get(problem["type"], message))
+        return self.complaint(key, reason_of(problem))
 
 
 def read_file(path: Path) -> File:

@@ -1,5 +1,6 @@
 """Whatever is wrong with a mapping folder is said with its file, line, key and mend."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -9,6 +10,11 @@ import pytest
 from proxy.mapping.loader import MappingError, load_table
 from proxy.web.flows import SPECS
 from tests.mapping.folders import Folder
+
+# Words of pydantic's, which say nothing to who wrote the file.
+LIBRARY: Final = re.compile(
+    r"\binput\b|\bstring\b|\bshould\b|\bvalid\b|\bpattern\b|\bcharacter", re.IGNORECASE
+)
 
 
 class Mistake(NamedTuple):
@@ -48,7 +54,15 @@ MISTAKES: Final = {
         '"mirror"',
         "mode",
         "mode",
-        "Input should be 'legacy', 'new', 'shadow', 'canary' or 'off'",
+        'write one of "legacy", "new", "shadow", "canary" or "off", in quotes',
+    ),
+    "a mode misspelt": Mistake(
+        "doc.toml",
+        '"new"',
+        '"shaddow"',
+        "mode",
+        "mode",
+        'or "off", in quotes; did you mean shadow?',
     ),
     "a pause beyond a connection's": Mistake(
         "new_case.toml",
@@ -94,7 +108,7 @@ MISTAKES: Final = {
         "write a whole number, without quotes",
     ),
     "a status that is no error": Mistake(
-        "doc.toml", "status = 410", "status = 200", "off", "errors.off.status", "greater than or equal to 400"
+        "doc.toml", "status = 410", "status = 200", "off", "errors.off.status", "at least 400"
     ),
     "a flag in quotes": Mistake(
         "new_case.toml",
@@ -273,7 +287,12 @@ MISTAKES: Final = {
         "unused: this route never ends in this error",
     ),
     "a file that is another flow's": Mistake(
-        "doc.toml", 'flow = "doc"', 'flow = "docs"', "flow", "flow", "Input should be 'doc'"
+        "doc.toml",
+        'flow = "doc"',
+        'flow = "docs"',
+        "flow",
+        "flow",
+        'write "doc", in quotes; did you mean doc?',
     ),
     "an unknown page setting of one organization": Mistake(
         "encounter_page.toml",
@@ -289,10 +308,34 @@ MISTAKES: Final = {
         '\n[ui.colors]\nprimary = "blue"\n\n[errors]',
         "primary",
         "ui.colors.primary",
-        "should match pattern",
+        "write a colour such as #1a2b3c, in quotes",
+    ),
+    "a path that is no path": Mistake(
+        "encounter_page.toml",
+        'ignore = ["urls"]',
+        'ignore = ["a b"]',
+        "ignore",
+        "compare.ignore",
+        "write a field's path such as document.files[].name",
+    ),
+    "a percentage above 100": Mistake(
+        "doc.toml",
+        "\n[errors]",
+        "\n[switch]\nmax_difference_percent = 101\n\n[errors]",
+        "max_difference_percent",
+        "switch.max_difference_percent",
+        "write a number that is at most 100",
+    ),
+    "a brownout without its zone": Mistake(
+        "doc.toml",
+        "\n[errors]",
+        "\n[[brownouts]]\nbegin = 2027-01-31T10:00:00\nend = 2027-01-31T11:00:00Z\n\n[errors]",
+        "begin",
+        "brownouts.begin",
+        "write a time with its zone",
     ),
     "an empty agent": Mistake(
-        "new_case.toml", "\n[errors]", '\n"7" = ""\n\n[errors]', '"7"', "templates.7", "at least 1 character"
+        "new_case.toml", "\n[errors]", '\n"7" = ""\n\n[errors]', '"7"', "templates.7", "it is empty"
     ),
 }
 
@@ -303,6 +346,7 @@ def test_a_mistake_is_told_with_its_file_line_key_and_mend(folder: Folder, name:
     folder.replace(mistake.file, mistake.old, mistake.new)
     [complaint] = folder.complaints()
     assert mistake.reason in complaint.reason
+    assert complaint.reason.startswith("not TOML") or LIBRARY.search(complaint.reason) is None
     assert (complaint.file, complaint.key) == (mistake.file, mistake.key)
     assert complaint.line == folder.line(mistake.file, mistake.at)
     place = f"{mistake.file}:{complaint.line}: "

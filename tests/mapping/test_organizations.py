@@ -46,10 +46,10 @@ def test_a_name_is_known_in_whichever_way_an_editor_composed_its_accents(folder:
         ('send_as = "a\\nb"', ".send_as", "write one line of text"),
         ('send_as = " a"', ".send_as", "write one line of text"),
         ('parent = "true"', ".parent", "write true or false, without quotes"),
-        ('domains = "norte.example"', ".domains", "valid list"),
-        ('domains = ["norte.example", "@norte"]', ".domains", "should match pattern"),
+        ('domains = "norte.example"', ".domains", "write a list in brackets"),
+        ('domains = ["norte.example", "@norte"]', ".domains", "write a domain such as clinica.example"),
         ("parnt = true", ".parnt", "unknown key; did you mean parent?"),
-        ('llamachat_api_key_file = ""', ".llamachat_api_key_file", "at least 1 character"),
+        ('llamachat_api_key_file = ""', ".llamachat_api_key_file", "it is empty"),
     ],
 )
 def test_a_mistake_about_an_organization_is_told_at_its_line(

@@ -14,6 +14,7 @@ from proxy import jsons
 from proxy.errors import Refusal
 from proxy.headers import media_type
 from proxy.jsons import BadJson
+from proxy.mapping.reasons import reason_of
 from proxy.values import Json
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.body import IDLE_SECONDS, RequestBody, arriving
@@ -97,8 +98,7 @@ def _fault(place: Place, said: str) -> Json:
 
 
 def _faults(error: ValidationError) -> Iterable[tuple[tuple[int | str, ...], str]]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return ((each["loc"], each["msg"].removeprefix("Value error, ")) for each in found)
+    return ((each["loc"], reason_of(each)) for each in error.errors(include_url=False))
 
 
 async def _read(request: web.Request) -> bytes:
