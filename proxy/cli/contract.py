@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import click
 from yarl import URL
@@ -14,6 +15,11 @@ from proxy.contract.check import Check
 from proxy.contract.probe import Target, probing
 from proxy.contract.runner import announced, run
 from proxy.contract.verdicts import NoAnswer, Outcome
+
+_REFUSED: Final = (
+    "{target.url} answers newCase with 401: it doesn't know this API key with {target.user} of "
+    "{target.organization}; nothing else was checked"
+)
 
 
 @click.command()
@@ -76,7 +82,10 @@ async def _run(
         async with probing(target) as probe:
             kind = "a michiq-proxy" if probe.is_proxy else "another host: our own choices don't bind it"
             click.echo(f"{target.url} is {kind}.", err=to_stderr)
-            click.echo(report.plan(announced(writing, other_user=bool(target.other_user))), err=to_stderr)
+            plan = announced(writing, other_user=bool(target.other_user))
+            click.echo(report.plan(plan), err=to_stderr)
+            if plan.cases and not await probe.knock():
+                raise Failure(_REFUSED.format(target=target))
             async for outcome in run(checks, probe, read_only=read_only):
                 outcomes.append(outcome)
                 click.echo(report.line(len(outcomes), len(checks), outcome), err=to_stderr)

@@ -56,10 +56,10 @@ def _list(settings: Settings | None, given: Path | None, *, as_json: bool) -> No
     standing = settings and _standing(settings, folder, at)
     now = report.in_force(table, standing) if standing else {}
     if as_json:
-        echo_json(report.as_json(table, now))
+        echo_json(report.as_json(table, now, at))
     else:
         show(report.listing(table, now, at))
-    for note in report.notes(standing) if standing else ():
+    for note in (*report.brownouts(table, at), *(report.notes(standing) if standing else ())):
         click.echo(note, err=as_json)
 
 

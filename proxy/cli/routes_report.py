@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from proxy.cli.paper import Grid, columns, plural
+from proxy.cli.paper import Grid, columns, moment, plural
 from proxy.dispatch.snapshot import InForce, Snapshot
+from proxy.mapping.models import running_brownouts
+from proxy.mapping.moving import Brownout
 from proxy.mapping.table import Table
 from proxy.overrides import Overrides, rfc3339
 from proxy.store.processes import Process
@@ -39,7 +41,7 @@ def in_force(table: Table, standing: Standing) -> dict[str, Now]:
     return {name: _now(name, snapshot, standing.now) for name in table.routes}
 
 
-def as_json(table: Table, now: Mapping[str, Now]) -> Json:
+def as_json(table: Table, now: Mapping[str, Now], at: datetime) -> Json:
     """A row for each route."""
     return [
         {
@@ -49,6 +51,7 @@ def as_json(table: Table, now: Mapping[str, Now]) -> Json:
             "mode": route.mapping.mode,
             "timeout_seconds": route.mapping.timeout.total_seconds(),
             "body_limit_bytes": route.mapping.body_limit,
+            "brownouts": [_brownout(each) for each in running_brownouts(route.mapping, at)],
             **({"in_force": _json(now[name])} if name in now else {}),
         }
         for name, route in table.routes.items()
@@ -65,6 +68,24 @@ def listing(table: Table, now: Mapping[str, Now], at: datetime) -> Grid:
         told = [_told(now[name], at)] if now else []
         printed.add_row(name, mapping.method, mapping.path, mapping.mode, *told, *sizes)
     return printed
+
+
+def brownouts(table: Table, at: datetime) -> Iterator[str]:
+    """Which routes answer 503 on purpose at this moment, for whom and until when."""
+    for name, route in table.routes.items():
+        for each in running_brownouts(route.mapping, at):
+            whom = "everyone" if each.organizations is None else ", ".join(each.organizations)
+            but = f" but {', '.join(each.exempt)}" if each.exempt else ""
+            yield f"{name}: a brownout until {moment(each.end)}, for {whom}{but}: 503 with Retry-After."
+
+
+def _brownout(brownout: Brownout) -> Json:
+    organizations: Json = None if brownout.organizations is None else [*brownout.organizations]
+    return {
+        "until": rfc3339(brownout.end),
+        "organizations": organizations,
+        "exempt": [*brownout.exempt],
+    }
 
 
 def notes(standing: Standing) -> Iterator[str]:

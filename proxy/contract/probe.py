@@ -1,7 +1,7 @@
 """A legacy client that asks questions of one host, and keeps the synthetic cases that it made there."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,7 +40,8 @@ class Case:
 
 
 class Probe:
-    """`is_proxy` says whether a michiq-proxy answers; `secrets` is what no report may show."""
+    """`is_proxy` says whether a michiq-proxy answers; `secrets` is what no report may show; `is_refused` says
+    that newCase took the caller for nobody."""
 
     def __init__(self, http: aiohttp.ClientSession, target: Target, *, is_proxy: bool) -> None:
         self.target = target
@@ -48,6 +49,7 @@ class Probe:
         self.secrets = {target.api_key}
         self._http = http
         self._made: dict[str, Case | Mismatch] = {}
+        self.is_refused = False
 
     def identity(self, **changed: str) -> dict[str, str]:
         """newCase's headers, some of them changed."""
@@ -86,7 +88,10 @@ class Probe:
 
     async def make(self, body: bytes, **headers: str) -> Case:
         """A new case of this form; Mismatch where the host makes none that could be worked with."""
-        answer = expect.json_object(await self.new_case(body, **headers))
+        reply = await self.new_case(body, **headers)
+        if reply.status == 401 and not headers:
+            self.is_refused = True
+        answer = expect.json_object(reply)
         legacy_id, token = answer.get("michiq_uuid"), answer.get("token")
         if not (isinstance(legacy_id, str) and legacy_id and isinstance(token, str) and token):
             raise Mismatch("newCase to give a `michiq_uuid` and a `token`", expect.keys_of(answer))
@@ -96,6 +101,12 @@ class Probe:
     async def main(self) -> Case:
         """The case with everything in it: conversation, ehr and two files."""
         return await self._once("main", FULL)
+
+    async def knock(self) -> bool:
+        """Makes the main case, and tells whether the key, the user and the organization are known there."""
+        with suppress(Mismatch, NoAnswer):
+            await self.main()
+        return not self.is_refused
 
     async def bare(self) -> Case:
         """A case of an ehr and one file."""

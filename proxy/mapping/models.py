@@ -1,6 +1,6 @@
 """What a mapping file may hold: one pydantic model per route, and the organizations' file."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
@@ -83,6 +83,11 @@ class RouteMapping(Model):
     shadow: Shadow = Shadow()
     compare: Compare = Compare()
     switch: Switch = Switch()
+
+
+def running_brownouts(mapping: RouteMapping, now: datetime) -> list[Brownout]:
+    """Returns those that are on at this moment, for everyone or for some."""
+    return [each for each in mapping.brownouts if each.runs(now)]
 
 
 class Patient(Model):

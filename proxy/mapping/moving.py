@@ -86,4 +86,8 @@ class Brownout(Model):
     def on(self, now: datetime, organization: str | None) -> bool:
         """Whether it is on for this organization, by its legacy name; None is a caller that nobody knows."""
         meant = self.organizations is None or organization in self.organizations
-        return self.begin <= now < self.end and meant and organization not in self.exempt
+        return self.runs(now) and meant and organization not in self.exempt
+
+    def runs(self, now: datetime) -> bool:
+        """Whether it is on for anybody."""
+        return self.begin <= now < self.end

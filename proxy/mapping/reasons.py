@@ -31,7 +31,7 @@ _FORMS: Final = {
     "@": "write a domain such as clinica.example, without @",
     "[": "write a field's path such as document.files[].name",
 }
-_PROBES: Final = (("#fff", "#"), ("a[].b", "["), ("clinica.example", "@"))
+_PROBES: Final = (("a[].b", "["), ("#fff", "#"), ("clinica.example", "@"))
 
 
 def reason_of(problem: Mapping[str, Any]) -> str:

@@ -1,14 +1,18 @@
 """/livez (or /healthz) says that the process lives, /readyz that it can do its work, /metrics how."""
 
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from proxy.flows.answers import json
+from proxy.mapping.models import running_brownouts
 from proxy.observe.metrics import CONTENT_TYPE
+from proxy.overrides import rfc3339
 from proxy.store import StoreError
 from proxy.values import Answer, Json
 from proxy.web.keys import DEPS, LIVE, SERVING
+from proxy.web.live import Live
 from proxy.web.responses import respond
 
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
@@ -38,6 +42,7 @@ async def readyz(request: web.Request) -> web.Response:
         "status": "not ready" if reasons else "ready",
         "reasons": [*reasons],
         "routes": {name: live.now.in_force(name, None, now).mode for name in sorted(live.now.table.routes)},
+        "brownouts": _brownouts(live, now),
         "revision": live.now.overrides.revision,
         "mappings": live.digest,
         "rejected": [*live.rejected],
@@ -47,6 +52,12 @@ async def readyz(request: web.Request) -> web.Response:
         "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},
     }
     return respond(json(503 if reasons else 200, status), _NO_STORE)
+
+
+def _brownouts(live: Live, now: datetime) -> Json:
+    """Until when each route answers 503 on purpose, for everyone or for some."""
+    running = {name: running_brownouts(route.mapping, now) for name, route in live.now.table.routes.items()}
+    return {name: rfc3339(max(each.end for each in own)) for name, own in running.items() if own}
 
 
 async def metrics(request: web.Request) -> web.Response:

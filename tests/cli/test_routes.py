@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -305,3 +305,19 @@ def test_what_needs_a_store_is_misuse_without_one(
     monkeypatch.delenv("MICHIQ_SECRET_KEYS")
     result = here.call("routes", option)
     assert (result.exit_code, "MICHIQ_SECRET_KEYS is required" in result.output) == (2, True)
+
+
+def brownout(begin: datetime, end: datetime, more: str = "") -> str:
+    return f"\n[[brownouts]]\nbegin = {begin:%Y-%m-%dT%H:%M:%SZ}\nend = {end:%Y-%m-%dT%H:%M:%SZ}\n{more}"
+
+
+def test_a_brownout_in_force_is_said_with_its_end_and_whom_it_is_for(here: Site) -> None:
+    here.edit("doc.toml", "", brownout(ago(hours=1), END, 'organizations = ["Norte"]\n'))
+    here.edit("query.toml", "", brownout(END, END + timedelta(hours=1)))
+    result = here.call("routes")
+    until = f"{END:%Y-%m-%d %H:%M:%SZ}"
+    assert f"doc: a brownout until {until}, for Norte: 503 with Retry-After." in said(result)
+    assert "query: a brownout" not in said(result)
+    rows = {row["route"]: row["brownouts"] for row in json.loads(here.call("routes", "--json").stdout)}
+    assert [each["organizations"] for each in rows["doc"]] == [["Norte"]]
+    assert rows["query"] == []

@@ -142,10 +142,18 @@ async def test_a_host_that_breaks_off_fails_the_check_and_the_run_goes_on(legacy
 
 
 async def test_a_host_that_makes_no_cases_is_asked_for_one_once(legacy: Sandbox) -> None:
-    ran = await contract(legacy.michiq.url, "--json", "--routes", "doc", api_key="wrong")
+    legacy.michiq.faults.add(Fault(kind="status", status=500, path_prefix="/michiQ/newCase", times=99))
+    ran = await contract(legacy.michiq.url, "--json", "--routes", "doc")
     calls = [call for call in legacy.michiq.calls if call.path == "/michiQ/newCase"]
     assert ran.failed >= {"D01", "D02"}
     assert len(calls) == 3  # for the case, the bare one and the other user's
+
+
+async def test_a_key_that_the_host_does_not_know_is_one_sentence_and_no_row_of_fails(legacy: Sandbox) -> None:
+    ran = await contract(legacy.michiq.url, api_key="wrong")
+    assert ran.exit_code == 1
+    assert "answers newCase with 401: it doesn't know this API key" in " ".join(ran.output.split())
+    assert (" fail " in ran.output, "wrong" in ran.output) == (False, False)
 
 
 async def test_a_host_that_is_not_there_ends_with_1_and_a_sentence() -> None:

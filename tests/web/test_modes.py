@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -274,3 +274,16 @@ async def test_readyz_tells_which_upstream_is_left_alone_and_stays_ready(api: Ap
     )
     _, headers, _ = await new_case(api)
     assert headers["X-Michiq-Cause"] == "llamalitica-breaker-open"
+
+
+async def test_readyz_tells_of_a_brownout_in_force_and_stays_ready(start_proxy: StartProxy) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    begin, end = now - timedelta(hours=1), now + timedelta(hours=1)
+    lines = f"\n[[brownouts]]\nbegin = {begin.isoformat()}\nend = {end.isoformat()}\n"
+    async with (
+        start_proxy({"doc": lambda text: text + lines}) as api,
+        api.http.get(f"{api.proxy.admin_url}/readyz") as response,
+    ):
+        told = (await response.json())["brownouts"]
+    assert response.status == 200
+    assert {route: datetime.fromisoformat(until) for route, until in told.items()} == {"doc": end}
