@@ -153,7 +153,7 @@ async def test_a_key_that_the_host_does_not_know_is_one_sentence_and_no_row_of_f
     ran = await contract(legacy.michiq.url, api_key="wrong")
     assert ran.exit_code == 1
     assert "answers newCase with 401: it doesn't know this API key" in " ".join(ran.output.split())
-    assert (" fail " in ran.output, "wrong" in ran.output) == (False, False)
+    assert (" FAIL " in ran.output, "wrong" in ran.output) == (False, False)
 
 
 async def test_a_host_that_is_not_there_ends_with_1_and_a_sentence() -> None:
