@@ -28,7 +28,7 @@ def retention(*, run: bool, as_json: bool) -> None:
 
     async def work(store: Store) -> tuple[datetime | None, Swept | None]:
         swept = await store.retention.sweep(now, *days) if run else None
-        return await store.retention.last_known(), swept
+        return await store.retention.last_sweep(), swept
 
     last, swept = with_store(settings, work)
     if run:

@@ -16,6 +16,7 @@ from proxy.store.homes import Homes
 from proxy.store.journal import Journal
 from proxy.store.links import Links
 from proxy.store.owners import Owners
+from proxy.store.probe import Probe
 from proxy.store.recordings import Recordings
 from proxy.store.sessions import Sessions
 from proxy.store.transcriptions import Transcriptions
@@ -169,6 +170,11 @@ class _Audit(Audit):
     async def add(self, *_: object, **__: object) -> None: ...
 
 
+class _Probe(Probe):
+    async def check(self, *_: object, **__: object) -> None:
+        raise StoreError("a dry run does not write")
+
+
 _KINDS: Final[Mapping[type, type]] = {
     Owners: _Owners,
     Sessions: _Sessions,
@@ -179,4 +185,5 @@ _KINDS: Final[Mapping[type, type]] = {
     Conversations: _Conversations,
     Homes: _Homes,
     Audit: _Audit,
+    Probe: _Probe,
 }

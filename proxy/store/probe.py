@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -39,31 +39,38 @@ class Space:
         return self.share < _LOW
 
 
+class Last:
+    """The outcome of the last try, and who is trying."""
+
+    def __init__(self) -> None:
+        self.trying = asyncio.Lock()
+        self.at: float | None = None
+        self.failure: StoreError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Writes a row and a small file, at most once in 3 s: who asks meanwhile gets the last outcome."""
 
-    def __init__(self, database: Database, blobs: Blobs, folders: tuple[Path, Path]) -> None:
-        self._database = database
-        self._blobs = blobs
-        self._folders = folders
-        self._asking = asyncio.Lock()
-        self._tried: float | None = None
-        self._failure: StoreError | None = None
+    database: Database
+    blobs: Blobs
+    folders: tuple[Path, Path]
+    last: Last = field(default_factory=Last)
 
     async def check(self, monotonic: Callable[[], float]) -> None:
         """Raises StoreError when a write does not go through within 5 s."""
-        async with self._asking:
-            now = monotonic()
-            if self._tried is None or now - self._tried >= _FRESH_SECONDS:
-                self._failure = await self._outcome()
-                self._tried = monotonic()
-        if self._failure is not None:
-            raise StoreError(str(self._failure), self._failure.cause) from self._failure
+        last = self.last
+        async with last.trying:
+            if last.at is None or monotonic() - last.at >= _FRESH_SECONDS:
+                last.failure = await self._outcome()
+                last.at = monotonic()
+        if last.failure is not None:
+            raise StoreError(str(last.failure), last.failure.cause) from last.failure
 
     async def space(self) -> Space:
         """Returns the room of the fuller of the two disks; StoreError where a folder is gone."""
         try:
-            found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in self._folders])
+            found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in self.folders])
         except OSError as error:
             raise because("the disk of the store can't be looked at", error) from error
         return min((Space(each.free, each.total) for each in found), key=lambda each: each.share)
@@ -81,12 +88,12 @@ class Probe:
 
     async def _write(self) -> None:
         """A write that has room in SQLite's log needs none on the disk: a file is tried, too."""
-        await self._database.write(_write_row)
+        await self.database.write(_write_row)
         try:
-            await asyncio.to_thread(try_room, self._folders[0])
+            await asyncio.to_thread(try_room, self.folders[0])
         except OSError as error:
             raise because("MICHIQ_DATABASE_URL: its folder takes no file", error) from error
-        await self._blobs.check()
+        await self.blobs.check()
 
 
 async def _write_row(conn: AsyncConnection) -> None:

@@ -75,13 +75,16 @@ class Retention:
         """Returns when the last sweep was, else the last heartbeat of a process; None in a new store."""
 
         async def work(conn: AsyncConnection) -> datetime | None:
-            swept = select(meta.c.value).where(meta.c.name == _SWEPT)
-            if kept := (await conn.execute(swept)).scalar_one_or_none():
-                return datetime.fromisoformat(kept.decode())
+            if swept := await _last_sweep(conn):
+                return swept
             heard: datetime | None = (await conn.execute(select(func.max(processes.c.seen_at)))).scalar_one()
             return heard
 
         return await self.database.read(work)
+
+    async def last_sweep(self) -> datetime | None:
+        """Returns when the last sweep was; None before the first."""
+        return await self.database.read(_last_sweep)
 
     async def _note(self, at: datetime) -> None:
         value = {"value": at.isoformat().encode()}
@@ -137,6 +140,12 @@ class Retention:
 
         known = await self.database.read(work)
         return [name for name in names if name not in known]
+
+
+async def _last_sweep(conn: AsyncConnection) -> datetime | None:
+    swept = select(meta.c.value).where(meta.c.name == _SWEPT)
+    kept = (await conn.execute(swept)).scalar_one_or_none()
+    return None if kept is None else datetime.fromisoformat(kept.decode())
 
 
 async def _with_a_row(conn: AsyncConnection, names: Sequence[str]) -> set[str]:
