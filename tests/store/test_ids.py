@@ -29,7 +29,7 @@ from .older import Row, kept, made_old
 LOWER = "0f8fad5b-d9cb-469f-a165-70867728950e"
 UPPER, MIXED = LOWER.upper(), LOWER[:18] + LOWER[18:].upper()
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-LAST_BEFORE = "0005"
+LAST_BEFORE = "0007"
 SPELLINGS = pytest.mark.parametrize("spelt", [LOWER, UPPER, MIXED], ids=["lower", "upper", "mixed"])
 
 
