@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from proxy.cli.common import read_settings
 from proxy.cli.paper import columns, show
 from proxy.cli.store_access import echo_json
-from proxy.settings import PREFIX, Settings
+from proxy.environment import PREFIX
+from proxy.settings import Settings
 
 
 @click.command()

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from proxy.cli import main
 from proxy.cli.help_texts import ENVIRONMENT, EXAMPLES
-from proxy.settings import PREFIX, Settings
+from proxy.environment import PREFIX
+from proxy.settings import Settings
 
 from .filled import Site, site
 
