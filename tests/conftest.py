@@ -1,6 +1,6 @@
 """The real proxy in front of the sandbox's three systems, all on real sockets."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,15 +11,18 @@ import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
+from proxy.isolated import spawner
 from proxy.mapping.loader import load_table
 from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings, load_settings
 from proxy.web.flows import SPECS
 from proxy.web.server import Running, running
+from tests.preloaded import Preloaded
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
+_REAL_START: Final = ("tests/isolated", "tests/test_workers.py")  # what starts a fork server for its own sake
 IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
 
 
@@ -66,6 +69,22 @@ def case_form(**fields: str) -> aiohttp.FormData:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    one = Preloaded()
+    yield one
+    one.close()
+
+
+@pytest.fixture(autouse=True)
+def _quick_fork_servers(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, preloaded: Preloaded
+) -> None:
+    """Spares each proxy under test the second that its fork server takes to import all modules."""
+    if not any(request.node.path.is_relative_to(ROOT / each) for each in _REAL_START):
+        monkeypatch.setattr(spawner, "launched", preloaded.launched)
 
 
 StartProxy: TypeAlias = Callable[..., AbstractAsyncContextManager[Api]]

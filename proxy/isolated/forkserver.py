@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
@@ -31,17 +31,25 @@ _NEVER: Final = frozenset({"__main__", "mbcs", "oem"})  # a program, and what on
 
 def main() -> None:
     """Serves the process that started this one, over the descriptor that the first argument names."""
-    order = json.loads(sys.argv[1])
+    serve(json.loads(sys.argv[1]))
+
+
+def serve(order: Mapping[str, Any]) -> None:
+    """Imports the modules of the order and serves its control socket until the other end is closed."""
     for each in (signal.SIGINT, signal.SIGTERM):  # a terminal's or a service manager's, to the whole group
-        signal.signal(
-            each, signal.SIG_IGN
-        )  # the serving process sees its requests through, then this one ends
-    _import(order["modules"])
-    _import(_late())
-    time.tzset()
+        # The serving process sees its requests through, then this one ends.
+        signal.signal(each, signal.SIG_IGN)
+    prepare(order["modules"])
     gc.collect()
     gc.freeze()  # a collection in a child would copy all memory that they share
     _ForkServer(socket.socket(fileno=order["control"]), order["readable"]).serve()
+
+
+def prepare(modules: Iterable[str]) -> None:
+    """Imports the modules, and what they would import only when a process can open no file any more."""
+    _import(modules)
+    _import(_late())
+    time.tzset()
 
 
 def _late() -> Iterable[str]:

@@ -6,9 +6,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -21,6 +21,14 @@ _END_SECONDS: Final = 5.0
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX")
 
 _log: Final = structlog.get_logger("proxy.isolated")
+
+
+class Server(Protocol):
+    """A fork server's process."""
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
 
 
 class SpawnError(Exception):
@@ -41,7 +49,7 @@ class Spawner:
     def __init__(self, modules: Sequence[str], readable: Sequence[str]) -> None:
         self._modules = list(modules)
         self._readable = list(readable)
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: Server | None = None
         self._control: socket.socket | None = None
         self._one_at_a_time = asyncio.Lock()
         self._warned = False
@@ -105,12 +113,7 @@ class Spawner:
             "control": theirs.fileno(),
         }
         with theirs:
-            self._server = subprocess.Popen(  # noqa: S603 - Python itself
-                [sys.executable, "-c", forkserver.COMMAND, json.dumps(order)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=_environment(),
-            )
+            self._server = launched(order)
         ours.settimeout(0)
         self._control = ours
         return ours
@@ -125,6 +128,16 @@ class Spawner:
             await asyncio.to_thread(_ended, server)
 
 
+def launched(order: Mapping[str, Any]) -> Server:
+    """Starts a fork server of this order."""
+    return subprocess.Popen(  # noqa: S603 - Python itself
+        [sys.executable, "-c", forkserver.COMMAND, json.dumps(order)],
+        pass_fds=[order["control"]],
+        stdin=subprocess.DEVNULL,
+        env=_environment(),
+    )
+
+
 def _environment() -> dict[str, str]:
     return {
         name: text
@@ -133,7 +146,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _ended(server: "subprocess.Popen[bytes]") -> None:
+def _ended(server: Server) -> None:
     try:
         server.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
