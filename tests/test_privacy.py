@@ -89,7 +89,7 @@ async def test_log_G10_failing_upstreams_leave_nothing_of_the_patient_in_the_log
     "request_bytes",
     [
         b"POST /michiQ/newCase HTTP/1.1\r\nHost: x\r\nAPI_KEY: %s\x00\r\n\r\n",
-        b"POST /michiQ/newCase HTTP/1.1\r\nHost: x\r\nAPI_KEY: %s" + b"x" * 10_000 + b"\r\n\r\n",
+        b"POST /michiQ/newCase HTTP/1.1\r\nHost: x\r\nAPI_KEY: %s" + b"x" * 70_000 + b"\r\n\r\n",
         b"GET /michiQ/doc/%s\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"%s\r\n\r\n",
         b"POST /michiQ/newCase HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n",

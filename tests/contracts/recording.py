@@ -111,7 +111,7 @@ async def _only_the_proxy(guest: Visitor) -> None:
     await guest.upload(bytes(2 * 1024 * 1024), "grande.wav")
     # Longer than the server reads: refused before any route is known, on every route alike.
     for path in ("/michiQ/doc/{id}", "/michiQ/encounters", "/app/encounter/{id}"):
-        await guest.ask("GET", path, headers={"X-Long": "a" * 10_000})
+        await guest.ask("GET", path, headers={"X-Long": "a" * 70_000})
 
 
 async def _pages(guest: Visitor, sides: _Sides) -> None:

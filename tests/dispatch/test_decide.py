@@ -179,4 +179,4 @@ def test_a_brownout_is_for_its_time_and_its_organizations(
 
 def _durations(mapping: RouteMapping) -> dict[str, Any]:
     """model_dump gives times where a file has texts."""
-    return {"step_back": {}, "shadow": {}, "body_limit": "1 MB"}
+    return {"step_back": {}, "shadow": {}, "body_limit": "1 MB", "body_pause": "60 s"}

@@ -100,7 +100,7 @@ def case_is_missed(dry: DryRun) -> bool:
 
 NEW_CASES: Final[dict[str, tuple[tuple[Part, ...], dict[str, str]]]] = {
     "whole": (FORM, {}),
-    "only-identity": ((), {}),
+    "only-identity": ((Part("nota", b"Hola."),), {}),  # a form without a part is refused (N16)
     "only-files": (FORM[2:], {}),
     "template": (FORM, {"template": "1"}),
     "key": (FORM, {"Idempotency-Key": "k-1"}),

@@ -30,7 +30,6 @@ _CHARSETS: Final[dict[str, tuple[str, str | None, Set[str]]]] = {
     "Latin-1, said to be UTF-8": ("latin-1", "utf-8", _QUESTIONS),
     "Windows-1252": ("cp1252", None, _QUESTIONS),
     "UTF-16, declared": ("utf-16", "utf-16", _QUESTIONS),
-    "UTF-7, declared": ("utf-7", "utf-7", _QUESTIONS),
     "UTF-16": ("utf-16", None, _NOWHERE),
     "UTF-16 without a mark": ("utf-16-le", None, _NOWHERE),
     "UTF-32": ("utf-32", None, _NOWHERE),
