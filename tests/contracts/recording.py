@@ -1,9 +1,8 @@
 """Two recorded sessions: a proxy with relays on all its sides, and the sandbox's systems asked directly."""
 
 import json
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.conftest import API_KEY, Clock, bearer, case_form, edited_table, sett
 from tests.contracts.exchange import Exchange
 from tests.contracts.relay import Relay, relay
 from tests.contracts.visits import Visitor, bad_calls, file_form, good_calls, whole_form
+from tests.damage import damage
 
 HOOK: Final = "/webhooks/llamalitica"
 SECRET: Final = "sandbox-webhook-secret"
@@ -141,8 +141,7 @@ async def _failures(guest: Visitor, sides: _Sides, folder: Path) -> None:
         platform.add(Fault(kind="status", path_prefix="/api/users/me", status=500))
         await guest.ask(method, "/app/encounter/{id}")
     sides.clock.ahead = timedelta()
-    with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-        connection.execute("ALTER TABLE cases RENAME TO gone")
+    await damage(folder, "ALTER TABLE cases RENAME TO gone")
     for method in ("GET", "HEAD"):
         await guest.ask(method, "/michiQ/doc/{id}")
         await guest.ask(method, "/michiQ/encounters")

@@ -23,6 +23,7 @@ from tests.captured import captured_log
 from tests.conftest import Clock, edited_table, settings_for
 from tests.contracts.description import ADMIN, CONTRACTS
 from tests.contracts.exchange import Exchange
+from tests.damage import damage
 from tests.web.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
@@ -204,9 +205,9 @@ async def _broken(ana: Operator, folder: Path) -> None:
     (folder / "mappings" / "doc.toml").write_text("mode = 1\n", "utf-8")
     assert (await ana.ask("POST", "mappings/reload")).status == 409
     await ana.get("routes")
-    await asyncio.to_thread(_change, folder, ["UPDATE requests SET story = '{' WHERE request_id = 'r-2'"])
+    await damage(folder, "UPDATE requests SET story = '{' WHERE request_id = 'r-2'")
     assert (await ana.get("requests/r-2")).status == 500
-    await asyncio.to_thread(_change, folder, _renamings(folder))
+    await damage(folder, *_renamings(folder))
     for method, path, body in GOOD:
         if path not in ("mappings/reload", "openapi.yaml"):
             failed = await ana.ask(method, path, body, headers=ANY)
@@ -219,11 +220,3 @@ def _renamings(folder: Path) -> list[str]:
     return [
         f"ALTER TABLE {name} RENAME TO gone_{name}" for (name,) in names if not name.startswith("sqlite_")
     ]
-
-
-def _change(folder: Path, statements: list[str]) -> None:
-    """Behind the proxy's back; not in its loop, which may be in a write."""
-    with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +10,7 @@ import pytest
 
 from proxy.sandbox import SandboxConfig
 from tests.conftest import Api, StartProxy, bearer, case_form
+from tests.damage import damage
 from tests.flows.reading import call, files_form, get_doc, report, transcribe, unreported
 from tests.samples import pdf, wav
 
@@ -217,9 +216,7 @@ async def test_doc_D01_a_record_that_cannot_be_read_is_a_500_with_the_mappings_t
     api: Api, tmp_path: Path
 ) -> None:
     case = await unreported(api)
-    with closing(sqlite3.connect(tmp_path / "michiq.db")) as database:
-        database.execute("UPDATE cases SET content = x'00'")
-        database.commit()
+    await damage(tmp_path, "UPDATE cases SET content = x'00'")
     reply = await call(api, "GET", f"/michiQ/doc/{case['michiq_uuid']}", case["token"])
     assert reply.says(500, "Error al obtener el documento")
 

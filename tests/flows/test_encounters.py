@@ -1,8 +1,6 @@
 """GET /michiQ/encounters: the user's cases, newest first (CONTRACT L)."""
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +9,7 @@ import pytest
 
 from proxy.sandbox.faults import Fault
 from tests.conftest import Api, StartProxy
+from tests.damage import damage
 from tests.flows.reading import Reply, call, files_form, get_doc, report, unreported
 
 NO_TOKEN: Final = "Error al obtener el token de autorización"
@@ -146,9 +145,7 @@ async def test_encounters_L03_records_that_cannot_be_read_are_a_500_and_never_a_
     api: Api, tmp_path: Path
 ) -> None:
     cases = [await unreported(api) for _ in range(2)]
-    with closing(sqlite3.connect(tmp_path / "michiq.db")) as database:
-        database.execute("UPDATE cases SET content = x'00' WHERE id = ?", (cases[0]["michiq_uuid"],))
-        database.commit()
+    await damage(tmp_path, f"UPDATE cases SET content = x'00' WHERE id = '{cases[0]['michiq_uuid']}'")
     reply = await call(api, "GET", "/michiQ/encounters", cases[1]["token"])
     assert reply.says(500, "Error al obtener los encuentros")
 

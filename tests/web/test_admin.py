@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +14,7 @@ from proxy.store.journal import JournalEntry
 from proxy.store.ledger import Visit
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy, bearer
+from tests.damage import damage
 from tests.web.operators import ANA, BEN, TOKENS, Operator, said
 
 READS: Final = (
@@ -610,15 +609,3 @@ async def asked_wrongly(api: Api, request_id: str) -> None:
     async with api.http.post(f"{api.url}/michiQ/encounters", headers=headers) as response:
         assert response.status == 405
     await api.proxy.moving.recorder.flush()
-
-
-async def damage(folder: Path, *statements: str) -> None:
-    """Changes the database behind the proxy's back; not in its loop, which may be in a write."""
-
-    def change() -> None:
-        with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-
-    await asyncio.to_thread(change)
