@@ -40,7 +40,8 @@ def test_raising_the_percentage_moves_no_one_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("percent", "below"), [(0.01, 1), (0.07, 7), (0.57, 57), (1.1, 110), (29.0, 2900), (99.99, 9999)]
+    ("percent", "below"),
+    [(0.01, 1), (0.07, 7), (0.57, 57), (1.1, 110), (29.0, 2900), (12.346, 1234), (99.99, 9999)],
 )
 def test_a_percentage_is_exact_to_the_hundredth(percent: float, below: int) -> None:
     digests = [f"{number:016x}" for number in range(BUCKETS)]
