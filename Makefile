@@ -22,7 +22,7 @@ lint: $(VENV)/.dev-stamp  ## ruff and mypy
 	$(BIN)/mypy
 
 tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -rs $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -rs $(ARGS)
 
 test-clients: $(VENV)/.dev-stamp  ## real clients in seven languages; ARGS=--write renews docs/clients.md
 	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)
