@@ -133,7 +133,7 @@ _PARTS: Final = [
     _part("a part without a name", _DISPOSITION.rstrip(b"; ")),
     _part("an empty name", _DISPOSITION + b'name=""'),
     _part("only a file name", _DISPOSITION + b'filename="%b"'),
-    _part("an attachment", b'Content-Disposition: attachment; name="files"; filename="%b"'),
+    _part("an attachment", b'Content-Disposition: attachment; name="files"; filename="%b"', {SAME, 200}),
     _part("a disposition of a canary", b'Content-Disposition: %b; name="files"'),
     _part("two dispositions", _DISPOSITION + b'name="%b"\r\n' + _DISPOSITION + b'name="ehr"', {SAME, 400}),
     _part("two names", _DISPOSITION + b'name="%b"; name="ehr"', {SAME, 400}),
