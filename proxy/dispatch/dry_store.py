@@ -55,6 +55,9 @@ class _ReadOnly(Database):
         # Not the base's: that one would open the file once more.
         self._database = database
 
+    async def lookup(self, work: Work[T]) -> T:
+        return await self._database.lookup(work)
+
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final, TypeAlias
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from proxy.store.chain import AuditEvent
 from proxy.store.rows import batches
@@ -30,37 +29,37 @@ class Access:
     at: datetime
 
 
-async def first_of_day(conn: AsyncConnection, accesses: Sequence[Access]) -> list[AuditEvent]:
+def first_of_day(conn: Connection, accesses: Sequence[Access]) -> list[AuditEvent]:
     """What the audit is to be told: each user, case and route once a day, however often they call."""
     first: dict[_Key, AuditEvent] = {}
     for access in accesses:
         event = _event(access)
         first.setdefault(_key(event), event)
-    known = await _noted(conn, list(first.values()))
+    known = _noted(conn, list(first.values()))
     return [event for key, event in first.items() if key not in known]
 
 
-async def _noted(conn: AsyncConnection, events: Sequence[AuditEvent]) -> set[_Key]:
+def _noted(conn: Connection, events: Sequence[AuditEvent]) -> set[_Key]:
     if not events:
         return set()
     since = datetime.combine(min(event.at.astimezone(UTC) for event in events), time(), UTC)
-    now = await _moved(conn, sorted({event.actor for event in events}))
+    now = _moved(conn, sorted({event.actor for event in events}))
     query = select(audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
     recent = query.where(audit.c.action == _ACTION, audit.c.at >= since)
     noted: set[_Key] = set()
     for subjects in batches(sorted({event.subject for event in events} | now.keys())):
-        for row in await conn.execute(recent.where(audit.c.subject.in_(subjects))):
+        for row in conn.execute(recent.where(audit.c.subject.in_(subjects))):
             actor, subject = (now.get(each, each) for each in (row.actor, row.subject))
             noted.add(_key(AuditEvent(row.at, actor, row.action, subject, row.detail)))
     return noted
 
 
-async def _moved(conn: AsyncConnection, owners: Sequence[str]) -> Mapping[str, str]:
+def _moved(conn: Connection, owners: Sequence[str]) -> Mapping[str, str]:
     """The hashes that these owners had in earlier releases, with those that they have now (N06)."""
     moved: dict[str, str] = {}
     for batch in batches(owners):
         query = select(owner_aliases).where(owner_aliases.c.owner.in_(batch))
-        moved |= {row.alias: row.owner for row in await conn.execute(query)}
+        moved |= {row.alias: row.owner for row in conn.execute(query)}
     return moved
 
 

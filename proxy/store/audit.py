@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select
 
 from proxy.store.accesses import Access, first_of_day
 from proxy.store.chain import AuditEvent, AuditVerdict, next_links, note_end, verify
@@ -37,14 +36,14 @@ class Audit:
         `older` hashes either; else False."""
         event = AuditEvent(at, PROXY, f"first_{kind}", digest)
 
-        async def seen(conn: AsyncConnection) -> bool:
+        def seen(conn: Connection) -> bool:
             same = audit.c.action == event.action, audit.c.subject.in_((digest, *older))
-            return (await conn.execute(select(audit.c.id).where(*same).limit(1))).first() is not None
+            return conn.execute(select(audit.c.id).where(*same).limit(1)).first() is not None
 
-        async def work(conn: AsyncConnection) -> bool:
-            if await seen(conn):
+        def work(conn: Connection) -> bool:
+            if seen(conn):
                 return False
-            await self.append_in(conn, event)
+            self.append_in(conn, event)
             return True
 
         if await self.database.read(seen):  # nearly always: no need to wait for the writer
@@ -52,33 +51,33 @@ class Audit:
         return await self.database.write(work)
 
     async def add(self, actor: str, action: str, subject_digest: str, at: datetime, detail: str = "") -> None:
-        async def work(conn: AsyncConnection) -> None:
-            await self.append_in(conn, AuditEvent(at, actor, action, subject_digest, detail))
+        def work(conn: Connection) -> None:
+            self.append_in(conn, AuditEvent(at, actor, action, subject_digest, detail))
 
         await self.database.write(work)
 
-    async def append_in(self, conn: AsyncConnection, *events: AuditEvent) -> None:
+    def append_in(self, conn: Connection, *events: AuditEvent) -> None:
         """Adds the rows within a write that is under way: with all else that it writes, or not at all."""
         if not events:
             return
-        links = await next_links(conn, self.sealer, events)
+        links = next_links(conn, self.sealer, events)
         rows = [
             {"id": link.id, "hash": link.hash, **{name: getattr(event, name) for name in _NAMES}}
             for link, event in zip(links, events, strict=True)
         ]
-        await conn.execute(insert(audit), rows)
-        await note_end(conn, self.sealer, links[-1])
+        conn.execute(insert(audit), rows)
+        note_end(conn, self.sealer, links[-1])
 
-    async def accessed(self, conn: AsyncConnection, accesses: Sequence[Access]) -> None:
+    def accessed(self, conn: Connection, accesses: Sequence[Access]) -> None:
         """Notes who opened which case, once a day each, within a write that is under way."""
-        await self.append_in(conn, *await first_of_day(conn, accesses))
+        self.append_in(conn, *first_of_day(conn, accesses))
 
     async def all(self) -> list[AuditEvent]:
         """Everything, in the order in which it was written."""
         query = select(*_EVENT).order_by(audit.c.id)
 
-        async def work(conn: AsyncConnection) -> list[AuditEvent]:
-            return [AuditEvent(*row) for row in await conn.execute(query)]
+        def work(conn: Connection) -> list[AuditEvent]:
+            return [AuditEvent(*row) for row in conn.execute(query)]
 
         return await self.database.read(work)
 
@@ -86,8 +85,8 @@ class Audit:
         """The last rows, newest first, each with its number."""
         query = select(audit.c.id, *_EVENT).order_by(audit.c.id.desc()).limit(limit)
 
-        async def work(conn: AsyncConnection) -> list[tuple[int, AuditEvent]]:
-            return [(row.id, AuditEvent(*row[1:])) for row in await conn.execute(query)]
+        def work(conn: Connection) -> list[tuple[int, AuditEvent]]:
+            return [(row.id, AuditEvent(*row[1:])) for row in conn.execute(query)]
 
         return await self.database.read(work)
 
@@ -100,7 +99,7 @@ class Audit:
         return await self.database.read(lambda conn: verify(conn, self.sealer))
 
 
-async def is_erased(conn: AsyncConnection, hashes: Sequence[str]) -> bool:
+def is_erased(conn: Connection, hashes: Sequence[str]) -> bool:
     """Whether the case of these hashes (`Sealer.case_hashes`) was erased: the audit is what is left of it."""
     row = select(audit.c.id).where(audit.c.action == CASE_ERASED, audit.c.subject.in_(hashes)).limit(1)
-    return (await conn.execute(row)).first() is not None
+    return conn.execute(row).first() is not None

@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 
 from proxy import jsons
 from proxy.packed import Packed
@@ -52,8 +51,8 @@ class Cases:
         newest_first = select(cases).where(condition).order_by(*_NEWEST_FIRST)
         of_them = select(case_files).join(cases).where(condition).order_by(case_files.c.position)
 
-        async def work(conn: AsyncConnection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
-            return (await conn.execute(newest_first)).all(), (await conn.execute(of_them)).all()
+        def work(conn: Connection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+            return conn.execute(newest_first).all(), conn.execute(of_them).all()
 
         rows, files = await self.database.read(work)
         return await asyncio.to_thread(self._opened, rows, files)
@@ -71,11 +70,11 @@ def _after(last: Case) -> ColumnElement[bool]:
     return or_(older, and_(as_old, cases.c.id > folded_id(last.id)))
 
 
-async def insert_case(conn: AsyncConnection, rows: "CaseRows") -> None:
+def insert_case(conn: Connection, rows: "CaseRows") -> None:
     """Writes what `case_rows` made."""
-    await conn.execute(insert(cases).values(rows.case))
+    conn.execute(insert(cases).values(rows.case))
     for file in rows.files:
-        await conn.execute(insert(case_files).values(file))
+        conn.execute(insert(case_files).values(file))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Row, func, select, type_coerce
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Row, func, select, type_coerce
 
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
@@ -54,12 +53,12 @@ class AuditVerdict:
     reason: str = ""
 
 
-async def next_links(conn: AsyncConnection, sealer: Sealer, events: Sequence[AuditEvent]) -> list[Link]:
+def next_links(conn: Connection, sealer: Sealer, events: Sequence[AuditEvent]) -> list[Link]:
     """Where new rows go. A chain that was tampered with goes on, and the damage stays to be seen."""
-    last = (await conn.execute(select(func.max(audit.c.id)))).scalar_one() or 0
-    head = await _head(conn, sealer)
+    last = conn.execute(select(func.max(audit.c.id))).scalar_one() or 0
+    head = _head(conn, sealer)
     if head is None:
-        head = await _begun(conn, sealer)
+        head = _begun(conn, sealer)
     links, first = [], max(last, head.id) + 1
     for number, event in enumerate(events, start=first):
         head = Link(number, _hash(sealer, head.hash, _columns(number, event)))
@@ -67,24 +66,24 @@ async def next_links(conn: AsyncConnection, sealer: Sealer, events: Sequence[Aud
     return links
 
 
-async def note_end(conn: AsyncConnection, sealer: Sealer, link: Link) -> None:
+def note_end(conn: Connection, sealer: Sealer, link: Link) -> None:
     """Keeps the newest row's link apart from the rows: it shows when the last of them were cut off."""
     mac = sealer.digest(_HEAD, str(link.id), link.hash)
     value = f"{link.id} {link.hash} {mac}".encode()
-    await upsert(conn, meta, {"name": _HEAD}, {"value": value})
+    upsert(conn, meta, {"name": _HEAD}, {"value": value})
 
 
-async def verify(conn: AsyncConnection, sealer: Sealer) -> AuditVerdict:
+def verify(conn: Connection, sealer: Sealer) -> AuditVerdict:
     """Reads the chain from its beginning to its end, or to the first row that is not as it was written."""
     whole = AuditVerdict(0, 0, _START)
     last: int | None = None
-    async for row in await conn.stream(_ROWS):
+    for row in conn.execute(_ROWS):
         expected = _hash(sealer, whole.end, row[:-1])
         if bad := _fault(row, expected, last if whole.chained else None):
             return _bad(whole, *bad)
         whole = AuditVerdict(whole.rows + 1, whole.chained + (row.hash is not None), expected)
         last = row.id
-    bad = await _fault_at_end(conn, sealer, whole, last or 0)
+    bad = _fault_at_end(conn, sealer, whole, last or 0)
     return _bad(whole, *bad) if bad else whole
 
 
@@ -101,10 +100,8 @@ def _fault(row: Row[Any], expected: str, before: int | None) -> tuple[int, str] 
     return None
 
 
-async def _fault_at_end(
-    conn: AsyncConnection, sealer: Sealer, whole: AuditVerdict, last: int
-) -> tuple[int, str] | None:
-    head = await _head(conn, sealer)
+def _fault_at_end(conn: Connection, sealer: Sealer, whole: AuditVerdict, last: int) -> tuple[int, str] | None:
+    head = _head(conn, sealer)
     if head is None:
         return (last + 1, "where the chain ends is noted nowhere") if whole.chained else None
     if head.hash == _BROKEN:
@@ -124,10 +121,10 @@ def _bad(whole: AuditVerdict, first_bad: int, reason: str) -> AuditVerdict:
     return AuditVerdict(whole.rows, whole.chained, whole.end, first_bad, reason)
 
 
-async def _head(conn: AsyncConnection, sealer: Sealer) -> Link | None:
+def _head(conn: Connection, sealer: Sealer) -> Link | None:
     """The newest link as it was noted; None before the first, one that fits no row for a forged note."""
     query = select(meta.c.value).where(meta.c.name == _HEAD)
-    value = (await conn.execute(query)).scalar_one_or_none()
+    value = conn.execute(query).scalar_one_or_none()
     if value is None:
         return None
     number, _, rest = value.decode("utf-8", "replace").partition(" ")
@@ -137,10 +134,10 @@ async def _head(conn: AsyncConnection, sealer: Sealer) -> Link | None:
     return Link(int(number), digest)
 
 
-async def _begun(conn: AsyncConnection, sealer: Sealer) -> Link:
+def _begun(conn: Connection, sealer: Sealer) -> Link:
     """The link before the first one: over all rows of a release that knew no chain."""
     digest = _START
-    for row in await conn.execute(_ROWS):
+    for row in conn.execute(_ROWS):
         if row.hash is not None:  # there was a note
             return Link(0, _BROKEN)
         digest = _hash(sealer, digest, row[:-1])

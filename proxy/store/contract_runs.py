@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from proxy.store.database import Database
 from proxy.store.tables import contract_runs
@@ -33,9 +32,9 @@ class ContractRuns:
     async def add(self, runs: Sequence[ContractRun]) -> None:
         """All routes of one run in one write."""
 
-        async def work(conn: AsyncConnection) -> None:
+        def work(conn: Connection) -> None:
             if runs:
-                await conn.execute(insert(contract_runs), [asdict(run) for run in runs])
+                conn.execute(insert(contract_runs), [asdict(run) for run in runs])
 
         await self.database.write(work)
 
@@ -45,14 +44,14 @@ class ContractRuns:
         last = select(func.max(table.id)).group_by(table.target, table.route)
         query = select(contract_runs).where(table.id.in_(last)).order_by(table.at.desc(), table.id.desc())
 
-        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await conn.execute(query)).all()
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            return conn.execute(query).all()
 
         return [_run(row) for row in await self.database.read(work)]
 
 
-async def delete_runs_before(conn: AsyncConnection, before: datetime) -> None:
-    await conn.execute(delete(contract_runs).where(contract_runs.c.at < before))
+def delete_runs_before(conn: Connection, before: datetime) -> None:
+    conn.execute(delete(contract_runs).where(contract_runs.c.at < before))
 
 
 def _run(row: Row[Any]) -> ContractRun:

@@ -4,8 +4,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, select, update
 
 from proxy.store.database import Database
 from proxy.store.owners import current
@@ -31,8 +30,8 @@ class Conversations:
     sealer: Sealer
 
     async def get(self, case_id: str, owner: str) -> Conversation | None:
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return await _row(conn, case_id, owner)
+        def work(conn: Connection) -> Row[Any] | None:
+            return _row(conn, case_id, owner)
 
         row = await self.database.read(work)
         if row is None:
@@ -43,35 +42,35 @@ class Conversations:
         """Starts over with a new conversation, in which nothing was sent yet."""
         values = {"conversation": self.sealer.seal_text(conversation_id), "sent": []}
 
-        async def work(conn: AsyncConnection) -> None:
-            await upsert(conn, conversations, _key(case_id, await current(conn, owner)), values)
+        def work(conn: Connection) -> None:
+            upsert(conn, conversations, _key(case_id, current(conn, owner)), values)
 
         await self.database.write(work)
 
     async def add_sent(self, case_id: str, owner: str, hashes: Set[str]) -> None:
         """Notes passages as sent; nothing happens when the conversation was dropped meanwhile."""
 
-        async def work(conn: AsyncConnection) -> None:
-            now = await current(conn, owner)
-            row = await _row(conn, case_id, now)
+        def work(conn: Connection) -> None:
+            now = current(conn, owner)
+            row = _row(conn, case_id, now)
             if row is not None:
                 change = update(conversations).filter_by(**_key(case_id, now))
-                await conn.execute(change.values(sent=sorted({*row.sent, *hashes})))
+                conn.execute(change.values(sent=sorted({*row.sent, *hashes})))
 
         await self.database.write(work)
 
     async def drop(self, case_id: str, owner: str) -> None:
         """Forgets the conversation (LlamaChat answered 404 to it)."""
 
-        async def work(conn: AsyncConnection) -> None:
-            await conn.execute(delete(conversations).filter_by(**_key(case_id, owner)))
+        def work(conn: Connection) -> None:
+            conn.execute(delete(conversations).filter_by(**_key(case_id, owner)))
 
         await self.database.write(work)
 
 
-async def _row(conn: AsyncConnection, case_id: str, owner: str) -> Row[Any] | None:
+def _row(conn: Connection, case_id: str, owner: str) -> Row[Any] | None:
     query = select(conversations).filter_by(**_key(case_id, owner))
-    return (await conn.execute(query)).one_or_none()
+    return conn.execute(query).one_or_none()
 
 
 def _key(case_id: str, owner: str) -> dict[str, str]:

@@ -1,26 +1,29 @@
-"""Reads on a small pool; writes through one task that commits them in groups (DESIGN "State")."""
+"""Runs units of work: reads on kept connections, writes in groups that share one commit (DESIGN "State")."""
 
 import asyncio
+import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from proxy.store.engines import READERS, read_engine, write_engine
-from proxy.store.errors import StoreError, because, cause_of
+from proxy.store.engines import KeptConnection
+from proxy.store.errors import StoreError, because
 from proxy.store.migrate import migrate
 from proxy.store.scrub import scrub
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
+# A unit of work. It does nothing but use its connection, for it may hold up others, and may run twice.
+Work: TypeAlias = Callable[[Connection], T]
 
 _GROUP: Final = 64
+_READERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,59 +31,72 @@ class _Write:
     work: Work[Any]
     done: "asyncio.Future[Any]"
 
-    def settle(self, attempt: "asyncio.Task[Any]") -> None:
-        error = None if attempt.cancelled() else attempt.exception()
+    def settle(self, outcome: "_Outcome") -> None:
         if self.done.done():  # the caller was cancelled; what was written stays written
             return
-        if attempt.cancelled():
-            self.done.cancel()
-        elif error is not None:
-            self.done.set_exception(error)
+        if outcome.error is None:
+            self.done.set_result(outcome.result)
         else:
-            self.done.set_result(attempt.result())
-
-    def fail(self, reason: str, cause: BaseException | None = None) -> None:
-        if not self.done.done():
-            error = because(reason, cause)
-            error.__cause__ = cause
-            self.done.set_exception(error)
+            self.done.set_exception(outcome.error)
 
 
-def _open_files(conn: Connection) -> None:
-    """SQLite opens its log, and the index of it, with the first read."""
-    conn.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar()
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    result: Any = None
+    error: Exception | None = None
+
+
+class _Connections:
+    """All connections of a process. Opening them may wait for another process: call it in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.writer = KeptConnection(path, "BEGIN IMMEDIATE")
+        self.readers = deque(KeptConnection(path, "BEGIN") for _ in range(_READERS))
+        self.loops = KeptConnection(path, "BEGIN", wait_ms=0)  # the loop never waits for a lock
+
+    def close(self) -> None:
+        for connection in (self.loops, *self.readers, self.writer):
+            connection.close()
 
 
 class Database:
-    """The open database; made by `open_database`.
+    """The open database; made by `open_database`."""
 
-    The functions handed in do nothing but use their connection: a writer that waits for anything else
-    holds up all the others.
-    """
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connections: _Connections) -> None:
         self._path = path
-        self._reader = read_engine(path)
-        self._writer = write_engine(path)
+        self._connections = connections
+        self._writing = ThreadPoolExecutor(1, "store-writer")
+        self._reading = ThreadPoolExecutor(_READERS, "store-reader")
         self._waiting: deque[_Write] = deque()
         self._wake = asyncio.Event()
         self._closed = False
         self._task = asyncio.create_task(self._write_groups(), name="store-writer")
 
-    async def warm(self) -> None:
-        """Opens every connection, so that none is missing once the process has no file left to open."""
-        with _own_errors():
-            async with AsyncExitStack() as stack:
-                for engine, size in ((self._reader, READERS), (self._writer, 1)):
-                    for _ in range(size):
-                        conn = await stack.enter_async_context(engine.connect())
-                        await conn.run_sync(_open_files)
+    async def lookup(self, work: Work[T]) -> T:
+        """Runs a short `work` as `read` does, but in the loop's own thread: for a few rows by their keys.
+
+        Going to another thread and back takes several times as long as such a read does.
+        """
+        try:
+            with _own_errors():
+                return self._connections.loops.run([work])[0]
+        except StoreError as error:
+            if error.cause != "store-locked":
+                raise
+        return await self.read(work)
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one consistent state of the database; it can't write. StoreError when that fails."""
         with _own_errors():
-            async with self._reader.begin() as conn:
-                return await work(conn)
+            return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
+
+    def _read(self, work: Work[T]) -> T:
+        readers = self._connections.readers
+        reader = readers.pop()  # there are as many as threads
+        try:
+            return reader.run([work])[0]
+        finally:
+            readers.append(reader)
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work`, and returns once what it wrote is on disk.
@@ -94,8 +110,7 @@ class Database:
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         self._wake.set()
-        with _own_errors():
-            return await write.done  # type: ignore[no-any-return]
+        return await write.done  # type: ignore[no-any-return]
 
     async def scrub(self) -> None:
         """Leaves no trace of what was removed; StoreError when that fails (see `scrub`)."""
@@ -106,8 +121,12 @@ class Database:
         self._closed = True
         self._wake.set()
         await asyncio.wait({self._task})
-        await self._writer.dispose()
-        await self._reader.dispose()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for threads in (self._writing, self._reading):
+            threads.shutdown()
+        self._connections.close()
 
     async def _write_groups(self) -> None:
         try:
@@ -116,80 +135,63 @@ class Database:
                 self._wake.clear()
                 while self._waiting:
                     size = min(_GROUP, len(self._waiting))
-                    await _commit(self._writer, [self._waiting.popleft() for _ in range(size)])
+                    await self._write_group([self._waiting.popleft() for _ in range(size)])
         finally:
             self._closed = True
             for write in self._waiting:
-                write.fail("the store was closed before the write began")
+                write.settle(_Outcome(error=StoreError("the store was closed before the write began")))
+
+    async def _write_group(self, group: Sequence[_Write]) -> None:
+        live = [write for write in group if not write.done.cancelled()]
+        works = [write.work for write in live]
+        loop = asyncio.get_running_loop()
+        outcomes = loop.run_in_executor(self._writing, _committed, self._connections.writer, works)
+        try:
+            await asyncio.wait({outcomes})
+        except asyncio.CancelledError:
+            await asyncio.wait({outcomes})  # what the thread does can't be called back: its callers are told
+            raise
+        finally:
+            for write, outcome in zip(live, outcomes.result(), strict=True):
+                write.settle(outcome)
+
+
+def _committed(writer: KeptConnection, works: Sequence[Work[Any]]) -> list[_Outcome]:
+    """Runs the group in one transaction: one fsync. Where one fails, each is run in a transaction of its own,
+    so that a failure stays with its caller."""
+    if len(works) > 1:
+        # Whatever fails fails again below, for its own caller alone.
+        with suppress(Exception):
+            return [_Outcome(result) for result in writer.run(works)]
+    return [_alone(writer, work) for work in works]
+
+
+def _alone(writer: KeptConnection, work: Work[Any]) -> _Outcome:
+    try:
+        with _own_errors():
+            return _Outcome(writer.run([work])[0])
+    except Exception as error:  # noqa: BLE001 - it is raised where the caller waits
+        return _Outcome(error=error)
 
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
     try:
         yield
-    except SQLAlchemyError as error:
-        raise because(f"the database refused it ({type(error).__name__})", error) from error
-
-
-async def _commit(engine: AsyncEngine, group: Sequence[_Write]) -> None:
-    """One transaction for the group: one fsync, and an answer for each caller after it."""
-    live = [write for write in group if not write.done.cancelled()]
-    cause: BaseException | None = None
-    try:
-        async with engine.begin() as conn:
-            attempts = [await _attempt(conn, write.work) for write in live]
-        for write, attempt in zip(live, attempts, strict=True):
-            write.settle(attempt)
-    except (SQLAlchemyError, StoreError) as error:
-        cause = error
-    finally:
-        for write in live:
-            write.fail("the write could not be committed", cause)
-
-
-async def _attempt(conn: AsyncConnection, work: Work[T]) -> "asyncio.Task[T]":
-    """Runs `work` in a task of its own, so that whatever it raises stays with its own caller."""
-    attempt = asyncio.create_task(_in_savepoint(conn, work), name="store-write")
-    try:
-        await asyncio.wait({attempt})
-    except asyncio.CancelledError:
-        attempt.cancel()
-        await asyncio.wait({attempt})
-        raise
-    if attempt.cancelled() or attempt.exception() is not None:
-        await _check_transaction(conn, None if attempt.cancelled() else attempt.exception())
-    return attempt
-
-
-async def _in_savepoint(conn: AsyncConnection, work: Work[T]) -> T:
-    first: SQLAlchemyError | None = None
-    try:
-        async with conn.begin_nested():
-            try:
-                return await work(conn)
-            except SQLAlchemyError as error:
-                first = error
-                raise
-    except SQLAlchemyError as error:
-        # A full disk ends the savepoint, too: that it can't be rolled back is not what went wrong.
-        if first is None or first is error:
-            raise
-        raise error from first
-
-
-async def _check_transaction(conn: AsyncConnection, failure: BaseException | None) -> None:
-    # SQLite undoes the whole transaction by itself on some failures (disk full, I/O error); going on
-    # would then write the rest of the group outside of any.
-    raw = await conn.get_raw_connection()
-    if raw.driver_connection is None or not raw.driver_connection.in_transaction:
-        raise StoreError("SQLite gave up the transaction", cause_of(failure)) from failure
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        kind = type(error).__name__
+        raise because(f"the database refused it ({kind})", error) from error
 
 
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncIterator[Database]:
     """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used."""
     await asyncio.to_thread(migrate, path)
-    database = Database(path)
+    try:
+        connections = await asyncio.to_thread(_Connections, path)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
+    database = Database(path, connections)
     try:
         yield database
     finally:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, exists, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from proxy.store.audit import is_erased
 from proxy.store.database import Database
@@ -62,14 +61,14 @@ class Deliveries:
         row, cases = self._row(delivery, subject, at), self.sealer.case_hashes(subject.case_id or "")
         applying = None if event is None else self.reports.applying(event, at)
 
-        async def work(conn: AsyncConnection) -> None:
-            if await is_erased(conn, cases):
+        def work(conn: Connection) -> None:
+            if is_erased(conn, cases):
                 return
             if applying is not None:
-                await applying(conn)
+                applying(conn)
             same = select(deliveries.c.id).filter_by(digest=row["digest"])
-            if (await conn.execute(same)).first() is None:
-                await conn.execute(insert(deliveries).values(row))
+            if conn.execute(same).first() is None:
+                conn.execute(insert(deliveries).values(row))
 
         await self.database.write(work)
 
@@ -80,13 +79,13 @@ class Deliveries:
         """
         due = _due(now)
 
-        async def look(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(due)).one_or_none()
+        def look(conn: Connection) -> Row[Any] | None:
+            return conn.execute(due).one_or_none()
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            row = await look(conn)
+        def work(conn: Connection) -> Row[Any] | None:
+            row = look(conn)
             if row is not None:
-                await _change(conn, row.id, attempts=row.attempts + 1, next_at=until)
+                _change(conn, row.id, attempts=row.attempts + 1, next_at=until)
             return row
 
         if await self.database.read(look) is None:  # nearly always: no need to wait for the writer
@@ -104,8 +103,8 @@ class Deliveries:
     async def give_up(self, number: int) -> None:
         """Never sent again; should the platform deliver it anew, it is a new one."""
 
-        async def work(conn: AsyncConnection) -> None:
-            await conn.execute(delete(deliveries).filter_by(id=number))
+        def work(conn: Connection) -> None:
+            conn.execute(delete(deliveries).filter_by(id=number))
 
         await self.database.write(work)
 
@@ -113,8 +112,8 @@ class Deliveries:
         """How many have not been sent yet."""
         query = select(func.count()).select_from(deliveries).filter_by(state=_WAITING)
 
-        async def work(conn: AsyncConnection) -> int:
-            return (await conn.execute(query)).scalar_one()
+        def work(conn: Connection) -> int:
+            return conn.execute(query).scalar_one()
 
         return await self.database.read(work)
 
@@ -141,12 +140,12 @@ class Deliveries:
         return Claimed(row.id, delivery, row.attempts + 1, row.received_at)
 
 
-async def delete_deliveries_before(conn: AsyncConnection, before: datetime) -> int:
+def delete_deliveries_before(conn: Connection, before: datetime) -> int:
     """Removes what came before `before`, in another write's transaction; how many were never sent."""
     old = deliveries.c.received_at < before
     unsent = select(func.count()).select_from(deliveries).where(old, deliveries.c.state == _WAITING)
-    count = (await conn.execute(unsent)).scalar_one()
-    await conn.execute(delete(deliveries).where(old))
+    count = conn.execute(unsent).scalar_one()
+    conn.execute(delete(deliveries).where(old))
     return count
 
 
@@ -161,5 +160,5 @@ def _due(now: datetime) -> Select[*tuple[Any, ...]]:
     return select(deliveries).where(*waiting).order_by(deliveries.c.next_at, deliveries.c.id).limit(1)
 
 
-async def _change(conn: AsyncConnection, number: int, **values: Any) -> None:
-    await conn.execute(update(deliveries).where(deliveries.c.id == number).values(**values))
+def _change(conn: Connection, number: int, **values: Any) -> None:
+    conn.execute(update(deliveries).where(deliveries.c.id == number).values(**values))

@@ -1,21 +1,23 @@
 """SQLite as the store needs it: WAL, every commit on disk, and transactions that begin when we say so."""
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 
 from proxy.store.errors import StoreError
 
-READERS: Final = 4
-_POOL_WAIT_SECONDS: Final = 10.0
-_SYNCHRONOUS_FULL: Final = 2
+T = TypeVar("T")
+Begin: TypeAlias = Literal["BEGIN", "BEGIN IMMEDIATE"]
 
-# What a connection is told, and what it must answer when asked.
+_SYNCHRONOUS_FULL: Final = 2
+_PATIENT: Final = 30_000  # milliseconds that a connection waits for a lock
+
+# What a connection is told, and what it must answer when asked. The wait comes first: the next ones may have
+# to wait for another process.
 _PRAGMAS: Final[Mapping[str, tuple[str, object]]] = {
-    "busy_timeout": ("30000", 30000),  # first: the next ones may have to wait for another process
     "journal_mode": ("WAL", "wal"),
     "synchronous": ("FULL", _SYNCHRONOUS_FULL),
     "foreign_keys": ("ON", 1),
@@ -23,41 +25,69 @@ _PRAGMAS: Final[Mapping[str, tuple[str, object]]] = {
 }
 
 
+class KeptConnection:
+    """One open connection to the file; any thread may use it, one at a time."""
+
+    def __init__(self, path: Path, begin: Begin, *, wait_ms: int = _PATIENT) -> None:
+        # The journal mode writes to a file that is not yet WAL, so `query_only` comes last.
+        extra = {"query_only": ("ON", 1)} if begin == "BEGIN" else {}
+        self._begin = begin
+        self._engine = _engine(path, wait_ms, extra)
+        self._conn = self._engine.connect()
+        raw = self._conn.connection.driver_connection
+        if not isinstance(raw, sqlite3.Connection):
+            raise TypeError("the driver is not sqlite3")
+        self._raw = raw
+        # SQLite opens its log, and the index of it, with the first read.
+        self._raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+    def run(self, works: Sequence[Callable[[Connection], T]]) -> list[T]:
+        """Runs all works in one transaction. Raises what one of them, SQLAlchemy or sqlite3 raises, with
+        nothing written of any.
+
+        BEGIN and COMMIT go to the driver: SQLAlchemy's own way to them takes longer than a point read.
+        """
+        self._raw.execute(self._begin)
+        try:
+            results = [self._checked(work) for work in works]
+            self._raw.execute("COMMIT")
+        except BaseException:
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+            raise
+        return results
+
+    def _checked(self, work: Callable[[Connection], T]) -> T:
+        result = work(self._conn)
+        if not self._raw.in_transaction:
+            # SQLite undoes a transaction by itself on some failures (disk full, I/O error); going on would
+            # write the rest of the group outside of any.
+            raise StoreError("SQLite gave up the transaction")
+        return result
+
+    def close(self) -> None:
+        self._conn.close()
+        self._engine.dispose()
+
+
 def migration_engine(path: Path) -> Engine:
     """A blocking engine for the migrations; DDL is inside the transaction."""
-    engine = create_engine(_url("sqlite", path), hide_parameters=True)
-    return _prepared(engine, begin="BEGIN IMMEDIATE")
+    engine = _engine(path, _PATIENT, {})
 
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-def write_engine(path: Path) -> AsyncEngine:
-    """One connection whose transactions hold the write lock from their first statement: a deferred one
-    could find the lock taken when it is too late to wait for it."""
-    engine = create_async_engine(
-        _url("sqlite+aiosqlite", path), hide_parameters=True, pool_size=1, max_overflow=0
-    )
-    _prepared(engine.sync_engine, begin="BEGIN IMMEDIATE")
+    event.listen(engine, "begin", on_begin)
     return engine
 
 
-def read_engine(path: Path) -> AsyncEngine:
-    """A few connections that can't write; a transaction sees one state of the database."""
-    engine = create_async_engine(
-        _url("sqlite+aiosqlite", path),
-        hide_parameters=True,
-        pool_size=READERS,
-        max_overflow=0,
-        pool_timeout=_POOL_WAIT_SECONDS,
+def _engine(path: Path, wait_ms: int, extra: Mapping[str, tuple[str, object]]) -> Engine:
+    url = URL.create("sqlite", database=str(path))
+    # A connection is used by one thread at a time; which one changes.
+    engine = create_engine(
+        url, hide_parameters=True, poolclass=NullPool, connect_args={"check_same_thread": False}
     )
-    _prepared(engine.sync_engine, begin="BEGIN", extra={"query_only": ("ON", 1)})
-    return engine
-
-
-def _url(driver: str, path: Path) -> URL:
-    return URL.create(driver, database=str(path))
-
-
-def _prepared(engine: Engine, *, begin: str, extra: Mapping[str, tuple[str, object]] | None = None) -> Engine:
-    pragmas = {**_PRAGMAS, **(extra or {})}
+    pragmas = {"busy_timeout": (str(wait_ms), wait_ms), **_PRAGMAS, **extra}
 
     def on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN is deferred, and skips DDL
@@ -66,11 +96,7 @@ def _prepared(engine: Engine, *, begin: str, extra: Mapping[str, tuple[str, obje
             _set(cursor, name, value, expected)
         cursor.close()
 
-    def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
     event.listen(engine, "connect", on_connect)
-    event.listen(engine, "begin", on_begin)
     return engine
 
 

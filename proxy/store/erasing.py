@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, or_, select, union
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Table, or_, select, union
 
 from proxy.store.tables import (
     cases,
@@ -70,11 +69,11 @@ class Theirs:
     cases: tuple[str, ...] = field(repr=False)
 
 
-async def theirs(conn: AsyncConnection, whose: Whose) -> Theirs:
+def theirs(conn: Connection, whose: Whose) -> Theirs:
     if isinstance(whose, OfUser):
-        ids = (await conn.execute(_owned(whose.owners))).scalars()
+        ids = conn.execute(_owned(whose.owners)).scalars()
         return Theirs(tuple(_of_user(whose.owners)), tuple(ids))
-    names = await _names(conn, folded_id(whose.id))
+    names = _names(conn, folded_id(whose.id))
     return Theirs(tuple(_of_case(names)), tuple(names))
 
 
@@ -134,13 +133,13 @@ def _story_user() -> ColumnElement[str]:
     return user
 
 
-async def _names(conn: AsyncConnection, case_id: str) -> list[str]:
+def _names(conn: Connection, case_id: str) -> list[str]:
     """The ids that are one case: its linked cases, and what it is called on the other side."""
     names, seen = {case_id}, set[str]()
     while names != seen:
         seen = set(names)
         for query in _other_names(sorted(seen)):
-            names.update((await conn.execute(query)).scalars())
+            names.update(conn.execute(query).scalars())
     return sorted(names)
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from proxy.store.audit import CASE_ERASED, Audit, AuditEvent
 from proxy.store.blobs import Blobs
@@ -45,9 +44,9 @@ class Erasure:
         """What `erase` would remove."""
         whose = await self.whole(whose)
 
-        async def work(conn: AsyncConnection) -> Removed:
-            parts = (await theirs(conn, whose)).parts
-            return _told({part.what: await _count(conn, part) for part in parts})
+        def work(conn: Connection) -> Removed:
+            parts = theirs(conn, whose).parts
+            return _told({part.what: _count(conn, part) for part in parts})
 
         return await self.database.read(work)
 
@@ -64,15 +63,13 @@ class Erasure:
         """
         whose = await self.whole(whose)
 
-        async def work(conn: AsyncConnection) -> tuple[Removed, Sequence[str]]:
-            found = await theirs(conn, whose)
-            names = [name for part in found.parts for name in await _blobs(conn, part)]
-            removed = _told({part.what: await _delete(conn, part) for part in found.parts})
-            await delete_unused_keys(conn)
+        def work(conn: Connection) -> tuple[Removed, Sequence[str]]:
+            found = theirs(conn, whose)
+            names = [name for part in found.parts for name in _blobs(conn, part)]
+            removed = _told({part.what: _delete(conn, part) for part in found.parts})
+            delete_unused_keys(conn)
             if removed:
-                await self.audit.append_in(
-                    conn, *self._events(whose, found.cases, actor, at, removed, reason)
-                )
+                self.audit.append_in(conn, *self._events(whose, found.cases, actor, at, removed, reason))
             return removed, names
 
         removed, names = await self.database.write(work)
@@ -83,9 +80,9 @@ class Erasure:
     async def erase_late(self, *owners: str) -> None:
         """Removes what a running proxy noted of the user's last calls after `erase`, a second late."""
 
-        async def work(conn: AsyncConnection) -> None:
+        def work(conn: Connection) -> None:
             for part in told_late(owners):
-                await _delete(conn, part)
+                _delete(conn, part)
 
         await self.database.write(work)
 
@@ -109,20 +106,20 @@ class Erasure:
         return [main, *others]
 
 
-async def _count(conn: AsyncConnection, part: Part) -> int:
+def _count(conn: Connection, part: Part) -> int:
     query = select(func.count()).select_from(part.table).where(part.where)
-    return (await conn.execute(query)).scalar_one()
+    return conn.execute(query).scalar_one()
 
 
-async def _blobs(conn: AsyncConnection, part: Part) -> Sequence[str]:
+def _blobs(conn: Connection, part: Part) -> Sequence[str]:
     if part.table is not recordings:
         return []
     of_them: ColumnElement[bool] = chunks.c.recording_id.in_(select(recordings.c.id).where(part.where))
-    return (await conn.execute(select(chunks.c.blob).where(of_them))).scalars().all()
+    return conn.execute(select(chunks.c.blob).where(of_them)).scalars().all()
 
 
-async def _delete(conn: AsyncConnection, part: Part) -> int:
-    return (await conn.execute(delete(part.table).where(part.where))).rowcount
+def _delete(conn: Connection, part: Part) -> int:
+    return conn.execute(delete(part.table).where(part.where)).rowcount
 
 
 def _told(counts: Mapping[str, int]) -> Removed:

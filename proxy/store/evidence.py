@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from proxy.store.audit import Access, Audit
 from proxy.store.database import Database
@@ -84,13 +83,13 @@ class Evidence:
         ended, differing = comparison_rows(outcomes, at), difference_rows(outcomes, at)
         leaves = learned_rows(seen, at)
 
-        async def work(conn: AsyncConnection) -> None:
-            await count_up(conn, comparisons, ended)
-            await count_up(conn, differences, differing, newest=("sample", "last_seen"))
-            await count_up(conn, learned, leaves, newest=("last_seen",))
-            await write_visits(conn, called)
-            await write_stories(conn, stories)
-            await self.audit.accessed(conn, accesses)
+        def work(conn: Connection) -> None:
+            count_up(conn, comparisons, ended)
+            count_up(conn, differences, differing, newest=("sample", "last_seen"))
+            count_up(conn, learned, leaves, newest=("last_seen",))
+            write_visits(conn, called)
+            write_stories(conn, stories)
+            self.audit.accessed(conn, accesses)
 
         await self.database.write(work)
 
@@ -122,27 +121,27 @@ class Evidence:
         own = select(shadow_budget.c.used).filter_by(**key)
         taken = update(shadow_budget).filter_by(**key).where(shadow_budget.c.used < cap)
 
-        async def work(conn: AsyncConnection) -> bool:
-            if (await conn.execute(own)).first() is None:
-                await conn.execute(insert(shadow_budget).values(used=0, **key))
-            return (await conn.execute(taken.values(used=shadow_budget.c.used + 1))).rowcount == 1
+        def work(conn: Connection) -> bool:
+            if conn.execute(own).first() is None:
+                conn.execute(insert(shadow_budget).values(used=0, **key))
+            return conn.execute(taken.values(used=shadow_budget.c.used + 1)).rowcount == 1
 
         return await self.database.write(work)
 
     async def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = (await conn.execute(query)).all()
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            rows: Sequence[Row[Any]] = conn.execute(query).all()
             return rows
 
         return await self.database.read(work)
 
 
-async def delete_evidence_before(conn: AsyncConnection, before: datetime) -> None:
+def delete_evidence_before(conn: Connection, before: datetime) -> None:
     """Removes what was last seen before then."""
     for counted in (differences, learned):
-        await conn.execute(delete(counted).where(counted.c.last_seen < before))
+        conn.execute(delete(counted).where(counted.c.last_seen < before))
     for daily in (comparisons, shadow_budget):
-        await conn.execute(delete(daily).where(daily.c.day < day_of(before)))
+        conn.execute(delete(daily).where(daily.c.day < day_of(before)))
 
 
 def _of(query: Select[Any], column: Any, route: str | None) -> Select[Any]:

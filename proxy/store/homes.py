@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     CompoundSelect,
+    Connection,
     Row,
     Select,
     and_,
@@ -18,7 +19,6 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.store.database import Database
 from proxy.store.owners import current
@@ -58,8 +58,8 @@ class Homes:
         a caller whose token nobody knows.
         """
 
-        async def work(conn: AsyncConnection) -> Home | None:
-            return await _home(conn, owner, legacy_id)
+        def work(conn: Connection) -> Home | None:
+            return _home(conn, owner, legacy_id)
 
         return await self.database.read(work)
 
@@ -67,11 +67,11 @@ class Homes:
         """Gives the id to this side unless it has a home already; the home that it has from now on."""
         row = {"side": side, "at": at, "spelling": own_spelling(legacy_id)}
 
-        async def work(conn: AsyncConnection) -> Side:
-            now = await current(conn, owner)
-            home = await _home(conn, now, legacy_id)
+        def work(conn: Connection) -> Side:
+            now = current(conn, owner)
+            home = _home(conn, now, legacy_id)
             if home is None:
-                await insert_missing(conn, homes, [{**_place(now, legacy_id), **row}])
+                insert_missing(conn, homes, [{**_place(now, legacy_id), **row}])
             return home.side if home else side
 
         return await self.database.write(work)
@@ -87,14 +87,14 @@ class Homes:
         rows = session_rows(self.sealer, told)
         newest = {"token": self.sealer.seal_text(token), "expires_at": session.expires_at, "at": at}
 
-        async def work(conn: AsyncConnection) -> bool:
-            owner = await owner_of(conn, token)
+        def work(conn: Connection) -> bool:
+            owner = owner_of(conn, token)
             if owner not in (None, session.owner):
                 return False
-            await write_session(conn, token, rows, keep_access=owner is not None)
-            await upsert(conn, legacy_sessions, {"owner": session.owner}, newest)
+            write_session(conn, token, rows, keep_access=owner is not None)
+            upsert(conn, legacy_sessions, {"owner": session.owner}, newest)
             home = {"side": told.side, "at": at, "spelling": own_spelling(legacy_id)}
-            await upsert(conn, homes, _place(session.owner, legacy_id), home)
+            upsert(conn, homes, _place(session.owner, legacy_id), home)
             return True
 
         return await self.database.write(work)
@@ -113,16 +113,16 @@ class Homes:
             return
         same = and_(legacy_sessions.c.owner == owner, legacy_sessions.c.token == row.token)
 
-        async def work(conn: AsyncConnection) -> None:
-            await conn.execute(delete(legacy_sessions).where(same))
+        def work(conn: Connection) -> None:
+            conn.execute(delete(legacy_sessions).where(same))
 
         await self.database.write(work)
 
     async def _legacy_session(self, owner: str) -> Row[Any] | None:
         query = select(legacy_sessions).filter_by(owner=owner)
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(query)).one_or_none()
+        def work(conn: Connection) -> Row[Any] | None:
+            return conn.execute(query).one_or_none()
 
         return await self.database.read(work)
 
@@ -130,8 +130,8 @@ class Homes:
         """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
         ids = {"control_id": folded_id(control_id), "candidate_id": folded_id(candidate_id)}
 
-        async def work(conn: AsyncConnection) -> None:
-            await insert_missing(conn, pairs, [{**ids, "owner": await current(conn, owner), "at": at}])
+        def work(conn: Connection) -> None:
+            insert_missing(conn, pairs, [{**ids, "owner": current(conn, owner), "at": at}])
 
         await self.database.write(work)
 
@@ -151,22 +151,22 @@ class Homes:
         return bool(await self._ids(select(cases.c.id).where(cases.c.owner == owner, ~shadow).limit(1)))
 
     async def _ids(self, query: Select[str]) -> Sequence[str]:
-        async def work(conn: AsyncConnection) -> Sequence[str]:
-            return (await conn.execute(query)).scalars().all()
+        def work(conn: Connection) -> Sequence[str]:
+            return conn.execute(query).scalars().all()
 
         return await self.database.read(work)
 
 
-async def delete_homes_before(conn: AsyncConnection, before: datetime, now: datetime) -> None:
+def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> None:
     """Removes what is older than `before`, and the legacy tokens that have expired by `now`."""
-    await conn.execute(delete(homes).where(homes.c.at < before))
-    await conn.execute(delete(pairs).where(pairs.c.at < before))
+    conn.execute(delete(homes).where(homes.c.at < before))
+    conn.execute(delete(pairs).where(pairs.c.at < before))
     ended = or_(legacy_sessions.c.at < before, legacy_sessions.c.expires_at < now)
-    await conn.execute(delete(legacy_sessions).where(ended))
+    conn.execute(delete(legacy_sessions).where(ended))
 
 
-async def _home(conn: AsyncConnection, owner: str | None, legacy_id: str) -> Home | None:
-    row = (await conn.execute(_sides(owner, folded_id(legacy_id)))).one_or_none()
+def _home(conn: Connection, owner: str | None, legacy_id: str) -> Home | None:
+    row = conn.execute(_sides(owner, folded_id(legacy_id))).one_or_none()
     return None if row is None else Home(row.side, row.spelling)
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from proxy.store.cases import case_rows, insert_case
 from proxy.store.database import Database
@@ -53,10 +52,10 @@ class Journal:
         """Writes the intent and returns None; or returns the entry that already has its idempotency key,
         with nothing written. The caller sends only after None."""
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            if earlier := await _earlier(conn, entry):
+        def work(conn: Connection) -> Row[Any] | None:
+            if earlier := _earlier(conn, entry):
                 return earlier
-            await conn.execute(insert(journal).values(self._columns(entry)))
+            conn.execute(insert(journal).values(self._columns(entry)))
             return None
 
         row = await self.database.write(work)
@@ -72,9 +71,9 @@ class Journal:
             "cause": None,
         }
 
-        async def work(conn: AsyncConnection) -> None:
-            await _settle(conn, intent_id, values)
-            await insert_case(conn, rows)
+        def work(conn: Connection) -> None:
+            _settle(conn, intent_id, values)
+            insert_case(conn, rows)
 
         await self.database.write(work)
 
@@ -85,17 +84,17 @@ class Journal:
         if not ambiguous:
             values["idempotency"] = None
 
-        async def work(conn: AsyncConnection) -> None:
-            await _settle(conn, intent_id, values)
+        def work(conn: Connection) -> None:
+            _settle(conn, intent_id, values)
 
         await self.database.write(work)
 
     async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
         """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
 
-        async def work(conn: AsyncConnection) -> int:
-            left = update(journal).where(await left_over(conn, journal, lives))
-            return (await conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED))).rowcount
+        def work(conn: Connection) -> int:
+            left = update(journal).where(left_over(conn, journal, lives))
+            return conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
 
         return await self.database.write(work)
 
@@ -103,17 +102,17 @@ class Journal:
         """The ambiguous calls, oldest first; `Store.pending` has those of linked cases, too."""
         query = select(journal).where(journal.c.state == "ambiguous").order_by(journal.c.created_at)
 
-        async def work(conn: AsyncConnection) -> list[JournalEntry]:
-            return [self._entry(row) for row in await conn.execute(query)]
+        def work(conn: Connection) -> list[JournalEntry]:
+            return [self._entry(row) for row in conn.execute(query)]
 
         return await self.database.read(work)
 
     async def forget_before(self, when: datetime) -> None:
         """Removes entries begun before `when`, answers and keys with them; open ones stay."""
 
-        async def work(conn: AsyncConnection) -> None:
+        def work(conn: Connection) -> None:
             done = journal.c.state.not_in(_OPEN)
-            await conn.execute(delete(journal).where(done, journal.c.created_at < when))
+            conn.execute(delete(journal).where(done, journal.c.created_at < when))
 
         await self.database.write(work)
 
@@ -128,15 +127,15 @@ class Journal:
         return JournalEntry(**{**columns, "answer": answer})
 
 
-async def _earlier(conn: AsyncConnection, entry: JournalEntry) -> Row[Any] | None:
+def _earlier(conn: Connection, entry: JournalEntry) -> Row[Any] | None:
     if entry.idempotency is None:
         return None
     same = (journal.c.owner == entry.owner, journal.c.idempotency == entry.idempotency)
-    return (await conn.execute(select(journal).where(*same))).one_or_none()
+    return conn.execute(select(journal).where(*same)).one_or_none()
 
 
-async def _settle(conn: AsyncConnection, intent_id: str, values: dict[str, Any]) -> None:
+def _settle(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
     open_intent = (journal.c.id == intent_id, journal.c.state.in_(_OPEN))
-    changed = await conn.execute(update(journal).where(*open_intent).values(**values))
+    changed = conn.execute(update(journal).where(*open_intent).values(**values))
     if not changed.rowcount:
         raise StoreError("the journal has no open intent of this id")

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from proxy.store.database import Database
 from proxy.store.rows import upsert
@@ -27,9 +26,9 @@ class Keys:
         """Adds the newest key of this process, which seals with it from now on; the pepper first."""
         newest = self.sealer.fingerprints[0]
 
-        async def work(conn: AsyncConnection) -> None:
-            await self.sealer.renew_pepper(conn)
-            await _write(conn, {newest, *await _read(conn)})
+        def work(conn: Connection) -> None:
+            self.sealer.renew_pepper(conn)
+            _write(conn, {newest, *_read(conn)})
 
         await self.database.write(work)
 
@@ -43,10 +42,10 @@ class Keys:
         return not await self.database.read(_read) <= {*self.sealer.fingerprints}
 
 
-async def _read(conn: AsyncConnection) -> set[str]:
-    kept = (await conn.execute(select(meta.c.value).where(meta.c.name == _NAME))).scalar_one_or_none()
+def _read(conn: Connection) -> set[str]:
+    kept = conn.execute(select(meta.c.value).where(meta.c.name == _NAME)).scalar_one_or_none()
     return set() if kept is None else set(json.loads(kept))
 
 
-async def _write(conn: AsyncConnection, fingerprints: Iterable[str]) -> None:
-    await upsert(conn, meta, {"name": _NAME}, {"value": json.dumps(sorted(fingerprints)).encode()})
+def _write(conn: Connection, fingerprints: Iterable[str]) -> None:
+    upsert(conn, meta, {"name": _NAME}, {"value": json.dumps(sorted(fingerprints)).encode()})

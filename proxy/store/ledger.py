@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, func, select
 
 from proxy.store.database import Database
 from proxy.store.rows import batches
@@ -66,8 +65,8 @@ class Ledger:
             query = query.where(table.route == route)
         query = query.order_by(table.day, table.route, table.client, table.mode, table.status)
 
-        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = (await conn.execute(query)).all()
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            rows: Sequence[Row[Any]] = conn.execute(query).all()
             return rows
 
         return await asyncio.to_thread(self._opened, await self.database.read(work))
@@ -76,8 +75,8 @@ class Ledger:
         """Returns the legacy names of the organizations that ever called; few, as clients are bounded."""
         query = select(func.min(clients.c.organization)).group_by(clients.c.organization_hash)
 
-        async def work(conn: AsyncConnection) -> Sequence[bytes]:
-            names: Sequence[bytes] = (await conn.execute(query)).scalars().all()
+        def work(conn: Connection) -> Sequence[bytes]:
+            names: Sequence[bytes] = conn.execute(query).scalars().all()
             return names
 
         return {*map(self.sealer.open_text, await self.database.read(work))} - {""}
@@ -98,12 +97,12 @@ class Ledger:
     async def _known(self, ids: Collection[str]) -> tuple[set[str], int]:
         """Which of these clients are there, and how many more there may be."""
 
-        async def work(conn: AsyncConnection) -> tuple[set[str], int]:
+        def work(conn: Connection) -> tuple[set[str], int]:
             known: set[str] = set()
             for batch in batches(list(ids)):
                 query = select(clients.c.id).where(clients.c.id.in_(batch))
-                known.update((await conn.execute(query)).scalars())
-            count = (await conn.execute(select(func.count()).select_from(clients))).scalar_one()
+                known.update(conn.execute(query).scalars())
+            count = conn.execute(select(func.count()).select_from(clients)).scalar_one()
             return known, max(0, self.most_clients - count)
 
         return await self.database.read(work)
@@ -127,7 +126,7 @@ class Ledger:
         )
 
 
-async def delete_calls_before(conn: AsyncConnection, before: datetime) -> None:
+def delete_calls_before(conn: Connection, before: datetime) -> None:
     """Removes the counts of days before then, and the clients that have not called since."""
-    await conn.execute(delete(ledger).where(ledger.c.day < day_of(before)))
-    await conn.execute(delete(clients).where(clients.c.id.not_in(select(ledger.c.client))))
+    conn.execute(delete(ledger).where(ledger.c.day < day_of(before)))
+    conn.execute(delete(clients).where(clients.c.id.not_in(select(ledger.c.client))))

@@ -6,8 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, func, select, update
 
 from proxy.store.database import Database
 from proxy.store.rows import batches, insert_missing, left_over, nobody, own_spelling, upsert
@@ -40,11 +39,11 @@ class Links:
         key = {"case_id": folded_id(case_id), "digest": digest}
         values = {"state": "intent", "cause": None, "created_at": at, "process": self.process}
 
-        async def work(conn: AsyncConnection) -> bool:
-            state = (await conn.execute(select(links.c.state).filter_by(**key))).scalar_one_or_none()
+        def work(conn: Connection) -> bool:
+            state = conn.execute(select(links.c.state).filter_by(**key)).scalar_one_or_none()
             if state not in _MAY_BEGIN:
                 return False
-            await upsert(conn, links, key, values)
+            upsert(conn, links, key, values)
             return True
 
         return await self.database.write(work)
@@ -68,9 +67,9 @@ class Links:
     async def pending(self, lives: Callable[[str | None], bool] = nobody) -> list[LinkedCase]:
         """What a process that doesn't live any more had planned or put off, oldest first."""
 
-        async def work(conn: AsyncConnection) -> list[LinkedCase]:
+        def work(conn: Connection) -> list[LinkedCase]:
             query = select(links).where(links.c.state == _PENDING).order_by(links.c.created_at)
-            return [_linked(row) for row in await conn.execute(query) if not lives(row.process)]
+            return [_linked(row) for row in conn.execute(query) if not lives(row.process)]
 
         return await self.database.read(work)
 
@@ -80,11 +79,8 @@ class Links:
         asked = select(named, links.c.cause, links.c.created_at).distinct()
         query = asked.outerjoin(cases, cases.c.id == links.c.case_id).where(links.c.state == "ambiguous")
 
-        async def work(conn: AsyncConnection) -> list[PendingCall]:
-            return [
-                PendingCall(row.case_id, _FLOW, row.cause, row.created_at)
-                for row in await conn.execute(query)
-            ]
+        def work(conn: Connection) -> list[PendingCall]:
+            return [PendingCall(row.case_id, _FLOW, row.cause, row.created_at) for row in conn.execute(query)]
 
         return await self.database.read(work)
 
@@ -95,11 +91,11 @@ class Links:
     async def of_cases(self, case_ids: Sequence[str]) -> list[LinkedCase]:
         """All rows of these cases, oldest first."""
 
-        async def work(conn: AsyncConnection) -> list[LinkedCase]:
+        def work(conn: Connection) -> list[LinkedCase]:
             found: list[LinkedCase] = []
             for batch in batches([folded_id(each) for each in case_ids]):
                 query = select(links).where(links.c.case_id.in_(batch))
-                found += [_linked(row) for row in await conn.execute(query)]
+                found += [_linked(row) for row in conn.execute(query)]
             return sorted(found, key=attrgetter("created_at"))
 
         return await self.database.read(work)
@@ -107,16 +103,16 @@ class Links:
     async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
         """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
 
-        async def work(conn: AsyncConnection) -> int:
-            left = update(links).where(await left_over(conn, links, lives))
-            return (await conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED))).rowcount
+        def work(conn: Connection) -> int:
+            left = update(links).where(left_over(conn, links, lives))
+            return conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
 
         return await self.database.write(work)
 
     async def _set(self, case_id: str, digest: str, **values: str | None) -> None:
-        async def work(conn: AsyncConnection) -> None:
+        def work(conn: Connection) -> None:
             same = update(links).filter_by(case_id=folded_id(case_id), digest=digest)
-            await conn.execute(same.values(**values))
+            conn.execute(same.values(**values))
 
         await self.database.write(work)
 

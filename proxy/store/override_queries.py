@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Row, Select, func, or_, select, type_coerce
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Row, Select, func, or_, select, type_coerce
 
 from proxy.store.tables import overrides
 
@@ -18,26 +17,26 @@ _LAST_ROLLBACKS: Final = _ROLLBACKS.with_only_columns(func.max(overrides.c.revis
 _CHANGES: Final = select(overrides).where(overrides.c.undoes.is_(None), overrides.c.revision.not_in(_UNDONE))
 
 
-async def current_revision(conn: AsyncConnection) -> int:
+def current_revision(conn: Connection) -> int:
     """That of the newest row; 0 before the first."""
-    return (await conn.execute(select(func.max(overrides.c.revision)))).scalar_one() or 0
+    return conn.execute(select(func.max(overrides.c.revision))).scalar_one() or 0
 
 
-async def newest_change(conn: AsyncConnection, route: str | None) -> Row[Any] | None:
+def newest_change(conn: Connection, route: str | None) -> Row[Any] | None:
     """The newest change, of the route if one is named, that is no rollback and not undone."""
     query = of_route(_CHANGES, route).limit(1)
-    row: Row[Any] | None = (await conn.execute(query)).one_or_none()
+    row: Row[Any] | None = conn.execute(query).one_or_none()
     return row
 
 
-async def change_before(conn: AsyncConnection, newest: Row[Any], at: datetime) -> Row[Any] | None:
+def change_before(conn: Connection, newest: Row[Any], at: datetime) -> Row[Any] | None:
     """What would be in force at `at` without `newest`, the newest change of its route and scope."""
     query = of_route(_CHANGES, newest.route).where(
         overrides.c.scope == newest.scope,
         overrides.c.revision < newest.revision,
         or_(overrides.c.until.is_(None), overrides.c.until > at),
     )
-    row: Row[Any] | None = (await conn.execute(query.limit(1))).one_or_none()
+    row: Row[Any] | None = conn.execute(query.limit(1)).one_or_none()
     return row
 
 

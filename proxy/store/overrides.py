@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, insert, select
 
 from proxy.overrides import EVERYONE, Change, Mode, Override, Overrides, as_json, judge, overrides_of
 from proxy.store.audit import Audit, AuditEvent
@@ -55,8 +54,8 @@ class OverrideStore:
     async def load(self) -> Overrides:
         """All that is in force, or will be once what covers it ends."""
 
-        async def work(conn: AsyncConnection) -> tuple[int, list[Row[Any]]]:
-            return await current_revision(conn), list(await conn.execute(uncovered()))
+        def work(conn: Connection) -> tuple[int, list[Row[Any]]]:
+            return current_revision(conn), list(conn.execute(uncovered()))
 
         revision, rows = await self.database.read(work)
         return Overrides(revision, overrides_of(map(self._read, rows)).stacks)
@@ -77,17 +76,17 @@ class OverrideStore:
         scope = self.sealer.digest("organization", name) if name else EVERYONE
         override = _override(replace(change, organization=name), scope, at)
 
-        async def work(conn: AsyncConnection) -> Override:
+        def work(conn: Connection) -> Override:
             if not anew:
-                await self._refuse_equal(conn, override, expected)
-            return await self._write(conn, override, expected)
+                self._refuse_equal(conn, override, expected)
+            return self._write(conn, override, expected)
 
         return await self.database.write(work)
 
-    async def _refuse_equal(self, conn: AsyncConnection, draft: Override, expected: int | None) -> None:
-        revision = await current_revision(conn)
+    def _refuse_equal(self, conn: Connection, draft: Override, expected: int | None) -> None:
+        revision = current_revision(conn)
         _refuse_stale(revision, expected)
-        stacks = overrides_of(map(self._read, await conn.execute(uncovered())))
+        stacks = overrides_of(map(self._read, conn.execute(uncovered())))
         standing = [each for each in stacks.all_in_force(draft.at) if _key(each) == _key(draft)]
         before = standing[0] if standing else None
         if _setting(before) == _setting(draft):
@@ -99,12 +98,12 @@ class OverrideStore:
         """Undoes the newest change (of the route, if one is named) that is not undone yet: what would be in
         force without it, is. NothingToUndo where there is none; else as `change`."""
 
-        async def work(conn: AsyncConnection) -> Override:
-            row = await newest_change(conn, route)
+        def work(conn: Connection) -> Override:
+            row = newest_change(conn, route)
             if row is None:
                 raise NothingToUndo
             undone = self._read(row)
-            before = await change_before(conn, row, at)
+            before = change_before(conn, row, at)
             change = Change(
                 actor=actor,
                 route=undone.route,
@@ -115,7 +114,7 @@ class OverrideStore:
                 reason=reason,
             )
             judge(change, at)
-            return await self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
+            return self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
 
         return await self.database.write(work)
 
@@ -123,18 +122,18 @@ class OverrideStore:
         """The changes (of the route, if one is named), newest first."""
         query = of_route(select(overrides), route).limit(limit)
 
-        async def work(conn: AsyncConnection) -> list[Row[Any]]:
-            return list(await conn.execute(query))
+        def work(conn: Connection) -> list[Row[Any]]:
+            return list(conn.execute(query))
 
         return [self._read(row) for row in await self.database.read(work)]
 
-    async def _write(self, conn: AsyncConnection, draft: Override, expected: int | None) -> Override:
+    def _write(self, conn: Connection, draft: Override, expected: int | None) -> Override:
         """Both rows, the change's and the audit's, in the transaction that gives the revision."""
-        current = await current_revision(conn)
+        current = current_revision(conn)
         _refuse_stale(current, expected)
         override = replace(draft, revision=current + 1)
-        await conn.execute(insert(overrides).values(self._columns(override)))
-        await self.audit.append_in(conn, _event(override))
+        conn.execute(insert(overrides).values(self._columns(override)))
+        self.audit.append_in(conn, _event(override))
         return override
 
     def _columns(self, override: Override) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import Row, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, func, insert, select
 
 from proxy.store.database import Database
 from proxy.store.rekeying import rekey
@@ -30,10 +29,10 @@ class Owners:
         if not await self.database.read(left):  # nearly always: no need to wait for the writer
             return
 
-        async def work(conn: AsyncConnection) -> None:
-            for each in await left(conn):
-                await rekey(conn, each, owner)
-                await conn.execute(insert(owner_aliases).values(alias=each, owner=owner))
+        def work(conn: Connection) -> None:
+            for each in left(conn):
+                rekey(conn, each, owner)
+                conn.execute(insert(owner_aliases).values(alias=each, owner=owner))
 
         await self.database.write(work)
 
@@ -46,9 +45,9 @@ class Owners:
         of_sessions = select(sessions.c.owner, sessions.c.who).where(sessions.c.token_hash.in_(session))
         of_cases = select(cases.c.owner, cases.c.content).where(cases.c.id.in_(case))
 
-        async def work(conn: AsyncConnection) -> _Told:
-            moved = set((await conn.execute(noted)).scalars())
-            return moved, (await conn.execute(of_sessions)).all(), (await conn.execute(of_cases)).all()
+        def work(conn: Connection) -> _Told:
+            moved = set(conn.execute(noted).scalars())
+            return moved, conn.execute(of_sessions).all(), conn.execute(of_cases).all()
 
         moved, by_session, by_case = await self.database.read(work)
         told = [(row.owner, *self._of_session(row.who)) for row in by_session]
@@ -70,13 +69,13 @@ class Owners:
         return told["user"], told["organization"]
 
 
-async def current(conn: AsyncConnection, owner: str) -> str:
+def current(conn: Connection, owner: str) -> str:
     """The hash that the owner's rows are under by now: a call may have begun before they moved."""
     query = select(owner_aliases.c.owner).filter_by(alias=owner)
-    return (await conn.execute(query)).scalar_one_or_none() or owner
+    return conn.execute(query).scalar_one_or_none() or owner
 
 
-async def _not_noted(conn: AsyncConnection, hashes: Sequence[str]) -> list[str]:
+def _not_noted(conn: Connection, hashes: Sequence[str]) -> list[str]:
     query = select(owner_aliases.c.alias).where(owner_aliases.c.alias.in_(hashes))
-    noted = set((await conn.execute(query)).scalars())
+    noted = set(conn.execute(query).scalars())
     return [each for each in hashes if each not in noted]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from proxy.store.blobs import Blobs
 from proxy.store.database import Database
@@ -96,5 +96,5 @@ class Probe:
         await self.blobs.check()
 
 
-async def _write_row(conn: AsyncConnection) -> None:
-    await upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})
+def _write_row(conn: Connection) -> None:
+    upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})

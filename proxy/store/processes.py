@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, select
 
 from proxy.store.database import Database
 from proxy.store.rows import upsert
@@ -60,17 +59,17 @@ class Processes:
             "keys": list(keys),
         }
 
-        async def work(conn: AsyncConnection) -> None:
-            await upsert(conn, processes, {"id": id}, values)
-            await conn.execute(delete(processes).where(processes.c.seen_at < at - _FORGOTTEN))
+        def work(conn: Connection) -> None:
+            upsert(conn, processes, {"id": id}, values)
+            conn.execute(delete(processes).where(processes.c.seen_at < at - _FORGOTTEN))
 
         await self.database.write(work)
 
     async def leave(self, id: str) -> None:  # noqa: A002
         """The process ends, and is nobody to wait for."""
 
-        async def work(conn: AsyncConnection) -> None:
-            await conn.execute(delete(processes).where(processes.c.id == id))
+        def work(conn: Connection) -> None:
+            conn.execute(delete(processes).where(processes.c.id == id))
 
         await self.database.write(work)
 
@@ -78,8 +77,8 @@ class Processes:
         """Those that were heard of within that time, by name."""
         heard = select(processes).where(processes.c.seen_at >= now - within)
 
-        async def work(conn: AsyncConnection) -> list[Process]:
-            return [_process(row) for row in await conn.execute(heard.order_by(processes.c.name))]
+        def work(conn: Connection) -> list[Process]:
+            return [_process(row) for row in conn.execute(heard.order_by(processes.c.name))]
 
         return await self.database.read(work)
 

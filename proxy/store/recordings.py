@@ -7,8 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from proxy.store.database import Database
 from proxy.store.owners import current
@@ -77,13 +76,13 @@ class Recordings:
             "short": seal_short(self.sealer, short),
         }
 
-        async def work(conn: AsyncConnection) -> bool:
-            now = opening["owner"] = await current(conn, owner)
-            last = (await conn.execute(_last(now, legacy_id))).one_or_none()
+        def work(conn: Connection) -> bool:
+            now = opening["owner"] = current(conn, owner)
+            last = conn.execute(_last(now, legacy_id)).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
                 return False
-            place = await _place(conn, last, opening, opens=opens, taken=taken)
-            await conn.execute(insert(chunks).values(**place, **columns))
+            place = _place(conn, last, opening, opens=opens, taken=taken)
+            conn.execute(insert(chunks).values(**place, **columns))
             return True
 
         return await self.database.write(work)
@@ -91,13 +90,13 @@ class Recordings:
     async def tip(self, owner: str, legacy_id: str) -> Tip | None:
         """What the next chunk may continue; asked for at every chunk, so that it opens no keys."""
 
-        async def work(conn: AsyncConnection) -> Tip | None:
-            last = (await conn.execute(_last(owner, legacy_id))).one_or_none()
+        def work(conn: Connection) -> Tip | None:
+            last = conn.execute(_last(owner, legacy_id)).one_or_none()
             if last is None:
                 return None
             sizes = select(func.sum(chunks.c.size)).where(chunks.c.recording_id == last.id)
-            size = (await conn.execute(sizes)).scalar_one()
-            ending = (await conn.execute(last_shorts(last.id))).all()
+            size = conn.execute(sizes).scalar_one()
+            ending = conn.execute(last_shorts(last.id)).all()
             short = open_shorts(self.sealer, ending)
             return Tip(last.container, size, last.size, last.sha256, short)
 
@@ -106,8 +105,8 @@ class Recordings:
     async def of(self, owner: str, legacy_id: str) -> list[Recording]:
         """All recordings of the id, in the order in which they were opened, chunks in order of arrival."""
 
-        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
-            found: Sequence[Row[Any]] = (await conn.execute(_all(owner, legacy_id))).all()
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            found: Sequence[Row[Any]] = conn.execute(_all(owner, legacy_id)).all()
             return found
 
         rows = await self.database.read(work)
@@ -128,16 +127,16 @@ class Recordings:
         )
 
 
-async def _place(
-    conn: AsyncConnection, last: Row[Any] | None, opening: Mapping[str, Any], *, opens: bool, taken: int
+def _place(
+    conn: Connection, last: Row[Any] | None, opening: Mapping[str, Any], *, opens: bool, taken: int
 ) -> Mapping[str, Any]:
     """The chunk's recording, made if need be, and its position there."""
     if last is not None and not opens:
         return {"recording_id": last.id, "position": last.position + 1}
     if last is not None and taken:
-        return await open_with(conn, last, taken, opening)
+        return open_with(conn, last, taken, opening)
     number = 0 if last is None else last.number + 1
-    await conn.execute(insert(recordings).values(number=number, **opening))
+    conn.execute(insert(recordings).values(number=number, **opening))
     return {"recording_id": opening["id"], "position": 0}
 
 

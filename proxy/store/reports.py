@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, select
 
 from proxy.store.audit import is_erased
 from proxy.store.database import Database, Work
@@ -43,14 +42,14 @@ class Reports:
         """What `apply` does, for a write that has more to do."""
         values, cases = self._values(event, received_at), self.sealer.case_hashes(event.case_id)
 
-        async def work(conn: AsyncConnection) -> bool:
-            if await is_erased(conn, cases):
+        def work(conn: Connection) -> bool:
+            if is_erased(conn, cases):
                 return False
-            kept = (await conn.execute(select(reports).filter_by(id=event.report_id))).one_or_none()
+            kept = conn.execute(select(reports).filter_by(id=event.report_id)).one_or_none()
             earlier = "" if kept is None else _earlier(values, kept._asdict())
             if earlier is None:
                 return False
-            await upsert(conn, reports, {"id": event.report_id}, {**values, "earlier": earlier})
+            upsert(conn, reports, {"id": event.report_id}, {**values, "earlier": earlier})
             return True
 
         return work
@@ -58,11 +57,11 @@ class Reports:
     async def of_cases(self, case_ids: Sequence[str]) -> list[Report]:
         """The reports of all these cases, newest first, without the deleted ones."""
 
-        async def work(conn: AsyncConnection) -> list[Row[Any]]:
+        def work(conn: Connection) -> list[Row[Any]]:
             found: list[Row[Any]] = []
             for batch in batches([folded_id(each) for each in case_ids]):
                 alive = (reports.c.case_id.in_(batch), reports.c.rank != _DELETED)
-                found += (await conn.execute(select(reports).where(*alive))).all()
+                found += conn.execute(select(reports).where(*alive)).all()
             return found
 
         rows = sorted(await self.database.read(work), key=lambda row: (row.at, row.id), reverse=True)

@@ -6,8 +6,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Row, Table, func, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, func, select, tuple_, update
 
 from proxy.store.errors import StoreError
 from proxy.store.sealer import Sealer
@@ -37,23 +36,23 @@ class Step:
     lost: int
 
 
-async def count_rows(conn: AsyncConnection, table: Table) -> int:
-    return (await conn.execute(select(func.count()).select_from(table))).scalar_one()
+def count_rows(conn: Connection, table: Table) -> int:
+    return conn.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-async def next_rows(
-    conn: AsyncConnection, table: Table, columns: Sequence[Column[Any]], after: tuple[Any, ...] | None
+def next_rows(
+    conn: Connection, table: Table, columns: Sequence[Column[Any]], after: tuple[Any, ...] | None
 ) -> Sequence[Row[Any]]:
     """The rows whose keys come next: as many as are together not too large, and one at least."""
     key = tuple_(*table.primary_key.columns)
     beyond = [] if after is None else [key > tuple_(*after)]
     sizes = select(*table.primary_key.columns, _size(columns)).where(*beyond)
-    sized = (await conn.execute(sizes.order_by(*table.primary_key.columns).limit(_ROWS))).all()
+    sized = conn.execute(sizes.order_by(*table.primary_key.columns).limit(_ROWS)).all()
     if not sized:
         return []
     last = tuple(sized[_fitting([row[-1] for row in sized]) - 1][:-1])
     query = select(*table.primary_key.columns, *columns).where(*beyond, key <= tuple_(*last))
-    rows: Sequence[Row[Any]] = (await conn.execute(query.order_by(*table.primary_key.columns))).all()
+    rows: Sequence[Row[Any]] = conn.execute(query.order_by(*table.primary_key.columns)).all()
     return rows
 
 
@@ -69,11 +68,11 @@ def step(sealer: Sealer, table: Table, columns: Sequence[Column[Any]], rows: Seq
     return Step(len(rows), tuple(rows[-1][: len(names)]), tuple(changes), older, lost)
 
 
-async def write_step(conn: AsyncConnection, table: Table, changes: Sequence[Change]) -> None:
+def write_step(conn: Connection, table: Table, changes: Sequence[Change]) -> None:
     """Each where nobody has changed the row meanwhile: what they wrote is newer."""
     for change in changes:
         same = [table.c[name] == value for name, value in {**change.key, **change.old}.items()]
-        await conn.execute(update(table).where(*same).values(**change.new))
+        conn.execute(update(table).where(*same).values(**change.new))
 
 
 def _change(

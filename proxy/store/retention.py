@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, or_, select
 
 from proxy.store.blobs import Blobs
 from proxy.store.contract_runs import delete_runs_before
@@ -74,10 +73,10 @@ class Retention:
     async def last_known(self) -> datetime | None:
         """Returns when the last sweep was, else the last heartbeat of a process; None in a new store."""
 
-        async def work(conn: AsyncConnection) -> datetime | None:
-            if swept := await _last_sweep(conn):
+        def work(conn: Connection) -> datetime | None:
+            if swept := _last_sweep(conn):
                 return swept
-            heard: datetime | None = (await conn.execute(select(func.max(processes.c.seen_at)))).scalar_one()
+            heard: datetime | None = conn.execute(select(func.max(processes.c.seen_at))).scalar_one()
             return heard
 
         return await self.database.read(work)
@@ -91,17 +90,17 @@ class Retention:
         await self.database.write(lambda conn: upsert(conn, meta, {"name": _SWEPT}, value))
 
     async def _sweep_content(self, before: datetime, now: datetime) -> int:
-        async def work(conn: AsyncConnection) -> int:
+        def work(conn: Connection) -> int:
             old = select(cases.c.id).where(cases.c.created_at < before)
-            await conn.execute(delete(conversations).where(conversations.c.case_id.in_(old)))
-            await conn.execute(delete(links).where(links.c.case_id.in_(old)))
+            conn.execute(delete(conversations).where(conversations.c.case_id.in_(old)))
+            conn.execute(delete(links).where(links.c.case_id.in_(old)))
             of_old = or_(reports.c.received_at < before, reports.c.case_id.in_(old))
-            await conn.execute(delete(reports).where(of_old))
-            await conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
-            await delete_expired(conn, now)
-            await delete_homes_before(conn, before, now)
-            await delete_stories_before(conn, before)
-            return (await conn.execute(delete(cases).where(cases.c.created_at < before))).rowcount
+            conn.execute(delete(reports).where(of_old))
+            conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
+            delete_expired(conn, now)
+            delete_homes_before(conn, before, now)
+            delete_stories_before(conn, before)
+            return conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
 
         return await self.database.write(work)
 
@@ -109,19 +108,19 @@ class Retention:
         return await self.database.write(lambda conn: delete_deliveries_before(conn, before))
 
     async def _sweep_evidence(self, before: datetime) -> None:
-        async def work(conn: AsyncConnection) -> None:
-            await delete_evidence_before(conn, before)
-            await delete_calls_before(conn, before)
-            await delete_runs_before(conn, before)
+        def work(conn: Connection) -> None:
+            delete_evidence_before(conn, before)
+            delete_calls_before(conn, before)
+            delete_runs_before(conn, before)
 
         await self.database.write(work)
 
     async def _sweep_audio(self, before: datetime) -> tuple[int, list[str]]:
-        async def work(conn: AsyncConnection) -> tuple[int, list[str]]:
+        def work(conn: Connection) -> tuple[int, list[str]]:
             old = recordings.c.created_at < before
-            names = await conn.execute(select(chunks.c.blob).join(recordings).where(old))
+            names = conn.execute(select(chunks.c.blob).join(recordings).where(old))
             blobs = list(names.scalars())
-            return (await conn.execute(delete(recordings).where(old))).rowcount, blobs
+            return conn.execute(delete(recordings).where(old)).rowcount, blobs
 
         return await self.database.write(work)
 
@@ -132,21 +131,21 @@ class Retention:
     async def _orphans(self, before: datetime) -> list[str]:
         names = await asyncio.to_thread(self.blobs.names_before, before)
 
-        async def work(conn: AsyncConnection) -> set[str]:
+        def work(conn: Connection) -> set[str]:
             known: set[str] = set()
             for batch in batches(names):
-                known |= await _with_a_row(conn, batch)
+                known |= _with_a_row(conn, batch)
             return known
 
         known = await self.database.read(work)
         return [name for name in names if name not in known]
 
 
-async def _last_sweep(conn: AsyncConnection) -> datetime | None:
+def _last_sweep(conn: Connection) -> datetime | None:
     swept = select(meta.c.value).where(meta.c.name == _SWEPT)
-    kept = (await conn.execute(swept)).scalar_one_or_none()
+    kept = conn.execute(swept).scalar_one_or_none()
     return None if kept is None else datetime.fromisoformat(kept.decode())
 
 
-async def _with_a_row(conn: AsyncConnection, names: Sequence[str]) -> set[str]:
-    return set((await conn.execute(select(chunks.c.blob).where(chunks.c.blob.in_(names)))).scalars())
+def _with_a_row(conn: Connection, names: Sequence[str]) -> set[str]:
+    return set(conn.execute(select(chunks.c.blob).where(chunks.c.blob.in_(names))).scalars())

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists, insert, or_, select, update
 
 from proxy.values import folded_id
 
@@ -13,26 +12,24 @@ _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 _BATCH: Final = 500  # far under the number of parameters that a statement may have
 
 
-async def upsert(
-    conn: AsyncConnection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]
-) -> None:
+def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Sets the columns `values` of the row under `key`, which is made if need be."""
     where = [table.c[name] == value for name, value in key.items()]
-    changed = await conn.execute(update(table).where(*where).values(**values))
+    changed = conn.execute(update(table).where(*where).values(**values))
     if not changed.rowcount:
-        await conn.execute(insert(table).values(**key, **values))
+        conn.execute(insert(table).values(**key, **values))
 
 
-async def insert_missing(conn: AsyncConnection, table: Table, rows: _Rows) -> None:
+def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
     if not rows:
         return
     values = {name: _parameter(table, name) for name in rows[0]}
     missing = select(*values.values()).where(~exists().where(*_same_key(table)))
-    await conn.execute(insert(table).from_select([*values], missing), [_parameters(row) for row in rows])
+    conn.execute(insert(table).from_select([*values], missing), [_parameters(row) for row in rows])
 
 
-async def count_up(conn: AsyncConnection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
+def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
     """Adds each row's `count` to the one under its key, whose columns `newest` it sets; makes missing ones.
 
     Two statements, however many rows there are; each key may be among them once.
@@ -43,8 +40,8 @@ async def count_up(conn: AsyncConnection, table: Table, rows: _Rows, newest: Seq
     values = {name: _parameter(table, name) for name in newest}
     grown = update(table).where(*_same_key(table)).values(count=table.c.count + _parameter(table, "count"))
     changes = [_parameters({name: row[name] for name in needed}) for row in rows]
-    await conn.execute(grown.values(**values), changes)
-    await insert_missing(conn, table, rows)
+    conn.execute(grown.values(**values), changes)
+    insert_missing(conn, table, rows)
 
 
 def own_spelling(spelling: str) -> str | None:
@@ -57,14 +54,12 @@ def nobody(_process: str | None) -> bool:
     return False
 
 
-async def left_over(
-    conn: AsyncConnection, table: Table, lives: Callable[[str | None], bool]
-) -> ColumnElement[bool]:
+def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool]) -> ColumnElement[bool]:
     """The intents among the table's rows whose process doesn't live any more.
 
     First who has intents, then who lives: the other way round, one that has just come would be missed.
     """
-    owners = await conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
+    owners = conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
     dead = [process for process in owners.scalars() if not lives(process)]
     return and_(table.c.state == "intent", or_(table.c.process.is_(None), table.c.process.in_(dead)))
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select, update
 
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
@@ -74,10 +73,10 @@ class Sealer:
             mac.update(len(raw).to_bytes(8, "big") + raw)
         return mac.hexdigest()
 
-    async def renew_pepper(self, conn: AsyncConnection) -> None:
+    def renew_pepper(self, conn: Connection) -> None:
         """Seals the pepper, on which all hashes stand, with the newest key."""
         sealed = self.seal(self._pepper)
-        await conn.execute(update(meta).where(meta.c.name == _PEPPER).values(value=sealed))
+        conn.execute(update(meta).where(meta.c.name == _PEPPER).values(value=sealed))
 
     def owner(self, user: str, organization: str) -> str:
         """Under which everything of this user in this organization is stored (CONTRACT N06)."""
@@ -105,12 +104,12 @@ async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool =
     """
     fernet = _fernet(keys)
 
-    async def work(conn: AsyncConnection) -> bytes:
+    def work(conn: Connection) -> bytes:
         where = meta.c.name == _PEPPER
-        sealed = (await conn.execute(select(meta.c.value).where(where))).scalar_one_or_none()
+        sealed = conn.execute(select(meta.c.value).where(where)).scalar_one_or_none()
         if sealed is None:
             pepper = secrets.token_bytes(_PEPPER_BYTES)
-            await conn.execute(insert(meta).values(name=_PEPPER, value=fernet.encrypt(pepper)))
+            conn.execute(insert(meta).values(name=_PEPPER, value=fernet.encrypt(pepper)))
             return pepper
         return _opened(fernet, sealed)
 

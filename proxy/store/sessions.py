@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, select, update
 
 from proxy.store.database import Database
 from proxy.store.rows import upsert
@@ -27,8 +26,8 @@ class Sessions:
         """Keeps the session; one under the same token is replaced."""
         rows = session_rows(self.sealer, session)
 
-        async def work(conn: AsyncConnection) -> None:
-            await write_session(conn, token, rows)
+        def work(conn: Connection) -> None:
+            write_session(conn, token, rows)
 
         await self.database.write(work)
 
@@ -36,8 +35,8 @@ class Sessions:
         """The session, expired or not: judging that is the caller's."""
         query = select(sessions, api_keys.c.api_key).join(api_keys)
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(query.where(sessions.c.token_hash == token_hash(token)))).one_or_none()
+        def work(conn: Connection) -> Row[Any] | None:
+            return conn.execute(query.where(sessions.c.token_hash == token_hash(token))).one_or_none()
 
         row = await self.database.read(work)
         return None if row is None else self._session(row)
@@ -46,8 +45,8 @@ class Sessions:
         """The owner's session that ends last, whether or not it has ended; None when they have none left."""
         query = select(sessions, api_keys.c.api_key).join(api_keys).where(sessions.c.owner == owner)
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(query.order_by(sessions.c.expires_at.desc()).limit(1))).one_or_none()
+        def work(conn: Connection) -> Row[Any] | None:
+            return conn.execute(query.order_by(sessions.c.expires_at.desc()).limit(1)).one_or_none()
 
         row = await self.database.read(work)
         return None if row is None else self._session(row)
@@ -59,10 +58,8 @@ class Sessions:
             "access_expires_at": access_expires_at,
         }
 
-        async def work(conn: AsyncConnection) -> None:
-            await conn.execute(
-                update(sessions).where(sessions.c.token_hash == token_hash(token)).values(**values)
-            )
+        def work(conn: Connection) -> None:
+            conn.execute(update(sessions).where(sessions.c.token_hash == token_hash(token)).values(**values))
 
         await self.database.write(work)
 
@@ -109,29 +106,27 @@ def session_rows(sealer: Sealer, session: Session) -> SessionRows:
     )
 
 
-async def write_session(
-    conn: AsyncConnection, token: str, rows: SessionRows, *, keep_access: bool = False
-) -> None:
+def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_access: bool = False) -> None:
     """In another write's transaction; `keep_access` leaves the access token of a session that is there."""
     values = rows.who if keep_access else {**rows.who, **rows.access}
-    await upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
-    await upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
+    upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
+    upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
 
 
-async def owner_of(conn: AsyncConnection, token: str) -> str | None:
+def owner_of(conn: Connection, token: str) -> str | None:
     """Whose session the token is, in another write's transaction; None when it is nobody's."""
     query = select(sessions.c.owner).where(sessions.c.token_hash == token_hash(token))
-    return (await conn.execute(query)).scalar_one_or_none()
+    return conn.execute(query).scalar_one_or_none()
 
 
-async def delete_expired(conn: AsyncConnection, now: datetime) -> None:
+def delete_expired(conn: Connection, now: datetime) -> None:
     """Removes the sessions that ended before `now`, and the API keys that none needs any more."""
-    await conn.execute(delete(sessions).where(sessions.c.expires_at < now))
-    await delete_unused_keys(conn)
+    conn.execute(delete(sessions).where(sessions.c.expires_at < now))
+    delete_unused_keys(conn)
 
 
-async def delete_unused_keys(conn: AsyncConnection) -> None:
-    await conn.execute(delete(api_keys).where(api_keys.c.ref.not_in(select(sessions.c.key_ref))))
+def delete_unused_keys(conn: Connection) -> None:
+    conn.execute(delete(api_keys).where(api_keys.c.ref.not_in(select(sessions.c.key_ref))))
 
 
 def token_hash(token: str) -> str:

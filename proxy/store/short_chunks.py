@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, insert, select, update
 
 from proxy.store.sealer import Sealer
 from proxy.store.tables import chunks, links, recordings, transcriptions
@@ -45,9 +44,7 @@ def last_shorts(recording_id: str) -> Select[Any]:
     return query.order_by(chunks.c.position.desc()).limit(_MOST)
 
 
-async def open_with(
-    conn: AsyncConnection, last: Row[Any], taken: int, opening: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def open_with(conn: Connection, last: Row[Any], taken: int, opening: Mapping[str, Any]) -> Mapping[str, Any]:
     """Opens a recording with the last `taken` chunks of the `last` one; the place of the chunk after them.
 
     Where the last recording has only those chunks, it becomes the new one.
@@ -55,31 +52,29 @@ async def open_with(
     start = last.position - taken + 1
     if start <= 0:
         kind = {name: opening[name] for name in ("filename", "content_type", "container")}
-        await conn.execute(update(recordings).filter_by(id=last.id).values(**kind))
+        conn.execute(update(recordings).filter_by(id=last.id).values(**kind))
         return {"recording_id": last.id, "position": last.position + 1}
-    await _rename(conn, last, start, opening)
-    await conn.execute(insert(recordings).values(number=last.number + 1, **opening))
+    _rename(conn, last, start, opening)
+    conn.execute(insert(recordings).values(number=last.number + 1, **opening))
     moved = update(chunks).where(chunks.c.recording_id == last.id, chunks.c.position >= start)
     place = {"recording_id": opening["id"], "position": chunks.c.position - start}
-    await conn.execute(moved.values(**place))
+    conn.execute(moved.values(**place))
     return {"recording_id": opening["id"], "position": taken}
 
 
-async def _rename(conn: AsyncConnection, last: Row[Any], start: int, opening: Mapping[str, Any]) -> None:
+def _rename(conn: Connection, last: Row[Any], start: int, opening: Mapping[str, Any]) -> None:
     """Lets what was heard of the recording with its short end stand for the one without it (S04, S05)."""
     query = select(chunks.c.sha256).filter_by(recording_id=last.id).order_by(chunks.c.position)
-    digests = digests_of((await conn.execute(query)).scalars().all())
+    digests = digests_of(conn.execute(query).scalars().all())
     legacy_id, owner = opening["legacy_id"], opening["owner"]
     heard = and_(transcriptions.c.legacy_id == legacy_id, transcriptions.c.owner == owner)
     linked = and_(links.c.case_id == legacy_id, links.c.state.in_(_ENDED))
     for old in reversed(digests[start:]):
-        await _rename_in(conn, transcriptions, heard, old, digests[start - 1])
-        await _rename_in(conn, links, linked, old, digests[start - 1])
+        _rename_in(conn, transcriptions, heard, old, digests[start - 1])
+        _rename_in(conn, links, linked, old, digests[start - 1])
 
 
-async def _rename_in(
-    conn: AsyncConnection, table: Table, where: ColumnElement[bool], old: str, new: str
-) -> None:
-    known = (await conn.execute(select(table.c.digest).where(where, table.c.digest == new))).first()
+def _rename_in(conn: Connection, table: Table, where: ColumnElement[bool], old: str, new: str) -> None:
+    known = conn.execute(select(table.c.digest).where(where, table.c.digest == new)).first()
     if known is None:
-        await conn.execute(update(table).where(where, table.c.digest == old).values(digest=new))
+        conn.execute(update(table).where(where, table.c.digest == old).values(digest=new))

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from proxy.store.database import Database
 from proxy.store.tables import requests
@@ -34,21 +33,21 @@ class Stories:
         """The stories of this request id, oldest first: a client may use one id for several requests."""
         query = select(requests).filter_by(request_id=request_id).order_by(requests.c.id)
 
-        async def work(conn: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await conn.execute(query)).all()
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            return conn.execute(query).all()
 
         return [Story(row.request_id, row.at, row.story) for row in await self.database.read(work)]
 
 
-async def write_stories(conn: AsyncConnection, stories: Sequence[Story]) -> None:
+def write_stories(conn: Connection, stories: Sequence[Story]) -> None:
     """Adds the stories in their order, and drops what is older than the newest thousand."""
     if not stories:
         return
     rows = [{"request_id": each.request_id, "at": each.at, "story": each.story} for each in stories]
-    await conn.execute(insert(requests), rows)
+    conn.execute(insert(requests), rows)
     first_too_many = select(requests.c.id).order_by(requests.c.id.desc()).offset(_KEPT).limit(1)
-    await conn.execute(delete(requests).where(requests.c.id <= first_too_many.scalar_subquery()))
+    conn.execute(delete(requests).where(requests.c.id <= first_too_many.scalar_subquery()))
 
 
-async def delete_stories_before(conn: AsyncConnection, before: datetime) -> None:
-    await conn.execute(delete(requests).where(requests.c.at < before))
+def delete_stories_before(conn: Connection, before: datetime) -> None:
+    conn.execute(delete(requests).where(requests.c.at < before))

@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, select
 
 from proxy.store.database import Database
 from proxy.store.owners import current
@@ -27,8 +26,8 @@ class Transcriptions:
         key = {"owner": owner, "legacy_id": folded_id(legacy_id), "digest": digest}
         query = select(transcriptions).filter_by(**key)
 
-        async def work(conn: AsyncConnection) -> Row[Any] | None:
-            return (await conn.execute(query)).one_or_none()
+        def work(conn: Connection) -> Row[Any] | None:
+            return conn.execute(query).one_or_none()
 
         row = await self.database.read(work)
         return None if row is None else self._transcription(row)
@@ -44,13 +43,13 @@ class Transcriptions:
             "created_at": transcription.created_at,
         }
 
-        async def work(conn: AsyncConnection) -> None:
+        def work(conn: Connection) -> None:
             table = transcriptions.c
-            key["owner"] = await current(conn, owner)
+            key["owner"] = current(conn, owner)
             own = table.owner == key["owner"], table.legacy_id == key["legacy_id"]
             for batch in batches(list(parts)):
-                await conn.execute(delete(transcriptions).where(*own, table.digest.in_(batch)))
-            await upsert(conn, transcriptions, key, values)
+                conn.execute(delete(transcriptions).where(*own, table.digest.in_(batch)))
+            upsert(conn, transcriptions, key, values)
 
         await self.database.write(work)
 
@@ -63,11 +62,11 @@ class Transcriptions:
         table = transcriptions.c
         told: dict[str, list[Transcription]] = {folded_id(each): [] for each in legacy_ids}
 
-        async def work(conn: AsyncConnection) -> list[Row[Any]]:
+        def work(conn: Connection) -> list[Row[Any]]:
             found: list[Row[Any]] = []
             for batch in batches([*told]):
                 query = select(transcriptions).where(table.owner == owner, table.legacy_id.in_(batch))
-                found += (await conn.execute(query.order_by(table.created_at, table.digest))).all()
+                found += conn.execute(query.order_by(table.created_at, table.digest)).all()
             return found
 
         rows = await self.database.read(work)

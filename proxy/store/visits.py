@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import bindparam, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, update
 
 from proxy.store.rows import count_up, insert_missing
 from proxy.store.sealer import Sealer
@@ -68,15 +67,15 @@ def ledger_rows(told: ByClient, new: Iterable[str], sealer: Sealer) -> LedgerRow
     )
 
 
-async def write_visits(conn: AsyncConnection, rows: LedgerRows) -> None:
+def write_visits(conn: Connection, rows: LedgerRows) -> None:
     """In another write's transaction."""
     if not rows.counts:
         return
     latest = bindparam("_at", type_=clients.c.last_seen.type)
     older = clients.c.id == bindparam("_id"), clients.c.last_seen < latest
-    await conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
-    await insert_missing(conn, clients, rows.newcomers)
-    await count_up(conn, ledger, rows.counts)
+    conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
+    insert_missing(conn, clients, rows.newcomers)
+    count_up(conn, ledger, rows.counts)
 
 
 def _client_row(client: str, visits: Sequence[Visit], sealer: Sealer) -> dict[str, Any]:

@@ -153,7 +153,6 @@ async def _open(
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
     workers = await stack.enter_async_context(Workers(_WORKER_MODULES, [str(store.blobs.folder)]))
     await workers.warm()
-    await store.database.warm()
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,

@@ -13,8 +13,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, update
 
 from proxy.store import Store, open_store
 from proxy.store.audit import AuditEvent
@@ -197,8 +196,8 @@ def test_a_value_that_no_key_opens_is_told(shop: Site) -> None:
 async def _spoil(store: Store) -> None:
     foreign = Fernet(Fernet.generate_key()).encrypt(b"access")
 
-    async def work(conn: AsyncConnection) -> None:
-        await conn.execute(update(sessions).values(access_token=foreign))
+    def work(conn: Connection) -> None:
+        conn.execute(update(sessions).values(access_token=foreign))
 
     await store.database.write(work)
 

@@ -10,8 +10,7 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 import aiohttp
-from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, select
 
 from proxy import jsons
 from proxy.sandbox.reports import signature
@@ -156,8 +155,8 @@ class Storm:
     async def rows(self) -> dict[str, Row[Any]]:
         """The report rows, by id, as they are on disk."""
 
-        async def work(conn: AsyncConnection) -> dict[str, Row[Any]]:
-            return {row.id: row for row in await conn.execute(select(reports))}
+        def work(conn: Connection) -> dict[str, Row[Any]]:
+            return {row.id: row for row in conn.execute(select(reports))}
 
         return await self.store.database.read(work)
 

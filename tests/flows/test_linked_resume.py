@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import delete
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete
 
 from proxy.store.tables import sessions
 from tests.conftest import Api, StartProxy
@@ -33,8 +32,8 @@ async def left_behind(start_proxy: StartProxy, *, sessions_too: bool = True) -> 
         return case
 
 
-async def _forget_sessions(conn: AsyncConnection) -> None:
-    await conn.execute(delete(sessions))
+def _forget_sessions(conn: Connection) -> None:
+    conn.execute(delete(sessions))
 
 
 async def states(api: Api, case: Patient) -> list[str]:

@@ -4,8 +4,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select
 
 from proxy.store.tables import metadata
 from tests.crash.client import Client
@@ -80,11 +79,10 @@ def _erased(what: str, done: Done) -> Row:
 async def _left_after_retention(site: Site) -> str:
     """What a sweep leaves in 91 days, in a sentence; nothing is what is to be."""
 
-    async def count(conn: AsyncConnection) -> dict[str, int]:
+    def count(conn: Connection) -> dict[str, int]:
         tables = [table for table in metadata.sorted_tables if table.name not in _STAYS]
         return {
-            table.name: (await conn.execute(select(func.count()).select_from(table))).scalar_one()
-            for table in tables
+            table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in tables
         }
 
     async with site.store() as store:

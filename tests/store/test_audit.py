@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from proxy.store import Store
 from proxy.store.audit import AuditEvent, AuditVerdict
@@ -199,8 +199,8 @@ async def test_rows_of_a_release_before_the_chain_are_covered_by_the_first_one_a
 
 
 async def test_a_write_that_fails_takes_its_audit_row_with_it(store: Store) -> None:
-    async def work(conn: AsyncConnection) -> None:
-        await store.audit.append_in(conn, AuditEvent(NOW, "ana", "mode_set", "*"))
+    def work(conn: Connection) -> None:
+        store.audit.append_in(conn, AuditEvent(NOW, "ana", "mode_set", "*"))
         raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011

@@ -1,13 +1,14 @@
 """Reads and grouped writes on a SQLite file."""
 
 import asyncio
+import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Engine, event, insert, select, text
 
 from proxy.store.database import Database, Work, open_database
 from proxy.store.errors import StoreError
@@ -22,28 +23,28 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def commits() -> Iterator[list[str]]:
-    """One item for each commit of any engine while the test runs."""
+    """One item for each commit of the connections that are opened while the test runs, after this fixture."""
     seen: list[str] = []
 
-    def count(_connection: object) -> None:
-        seen.append("commit")
+    def trace(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_trace_callback(lambda said: seen.append(said) if said == "COMMIT" else None)
 
-    event.listen(Engine, "commit", count)
+    event.listen(Engine, "connect", trace)
     yield seen
-    event.remove(Engine, "commit", count)
+    event.remove(Engine, "connect", trace)
 
 
 def adding(name: str) -> Work[str]:
-    async def work(conn: AsyncConnection) -> str:
-        await conn.execute(insert(meta).values(name=name, value=b""))
+    def work(conn: Connection) -> str:
+        conn.execute(insert(meta).values(name=name, value=b""))
         return name
 
     return work
 
 
 async def names(database: Database) -> set[str]:
-    async def work(conn: AsyncConnection) -> set[str]:
-        return set((await conn.execute(select(meta.c.name))).scalars())
+    def work(conn: Connection) -> set[str]:
+        return set(conn.execute(select(meta.c.name)).scalars())
 
     return await database.read(work)
 
@@ -53,15 +54,17 @@ async def test_a_write_gives_back_its_result_and_is_there_for_the_next_reader(da
     assert await names(database) == {"one"}
 
 
-async def test_writes_that_wait_together_share_one_commit(database: Database, commits: list[str]) -> None:
+async def test_writes_that_wait_together_share_one_commit(commits: list[str], database: Database) -> None:
+    before = len(commits)
     await asyncio.gather(*(database.write(adding(str(n))) for n in range(60)))
-    assert len(commits) == 1
+    assert len(commits) == before + 1
     assert len(await names(database)) == 60
 
 
-async def test_a_group_is_bounded(database: Database, commits: list[str]) -> None:
+async def test_a_group_is_bounded(commits: list[str], database: Database) -> None:
+    before = len(commits)
     await asyncio.gather(*(database.write(adding(str(n))) for n in range(130)))
-    assert len(commits) == 3
+    assert len(commits) == before + 3
 
 
 async def test_a_failing_write_fails_alone(database: Database) -> None:
@@ -77,8 +80,8 @@ async def test_a_failing_write_fails_alone(database: Database) -> None:
 
 
 async def test_a_failing_write_leaves_nothing_of_itself(database: Database) -> None:
-    async def half(conn: AsyncConnection) -> None:
-        await adding("half")(conn)
+    def half(conn: Connection) -> None:
+        adding("half")(conn)
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -86,27 +89,26 @@ async def test_a_failing_write_leaves_nothing_of_itself(database: Database) -> N
     assert await names(database) == set()
 
 
-async def test_when_the_commit_fails_every_caller_of_the_group_is_told(database: Database) -> None:
-    async def orphan_that_only_the_commit_refuses(conn: AsyncConnection) -> None:
-        await conn.execute(text("PRAGMA defer_foreign_keys = ON"))
+async def test_when_the_commit_fails_only_whose_fault_it_is_is_told(database: Database) -> None:
+    def orphan_that_only_the_commit_refuses(conn: Connection) -> None:
+        conn.execute(text("PRAGMA defer_foreign_keys = ON"))
         row = {"recording_id": "no recording", "position": 0, "blob": "blob", "blob_key": b"\0", "size": 1}
-        await conn.execute(insert(chunks).values(**row, sha256="sha"))
+        conn.execute(insert(chunks).values(**row, sha256="sha"))
 
     results = await asyncio.gather(
         database.write(adding("one")),
         database.write(orphan_that_only_the_commit_refuses),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [StoreError, StoreError]
-    assert await names(database) == set()
-    await database.write(adding("the writer goes on"))
+    assert [type(result) for result in results] == [str, StoreError]
+    assert await names(database) == {"one"}
 
 
-async def test_when_sqlite_gives_up_the_transaction_nothing_of_the_group_is_written(
+async def test_when_sqlite_gives_up_the_transaction_the_others_of_the_group_are_written(
     database: Database,
 ) -> None:
-    async def like_a_full_disk(conn: AsyncConnection) -> None:
-        await conn.execute(text("ROLLBACK"))
+    def like_a_full_disk(conn: Connection) -> None:
+        conn.execute(text("ROLLBACK"))
 
     results = await asyncio.gather(
         database.write(adding("before")),
@@ -114,47 +116,61 @@ async def test_when_sqlite_gives_up_the_transaction_nothing_of_the_group_is_writ
         database.write(adding("after")),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [StoreError] * 3
-    assert await names(database) == set()
-    await database.write(adding("the writer goes on"))
+    assert [type(result) for result in results] == [str, StoreError, str]
+    assert await names(database) == {"before", "after"}
+
+
+class Slow:
+    """A unit of work that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.started = asyncio.Event()
+        self._go_on = threading.Event()
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+    def __call__(self, conn: Connection) -> str:
+        self._loop.call_soon_threadsafe(self.started.set)
+        assert self._go_on.wait(10)
+        return adding("slow")(conn)
 
 
 async def test_a_cancelled_caller_does_not_disturb_its_group(database: Database) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(conn: AsyncConnection) -> None:
-        started.set()
-        await go_on.wait()
-        await adding("begun")(conn)
-
+    slow = Slow()
     cancelled = asyncio.create_task(database.write(slow))
-    await started.wait()
+    beside = asyncio.create_task(database.write(adding("beside")))
+    await slow.started.wait()
     waiting = asyncio.create_task(database.write(adding("waiting")))
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
-    go_on.set()
-    assert await waiting == "waiting"
-    assert await names(database) == {"begun", "waiting"}
-    assert await database.write(adding("the writer goes on")) == "the writer goes on"
+    slow.go_on()
+    assert [await beside, await waiting] == ["beside", "waiting"]
+    assert await names(database) == {"slow", "beside", "waiting"}
 
 
 async def test_a_write_cancelled_before_its_turn_is_not_made(database: Database) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(conn: AsyncConnection) -> None:
-        started.set()
-        await go_on.wait()
-
+    slow = Slow()
     first = asyncio.create_task(database.write(slow))
-    await started.wait()
+    await slow.started.wait()
     unwanted = asyncio.create_task(database.write(adding("unwanted")))
     await asyncio.sleep(0)
     unwanted.cancel()
-    go_on.set()
+    slow.go_on()
     await first
     await database.write(adding("wanted"))
-    assert await names(database) == {"wanted"}
+    assert await names(database) == {"slow", "wanted"}
+
+
+async def test_a_lookup_does_not_wait_for_the_writer(database: Database) -> None:
+    slow = Slow()
+    writing = asyncio.create_task(database.write(slow))
+    await slow.started.wait()
+    assert await database.lookup(lambda conn: conn.execute(select(meta.c.name)).all()) == []
+    slow.go_on()
+    assert await writing == "slow"
 
 
 async def test_closing_finishes_the_waiting_writes_and_refuses_new_ones(tmp_path: Path) -> None:
@@ -167,28 +183,24 @@ async def test_closing_finishes_the_waiting_writes_and_refuses_new_ones(tmp_path
 
 
 async def test_when_the_loop_is_torn_down_no_caller_waits_for_ever(database: Database) -> None:
-    started = asyncio.Event()
-
-    async def endless(conn: AsyncConnection) -> None:
-        await adding("endless")(conn)
-        started.set()
-        await asyncio.Event().wait()
-
-    running = asyncio.create_task(database.write(endless))
-    await started.wait()
+    slow = Slow()
+    running = asyncio.create_task(database.write(slow))
+    await slow.started.wait()
     waiting = asyncio.create_task(database.write(adding("waiting")))
     await asyncio.sleep(0)
     (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "store-writer")
     writer.cancel()
+    slow.go_on()
     async with asyncio.timeout(10):
         results = await asyncio.gather(running, waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [StoreError, StoreError]
-    assert await names(database) == set()
+    assert [type(result) for result in results] == [str, StoreError]
+    assert await names(database) == {"slow"}
 
 
-async def test_a_reader_cannot_write(database: Database) -> None:
+@pytest.mark.parametrize("door", ["read", "lookup"])
+async def test_a_reader_cannot_write(database: Database, door: str) -> None:
     with pytest.raises(StoreError, match="OperationalError"):
-        await database.read(adding("one"))
+        await getattr(database, door)(adding("one"))
 
 
 async def test_an_error_of_the_database_does_not_show_the_values(database: Database) -> None:
@@ -206,8 +218,8 @@ async def test_an_error_of_the_database_does_not_show_the_values(database: Datab
 async def test_every_connection_is_set_for_durability(
     database: Database, door: str, pragma: str, value: object
 ) -> None:
-    async def work(conn: AsyncConnection) -> object:
-        return (await conn.execute(text(f"PRAGMA {pragma}"))).scalar_one()
+    def work(conn: Connection) -> object:
+        return conn.execute(text(f"PRAGMA {pragma}")).scalar_one()
 
     assert await getattr(database, door)(work) == value
 

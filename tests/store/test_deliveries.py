@@ -3,8 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from proxy.store import Store
 from proxy.store.audit import CASE_ERASED
@@ -105,7 +104,7 @@ async def test_retention_W04_what_no_consumer_took_within_a_day_goes_and_is_coun
 
 
 async def _numbers(store: Store) -> list[int]:
-    async def work(conn: AsyncConnection) -> list[int]:
-        return list((await conn.execute(select(deliveries.c.id).order_by(deliveries.c.id))).scalars())
+    def work(conn: Connection) -> list[int]:
+        return list(conn.execute(select(deliveries.c.id).order_by(deliveries.c.id)).scalars())
 
     return await store.database.read(work)

@@ -9,8 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, select
 
 from proxy.store import Store, StoreError
 from proxy.store.audit import Access
@@ -86,9 +85,9 @@ async def fill_user(store: Store, user: str, cases: int = 1) -> str:
 async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
     """All that is kept, but the audit."""
 
-    async def work(conn: AsyncConnection) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
+    def work(conn: Connection) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
         tables = [table for table in metadata.sorted_tables if table.name not in {"audit", "meta"}]
-        return {table.name: (await conn.execute(select(table))).all() for table in tables}
+        return {table.name: conn.execute(select(table)).all() for table in tables}
 
     return await store.database.read(work)
 
@@ -198,8 +197,8 @@ async def test_a_trace_that_an_earlier_removal_left_goes_too(tmp_path: Path) -> 
 
 
 async def test_a_removed_row_is_overwritten_whatever_sqlite_was_built_with(store: Store) -> None:
-    async def asked(conn: AsyncConnection) -> list[int]:
-        return [(await conn.exec_driver_sql("PRAGMA secure_delete")).scalar_one()]
+    def asked(conn: Connection) -> list[int]:
+        return [conn.exec_driver_sql("PRAGMA secure_delete").scalar_one()]
 
     assert await store.database.read(asked) + await store.database.write(asked) == [1, 1]
 

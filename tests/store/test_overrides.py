@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from proxy.overrides import EVERYONE, MODES, BadChange, Change, Override, overrides_of
 from proxy.store import Store
@@ -278,8 +278,8 @@ async def test_only_what_can_matter_is_read(store: Store) -> None:
         await change(store, "new", until=hours(number + 1))
     await change(store, "off", until=hours(2))
 
-    async def read(conn: AsyncConnection) -> set[int]:
-        return {row.revision for row in await conn.execute(uncovered())}
+    def read(conn: Connection) -> set[int]:
+        return {row.revision for row in conn.execute(uncovered())}
 
     assert await store.database.read(read) == {11, 10, 9}
     (stack,) = (await store.overrides.load()).stacks.values()

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select
 
 from proxy.overrides import Change
 from proxy.store import Store
@@ -114,8 +113,8 @@ async def test_ended_sessions_go_and_others_stay(store: Store) -> None:
 
 
 async def test_an_api_key_goes_with_the_last_of_its_sessions(store: Store) -> None:
-    async def kept(conn: AsyncConnection) -> int:
-        return (await conn.execute(select(func.count()).select_from(api_keys))).scalar_one()
+    def kept(conn: Connection) -> int:
+        return conn.execute(select(func.count()).select_from(api_keys)).scalar_one()
 
     await store.sessions.put("ended", session(expires_at=NOW - timedelta(seconds=1)))
     await store.sessions.put("valid", session(expires_at=NOW + timedelta(seconds=1)))

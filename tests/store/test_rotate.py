@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Select, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, Select, insert, select
 
 from proxy.overrides import Change
 from proxy.store import Store, StoreError
@@ -58,9 +57,9 @@ async def fill(store: Store, number: int = 0) -> None:
 async def values(store: Store) -> dict[tuple[str, str], list[bytes]]:
     """The sealed values of each column."""
 
-    async def work(conn: AsyncConnection) -> dict[tuple[str, str], list[bytes]]:
+    def work(conn: Connection) -> dict[tuple[str, str], list[bytes]]:
         return {
-            (table.name, column.name): list((await conn.execute(column_of(column))).scalars())
+            (table.name, column.name): list(conn.execute(column_of(column)).scalars())
             for table, columns in SEALED.items()
             for column in columns
         }
@@ -154,9 +153,9 @@ async def test_a_value_that_is_written_while_its_row_is_sealed_anew_stays(
 async def test_many_and_large_rows_are_gone_through_step_by_step(tmp_path: Path) -> None:
     texts = [bytes(range(256)).hex() * 1500 * (1 + number % 3) for number in range(5)]  # up to 2 MB sealed
 
-    async def add(conn: AsyncConnection) -> None:
+    def add(conn: Connection) -> None:
         rows = [{"ref": f"{number:04}", "api_key": store.sealer.seal(b"key")} for number in range(450)]
-        await conn.execute(insert(api_keys), rows)
+        conn.execute(insert(api_keys), rows)
 
     async with opened(tmp_path, [OLD]) as store:
         await store.database.write(add)

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select
 
 from proxy.store import Store
 from proxy.store.tables import api_keys
@@ -52,8 +51,8 @@ async def test_a_token_put_again_has_the_later_session(store: Store) -> None:
 
 
 async def test_an_api_key_is_kept_once_for_all_its_sessions(store: Store) -> None:
-    async def count(conn: AsyncConnection) -> int:
-        return (await conn.execute(select(func.count()).select_from(api_keys))).scalar_one()
+    def count(conn: Connection) -> int:
+        return conn.execute(select(func.count()).select_from(api_keys)).scalar_one()
 
     for token in ("one", "two"):
         await store.sessions.put(token, session())

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Row, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, select, text
 
 from proxy import jsons
 from proxy.sandbox.reports import signature
@@ -27,8 +26,8 @@ SPACED: Final = b' {"event": "report.archived",\n "x": "\xc3\xad"}'
 
 
 async def rows(api: Api) -> list[Row[Any]]:
-    async def work(conn: AsyncConnection) -> list[Row[Any]]:
-        return list(await conn.execute(select(deliveries).order_by(deliveries.c.id)))
+    def work(conn: Connection) -> list[Row[Any]]:
+        return list(conn.execute(select(deliveries).order_by(deliveries.c.id)))
 
     return await api.proxy.deps.store.database.read(work)
 
@@ -130,12 +129,12 @@ async def test_tee_W04_without_a_consumer_nothing_is_kept_for_one(api: Api) -> N
 async def test_tee_W04_the_report_and_its_delivery_are_written_together_or_not_at_all(
     start_proxy: StartProxy,
 ) -> None:
-    async def refuse(conn: AsyncConnection) -> None:
+    def refuse(conn: Connection) -> None:
         broken = "CREATE TRIGGER no BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END"
-        await conn.execute(text(broken))
+        conn.execute(text(broken))
 
-    async def kept(conn: AsyncConnection) -> list[Any]:
-        return list(await conn.execute(select(reports)))
+    def kept(conn: Connection) -> list[Any]:
+        return list(conn.execute(select(reports)))
 
     async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         database = api.proxy.deps.store.database
