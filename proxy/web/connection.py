@@ -16,10 +16,12 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.web.foreign import Foreign
-from proxy.web.guards import LEAST_RATE, Doors, Limits, Overdue, Stage, Watch
+from proxy.web.guards import LEAST_RATE, NOTHING, Doors, Limits, Overdue, Ready, Stage, Watch
 from proxy.web.lawful import MAX_HEAD
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
+_TCP: Final = (socket.AF_INET, socket.AF_INET6)
+_ACKED: Final = slice(120, 128)  # tcpi_bytes_acked in Linux's struct tcp_info
 _NO_HTTP: Final = b"\0"  # no parser takes it in a request line
 
 
@@ -156,7 +158,8 @@ class QuietHandler(RequestHandler):
         """Ends the connection if its client has had its time; why, if so."""
         if self._wire is None or (self._wire.is_closing() and not self._wire.get_write_buffer_size()):
             return None
-        self._watch.look(_left(self._wire), now)
+        held = self._wire.get_write_buffer_size()
+        self._watch.look(_ready(self._wire, held) if held or self._unanswered else NOTHING, now)
         if self._reading_paused or self._buffer_paused or self._is_held_back():
             self._watch.wait(now, self._host.limits)
         why = self._watch.overdue(self._stage(), now, self._host.limits, crowded=crowded)
@@ -244,14 +247,28 @@ def _peer(transport: asyncio.BaseTransport) -> str:
     return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
-def _left(transport: asyncio.Transport) -> int:
-    """What the client has yet to take, what lies in the kernel included: of a slow line that may be a lot."""
-    left = transport.get_write_buffer_size()
+def _ready(transport: asyncio.Transport, held: int) -> Ready:
+    """What lies ready for the client, in the kernel as well: of a slow line, or of answers in a row, a lot.
+
+    Where the kernel doesn't tell what was taken, it counts only once it is full: else a client that takes
+    less than is added would seem to take nothing.
+    """
     line = transport.get_extra_info("socket")
-    if left and line is not None:
+    taken, queued = 0, 0
+    if line is not None:
         with suppress(OSError):
-            left += int.from_bytes(ioctl(line.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
-    return left
+            taken = _acknowledged(line)
+            if held or taken:
+                queued = int.from_bytes(ioctl(line.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+    return Ready(held, held + queued, taken)
+
+
+def _acknowledged(line: socket.socket) -> int:
+    """The bytes that the client's kernel has ever taken (`tcpi_bytes_acked` of Linux)."""
+    if sys.platform != "linux" or line.family not in _TCP:
+        return 0
+    info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.stop)
+    return int.from_bytes(info[_ACKED], sys.byteorder)
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -51,6 +51,18 @@ Stage: TypeAlias = Literal["idle", "head", "body", "busy", "refused"]
 Overdue: TypeAlias = Literal["idle", "head", "body", "reader", "refused"]
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The bytes of answers that lie ready for a client."""
+
+    held: int = 0  # by the proxy, since the kernel has no room for more
+    left: int = 0  # these, and those that the kernel has and the client has not taken
+    taken: int = 0  # ever: it shows beside what is added; 0 also where the kernel doesn't tell
+
+
+NOTHING: Final = Ready()
+
+
 @dataclass(slots=True)
 class Watch:
     """What a connection's client last did, by the clock."""
@@ -59,13 +71,13 @@ class Watch:
     taken: float  # it took something of what lies ready for it
     since: float | None  # it began a request whose head is not whole yet
     until: float = 0.0  # its body has time, which what comes of it prolongs
-    left: int = 0  # bytes that it has not taken
+    ready: Ready = NOTHING
 
-    def look(self, left: int, now: float) -> None:
-        """Notes what is left for the client now."""
-        if left == 0 or left < self.left:
+    def look(self, ready: Ready, now: float) -> None:
+        """Notes what lies ready for the client now."""
+        if ready.left == 0 or ready.left < self.ready.left or ready.taken > self.ready.taken:
             self.taken = now
-        self.left = left
+        self.ready = ready
 
     def wait(self, now: float, limits: Limits) -> None:
         """Begins its time for a body anew: it is not the client who is waited for."""
@@ -73,7 +85,8 @@ class Watch:
 
     def overdue(self, stage: Stage, now: float, limits: Limits, *, crowded: bool) -> Overdue | None:
         """Why the connection is to end now."""
-        if now - self.taken >= limits.taking:
+        # What is made already and lies in the kernel costs the proxy nothing: TCP ends that.
+        if (self.ready.held or stage == "busy") and now - self.taken >= limits.taking:
             return "reader"
         silent = now - self.heard
         late = {

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from proxy.errors import Refusal
 from proxy.settings import SettingsError, load_settings
 from proxy.web.body import arriving, patience
-from proxy.web.guards import PAUSE_SECONDS, Doors, Limits, Stage, Watch, limits_of
+from proxy.web.guards import PAUSE_SECONDS, Doors, Limits, Ready, Stage, Watch, limits_of
 from proxy.web.lawful import MAX_HEAD
 from proxy.web.protocol import QuietHandler, QuietRunner
 
@@ -32,6 +32,7 @@ POST: Final = b"POST /read HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\n"
 CHUNKS: Final = b"POST /read HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 CANARY: Final = b"canario-4711"
 BIG: Final = 32 * 2**20
+SMALL: Final = 2**18
 
 
 # The two loops differ in what they buffer and in how a connection ends. `serve` runs on uvloop.
@@ -125,18 +126,29 @@ class Served:
             await self.free.wait()
         if request.path == "/big":
             return web.Response(body=bytes(BIG))
+        if request.path == "/begun":
+            return await self.begin(request)
         try:
             size = sum([len(chunk) async for chunk in arriving(request, self.pause)])
         except Refusal as refusal:
             return web.Response(status=400, text=refusal.cause)
         return web.Response(text=f"{size} bytes.")
 
+    async def begin(self, request: web.Request) -> web.StreamResponse:
+        """Gives what the kernel takes at once, and the end of it when it is let go."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(bytes(SMALL))
+        self.held.append(request)
+        await self.free.wait()
+        return response
+
 
 @asynccontextmanager
 async def serving(limits: Limits = LIMITS) -> AsyncIterator[Served]:
     served = Served()
     app = web.Application()
-    for path in ("/read", "/held", "/big"):
+    for path in ("/read", "/held", "/big", "/begun"):
         app.router.add_route("*", path, served.handle)
     runner = QuietRunner(app, lambda: "r-1", 0, limits=limits, clock=served.clock)
     await runner.setup()
@@ -158,8 +170,14 @@ OVERDUE: Final[dict[str, tuple[Stage, Watch, str | None]]] = {
     "silent in its body": ("body", Watch(heard=930, taken=1000, since=None, until=2000), "body"),
     "dripping its body": ("body", Watch(heard=999, taken=1000, since=None, until=1000), "body"),
     "waiting": ("busy", Watch(heard=0, taken=1000, since=None), None),
-    "taking its answer": ("busy", Watch(heard=0, taken=970.1, since=None, left=9), None),
-    "not taking its answer": ("busy", Watch(heard=0, taken=970, since=None, left=9), "reader"),
+    "taking its answer": ("busy", Watch(heard=0, taken=970.1, since=None, ready=Ready(9, 9)), None),
+    "not taking its answer": ("busy", Watch(heard=0, taken=970, since=None, ready=Ready(9, 9)), "reader"),
+    "not taking the first of it": (
+        "busy",
+        Watch(heard=0, taken=970, since=None, ready=Ready(0, 9)),
+        "reader",
+    ),
+    "all of it on its way": ("idle", Watch(heard=930, taken=970, since=None, ready=Ready(0, 9)), None),
     "between two requests": ("idle", Watch(heard=930, taken=1000, since=None), None),
     "told that there is no room": ("refused", Watch(heard=998.1, taken=1000, since=None), None),
     "told and still there": ("refused", Watch(heard=998, taken=1000, since=None), "refused"),
@@ -180,16 +198,19 @@ def test_between_two_requests_there_is_less_time_where_room_is_scarce() -> None:
 
 def test_whoever_takes_something_takes_his_time() -> None:
     watch = Watch(heard=0, taken=0, since=None)
-    for now, left, taken in [
-        (1, 100, 0),
-        (2, 100, 0),
-        (3, 99, 3),
-        (4, 200, 3),
-        (5, 199, 5),
-        (6, 0, 6),
-        (7, 0, 7),
+    for now, left, so_far, taken in [
+        (1, 100, 0, 0),
+        (2, 100, 0, 0),
+        (3, 99, 0, 3),
+        (4, 200, 0, 3),
+        (5, 199, 0, 5),
+        (6, 0, 0, 6),
+        (7, 0, 0, 7),
+        (8, 100, 50, 8),
+        (9, 200, 51, 9),
+        (10, 300, 51, 9),
     ]:
-        watch.look(left, now)
+        watch.look(Ready(9, left, so_far), now)
         assert watch.taken == taken, now
 
 
@@ -301,6 +322,39 @@ async def test_an_answer_that_nobody_takes_ends_with_a_reset() -> None:
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         with pytest.raises(ConnectionResetError):
             await client.rest()
+
+
+async def test_an_answer_of_which_nobody_takes_the_beginning_ends_as_well() -> None:
+    """The kernel has room for it, and a busy server is slow to make the rest: still nothing is taken."""
+    async with serving() as served, served.client(buffer=4096) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads as well
+        await client.say(b"GET /begun HTTP/1.1\r\n" + HOST + b"\r\n")
+        await served.until(lambda: served.held)
+        await served.passes(0)
+        (connection,) = served.connections
+        assert connection._watch.ready.held == 0
+        # As above: the client's kernel may take some more by itself.
+        for _ in range(9):
+            if not connection.gone.is_set():
+                await served.passes(30)
+        assert connection.gone.is_set(), "it counts as taking while it takes nothing"
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises(ConnectionResetError):
+            await client.rest()
+
+
+async def test_a_whole_answer_that_the_kernel_has_is_left_to_it() -> None:
+    """A line that is down for a while costs nobody an answer that is made, and the proxy nothing."""
+    async with serving() as served, served.client(buffer=4096) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.say(b"GET /begun HTTP/1.1\r\n" + HOST + b"\r\n")
+        await served.until(lambda: served.held)
+        served.free.set()
+        await served.until(lambda: served.connections[0].idle)
+        await served.passes(60)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(SECONDS):
+            assert await client.reader.readexactly(SMALL)
 
 
 async def test_what_is_taken_from_the_kernel_is_taken() -> None:
