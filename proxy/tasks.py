@@ -1,7 +1,8 @@
-"""Work that outlives its request: owned, named, logged when it fails, drained at the end."""
+"""Work that outlives its request, or goes on beside a block: owned, named, logged when it fails, ended."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -47,6 +48,18 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+
+@asynccontextmanager
+async def beside(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs work while the block runs, and has ended it afterwards; its failure is logged."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _report(task: asyncio.Task[Any]) -> None:

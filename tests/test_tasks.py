@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.tasks import Tasks
+from proxy.tasks import Tasks, beside
 
 
 class Work:
@@ -98,3 +98,34 @@ async def test_what_does_not_end_in_time_is_cancelled_and_named() -> None:
     assert not work.ended
     assert [(line["event"], line["tasks"]) for line in lines] == [("tasks_cut_off", ["endless"])]
     await tasks.drain(0)
+
+
+async def test_work_beside_a_block_has_ended_with_it() -> None:
+    cut_off = False
+
+    async def goes_on() -> None:
+        nonlocal cut_off
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cut_off = True
+
+    async def block() -> None:
+        async with beside("work", goes_on()):
+            await asyncio.sleep(0)
+            raise ValueError("the block's")
+
+    with pytest.raises(ValueError, match="the block's"):
+        await block()
+    assert cut_off
+
+
+async def test_the_failure_of_work_beside_a_block_is_logged_and_leaves_the_block_alone() -> None:
+    work = Work(ValueError("patient"))
+    work.gate.set()
+    with capture_logs() as lines:
+        async with beside("work", work.run_alone()):
+            for _ in range(3):
+                await asyncio.sleep(0)
+    assert [(line["event"], line["task"]) for line in lines] == [("task_failed", "work")]

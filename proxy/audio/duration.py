@@ -1,7 +1,6 @@
 """Measures how long a recording is. Runs inside a worker process: the files are hostile."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import av
@@ -30,12 +29,6 @@ class BadAudio(Exception):
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
         self.cause = cause
-
-
-def seconds_of(path: str) -> float:
-    """`seconds` of the file at `path`, as a worker's task."""
-    with Path(path).open("rb") as file:
-        return seconds(file)
 
 
 def seconds(file: BinaryIO) -> float:

@@ -13,6 +13,7 @@ from proxy.store.accesses import Access
 from proxy.store.evidence import Outcome, Seen
 from proxy.store.ledger import Visit
 from proxy.store.stories import Story
+from proxy.tasks import beside
 
 T = TypeVar("T")
 
@@ -92,10 +93,8 @@ class Recorder:
 @asynccontextmanager
 async def recording(recorder: Recorder) -> AsyncIterator[None]:
     """Writes while the block runs, and what is left at its end."""
-    task = asyncio.create_task(recorder.write(), name="evidence")
     try:
-        yield
+        async with beside("evidence", recorder.write()):
+            yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
         await recorder.write_out()

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from proxy.store import Space, Store, StoreError
+from proxy.tasks import beside
 
 _LOOK_SECONDS: Final = 60.0
 
@@ -44,9 +45,5 @@ async def watching_space(store: Store) -> AsyncIterator[None]:
                 _log.exception("store_space_unknown")
             await asyncio.sleep(_LOOK_SECONDS)
 
-    task = asyncio.create_task(watching(), name="store-space")
-    try:
+    async with beside("store-space", watching()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

@@ -11,6 +11,7 @@ import structlog
 
 from proxy.settings import Settings
 from proxy.store import Store, StoreError
+from proxy.tasks import beside
 from proxy.web.keys import Serving
 
 Doubt: TypeAlias = Literal["clock-jumped", "clock-ahead"]
@@ -103,9 +104,5 @@ async def sweeping(
                 _log.exception("sweep_failed")
             await asyncio.sleep(_SWEEP_SECONDS)
 
-    task = asyncio.create_task(sweep(), name="retention")
-    try:
+    async with beside("retention", sweep()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

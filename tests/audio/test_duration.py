@@ -1,12 +1,11 @@
 """How long recordings are, read from the audio itself."""
 
 from io import BytesIO
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from proxy.audio.duration import BadAudio, hms, seconds, seconds_of
+from proxy.audio.duration import BadAudio, hms, seconds
 from proxy.audio.sniff import Container
 from tests.samples import CONTAINERS, OTHER_CONTAINERS, audio, id3, rf64, scanned_pdf, wav, webm_chunks
 
@@ -109,12 +108,6 @@ def test_duration_S03_what_is_no_audio_is_refused_and_nothing_is_printed(
     with pytest.raises(BadAudio, match=r"^undecodable$"):
         seconds(BytesIO(data))
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_file_can_be_given_as_a_path(tmp_path: Path) -> None:
-    path = tmp_path / "recording"
-    path.write_bytes(wav(1))
-    assert seconds_of(str(path)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
