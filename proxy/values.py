@@ -54,7 +54,8 @@ class Session:
     """What a legacy token stands for (CONTRACT G05).
 
     `organization` is the legacy header's value; `owner` the keyed hash of user and organization, under
-    which everything of theirs is stored. `side` is who gave the token out.
+    which everything of theirs is stored. `side` is who gave the token out. `ref` names the stored session,
+    for writes that must not outlive it.
     """
 
     identity: Identity
@@ -64,6 +65,7 @@ class Session:
     access_expires_at: datetime | None
     expires_at: datetime
     side: Side = "new"
+    ref: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from proxy.cli.common import Failure, Misuse, organizations_known, read_settings
 from proxy.cli.mode_request import actor_named, judge_reason
 from proxy.cli.paper import plural
 from proxy.cli.store_access import echo_json, tell_place, with_store
+from proxy.cli.waiting import changes_of, wait_for
 from proxy.mapping.complaints import did_you_mean
 from proxy.overrides import rfc3339
 from proxy.store import Store
@@ -24,6 +25,7 @@ from proxy.values import Json
 # A proxy notes its last calls within a second; one that was not heard of for 10 s is gone.
 _LATE_SECONDS: Final = 2.0
 _LIVE: Final = timedelta(seconds=10)
+_PATIENCE_SECONDS: Final = 15.0  # a process that is stopped is not live any more by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,10 @@ def erase(
 
 async def _erased(store: Store, whose: Whose, actor: str, reason: str | None) -> _Erased:
     now, whose = datetime.now(UTC), await store.erasure.whole(whose)
+    # No process goes on by what it has in memory while, or after, the rows go.
+    await _forgotten(store, await store.changes.note())
     removed = await store.erasure.erase(whose, actor, now, reason)
+    await _forgotten(store, await store.changes.note())
     if isinstance(whose, OfUser) and await store.processes.live(now, _LIVE):
         await asyncio.sleep(_LATE_SECONDS)
         await store.erasure.erase_late(*whose.owners)
@@ -117,6 +122,17 @@ async def _erased(store: Store, whose: Whose, actor: str, reason: str | None) ->
     return _Erased(
         now, actor, "user" if isinstance(whose, OfUser) else "case", store.erasure.subject(whose), removed
     )
+
+
+async def _forgotten(store: Store, revision: int) -> None:
+    """Waits until every live process has forgotten what it kept in memory before this change."""
+    behind = (await wait_for(store.processes, revision, _PATIENCE_SECONDS, changes_of)).behind
+    if behind:
+        names = ", ".join(each.name for each in behind)
+        raise Failure(
+            f"{names} did not follow within {_PATIENCE_SECONDS:.0f} s, and may go on by what is in memory; "
+            "end it, then erase again"
+        )
 
 
 def _judged(asked: _Asked) -> _Asked:

@@ -60,6 +60,7 @@ async def _run(store: Store, told: Callable[[Progress], None], *, force: bool) -
     if not rotated.left and (force or not rotated.lost):
         await store.keys.renewed(each.keys[0] for each in await _live(store) if each.keys)
     # Values under the old key are still in the gaps of the file.
+    await store.changes.note()
     await store.database.scrub()
     return rotated
 

@@ -1,9 +1,10 @@
-"""Waits until every live process follows a revision of the overrides."""
+"""Waits until every live process follows a revision, of the overrides or of the changes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Final
 
 from proxy.store.processes import Process, Processes
@@ -20,10 +21,21 @@ class Following:
     behind: tuple[Process, ...]
 
 
+def overrides_of(process: Process) -> int:
+    """Returns the revision of the overrides that the process has in force."""
+    return process.revision
+
+
+def changes_of(process: Process) -> float:
+    """Returns the newest change that the process has followed; one that keeps nothing in memory is at all."""
+    return inf if process.changes is None else process.changes
+
+
 async def wait_for(
     processes: Processes,
     revision: int,
     seconds: float,
+    of: Callable[[Process], float] = overrides_of,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Following:
@@ -32,7 +44,7 @@ async def wait_for(
     while True:
         now = clock()
         live = await processes.live(now, _LIVE)
-        behind = tuple(each for each in live if each.revision < revision)
+        behind = tuple(each for each in live if of(each) < revision)
         if not behind or now >= end:
-            return Following(tuple(each for each in live if each.revision >= revision), behind)
+            return Following(tuple(each for each in live if of(each) >= revision), behind)
         await pause(_POLL_SECONDS)

@@ -28,7 +28,7 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
     token = bearer(inbound.headers)
     if not isinstance(token, str):
         raise Refusal("unauthorized", token.cause if token else "no-token")
-    session = await deps.store.sessions.get(token)
+    session = await deps.store.sessions.get(token, deps.clock())
     if session is None:
         raise Refusal("unauthorized", "unknown-token")
     if session.expires_at <= deps.clock():

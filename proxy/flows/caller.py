@@ -85,7 +85,7 @@ async def _given_token(inbound: Inbound, owner: str, deps: Deps) -> tuple[str | 
         raise Refusal("bad_token", token.cause)
     if token is None:
         return None, None
-    session = await deps.store.sessions.get(token)
+    session = await deps.store.sessions.get(token, deps.clock())
     if session is None or not is_owners(session, owner, deps) or session.expires_at <= deps.clock():
         raise Refusal("bad_token", "token-not-valid")
     return token, session

@@ -37,6 +37,7 @@ class _Transcriber:
     """Recordings of one owner to their transcriptions."""
 
     owner: str
+    ref: str | None = field(repr=False)
     chat: LlamaChat
     key: str = field(repr=False)
     deps: Deps = field(repr=False)
@@ -52,7 +53,8 @@ class _Transcriber:
             text = await self.chat.transcribe(self.key, file.filename, file.content_type, file.content)
             heard = Transcription(recording.digest, text, await length(recording, deps), deps.clock())
             # What was heard while the recording was shorter is part of this.
-            await store.put(self.owner, recording.legacy_id, heard, recording.digests()[:-1])
+            parts = recording.digests()[:-1]
+            await store.put(self.owner, recording.legacy_id, heard, parts, self.ref)
             return heard
 
 
@@ -64,7 +66,7 @@ async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answe
     chosen = [each for each in recordings if _last_component(each.filename) == label] or recordings
     if not chosen:
         raise Refusal("no_audio", "no-audio")
-    transcriber = _Transcriber(session.owner, *chat_of(session, route, deps), deps)
+    transcriber = _Transcriber(session.owner, session.ref, *chat_of(session, route, deps), deps)
     forwarded = case if route.mapping.forward == "linked-case" else None
     # Paid for once begun: a client that leaves finds the results on its next call, the linked case made.
     work = _hear(chosen, transcriber, forwarded, session.identity)

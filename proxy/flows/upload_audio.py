@@ -15,7 +15,7 @@ from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs import BlobWriter
 from proxy.store.recordings import Tip
 from proxy.store.short_chunks import ShortChunk
-from proxy.values import Answer, Chunk, FormPart, Inbound, folded_id
+from proxy.values import Answer, Chunk, FormPart, Inbound, Session, folded_id
 
 SPEC: Final = FlowSpec(
     name="upload_audio",
@@ -37,15 +37,15 @@ async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer
         _, session = await authenticate(inbound, deps)
         legacy_id, _ = await own_id(inbound, session, deps)
         async with deps.locks.hold("recording", session.owner, folded_id(legacy_id)):
-            size = await _receive(inbound, session.owner, legacy_id, route, deps)
+            size = await _receive(inbound, session, legacy_id, route, deps)
     return answer(route, {"legacy_id": legacy_id, "size": size})
 
 
 async def _receive(
-    inbound: Inbound, owner: str, legacy_id: str, route: Route[UploadAudio], deps: Deps
+    inbound: Inbound, session: Session, legacy_id: str, route: Route[UploadAudio], deps: Deps
 ) -> int:
     """Stores the form's `audioChunk` and gives its size; nothing is kept of a form that breaks off."""
-    last = await deps.store.recordings.tip(owner, legacy_id)
+    last = await deps.store.recordings.tip(session.owner, legacy_id)
     async with deps.store.blobs.writer() as blob:
         chunk: _Incoming | None = None
         async for part in inbound.body.parts(route.mapping.body_limit + _FRAMING):
@@ -57,7 +57,7 @@ async def _receive(
             await chunk.into(blob)
         if chunk is None or not chunk.size:
             raise Refusal("missing_audio", "no-audio-chunk" if chunk is None else "empty-audio-chunk")
-        await _keep(chunk, blob, owner, legacy_id, deps)
+        await _keep(chunk, blob, session, legacy_id, deps)
         return chunk.size
 
 
@@ -120,13 +120,13 @@ class _Incoming:
         return self.last is not None and self.last.chunk_sha256 == self.digest.hexdigest()
 
 
-async def _keep(chunk: _Incoming, blob: BlobWriter, owner: str, legacy_id: str, deps: Deps) -> None:
+async def _keep(chunk: _Incoming, blob: BlobWriter, session: Session, legacy_id: str, deps: Deps) -> None:
     """The blob is durable before the row that names it, the row before the answer."""
     verdict, first = chunk.verdict, chunk.opening
     kind = verdict.container
     name, key = await blob.commit()
     added = await deps.store.recordings.add_chunk(
-        owner,
+        session.owner,
         legacy_id,
         Chunk(name, key, chunk.size, chunk.digest.hexdigest()),
         opens=verdict.opens,
@@ -136,6 +136,7 @@ async def _keep(chunk: _Incoming, blob: BlobWriter, owner: str, legacy_id: str, 
         at=deps.clock(),
         taken=verdict.taken,
         short=first if verdict.short else None,
+        ref=session.ref,
     )
     if not added:
         await deps.store.blobs.delete(name)

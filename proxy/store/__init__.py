@@ -12,6 +12,7 @@ from pathlib import Path
 from proxy.store.audit import Audit
 from proxy.store.blobs import Blobs
 from proxy.store.cases import Cases
+from proxy.store.changes import Changes
 from proxy.store.contract_runs import ContractRuns
 from proxy.store.conversations import Conversations
 from proxy.store.database import Database, open_database
@@ -25,6 +26,7 @@ from proxy.store.keys import Keys
 from proxy.store.ledger import Ledger
 from proxy.store.links import Links
 from proxy.store.locations import blobs_folder, database_path, make_private
+from proxy.store.memory import Memory
 from proxy.store.overrides import OverrideStore
 from proxy.store.owners import Owners
 from proxy.store.presence import Presence, present
@@ -74,6 +76,7 @@ class Store:
     rotation: Rotation
     keys: Keys
     probe: Probe
+    changes: Changes
 
     async def pending(self) -> list[PendingCall]:
         """The ambiguous calls, oldest first: an operator has to look at them."""
@@ -123,15 +126,16 @@ async def open_store(
 def _assemble(
     database: Database, sealer: Sealer, blobs: Blobs, presence: Presence, folders: tuple[Path, Path]
 ) -> Store:
-    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
+    memory = Memory(time.monotonic)
+    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer, memory)
     audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
     return Store(
         database=database,
         sealer=sealer,
         blobs=blobs,
         owners=owners,
-        sessions=Sessions(database, sealer),
-        cases=Cases(database, sealer),
+        sessions=Sessions(database, sealer, memory),
+        cases=Cases(database, sealer, memory),
         journal=journal,
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=Transcriptions(database, sealer),
@@ -143,16 +147,17 @@ def _assemble(
         overrides=OverrideStore(database, sealer, audit),
         processes=Processes(database),
         presence=presence,
-        homes=Homes(database, sealer),
+        homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
         stories=Stories(database),
         contract_runs=ContractRuns(database),
-        retention=Retention(database, journal, blobs),
-        erasure=Erasure(database, sealer, audit, blobs, owners),
+        retention=Retention(database, journal, blobs, memory),
+        erasure=Erasure(database, sealer, audit, blobs, owners, memory),
         rotation=Rotation(database, sealer),
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, folders),
+        changes=Changes(database, memory, time.monotonic),
     )
 
 

@@ -1,23 +1,30 @@
 """The durable records of cases (CONTRACT N18); `Journal.record` writes them."""
 
-import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select
 
 from proxy import jsons
 from proxy.packed import Packed
 from proxy.store.database import Database
+from proxy.store.memory import Memory
 from proxy.store.rows import own_spelling
 from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
 from proxy.values import Case, CaseFile, Json, Tokens, folded_id
 
 _PAGE: Final = 50
+_SMALL: Final = 16 * 1024  # bytes, compressed, of a case that is kept in memory
+_BY_ID: Final = select(cases).where(cases.c.id == bindparam("id"))
+_FILES_OF: Final = (
+    select(case_files).where(case_files.c.case_id == bindparam("id")).order_by(case_files.c.position)
+)
 _NEWEST_FIRST: Final = cases.c.created_at.desc(), cases.c.id
+_INSERT: Final = insert(cases)
+_INSERT_FILE: Final = insert(case_files)
 _GZIP: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 
 
@@ -27,12 +34,24 @@ class Cases:
 
     database: Database
     sealer: Sealer
+    memory: Memory
 
     async def get(self, case_id: str) -> Case | None:
         """The case of whichever owner: comparing `owner` is the caller's (D02, E01 and U03 differ)."""
+        key, mark = folded_id(case_id), self.memory.mark()
+        kept: Case | None = self.memory.get("case", key)
+        if kept is not None:
+            return kept
+        case = await self.database.read(lambda conn: self._one(conn, key))
+        if case is not None and _size(case) <= _SMALL:
+            self.memory.keep("case", key, case, mark)
+        return case
 
-        found = await self._where(cases.c.id == folded_id(case_id))
-        return found[0] if found else None
+    def _one(self, conn: Connection, key: str) -> Case | None:
+        row = conn.execute(_BY_ID, {"id": key}).one_or_none()
+        if row is None:
+            return None
+        return _case(self.sealer, row, conn.execute(_FILES_OF, {"id": key}).all())
 
     async def pages(self, owner: str) -> AsyncGenerator[list[Case], None]:
         """All cases of this user in this organization, newest first (L01), not all of them at once: there
@@ -51,11 +70,10 @@ class Cases:
         newest_first = select(cases).where(condition).order_by(*_NEWEST_FIRST)
         of_them = select(case_files).join(cases).where(condition).order_by(case_files.c.position)
 
-        def work(conn: Connection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
-            return conn.execute(newest_first).all(), conn.execute(of_them).all()
+        def work(conn: Connection) -> list[Case]:
+            return self._opened(conn.execute(newest_first).all(), conn.execute(of_them).all())
 
-        rows, files = await self.database.read(work)
-        return await asyncio.to_thread(self._opened, rows, files)
+        return await self.database.read(work)
 
     def _opened(self, rows: Sequence[Row[Any]], files: Sequence[Row[Any]]) -> list[Case]:
         own: dict[str, list[Row[Any]]] = {row.id: [] for row in rows}
@@ -72,9 +90,14 @@ def _after(last: Case) -> ColumnElement[bool]:
 
 def insert_case(conn: Connection, rows: "CaseRows") -> None:
     """Writes what `case_rows` made."""
-    conn.execute(insert(cases).values(rows.case))
-    for file in rows.files:
-        conn.execute(insert(case_files).values(file))
+    conn.execute(_INSERT, rows.case)
+    if rows.files:
+        conn.execute(_INSERT_FILE, [*rows.files])
+
+
+def _size(case: Case) -> int:
+    packed = sum(file.text.size for file in case.files) + (case.ehr.size if case.ehr else 0)
+    return packed + len(case.conversation)
 
 
 @dataclass(frozen=True, slots=True)

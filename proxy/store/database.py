@@ -5,7 +5,7 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -31,19 +31,13 @@ class _Write:
     work: Work[Any]
     done: "asyncio.Future[Any]"
 
-    def settle(self, outcome: "_Outcome") -> None:
+    def settle(self, result: Any, error: BaseException | None = None) -> None:
         if self.done.done():  # the caller was cancelled; what was written stays written
             return
-        if outcome.error is None:
-            self.done.set_result(outcome.result)
+        if error is None:
+            self.done.set_result(result)
         else:
-            self.done.set_exception(outcome.error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    result: Any = None
-    error: Exception | None = None
+            self.done.set_exception(error)
 
 
 class _Connections:
@@ -110,7 +104,8 @@ class Database:
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         self._wake.set()
-        return await write.done  # type: ignore[no-any-return]
+        with _own_errors():
+            return await write.done  # type: ignore[no-any-return]
 
     async def scrub(self) -> None:
         """Leaves no trace of what was removed; StoreError when that fails (see `scrub`)."""
@@ -139,39 +134,33 @@ class Database:
         finally:
             self._closed = True
             for write in self._waiting:
-                write.settle(_Outcome(error=StoreError("the store was closed before the write began")))
+                write.settle(None, StoreError("the store was closed before the write began"))
 
     async def _write_group(self, group: Sequence[_Write]) -> None:
+        """Writes all in one transaction: one fsync. Where one fails, each is written in a transaction of its
+        own, so that a failure stays with its caller."""
         live = [write for write in group if not write.done.cancelled()]
-        works = [write.work for write in live]
+        together = await self._ran(live)
+        if together.exception() is None:
+            for write, result in zip(live, together.result(), strict=True):
+                write.settle(result)
+        elif len(live) == 1:
+            live[0].settle(None, together.exception())
+        else:
+            for write in live:
+                await self._write_group([write])
+
+    async def _ran(self, writes: Sequence[_Write]) -> "asyncio.Future[list[Any]]":
+        works = [write.work for write in writes]
         loop = asyncio.get_running_loop()
-        outcomes = loop.run_in_executor(self._writing, _committed, self._connections.writer, works)
+        ran = loop.run_in_executor(self._writing, self._connections.writer.run, works)
         try:
-            await asyncio.wait({outcomes})
+            await asyncio.wait({ran})
         except asyncio.CancelledError:
-            await asyncio.wait({outcomes})  # what the thread does can't be called back: its callers are told
-            raise
-        finally:
-            for write, outcome in zip(live, outcomes.result(), strict=True):
-                write.settle(outcome)
-
-
-def _committed(writer: KeptConnection, works: Sequence[Work[Any]]) -> list[_Outcome]:
-    """Runs the group in one transaction: one fsync. Where one fails, each is run in a transaction of its own,
-    so that a failure stays with its caller."""
-    if len(works) > 1:
-        # Whatever fails fails again below, for its own caller alone.
-        with suppress(Exception):
-            return [_Outcome(result) for result in writer.run(works)]
-    return [_alone(writer, work) for work in works]
-
-
-def _alone(writer: KeptConnection, work: Work[Any]) -> _Outcome:
-    try:
-        with _own_errors():
-            return _Outcome(writer.run([work])[0])
-    except Exception as error:  # noqa: BLE001 - it is raised where the caller waits
-        return _Outcome(error=error)
+            # What the thread does can't be called back, and its callers are told: as `close`, in a hurry.
+            self._closed = True
+            await asyncio.wait({ran})
+        return ran
 
 
 @contextmanager

@@ -51,10 +51,9 @@ class KeptConnection:
         try:
             results = [self._checked(work) for work in works]
             self._raw.execute("COMMIT")
-        except BaseException:
+        finally:
             if self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
-            raise
         return results
 
     def _checked(self, work: Callable[[Connection], T]) -> T:

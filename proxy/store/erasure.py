@@ -10,8 +10,10 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from proxy.store.audit import CASE_ERASED, Audit, AuditEvent
 from proxy.store.blobs import Blobs
+from proxy.store.changes import delete_changes, note_change
 from proxy.store.database import Database
 from proxy.store.erasing import OfCase, OfUser, Part, Whose, theirs, told_late
+from proxy.store.memory import ALL, Memory
 from proxy.store.owners import Owners
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import delete_unused_keys
@@ -32,6 +34,7 @@ class Erasure:
     audit: Audit
     blobs: Blobs
     owners: Owners
+    memory: Memory
 
     async def whole(self, whose: Whose) -> Whose:
         """The same, by every hash that is known to stand for the user (CONTRACT N06)."""
@@ -68,11 +71,15 @@ class Erasure:
             names = [name for part in found.parts for name in _blobs(conn, part)]
             removed = _told({part.what: _delete(conn, part) for part in found.parts})
             delete_unused_keys(conn)
+            # The tokens' hashes among the changes go with the rest.
+            note_change(conn, ALL)
+            delete_changes(conn)
             if removed:
                 self.audit.append_in(conn, *self._events(whose, found.cases, actor, at, removed, reason))
             return removed, names
 
         removed, names = await self.database.write(work)
+        self.memory.forget([ALL])
         for name in names:
             await self.blobs.delete(name)
         return removed

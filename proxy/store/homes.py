@@ -10,7 +10,9 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    String,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -20,15 +22,33 @@ from sqlalchemy import (
     union_all,
 )
 
+from proxy.store.changes import note_change
 from proxy.store.database import Database
+from proxy.store.memory import Memory, subject_of
 from proxy.store.owners import current
 from proxy.store.rows import insert_missing, own_spelling, upsert
 from proxy.store.sealer import Sealer
-from proxy.store.sessions import owner_of, session_rows, write_session
+from proxy.store.sessions import check_standing, owner_of, session_rows, token_hash, write_session
 from proxy.store.tables import cases, homes, legacy_sessions, pairs, recordings
 from proxy.values import Session, Side, folded_id
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_OWNER: Final = bindparam("owner", type_=String)
+_LEGACY_SESSION: Final = select(legacy_sessions).where(legacy_sessions.c.owner == _OWNER)
+_CANDIDATE_OF: Final = select(pairs.c.candidate_id).where(pairs.c.control_id == bindparam("control_id"))
+_CANDIDATES: Final = select(pairs.c.candidate_id).where(pairs.c.owner == _OWNER)
+_SHADOWS: Final = exists().where(pairs.c.candidate_id == cases.c.id)
+_CASE_OF: Final = select(cases.c.id).where(cases.c.owner == _OWNER, ~_SHADOWS).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _LegacyToken:
+    token: str = field(repr=False)
+    expires_at: datetime | None
+
+    def lives(self, now: datetime) -> bool:
+        return self.expires_at is None or self.expires_at > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,7 @@ class Homes:
 
     database: Database
     sealer: Sealer
+    memory: Memory
 
     async def of(self, owner: str | None, legacy_id: str) -> Side | None:
         """The side that calls on this id go to; None when nobody knows the id, or not as this owner's."""
@@ -58,16 +79,26 @@ class Homes:
         a caller whose token nobody knows.
         """
 
-        def work(conn: Connection) -> Home | None:
-            return _home(conn, owner, legacy_id)
+        key, mark = _memory_key(owner, legacy_id), self.memory.mark()
+        kept: Home | None = self.memory.get("home", key)
+        if kept is not None:
+            return kept
+        home = await self.database.lookup(lambda conn: _home(conn, owner, legacy_id))
+        if home is not None:
+            self.memory.keep("home", key, home, mark)
+        return home
 
-        return await self.database.read(work)
+    async def claim(
+        self, owner: str, legacy_id: str, side: Side, at: datetime, ref: str | None = None
+    ) -> Side:
+        """Gives the id to this side unless it has a home already; the home that it has from now on.
 
-    async def claim(self, owner: str, legacy_id: str, side: Side, at: datetime) -> Side:
-        """Gives the id to this side unless it has a home already; the home that it has from now on."""
+        Raises SessionGone where the session `ref` has gone.
+        """
         row = {"side": side, "at": at, "spelling": own_spelling(legacy_id)}
 
         def work(conn: Connection) -> Side:
+            check_standing(conn, ref)
             now = current(conn, owner)
             home = _home(conn, now, legacy_id)
             if home is None:
@@ -87,24 +118,41 @@ class Homes:
         rows = session_rows(self.sealer, told)
         newest = {"token": self.sealer.seal_text(token), "expires_at": session.expires_at, "at": at}
 
+        session_subject = subject_of("session", token_hash(token))
+        home_subject = subject_of("home", _memory_key(session.owner, legacy_id))
+
         def work(conn: Connection) -> bool:
             owner = owner_of(conn, token)
             if owner not in (None, session.owner):
                 return False
             write_session(conn, token, rows, keep_access=owner is not None)
             upsert(conn, legacy_sessions, {"owner": session.owner}, newest)
+            before = _home(conn, session.owner, legacy_id)
             home = {"side": told.side, "at": at, "spelling": own_spelling(legacy_id)}
             upsert(conn, homes, _place(session.owner, legacy_id), home)
+            if owner is not None:
+                note_change(conn, session_subject)
+            if before is not None and before.side != told.side:
+                note_change(conn, home_subject)
             return True
 
-        return await self.database.write(work)
+        written = await self.database.write(work)
+        # Others may go on with the owner's older legacy token, which the legacy server gave as well.
+        self.memory.forget([session_subject, home_subject, subject_of("legacy_token", session.owner)])
+        return written
 
     async def legacy_token(self, owner: str, now: datetime) -> str | None:
         """The newest token that the legacy server gave this owner, unless it is known to have expired."""
+        mark = self.memory.mark()
+        kept: _LegacyToken | None = self.memory.get("legacy_token", owner)
+        if kept is not None and kept.lives(now):
+            return kept.token
         row = await self._legacy_session(owner)
-        if row is None or (row.expires_at is not None and row.expires_at <= now):
+        if row is None:
             return None
-        return self.sealer.open_text(row.token)
+        found = _LegacyToken(self.sealer.open_text(row.token), row.expires_at)
+        self.memory.keep("legacy_token", owner, found, mark)
+        return found.token if found.lives(now) else None
 
     async def forget_legacy_token(self, owner: str, token: str) -> None:
         """Drops a token that the legacy server refused; one that came in its place meanwhile stays."""
@@ -112,19 +160,20 @@ class Homes:
         if row is None or self.sealer.open_text(row.token) != token:
             return
         same = and_(legacy_sessions.c.owner == owner, legacy_sessions.c.token == row.token)
+        subject = subject_of("legacy_token", owner)
 
         def work(conn: Connection) -> None:
             conn.execute(delete(legacy_sessions).where(same))
+            note_change(conn, subject)
 
         await self.database.write(work)
+        self.memory.forget([subject])
 
     async def _legacy_session(self, owner: str) -> Row[Any] | None:
-        query = select(legacy_sessions).filter_by(owner=owner)
-
         def work(conn: Connection) -> Row[Any] | None:
-            return conn.execute(query).one_or_none()
+            return conn.execute(_LEGACY_SESSION, {"owner": owner}).one_or_none()
 
-        return await self.database.read(work)
+        return await self.database.lookup(work)
 
     async def pair(self, control_id: str, candidate_id: str, owner: str, at: datetime) -> None:
         """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
@@ -137,24 +186,22 @@ class Homes:
 
     async def candidate_of(self, control_id: str) -> str | None:
         """The id of the same case on the other side, folded."""
-        same = pairs.c.control_id == folded_id(control_id)
-        found = await self._ids(select(pairs.c.candidate_id).where(same))
+        found = await self._ids(_CANDIDATE_OF, control_id=folded_id(control_id))
         return found[0] if found else None
 
     async def candidates(self, owner: str) -> set[str]:
         """The folded ids of the cases that only a shadow made: the owner was never told of them."""
-        return set(await self._ids(select(pairs.c.candidate_id).where(pairs.c.owner == owner)))
+        return set(await self._ids(_CANDIDATES, owner=owner))
 
     async def has_new_cases(self, owner: str) -> bool:
         """Whether the owner has a case that the new side made for a client, not only for a shadow."""
-        shadow = exists().where(pairs.c.candidate_id == cases.c.id)
-        return bool(await self._ids(select(cases.c.id).where(cases.c.owner == owner, ~shadow).limit(1)))
+        return bool(await self._ids(_CASE_OF, owner=owner))
 
-    async def _ids(self, query: Select[str]) -> Sequence[str]:
+    async def _ids(self, query: Select[str], **values: str) -> Sequence[str]:
         def work(conn: Connection) -> Sequence[str]:
-            return conn.execute(query).scalars().all()
+            return conn.execute(query, values).scalars().all()
 
-        return await self.database.read(work)
+        return await self.database.lookup(work)
 
 
 def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> None:
@@ -166,20 +213,28 @@ def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> No
 
 
 def _home(conn: Connection, owner: str | None, legacy_id: str) -> Home | None:
-    row = conn.execute(_sides(owner, folded_id(legacy_id))).one_or_none()
+    row = conn.execute(_SIDES, {"owner": owner, "key": folded_id(legacy_id)}).one_or_none()
     return None if row is None else Home(row.side, row.spelling)
 
 
-def _sides(owner: str | None, key: str) -> CompoundSelect[Any]:
+def _sides() -> CompoundSelect[Any]:
     """What is known of the id, the surest first. Audio from before there were homes is the new side's."""
     new: Side = "new"
+    owner, key = bindparam("owner", type_=String), bindparam("key", type_=String)
     of_case = func.coalesce(cases.c.spelling, cases.c.id).label("spelling")
     case = select(literal(new).label("side"), of_case, literal(0).label("rank")).where(cases.c.id == key)
     of_home = func.coalesce(homes.c.spelling, homes.c.legacy_id)
-    home = select(homes.c.side, of_home, literal(1)).filter_by(owner=owner, legacy_id=key)
-    audio = select(literal(new), literal(key), literal(2)).select_from(recordings)
-    mine = audio.filter_by(owner=owner, legacy_id=key)
+    home = select(homes.c.side, of_home, literal(1)).where(homes.c.owner == owner, homes.c.legacy_id == key)
+    audio = select(literal(new), recordings.c.legacy_id, literal(2))
+    mine = audio.where(recordings.c.owner == owner, recordings.c.legacy_id == key)
     return union_all(case, home, mine).order_by("rank").limit(1)
+
+
+_SIDES: Final = _sides()
+
+
+def _memory_key(owner: str | None, legacy_id: str) -> str:
+    return f"{owner}/{folded_id(legacy_id)}"
 
 
 def _place(owner: str, legacy_id: str) -> dict[str, str]:

@@ -62,7 +62,7 @@ class OverrideStore:
 
     async def revision(self) -> int:
         """That of the newest change; 0 before the first."""
-        return await self.database.read(current_revision)
+        return await self.database.lookup(current_revision)
 
     async def change(
         self, change: Change, *, expected: int | None, at: datetime, anew: bool = True

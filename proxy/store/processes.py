@@ -18,7 +18,8 @@ _FORGOTTEN: Final = timedelta(days=1)  # the row of a process that was killed
 class Process:
     """What a process last said of itself. `name` is its host and process number; `mappings` the digest of
     the files that it serves, `rejected` the complaints about newer ones; `keys` are the fingerprints of the
-    keys that it has, the one it seals with first, none of a release that didn't tell them."""
+    keys that it has, the one it seals with first, none of a release that didn't tell them; `changes` is the
+    newest change that it has followed (see `Changes`), None of a release that keeps nothing in memory."""
 
     id: str
     name: str
@@ -28,6 +29,7 @@ class Process:
     mappings: str
     rejected: tuple[str, ...]
     keys: tuple[str, ...] = ()
+    changes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Processes:
         mappings_digest: str,
         rejected: Sequence[str],
         keys: Sequence[str] = (),
+        changes: int | None = None,
         started_at: datetime,
         at: datetime,
     ) -> None:
@@ -57,6 +60,7 @@ class Processes:
             "mappings": mappings_digest,
             "rejected": list(rejected),
             "keys": list(keys),
+            "changes": changes,
         }
 
         def work(conn: Connection) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.sealer import Sealer
+from proxy.store.sessions import check_standing
 from proxy.store.short_chunks import ShortChunk, last_shorts, open_shorts, open_with, seal_short
 from proxy.store.tables import chunks, recordings
 from proxy.values import Chunk, Recording, folded_id
@@ -52,12 +53,13 @@ class Recordings:
         at: datetime,
         taken: int = 0,
         short: ShortChunk | None = None,
+        ref: str | None = None,
     ) -> bool:
         """Appends the chunk to the last recording, or to a new one if it `opens` one or none is there.
 
         The new one begins with the last `taken` chunks, which were too `short` for a signature. False, with
         nothing written, when the chunk before it has the same bytes: it was sent again after a lost answer,
-        and its blob is the caller's to delete.
+        and its blob is the caller's to delete. Raises SessionGone where the session `ref` has gone.
         """
         opening = {
             "id": self.new_id(),
@@ -77,6 +79,7 @@ class Recordings:
         }
 
         def work(conn: Connection) -> bool:
+            check_standing(conn, ref)
             now = opening["owner"] = current(conn, owner)
             last = conn.execute(_last(now, legacy_id)).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
@@ -100,7 +103,7 @@ class Recordings:
             short = open_shorts(self.sealer, ending)
             return Tip(last.container, size, last.size, last.sha256, short)
 
-        return await self.database.read(work)
+        return await self.database.lookup(work)
 
     async def of(self, owner: str, legacy_id: str) -> list[Recording]:
         """All recordings of the id, in the order in which they were opened, chunks in order of arrival."""

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, or_, select
 
 from proxy.store.blobs import Blobs
+from proxy.store.changes import delete_changes, note_change
 from proxy.store.contract_runs import delete_runs_before
 from proxy.store.database import Database
 from proxy.store.deliveries import delete_deliveries_before
@@ -16,6 +17,7 @@ from proxy.store.evidence import delete_evidence_before
 from proxy.store.homes import delete_homes_before
 from proxy.store.journal import Journal
 from proxy.store.ledger import delete_calls_before
+from proxy.store.memory import ALL, Memory
 from proxy.store.rows import batches, upsert
 from proxy.store.sessions import delete_expired
 from proxy.store.stories import delete_stories_before
@@ -34,6 +36,7 @@ from proxy.store.tables import (
 _ANSWERS: Final = timedelta(hours=24)  # how long an Idempotency-Key is remembered (N17)
 _DELIVERIES: Final = timedelta(hours=24)  # how long a webhook is tried to be sent on (W04)
 _EVIDENCE: Final = timedelta(days=400)  # longer than a year: who calls once a year is seen to
+_CHANGES: Final = 10_000  # far more than are noted between two looks of a process
 _SWEPT: Final = "swept_at"
 _ORPHANS: Final = timedelta(days=1)  # an upload still under way has its blob before its row
 
@@ -55,6 +58,7 @@ class Retention:
     database: Database
     journal: Journal
     blobs: Blobs
+    memory: Memory
 
     async def sweep(self, now: datetime, content_days: int, audio_days: int) -> Swept:
         """Removes texts and audio past their days, ended sessions, old answers and evidence, and blobs
@@ -100,9 +104,13 @@ class Retention:
             delete_expired(conn, now)
             delete_homes_before(conn, before, now)
             delete_stories_before(conn, before)
+            note_change(conn, ALL)
+            delete_changes(conn, keep=_CHANGES)
             return conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
 
-        return await self.database.write(work)
+        removed = await self.database.write(work)
+        self.memory.forget([ALL])
+        return removed
 
     async def _sweep_deliveries(self, before: datetime) -> int:
         return await self.database.write(lambda conn: delete_deliveries_before(conn, before))

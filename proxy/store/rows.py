@@ -12,12 +12,13 @@ _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 _BATCH: Final = 500  # far under the number of parameters that a statement may have
 
 
-def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Sets the columns `values` of the row under `key`, which is made if need be."""
+def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Sets the columns `values` of the row under `key`, which is made if need be; True when it was there."""
     where = [table.c[name] == value for name, value in key.items()]
-    changed = conn.execute(update(table).where(*where).values(**values))
-    if not changed.rowcount:
+    there = bool(conn.execute(update(table).where(*where).values(**values)).rowcount)
+    if not there:
         conn.execute(insert(table).values(**key, **values))
+    return there
 
 
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:

@@ -2,17 +2,30 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from proxy.store.changes import note_change
 from proxy.store.database import Database
+from proxy.store.memory import Memory, subject_of
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
 from proxy.values import Identity, Session
+
+_WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
+_BY_TOKEN: Final = _WITH_KEY.where(sessions.c.token_hash == bindparam("token"))
+_NEWEST_OF: Final = (
+    _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
+)
+_OWNER_OF: Final = select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token"))
+
+
+class SessionGone(Exception):
+    """The session that a write was for was erased, or has been ended, since the request began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +34,51 @@ class Sessions:
 
     database: Database
     sealer: Sealer
+    memory: Memory
 
     async def put(self, token: str, session: Session) -> None:
         """Keeps the session; one under the same token is replaced."""
         rows = session_rows(self.sealer, session)
 
         def work(conn: Connection) -> None:
-            write_session(conn, token, rows)
+            # A session that only lives longer ends nothing that others keep: they look again once it is over.
+            if write_session(conn, token, rows) and not lives_on:
+                note_change(conn, subject)
 
+        key = token_hash(token)
+        subject, mark = subject_of("session", key), self.memory.mark()
+        kept: Session | None = self.memory.get("session", key)
+        lives_on = kept is not None and session == replace(
+            kept, expires_at=session.expires_at, access_expires_at=session.access_expires_at
+        )
         await self.database.write(work)
+        self.memory.keep("session", key, replace(session, ref=key), mark)
 
-    async def get(self, token: str) -> Session | None:
-        """The session, expired or not: judging that is the caller's."""
-        query = select(sessions, api_keys.c.api_key).join(api_keys)
+    async def get(self, token: str, now: datetime | None = None) -> Session | None:
+        """The session, expired or not: judging that is the caller's. With `now`, one that is kept in memory
+        and has expired by then, or its access token, is read again: it may have been renewed."""
+        key, mark = token_hash(token), self.memory.mark()
+        kept: Session | None = self.memory.get("session", key)
+        if kept is not None and (now is None or _lives(kept, now)):
+            return kept
 
         def work(conn: Connection) -> Row[Any] | None:
-            return conn.execute(query.where(sessions.c.token_hash == token_hash(token))).one_or_none()
+            return conn.execute(_BY_TOKEN, {"token": key}).one_or_none()
 
-        row = await self.database.read(work)
-        return None if row is None else self._session(row)
+        row = await self.database.lookup(work)
+        if row is None:
+            return None
+        session = self._session(row)
+        self.memory.keep("session", key, session, mark)
+        return session
 
     async def newest_of(self, owner: str) -> Session | None:
         """The owner's session that ends last, whether or not it has ended; None when they have none left."""
-        query = select(sessions, api_keys.c.api_key).join(api_keys).where(sessions.c.owner == owner)
 
         def work(conn: Connection) -> Row[Any] | None:
-            return conn.execute(query.order_by(sessions.c.expires_at.desc()).limit(1)).one_or_none()
+            return conn.execute(_NEWEST_OF, {"owner": owner}).one_or_none()
 
-        row = await self.database.read(work)
+        row = await self.database.lookup(work)
         return None if row is None else self._session(row)
 
     async def renew(self, token: str, access_token: str, access_expires_at: datetime | None) -> None:
@@ -58,10 +88,15 @@ class Sessions:
             "access_expires_at": access_expires_at,
         }
 
+        key = token_hash(token)
+        subject = subject_of("session", key)
+
         def work(conn: Connection) -> None:
-            conn.execute(update(sessions).where(sessions.c.token_hash == token_hash(token)).values(**values))
+            conn.execute(update(sessions).where(sessions.c.token_hash == key).values(**values))
+            note_change(conn, subject)
 
         await self.database.write(work)
+        self.memory.forget([subject])
 
     def _session(self, row: Row[Any]) -> Session:
         user, sent_organization, organization = self.sealer.open_json(row.who)
@@ -75,6 +110,7 @@ class Sessions:
             access_expires_at=row.access_expires_at,
             expires_at=row.expires_at,
             side=row.side,
+            ref=row.token_hash,
         )
 
 
@@ -106,17 +142,27 @@ def session_rows(sealer: Sealer, session: Session) -> SessionRows:
     )
 
 
-def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_access: bool = False) -> None:
-    """In another write's transaction; `keep_access` leaves the access token of a session that is there."""
+def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_access: bool = False) -> bool:
+    """In another write's transaction; True when the session was there. `keep_access` leaves its access
+    token."""
     values = rows.who if keep_access else {**rows.who, **rows.access}
     upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
-    upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
+    return upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
 
 
 def owner_of(conn: Connection, token: str) -> str | None:
     """Whose session the token is, in another write's transaction; None when it is nobody's."""
-    query = select(sessions.c.owner).where(sessions.c.token_hash == token_hash(token))
-    return conn.execute(query).scalar_one_or_none()
+    return conn.execute(_OWNER_OF, {"token": token_hash(token)}).scalar_one_or_none()
+
+
+def check_standing(conn: Connection, ref: str | None) -> None:
+    """In another write's transaction: raises SessionGone when the session of this `Session.ref` has gone.
+
+    What is in memory may be a second old, and what is written for a user who was erased would come back.
+    None is a write for no session.
+    """
+    if ref is not None and conn.execute(_OWNER_OF, {"token": ref}).first() is None:
+        raise SessionGone
 
 
 def delete_expired(conn: Connection, now: datetime) -> None:
@@ -127,6 +173,11 @@ def delete_expired(conn: Connection, now: datetime) -> None:
 
 def delete_unused_keys(conn: Connection) -> None:
     conn.execute(delete(api_keys).where(api_keys.c.ref.not_in(select(sessions.c.key_ref))))
+
+
+def _lives(session: Session, now: datetime) -> bool:
+    access = session.access_expires_at
+    return session.expires_at > now and (access is None or access > now)
 
 
 def token_hash(token: str) -> str:

@@ -292,6 +292,15 @@ processes: Final = Table(
     _text("mappings"),
     Column("rejected", JSON, nullable=False),
     Column("keys", JSON),
+    Column("changes", Integer),
+)
+
+# What ends values that processes keep in memory (see `Changes`).
+changes: Final = Table(
+    "changes",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    _text("subject"),
 )
 
 comparisons: Final = Table(

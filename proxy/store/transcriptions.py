@@ -11,6 +11,7 @@ from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
+from proxy.store.sessions import check_standing
 from proxy.store.tables import transcriptions
 from proxy.values import Transcription, folded_id
 
@@ -29,13 +30,21 @@ class Transcriptions:
         def work(conn: Connection) -> Row[Any] | None:
             return conn.execute(query).one_or_none()
 
-        row = await self.database.read(work)
+        row = await self.database.lookup(work)
         return None if row is None else self._transcription(row)
 
     async def put(
-        self, owner: str, legacy_id: str, transcription: Transcription, parts: Collection[str] = ()
+        self,
+        owner: str,
+        legacy_id: str,
+        transcription: Transcription,
+        parts: Collection[str] = (),
+        ref: str | None = None,
     ) -> None:
-        """Keeps the transcription, in the place of one of the same audio and of those of `parts` of it."""
+        """Keeps the transcription, in the place of one of the same audio and of those of `parts` of it.
+
+        Raises SessionGone where the session `ref` has gone.
+        """
         key = {"owner": owner, "legacy_id": folded_id(legacy_id), "digest": transcription.digest}
         values = {
             "text": self.sealer.seal_text(transcription.text),
@@ -44,6 +53,7 @@ class Transcriptions:
         }
 
         def work(conn: Connection) -> None:
+            check_standing(conn, ref)
             table = transcriptions.c
             key["owner"] = current(conn, owner)
             own = table.owner == key["owner"], table.legacy_id == key["legacy_id"]

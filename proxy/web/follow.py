@@ -43,9 +43,11 @@ class Follower:
 
     async def catch_up(self) -> None:
         """The newest overrides are in force on return; StoreError as the store's."""
-        overrides = self._deps.store.overrides
-        if await overrides.revision() != self._live.now.overrides.revision:
-            self._live.follow(await overrides.load())
+        store = self._deps.store
+        if await store.changes.follow():
+            self._live.changed.set()
+        if await store.overrides.revision() != self._live.now.overrides.revision:
+            self._live.follow(await store.overrides.load())
 
     async def reload(self) -> None:
         """The folder's files are in force on return, or rejected with their reasons."""
@@ -67,6 +69,7 @@ class Follower:
             mappings_digest=self._live.digest,
             rejected=list(self._live.rejected),
             keys=self._deps.store.sealer.fingerprints,
+            changes=self._deps.store.changes.revision,
             started_at=self._started_at,
             at=self._deps.clock(),
         )

@@ -47,7 +47,7 @@ class Lookup:
         """Never refuses: what can't be read is unknown, and who answers will say so."""
         store, now = self._deps.store, self._deps.clock()
         token = _token(headers)
-        session = await store.sessions.get(token) if token is not None else None
+        session = await store.sessions.get(token, now) if token is not None else None
         owner, older, organization = _who(headers, session, spec, self._deps)
         legacy_id = path_id if LEGACY_ID.fullmatch(path_id) else None
         legacy_token = await self._legacy_token(token, session, (owner, *older), now)

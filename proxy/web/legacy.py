@@ -100,7 +100,8 @@ async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps)
         return decision
     if known.legacy_id is None:
         return decision
-    side = await deps.store.homes.claim(known.session.owner, known.legacy_id, decision.side, deps.clock())
+    session, now = known.session, deps.clock()
+    side = await deps.store.homes.claim(session.owner, known.legacy_id, decision.side, now, session.ref)
     return decision if side == decision.side else replace(decision, side=side, why="home", shadow=False)
 
 

@@ -14,6 +14,7 @@ from proxy.errors import Refusal
 from proxy.flows.answers import text
 from proxy.observe.logs import access
 from proxy.store import StoreError
+from proxy.store.sessions import SessionGone
 from proxy.web.calls import CALLS
 from proxy.web.cors import granted
 from proxy.web.keys import (
@@ -108,6 +109,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _refuse(request, refusal.kind, refusal.cause)
     except TimeoutError:
         return _refuse(request, "failed", "out-of-time")
+    except SessionGone:
+        return _refuse(request, "unauthorized", "session-gone")
     except StoreError as error:
         _log.exception("store_failed", cause=error.cause)
         return _refuse(request, "failed", error.cause)

@@ -413,7 +413,7 @@ def test_a_process_that_died_is_waited_for_only_until_it_counts_as_dead(secret_k
             nonlocal now
             now += timedelta(seconds=4)
 
-        following = await wait_for(store.processes, 42, 15, lambda: now, pause)
+        following = await wait_for(store.processes, 42, 15, clock=lambda: now, pause=pause)
         assert (following.following, following.behind) == ((), ())
 
     in_store(secret_key, work)

@@ -18,7 +18,7 @@ _CASES, _KILLS, _SESSIONS = 2000, 5, 10
 _ERASED_SECONDS = 60.0
 # What retention leaves: who did what, and counts without a name.
 _STAYS = {"audit", "meta", "overrides", "processes", "clients", "ledger", "requests", "comparisons"}
-_STAYS |= {"differences", "learned", "contract_runs", "shadow_budget"}
+_STAYS |= {"differences", "learned", "contract_runs", "shadow_budget", "changes"}
 
 
 async def run(scale: float) -> list[Row]:

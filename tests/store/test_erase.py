@@ -86,7 +86,7 @@ async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
     """All that is kept, but the audit."""
 
     def work(conn: Connection) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
-        tables = [table for table in metadata.sorted_tables if table.name not in {"audit", "meta"}]
+        tables = [table for table in metadata.sorted_tables if table.name not in {"audit", "meta", "changes"}]
         return {table.name: conn.execute(select(table)).all() for table in tables}
 
     return await store.database.read(work)

@@ -1,0 +1,98 @@
+"""Tells every process which values that it may keep in memory were changed (see `Memory`)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from proxy.store.database import Database
+from proxy.store.memory import ALL, Memory
+from proxy.store.tables import changes
+
+_MOST: Final = 1000  # in one look; a process that has missed more forgets everything
+
+_NEWEST: Final = select(func.coalesce(func.max(changes.c.revision), 0))
+_SINCE: Final = (
+    select(changes.c.revision, changes.c.subject)
+    .where(changes.c.revision > bindparam("after"))
+    .order_by(changes.c.revision)
+    .limit(_MOST)
+)
+_INSERT: Final = insert(changes)
+
+
+def note_change(conn: Connection, subject: str) -> int:
+    """Notes, in the transaction that makes it, a change that ends values in memory. Returns its revision.
+
+    The process that makes the change forgets by itself, once it is written.
+    """
+    conn.execute(_INSERT, {"subject": subject})
+    return _newest(conn)
+
+
+@dataclass(slots=True)
+class _Seen:
+    revision: int | None = None  # None before the first look
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One row for each change; no number is ever given twice."""
+
+    database: Database
+    memory: Memory
+    monotonic: Callable[[], float]
+    _seen: _Seen = field(default_factory=_Seen, repr=False)
+
+    @property
+    def revision(self) -> int:
+        """The newest change that this process knows of; what it keeps in memory is not older."""
+        return self._seen.revision or 0
+
+    async def follow(self) -> bool:
+        """Forgets what others have changed since the last call; True when there was something.
+
+        Raises StoreError when the store can't be read; a second later nothing in memory counts any more.
+        """
+        at = self.monotonic()
+        if self._seen.revision is None or not self.memory.fresh():
+            # What is in memory was not watched over: it goes, whatever has happened.
+            newest = await self.database.lookup(_newest)
+            changed = newest != self._seen.revision
+            self._forget([ALL], newest)
+        else:
+            after = self._seen.revision
+            found = await self.database.lookup(lambda conn: _since(conn, after))
+            changed = bool(found)
+            if len(found) == _MOST:
+                self._forget([ALL], found[-1][0])
+            elif found:
+                self._forget([subject for _, subject in found], found[-1][0])
+        self.memory.asked(at)
+        return changed
+
+    async def note(self, subject: str = ALL) -> int:
+        """Notes a change by itself, and returns its revision for `processes` to be waited for."""
+        revision = await self.database.write(lambda conn: note_change(conn, subject))
+        self.memory.forget([subject])
+        return revision
+
+    def _forget(self, subjects: Sequence[str], revision: int) -> None:
+        self.memory.forget(subjects)
+        self._seen.revision = revision
+
+
+def delete_changes(conn: Connection, keep: int = 0) -> None:
+    """Removes all changes but the newest `keep` and one: numbers go on from it. A process that has not seen
+    a removed one forgets everything, as it can see that it missed some, or has not looked for a second."""
+    conn.execute(delete(changes).where(changes.c.revision < conn.execute(_NEWEST).scalar_one() - keep))
+
+
+def _newest(conn: Connection) -> int:
+    newest: int = conn.execute(_NEWEST).scalar_one()
+    return newest
+
+
+def _since(conn: Connection, after: int) -> Sequence[tuple[int, str]]:
+    return [(row.revision, row.subject) for row in conn.execute(_SINCE, {"after": after})]
