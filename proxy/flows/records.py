@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from proxy.flows.deps import Deps
 from proxy.flows.facts import Record
-from proxy.values import Case, Report, folded_id
+from proxy.values import Case
 
 
 async def read_record(case: Case, deps: Deps) -> Record:
@@ -13,13 +13,9 @@ async def read_record(case: Case, deps: Deps) -> Record:
 
 
 async def read_records(owner: str, cases: Sequence[Case], deps: Deps) -> list[Record]:
-    """The records of an owner's cases, in their order; a report on a linked case is one on its main case."""
-    ids = [folded_id(case.id) for case in cases]
-    links = await deps.store.links.of_cases(ids)
-    linked = {folded_id(link.case_id): link.legacy_id for link in links if link.case_id}
-    main_of = linked | {id_: id_ for id_ in ids}
-    heard = await deps.store.transcriptions.of_ids(owner, ids)
-    reports: dict[str, list[Report]] = {id_: [] for id_ in ids}
-    for report in await deps.store.reports.of_cases(list(main_of)):
-        reports[main_of[report.case_id]].append(report)
-    return [Record(case, heard[id_], reports[id_]) for id_, case in zip(ids, cases, strict=True)]
+    """The records of an owner's cases, in their order."""
+    joined = await deps.store.additions.of(owner, [case.id for case in cases])
+    return [
+        Record(case, addition.transcriptions, addition.reports)
+        for case, addition in zip(cases, joined, strict=True)
+    ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
+from proxy.store.additions import Additions
 from proxy.store.audit import Audit
 from proxy.store.blobs import Blobs
 from proxy.store.cases import Cases
@@ -77,6 +78,7 @@ class Store:
     keys: Keys
     probe: Probe
     changes: Changes
+    additions: Additions
 
     async def pending(self) -> list[PendingCall]:
         """The ambiguous calls, oldest first: an operator has to look at them."""
@@ -126,7 +128,7 @@ async def open_store(
 def _assemble(
     database: Database, sealer: Sealer, blobs: Blobs, presence: Presence, folders: tuple[Path, Path]
 ) -> Store:
-    memory = Memory(time.monotonic)
+    memory, transcriptions = Memory(time.monotonic), Transcriptions(database, sealer)
     journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer, memory)
     audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
     return Store(
@@ -138,7 +140,8 @@ def _assemble(
         cases=Cases(database, sealer, memory),
         journal=journal,
         recordings=Recordings(database, sealer, _new_id),
-        transcriptions=Transcriptions(database, sealer),
+        transcriptions=transcriptions,
+        additions=Additions(database, transcriptions, reports),
         links=Links(database, presence.name),
         conversations=Conversations(database, sealer),
         reports=reports,

@@ -2,9 +2,9 @@
 
 from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from proxy.store.database import Database
 from proxy.store.owners import current
@@ -12,6 +12,10 @@ from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import conversations
 from proxy.values import folded_id
+
+_ONE: Final = select(conversations).where(
+    conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Conversations:
         def work(conn: Connection) -> Row[Any] | None:
             return _row(conn, case_id, owner)
 
-        row = await self.database.read(work)
+        row = await self.database.lookup(work)
         if row is None:
             return None
         return Conversation(self.sealer.open_text(row.conversation), frozenset(row.sent))
@@ -54,8 +58,7 @@ class Conversations:
             now = current(conn, owner)
             row = _row(conn, case_id, now)
             if row is not None:
-                change = update(conversations).filter_by(**_key(case_id, now))
-                conn.execute(change.values(sent=sorted({*row.sent, *hashes})))
+                upsert(conn, conversations, _key(case_id, now), {"sent": sorted({*row.sent, *hashes})})
 
         await self.database.write(work)
 
@@ -69,8 +72,7 @@ class Conversations:
 
 
 def _row(conn: Connection, case_id: str, owner: str) -> Row[Any] | None:
-    query = select(conversations).filter_by(**_key(case_id, owner))
-    return conn.execute(query).one_or_none()
+    return conn.execute(_ONE, _key(case_id, owner)).one_or_none()
 
 
 def _key(case_id: str, owner: str) -> dict[str, str]:

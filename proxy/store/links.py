@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from proxy.store.database import Database
 from proxy.store.rows import batches, insert_missing, left_over, nobody, own_spelling, upsert
@@ -16,6 +16,7 @@ from proxy.values import LinkedCase, PendingCall, folded_id
 _FLOW: Final = "speech_to_text"  # whose calls they are
 _INTERRUPTED: Final = "interrupted"
 _PENDING: Final = "pending"
+_OF_CASES: Final = select(links).where(links.c.case_id.in_(bindparam("case_ids", expanding=True)))
 _MAY_BEGIN: Final = (None, _PENDING, "failed")
 
 
@@ -90,15 +91,7 @@ class Links:
 
     async def of_cases(self, case_ids: Sequence[str]) -> list[LinkedCase]:
         """All rows of these cases, oldest first."""
-
-        def work(conn: Connection) -> list[LinkedCase]:
-            found: list[LinkedCase] = []
-            for batch in batches([folded_id(each) for each in case_ids]):
-                query = select(links).where(links.c.case_id.in_(batch))
-                found += [_linked(row) for row in conn.execute(query)]
-            return sorted(found, key=attrgetter("created_at"))
-
-        return await self.database.read(work)
+        return await self.database.lookup(lambda conn: links_of(conn, case_ids))
 
     async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
         """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
@@ -115,6 +108,14 @@ class Links:
             conn.execute(same.values(**values))
 
         await self.database.write(work)
+
+
+def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:
+    """Returns all links of these cases, oldest first."""
+    found: list[LinkedCase] = []
+    for batch in batches([folded_id(each) for each in case_ids]):
+        found += [_linked(row) for row in conn.execute(_OF_CASES, {"case_ids": batch})]
+    return sorted(found, key=attrgetter("created_at"))
 
 
 def _linked(row: Row[Any]) -> LinkedCase:

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from proxy.store.changes import note_change
 from proxy.store.database import Database
@@ -13,6 +13,11 @@ from proxy.store.memory import ALL, Memory
 from proxy.store.rekeying import rekey
 from proxy.store.sealer import Sealer
 from proxy.store.tables import cases, owner_aliases, sessions
+
+_NOW: Final = select(owner_aliases.c.owner).where(owner_aliases.c.alias == bindparam("alias"))
+_NOTED: Final = select(owner_aliases.c.alias).where(
+    owner_aliases.c.alias.in_(bindparam("aliases", expanding=True))
+)
 
 # Hashes that have moved, and a sealed value under each hash that has sessions or cases.
 _Told: TypeAlias = tuple[set[str], Sequence[Row[Any, Any]], Sequence[Row[Any, Any]]]
@@ -76,11 +81,9 @@ class Owners:
 
 def current(conn: Connection, owner: str) -> str:
     """The hash that the owner's rows are under by now: a call may have begun before they moved."""
-    query = select(owner_aliases.c.owner).filter_by(alias=owner)
-    return conn.execute(query).scalar_one_or_none() or owner
+    return conn.execute(_NOW, {"alias": owner}).scalar_one_or_none() or owner
 
 
 def _not_noted(conn: Connection, hashes: Sequence[str]) -> list[str]:
-    query = select(owner_aliases.c.alias).where(owner_aliases.c.alias.in_(hashes))
-    noted = set(conn.execute(query).scalars())
+    noted = set(conn.execute(_NOTED, {"aliases": hashes}).scalars())
     return [each for each in hashes if each not in noted]

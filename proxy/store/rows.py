@@ -1,9 +1,23 @@
 """Statements that several tables need."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from proxy.values import folded_id
 
@@ -14,10 +28,10 @@ _BATCH: Final = 500  # far under the number of parameters that a statement may h
 
 def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Sets the columns `values` of the row under `key`, which is made if need be; True when it was there."""
-    where = [table.c[name] == value for name, value in key.items()]
-    there = bool(conn.execute(update(table).where(*where).values(**values)).rowcount)
+    row = {**key, **values}
+    there = bool(conn.execute(_change_of(table, (*key,), (*values,)), _parameters(row)).rowcount)
     if not there:
-        conn.execute(insert(table).values(**key, **values))
+        conn.execute(_insert_into(table), row)
     return there
 
 
@@ -68,6 +82,18 @@ def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool
 def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     """The items in runs short enough for one IN (…)."""
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
+@cache
+def _change_of(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> Update:
+    """Returns the statement, which takes longer to build than to run."""
+    where = [table.c[name] == _parameter(table, name) for name in key]
+    return update(table).where(*where).values({name: _parameter(table, name) for name in values})
+
+
+@cache
+def _insert_into(table: Table) -> Insert:
+    return insert(table)
 
 
 def _same_key(table: Table) -> list[ColumnElement[bool]]:

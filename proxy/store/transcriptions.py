@@ -1,11 +1,10 @@
 """Kept transcriptions (CONTRACT S04): one per id and audio, so that no audio is paid for twice."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from proxy.store.database import Database
 from proxy.store.owners import current
@@ -14,6 +13,15 @@ from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing
 from proxy.store.tables import transcriptions
 from proxy.values import Transcription, folded_id
+
+_OF_IDS: Final = (
+    select(transcriptions)
+    .where(
+        transcriptions.c.owner == bindparam("owner"),
+        transcriptions.c.legacy_id.in_(bindparam("legacy_ids", expanding=True)),
+    )
+    .order_by(transcriptions.c.created_at, transcriptions.c.digest)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +77,17 @@ class Transcriptions:
 
     async def of_ids(self, owner: str, legacy_ids: Sequence[str]) -> Mapping[str, list[Transcription]]:
         """All of each of these ids, in the order in which they were made."""
-        table = transcriptions.c
-        told: dict[str, list[Transcription]] = {folded_id(each): [] for each in legacy_ids}
+        return await self.database.read(lambda conn: self.within(conn, owner, legacy_ids))
 
-        def work(conn: Connection) -> list[Row[Any]]:
-            found: list[Row[Any]] = []
-            for batch in batches([*told]):
-                query = select(transcriptions).where(table.owner == owner, table.legacy_id.in_(batch))
-                found += conn.execute(query.order_by(table.created_at, table.digest)).all()
-            return found
-
-        rows = await self.database.read(work)
-        for row, each in zip(rows, await asyncio.to_thread(self._opened, rows), strict=True):
-            told[row.legacy_id].append(each)
-        return {each: told[folded_id(each)] for each in legacy_ids}
-
-    def _opened(self, rows: Sequence[Row[Any]]) -> list[Transcription]:
-        return [self._transcription(row) for row in rows]
+    def within(
+        self, conn: Connection, owner: str, legacy_ids: Sequence[str]
+    ) -> Mapping[str, list[Transcription]]:
+        """Does what `of_ids` does, in a unit of work that has more to read."""
+        found: dict[str, list[Transcription]] = {folded_id(each): [] for each in legacy_ids}
+        for batch in batches([*found]):
+            for row in conn.execute(_OF_IDS, {"owner": owner, "legacy_ids": batch}):
+                found[row.legacy_id].append(self._transcription(row))
+        return {each: found[folded_id(each)] for each in legacy_ids}
 
     def _transcription(self, row: Row[Any]) -> Transcription:
         return Transcription(row.digest, self.sealer.open_text(row.text), row.seconds, row.created_at)

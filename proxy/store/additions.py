@@ -1,0 +1,61 @@
+"""What has joined cases since they were made: transcriptions of their audio, and reports on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, String, bindparam, exists, or_, select
+
+from proxy.store.database import Database
+from proxy.store.links import links_of
+from proxy.store.reports import Reports
+from proxy.store.tables import links, reports, transcriptions
+from proxy.store.transcriptions import Transcriptions
+from proxy.values import Report, Transcription, folded_id
+
+_ID: Final = bindparam("id", type_=String)
+_ANY: Final = select(
+    or_(
+        exists().where(transcriptions.c.owner == bindparam("owner"), transcriptions.c.legacy_id == _ID),
+        exists().where(reports.c.case_id == _ID),
+        exists().where(links.c.case_id == _ID),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Of one case: transcriptions in order, reports newest first."""
+
+    transcriptions: Sequence[Transcription] = field(default=(), repr=False)
+    reports: Sequence[Report] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Reads all that has joined cases at once; a report on a linked case is one on its main case."""
+
+    database: Database
+    transcriptions: Transcriptions
+    reports: Reports
+
+    async def of(self, owner: str, case_ids: Sequence[str]) -> list[Addition]:
+        """Returns what has joined each of the owner's cases, in the order of their ids."""
+        ids = [folded_id(each) for each in case_ids]
+        if len(ids) == 1 and not await self.database.lookup(lambda conn: _any(conn, owner, ids[0])):
+            return [Addition()]  # as with most cases, and then there is no need for another thread
+        return await self.database.read(lambda conn: self._read(conn, owner, ids))
+
+    def _read(self, conn: Connection, owner: str, ids: Sequence[str]) -> list[Addition]:
+        main_of = {each: each for each in ids}
+        main_of |= {folded_id(each.case_id): each.legacy_id for each in links_of(conn, ids) if each.case_id}
+        heard = self.transcriptions.within(conn, owner, ids)
+        said: Mapping[str, list[Report]] = {each: [] for each in ids}
+        for report in self.reports.within(conn, list(main_of)):
+            said[main_of[report.case_id]].append(report)
+        return [Addition(heard[each], said[each]) for each in ids]
+
+
+def _any(conn: Connection, owner: str, case_id: str) -> bool:
+    found: bool = conn.execute(_ANY, {"owner": owner, "id": case_id}).scalar_one()
+    return found
