@@ -27,8 +27,8 @@ tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
 test-clients: $(VENV)/.dev-stamp  ## real clients in seven languages; ARGS=--write renews docs/clients.md
 	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)
 
-bench: $(VENV)/.dev-stamp  ## what large uploads cost in memory
-	$(BIN)/python -m tests.bench_memory
+bench: $(VENV)/.dev-stamp  ## the proxy beside a plain aiohttp floor; ARGS='L1 L2 --secs 3 --rounds 3' chooses
+	$(BIN)/python -m tests.bench $(ARGS)
 
 soak: $(VENV)/.dev-stamp  ## the full figures of docs/reliability.md; ARGS='modes homes' chooses
 	$(BIN)/python -m tests.soak $(ARGS)

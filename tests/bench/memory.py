@@ -1,9 +1,9 @@
-"""How much memory large uploads cost a proxy in a process of its own: `python -m tests.bench_memory`.
+"""L4m: how much memory large uploads cost a proxy, each in a process of its own, in front of the sandbox.
 
 Each scenario has a fresh proxy, so that none profits from what another one left. Counted is resident memory
-over what the idle proxy had before its first request. Of the proxy itself, which has a goal (issue 2,
-CONTRACT U05), it is the kernel's own high-water mark, which misses no peak, also not one of the preparation;
-of the worker processes together, the highest of samples 5 ms apart.
+over what the idle proxy had before its first request. Of the proxy itself, which has a goal (CONTRACT U05),
+it is the kernel's own high-water mark, which misses no peak, also not one of the preparation; of the worker
+processes together, the highest of samples 5 ms apart.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import base64
 import json
 import re
 import secrets
-import sys
 import tempfile
 import threading
 import time
@@ -21,15 +20,19 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 
+from tests.bench.machine import MB, memory, tree
+from tests.bench.processes import Kind
+from tests.bench.stage import Stage
+from tests.bench.values import Figure, Must, Sample, at_most
 from tests.cli.test_processes import command, until
 from tests.conftest import IDENTITY, bearer
 from tests.samples import long_pdf
 
-MB: Final = 1_000_000
+Files: TypeAlias = list[tuple[str, bytes]]
 _SAMPLE_SECONDS: Final = 0.005
 _PIECE: Final = 64 * 1024
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=300)
@@ -79,8 +82,8 @@ class Watch:
     over: threading.Event = field(default_factory=threading.Event)
 
     def sample(self) -> None:
-        self.proxy = _memory(self.pid, "VmHWM")
-        self.workers = max(self.workers, sum(_memory(each, "VmRSS") for each in _descendants(self.pid)))
+        self.proxy = memory(self.pid, "VmHWM")
+        self.workers = max(self.workers, sum(memory(each, "VmRSS") for each in tree(self.pid)[1:]))
 
     def run(self) -> None:
         while not self.over.is_set():
@@ -90,16 +93,12 @@ class Watch:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is measured; `goal` is what the proxy may grow by, in MB."""
+    """What is measured; `must` is what the proxy may grow by, in MB."""
 
     name: str
-    goal: int | None
+    must: Must | None
     prepare: Callable[[Client], Awaitable[Any]]
     act: Callable[[Client, Any], Awaitable[Any]]
-
-
-async def _nothing(_: Client) -> None:
-    """There is nothing to prepare: what is measured is a proxy's first request."""
 
 
 def _uploads(count: int) -> Scenario:
@@ -109,14 +108,17 @@ def _uploads(count: int) -> Scenario:
     async def act(client: Client, cases: list[dict[str, Any]]) -> None:
         await asyncio.gather(*(client.upload(case, 90 * MB) for case in cases))
 
-    return Scenario(f"uploadAudio, {count} × 90 MB at once", 64, prepare, act)
+    return Scenario(f"uploadAudio, {count} × 90 MB at once", at_most(64), prepare, act)
 
 
-def _new_cases(count: int, what: str, *files: tuple[str, bytes]) -> Scenario:
-    async def act(client: Client, _: None) -> None:
-        await asyncio.gather(*(client.new_case(*files) for _ in range(count)))
+def _new_cases(count: int, what: str, files: Callable[[], Files]) -> Scenario:
+    async def prepare(_: Client) -> Files:
+        return files()
 
-    return Scenario(f"newCase, {count} × 10 MB at once, {what}", 32 * count, _nothing, act)
+    async def act(client: Client, given: Files) -> None:
+        await asyncio.gather(*(client.new_case(*given) for _ in range(count)))
+
+    return Scenario(f"newCase, {count} × 10 MB at once, {what}", at_most(32 * count), prepare, act)
 
 
 def _transcription() -> Scenario:
@@ -131,18 +133,27 @@ def _transcription() -> Scenario:
 def _scenarios() -> Iterator[Scenario]:
     yield _uploads(1)
     yield _uploads(4)
-    random = Random(1)
-    scan = ("escaner.tif", random.randbytes(9_900_000))
-    # Bytes after the end of a PDF are nobody's: here they stand for its pictures.
-    pages = long_pdf(20, {})
-    pdfs = [(f"informe-{n}.pdf", pages + random.randbytes(980_000 - len(pages))) for n in range(10)]
-    words = [bytes(random.choices(b"abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(5000)]
-    texts = [(f"nota-{n}.txt", b" ".join(random.choices(words, k=122_000))) for n in range(10)]
     for count in (1, 4):
-        yield _new_cases(count, "one scan", scan)
-        yield _new_cases(count, "ten PDFs", *pdfs)
-        yield _new_cases(count, "ten texts", *texts)
+        yield _new_cases(count, "one scan", _scan)
+        yield _new_cases(count, "ten PDFs", _pdfs)
+        yield _new_cases(count, "ten texts", _texts)
     yield _transcription()
+
+
+def _scan() -> Files:
+    return [("escaner.tif", Random(1).randbytes(9_900_000))]
+
+
+def _pdfs() -> Files:
+    """Bytes after the end of a PDF are nobody's: here they stand for its pictures."""
+    random, pages = Random(1), long_pdf(20, {})
+    return [(f"informe-{n}.pdf", pages + random.randbytes(980_000 - len(pages))) for n in range(10)]
+
+
+def _texts() -> Files:
+    random = Random(1)
+    words = [bytes(random.choices(b"abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(5000)]
+    return [(f"nota-{n}.txt", b" ".join(random.choices(words, k=122_000))) for n in range(10)]
 
 
 async def _form(boundary: str, size: int) -> AsyncIterator[bytes]:
@@ -159,28 +170,6 @@ async def _form(boundary: str, size: int) -> AsyncIterator[bytes]:
         yield piece[:left]
         left -= min(left, _PIECE)
     yield f"\r\n--{boundary}--\r\n".encode()
-
-
-def _memory(pid: int, counter: str) -> int:
-    """A counter of /proc/PID/status in bytes; 0 for a process that has ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    found = re.search(rf"^{counter}:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    """A child is listed under the thread that started it."""
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = listed.read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        for child in map(int, children):
-            yield child
-            yield from _descendants(child)
 
 
 @contextmanager
@@ -240,23 +229,20 @@ async def _measure(scenario: Scenario) -> tuple[Watch, Watch]:
     return idle, peak
 
 
-def main() -> int:
-    """Prints one row a scenario; 1 when a goal is missed."""
-    missed = 0
-    sys.stdout.write(f"{'MB over idle':42} {'goal':>5} {'proxy':>7} {'workers':>8}  {'(idle)':>15}\n")
+def grown(stage: Stage, kind: Kind) -> Sample:
+    """Returns what the proxy and its workers grew by, in MB, for each scenario."""
+    sample: dict[str, float] = {}
     for scenario in _scenarios():
         idle, peak = asyncio.run(_measure(scenario))
-        grown = (peak.proxy - idle.proxy) / MB
-        kept = scenario.goal is None or grown <= scenario.goal
-        missed += not kept
-        workers = (peak.workers - idle.workers) / MB
-        sys.stdout.write(
-            f"{scenario.name:42} {scenario.goal or '-':>5} {grown:7.1f} {workers:8.1f}"
-            f"  {idle.proxy / MB:7.1f}/{idle.workers / MB:7.1f}  {'kept' if kept else 'MISSED'}\n"
-        )
-        sys.stdout.flush()
-    return 1 if missed else 0
+        sample[scenario.name] = (peak.proxy - idle.proxy) / MB
+        sample[f"{scenario.name}: workers"] = (peak.workers - idle.workers) / MB
+    return sample
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _figures() -> Iterator[Figure]:
+    for scenario in _scenarios():
+        yield Figure(scenario.name, f"{scenario.name}, MB", 1, scenario.must)
+        yield Figure(f"{scenario.name}: workers", "its workers, MB", 1)
+
+
+FIGURES: Final = tuple(_figures())

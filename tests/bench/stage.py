@@ -1,0 +1,50 @@
+"""What all loads of a run share: the fake upstreams, the two peers, and the run's size."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.bench.processes import Kind, Peer, Upstream, floor, served, upstream
+
+
+class Stage:
+    """What all loads of a run share."""
+
+    def __init__(self, seconds: float, cases: int, scale: float = 1) -> None:
+        self.seconds = seconds
+        self.cases = cases
+        self._scale = scale
+        self._left = ExitStack()
+        self._peers: dict[Kind, Peer] = {}
+
+    def __enter__(self) -> "Stage":
+        self.folder = Path(self._left.enter_context(tempfile.TemporaryDirectory(prefix="michiq-bench-")))
+        self.upstream = self._left.enter_context(upstream(self.folder))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.close()
+
+    def scaled(self, size: int) -> int:
+        """Returns the size of a load; a run that only looks at answers takes less of everything."""
+        return max(1, round(size * self._scale))
+
+    def settle(self, seconds: float) -> None:
+        """Waits, at full size, until a process has come to rest."""
+        time.sleep(seconds * self._scale)
+
+    def peer(self, kind: Kind) -> Peer:
+        """Returns the peer that loads share, started at first use."""
+        if kind not in self._peers:
+            self._peers[kind] = self._left.enter_context(self.fresh(kind))
+        return self._peers[kind]
+
+    @contextmanager
+    def fresh(self, kind: Kind, behind: Upstream | None = None, **environ: str) -> Iterator[Peer]:
+        """Starts a peer of its own on a new folder, behind these upstreams or those of the run."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            start = served if kind == "proxy" else floor
+            with start(Path(name), behind or self.upstream, **environ) as peer:
+                yield peer
