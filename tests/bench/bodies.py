@@ -7,8 +7,6 @@ from functools import cache
 from random import Random
 from typing import Final
 
-from tests.samples import long_pages, pdf
-
 BOUNDARY: Final = "----bench7MA4YWxkTrZu0gW"
 FORM: Final = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 JSON: Final = {"Content-Type": "application/json"}
@@ -84,19 +82,6 @@ def case_form(size: int) -> bytes:
 @cache
 def small_case() -> bytes:
     return form([TALK, EHR])
-
-
-@cache
-def page_form() -> bytes:
-    """Returns a newCase form with a one-page PDF of 20 KB: bytes behind its end stand for its fonts."""
-    page = pdf(long_pages(1, {}))
-    return form([TALK, EHR, Part("files", page.ljust(20 * KB, b"\n"), "informe.pdf", "application/pdf")])
-
-
-@cache
-def long_form(pages: int) -> bytes:
-    """Returns a newCase form with a PDF of so many pages."""
-    return form([TALK, EHR, Part("files", pdf(long_pages(pages, {})), "historia.pdf", "application/pdf")])
 
 
 def audio_form(size: int) -> bytes:

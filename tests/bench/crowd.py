@@ -11,10 +11,9 @@ from typing import Final
 
 from tests.bench import calls
 from tests.bench.client import Client
-from tests.bench.processes import Kind, Peer, served
+from tests.bench.processes import ROOT, Kind, Peer, served
 from tests.bench.stage import Stage
 from tests.bench.values import Sample, Void
-from tests.conftest import ROOT
 
 _FEW: Final = 1000
 _OWN: Final = 20

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 from tests.bench import bodies, calls, machine
 from tests.bench.client import Client
-from tests.bench.processes import Kind, Peer
+from tests.bench.processes import ROOT, Kind, Peer
 from tests.bench.stage import Stage
 from tests.bench.values import Sample, Void
-from tests.conftest import ROOT
 
 _RATE = 100
 

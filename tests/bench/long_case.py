@@ -3,7 +3,7 @@
 import statistics
 import time
 
-from tests.bench import bodies, calls
+from tests.bench import calls, pages
 from tests.bench.client import Client
 from tests.bench.latency import message
 from tests.bench.processes import Kind
@@ -19,7 +19,7 @@ def long_case(stage: Stage, kind: Kind) -> Sample:
     """Returns milliseconds; the upstream's are what its messages take when they are sent straight to it."""
     first: list[float] = []
     later: list[float] = []
-    form = bodies.long_form(stage.scaled(_PAGES))
+    form = pages.long_form(stage.scaled(_PAGES))
     with Client(stage.peer(kind).port, timeout=300) as client:
         for _ in range(_CASES):
             case = calls.new_case(client, form)

@@ -18,8 +18,8 @@ from typing import Final, Literal, TypeAlias
 
 from tests.bench import machine
 from tests.bench.client import Client
-from tests.conftest import ROOT
 
+ROOT: Final = Path(__file__).parents[2]  # conftest has it too, and imports everything
 Kind: TypeAlias = Literal["floor", "proxy"]
 CHAT_KEY: Final = "bench-chat-key"
 _START_SECONDS: Final = 60

@@ -22,7 +22,7 @@ def profiled(stage: Stage, peer: Peer, name: str) -> Iterator[None]:
         yield
         return
     file = stage.folder / f"{name}.stacks"
-    command = ["py-spy", "record", "--gil", "--nonblocking", "--format", "raw", "--rate", "200"]
+    command = ["py-spy", "record", "--gil", "--nonblocking", "--function", "--format", "raw", "--rate", "200"]
     recorder = subprocess.Popen(
         [*command, "--duration", "600", "--output", str(file), "--pid", str(peer.pid)],
         stdout=subprocess.DEVNULL,

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 
-from tests.bench import bodies, calls, machine
+from tests.bench import bodies, calls, machine, pages
 from tests.bench.client import Client
-from tests.bench.processes import Kind, Peer
+from tests.bench.processes import ROOT, Kind, Peer
 from tests.bench.stage import Stage
 from tests.bench.values import Sample, Void
-from tests.conftest import ROOT
 
 _SETTLE_SECONDS = 2
 _IDLE_SECONDS = 10
@@ -38,7 +37,7 @@ def at_rest(stage: Stage, kind: Kind) -> Sample:
 
 def _used(peer: Peer) -> None:
     with Client(peer.port) as client:
-        for form in (bodies.case_form(20 * bodies.KB), bodies.page_form()):
+        for form in (bodies.case_form(20 * bodies.KB), pages.page_form()):
             case = calls.new_case(client, form)
             calls.good(client.send(case.query("¿Qué tensión tiene?")))
             calls.good(client.send(calls.encounters_request()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.bench import bodies, calls
+from tests.bench import bodies, calls, pages
 from tests.bench.processes import Kind
 from tests.bench.stage import Stage
 from tests.bench.values import Sample
@@ -41,7 +41,7 @@ def new_case_large(stage: Stage, kind: Kind) -> Sample:
 
 
 def new_case_page(stage: Stage, kind: Kind) -> Sample:
-    return _new_case(stage, kind, bodies.page_form(), 16).sample()
+    return _new_case(stage, kind, pages.page_form(), 16).sample()
 
 
 def _new_case(stage: Stage, kind: Kind, form: bytes, connections: int) -> Burst:
