@@ -1,8 +1,8 @@
 """Runs work on hostile files in processes that may hang or die without harm to anyone else."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from pickle import PickleError
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
@@ -11,6 +11,7 @@ from proxy.isolated import wire
 from proxy.isolated.channel import Channel, Died
 from proxy.isolated.process import nothing
 from proxy.isolated.spawner import Spawner
+from proxy.later import Later, Timer, later
 
 T = TypeVar("T")
 
@@ -18,6 +19,7 @@ PROCESSES: Final = 3
 _LONG: Final = PROCESSES - 1  # of them for what may take its time
 _TASKS_EACH: Final = 100  # then a process is replaced: parsers leak
 _START_SECONDS: Final = 15.0
+IDLE_SECONDS: Final = 600.0  # a surgery's pause; what has ended takes a second to begin again
 
 _LOST: Final = ("lost",)
 _DIED: Final = ("died",)
@@ -41,13 +43,19 @@ class Workers:
 
     Files may be made to take all the time that they are given, so they never have all of the processes.
 
-    Nothing is started before the first `run` or `warm`. `modules`, those of the tasks, are imported once, in
-    the fork server that the processes come from: they share that memory, and a new one is there at once. A
-    process may open no file but those in `readable` folders; an open file among a task's arguments goes over
-    as a descriptor.
+    Nothing is started before the first `run` or `warm`, and all of it ends when there was no task for ten
+    minutes, until the next one. `modules`, those of the tasks, are imported once, in the fork server that the
+    processes come from: they share that memory, and a new one is there at once. A process may open no file
+    but those in `readable` folders; an open file among a task's arguments goes over as a descriptor.
     """
 
-    def __init__(self, modules: Sequence[str] = (), readable: Sequence[str] = ()) -> None:
+    def __init__(
+        self, modules: Sequence[str] = (), readable: Sequence[str] = (), later: Later = later
+    ) -> None:
+        self._later = later
+        self._rest: Timer | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._under_way = 0
         self._spawner = Spawner(modules, readable)
         self._processes = tuple(_Process(self._spawner) for _ in range(PROCESSES))
         self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
@@ -61,12 +69,15 @@ class Workers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.gather(*(process.close() for process in self._processes))
-        await self._spawner.close()
+        if self._rest is not None:
+            self._rest.cancel()
+        if self._ending is not None:
+            await asyncio.wait([self._ending])
+        await self._close()
 
     async def warm(self) -> None:
-        """Start the processes and wait until they are ready, their modules imported."""
-        await asyncio.gather(*(self.run(nothing, seconds=_START_SECONDS) for _ in self._processes))
+        """Starts a process and waits until it is ready, its modules imported: the others come from there."""
+        await self.run(nothing, seconds=_START_SECONDS)
 
     async def run(
         self,
@@ -83,7 +94,7 @@ class Workers:
         Raises WorkerTimeout when they are over, the errors in `raises` as the task raised them, and
         WorkerCrashed for any other end: other errors may quote the file. A cancelled call kills its task.
         """
-        async with self._long if long else nullcontext():
+        async with self._busy(), self._long if long else nullcontext():
             process = await self._idle.get()
             try:
                 ended = await process.ended(task, args, seconds)
@@ -93,6 +104,37 @@ class Workers:
             finally:
                 self._idle.put_nowait(process)
         return cast("T", _result(ended, raises if isinstance(raises, tuple) else (raises,)))
+
+    @asynccontextmanager
+    async def _busy(self) -> AsyncIterator[None]:
+        """While any task is under way, or waits, nothing ends."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._rest = self._later(IDLE_SECONDS, self._end_soon)
+
+    def _end_soon(self) -> None:
+        if not self._under_way and (self._ending is None or self._ending.done()):
+            self._ending = asyncio.create_task(self._end(), name="workers-end")
+
+    async def _end(self) -> None:
+        """Ends all processes, none of which has a task; one that comes meanwhile waits for a new one."""
+        for _ in self._processes:
+            self._idle.get_nowait()
+        try:
+            await self._close()
+        finally:
+            for process in self._processes:
+                self._idle.put_nowait(process)
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(process.close() for process in self._processes))
+        await self._spawner.close()
 
 
 class _Process:

@@ -23,6 +23,7 @@ LAYERS: Final = {
     "proxy.headers": 1,
     "proxy.isolated": 1,
     "proxy.jsons": 1,
+    "proxy.later": 1,
     "proxy.line": 1,
     "proxy.locks": 1,
     "proxy.overrides": 1,

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from itertools import repeat
+from dataclasses import dataclass
+from itertools import count, repeat
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, NoReturn
@@ -299,6 +300,77 @@ async def test_nothing_is_started_that_is_not_used() -> None:
         assert descendants() <= before
         await workers.warm()
         assert descendants() - before, "those that are used are found"
+
+
+class Clock:
+    """Calls that are to come, which a test makes come."""
+
+    def __init__(self) -> None:
+        self.coming: dict[int, Callable[[], None]] = {}
+        self._numbers = count()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> "_Call":
+        number = next(self._numbers)
+        self.coming[number] = call
+        return _Call(self.coming, number)
+
+    def pass_by(self) -> None:
+        for call in [*self.coming.values()]:
+            call()
+        self.coming.clear()
+
+
+@dataclass(frozen=True)
+class _Call:
+    coming: dict[int, Callable[[], None]]
+    number: int
+
+    def cancel(self) -> None:
+        self.coming.pop(self.number, None)
+
+
+async def ended(pidfd: int) -> None:
+    """Waits for the end of a process that is no child of this one."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_reader(pidfd, over.set)
+    async with asyncio.timeout(AMPLE):
+        await over.wait()
+    asyncio.get_running_loop().remove_reader(pidfd)
+    os.close(pidfd)
+
+
+async def test_workers_end_when_there_was_nothing_to_do_and_begin_again_at_need() -> None:
+    clock = Clock()
+    async with Workers(later=clock.later) as workers:
+        pids = [await workers.run(own_pid, seconds=AMPLE), await workers.run(fork_server, seconds=AMPLE)]
+        assert descendants() >= {*pids}, "nothing ends before its time"
+        watched = [os.pidfd_open(pid) for pid in pids]
+        clock.pass_by()
+        for each in watched:
+            await ended(each)
+        assert await workers.run(double, 21, seconds=AMPLE) == 42
+        assert await workers.run(fork_server, seconds=AMPLE) not in pids
+
+
+async def test_workers_that_have_a_task_do_not_end() -> None:
+    clock = Clock()
+    async with Workers(later=clock.later) as workers:
+        await workers.run(double, 1, seconds=AMPLE)
+        first, second = [asyncio.create_task(workers.run(linger, seconds=AMPLE)) for _ in range(2)]
+        await asyncio.wait([first, second], timeout=0.2)
+        clock.pass_by()
+        assert await first == await second == "done"
+
+
+async def test_a_task_that_comes_while_workers_end_is_done_by_new_ones() -> None:
+    clock = Clock()
+    async with Workers(later=clock.later) as workers:
+        server = await workers.run(fork_server, seconds=AMPLE)
+        clock.pass_by()
+        tasks = [asyncio.create_task(workers.run(fork_server, seconds=AMPLE)) for _ in range(5)]
+        servers = await asyncio.gather(*tasks)
+        assert server not in servers
+        assert len({*servers}) == 1
 
 
 def descendants() -> set[int]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-import av
-
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
+
+# FFmpeg, which the serving process has no use for (`isolated.forkserver`).
+IMPORTED_LATE: Final = ("av",)
 
 # A playlist's demuxer would open files and addresses named inside the upload.
 _OPTIONS: Final = {
@@ -37,6 +38,8 @@ def seconds(file: BinaryIO) -> float:
     Always counted over the packets, without decoding them: live WEBM and piped FLAC have no duration in the
     header, and the header of a recording that was cut off promises what never came.
     """
+    import av
+
     try:
         # A piped RF64 says in its header that it has no bytes at all.
         return _measured(file, _OPTIONS) or _measured(file, _OPTIONS | _TO_THE_END)
@@ -52,6 +55,8 @@ def hms(seconds: float) -> str:
 
 
 def _measured(file: BinaryIO, options: dict[str, str]) -> float:
+    import av
+
     file.seek(0)
     with av.open(file, mode="r", options=options, metadata_errors="replace") as recording:
         if not recording.streams.audio:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from proxy.flows.readings import Readings
 from proxy.locks import Locks
 from proxy.observe.metrics import Metrics
 from proxy.store import Store
@@ -29,6 +30,7 @@ class Deps:
     chat_key: str | None = field(repr=False)
     metrics: Metrics
     workers: Workers
+    readings: Readings
     tasks: Tasks
     locks: Locks
     web_url: str

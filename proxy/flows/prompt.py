@@ -1,11 +1,11 @@
 """What LlamaChat is sent for a question: messages of at most 2000 UTF-16 units (CONTRACT Q04, Q05)."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Generator, Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from proxy.text.passages import Passage
-from proxy.text.ranking import choose
+from proxy.text.index import Index
+from proxy.text.ranking import choosing, whole
 from proxy.text.units import split_units, utf16_units
 
 LIMIT: Final = 2000  # llamachat, "POST /api/conversations/{id}/messages", Constraints
@@ -30,15 +30,19 @@ class Prompt:
     sent: Set[str]
 
 
-def plan(
-    question: str, passages: Sequence[Passage], sent: Set[str], instruction: str, part_instruction: str
-) -> Prompt:
+def plan(question: str, index: Index, sent: Set[str], instruction: str, part_instruction: str) -> Prompt:
     """The messages for a question over a case; passages that were `sent` are in the conversation already.
 
     Raises QuestionTooLong.
     """
-    waiting = sum(utf16_units(passage.line) + 1 for passage in passages if passage.key not in sent)
-    room = min(_ROOM, waiting)
+    return whole(planning(question, index, sent, instruction, part_instruction))
+
+
+def planning(
+    question: str, index: Index, sent: Set[str], instruction: str, part_instruction: str
+) -> Generator[None, None, Prompt]:
+    """Does what `plan` does, in steps that hold up nobody (`choosing`)."""
+    room = min(_ROOM, _waiting(index, sent))
     pieces = _pieces(
         question, _left(LIMIT - room, instruction, _CONTINUED), _left(LIMIT, part_instruction, _CONTINUED)
     )
@@ -47,7 +51,7 @@ def plan(
     *leading, last = pieces
     label = _CONTINUED if leading else _QUESTION
     budget = _left(LIMIT, instruction, label, last)
-    chosen = choose(passages, question, budget, sent)
+    chosen = yield from choosing(index, question, budget, sent)
     lines = "".join(f"{passage.line}\n" for passage in chosen)
     messages = [
         f"{part_instruction}\n\n{_QUESTION if i == 0 else _CONTINUED}{piece}"
@@ -57,6 +61,11 @@ def plan(
         f"{instruction}\n\n{lines}\n{label}{last}" if lines else f"{instruction}\n\n{label}{last}"
     )
     return Prompt(tuple(messages), frozenset(passage.key for passage in chosen))
+
+
+def _waiting(index: Index, sent: Set[str]) -> int:
+    """Returns how much room all passages would take that have not been sent."""
+    return sum(cost for cost, key in zip(index.costs, index.keys, strict=True) if key not in sent)
 
 
 def _pieces(question: str, last_room: int, lead_room: int) -> list[str]:

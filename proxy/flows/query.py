@@ -77,6 +77,7 @@ class _Dialogue:
         self._mapping = mapping
         self._store = deps.store.conversations
         self._workers = deps.workers
+        self._readings = deps.readings
 
     async def ask(self, turn: AsyncExitStack) -> str:
         """The answer; a conversation that LlamaChat no longer knows is begun anew, once (Q06).
@@ -110,6 +111,6 @@ class _Dialogue:
     async def _plan(self, sent: Set[str]) -> Prompt:
         texts = self._mapping.instruction, self._mapping.part_instruction
         try:
-            return await planned(self._workers, self._question, self._record, sent, *texts)
+            return await planned(self._workers, self._readings, self._question, self._record, sent, *texts)
         except QuestionTooLong:
             raise Refusal("question_too_long", "question-too-long") from None

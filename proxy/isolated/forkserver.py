@@ -26,6 +26,7 @@ COMMAND: Final = (
 )
 MAX_MESSAGE: Final = 4096
 _LAZY: Final = ("encodings", "av")
+_LATE: Final = "IMPORTED_LATE"  # what a module calls the names of those that it imports in its functions
 _NEVER: Final = frozenset({"__main__", "mbcs", "oem"})  # a program, and what only Windows has
 
 
@@ -47,9 +48,15 @@ def serve(order: Mapping[str, Any]) -> None:
 
 def prepare(modules: Iterable[str]) -> None:
     """Imports the modules, and what they would import only when a process can open no file any more."""
-    _import(modules)
-    _import(_late())
+    _import_whole(modules)
     time.tzset()
+
+
+def _import_whole(modules: Iterable[str]) -> None:
+    _import(modules)
+    for module in list(sys.modules.values()):
+        _import(getattr(module, _LATE, ()))
+    _import(_late())
 
 
 def _late() -> Iterable[str]:
@@ -102,7 +109,7 @@ class _ForkServer:
         if not message:
             return False
         try:
-            _import([*json.loads(message)["modules"], *_late()])
+            _import_whole(json.loads(message)["modules"])
             self._fork(*files)
         except (ImportError, OSError) as error:
             os.close(files[1])

@@ -2,17 +2,21 @@
 
 import codecs
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from io import BytesIO
 from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 
 from proxy import charsets
-from proxy.text import docx, pdf
 from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 
 Kind: TypeAlias = Literal["pdf", "docx", "text"]
 
+# The parsers, which the serving process has no use for (`isolated.forkserver`).
+IMPORTED_LATE: Final = ("proxy.text.docx", "proxy.text.pdf")
+
+_HEADER: Final = b"%PDF-"
+_HEADER_WITHIN: Final = 1024  # where readers look for it (ISO 32000-1, annex H.3.4.1)
 _PDF_TYPE: Final = "application/pdf"
 _DOCX_TYPES: Final = frozenset(
     {
@@ -43,14 +47,14 @@ def extract(source: bytes | Readable, filename: str, content_type: str) -> Extra
     raises anything but MemoryError; OSError means that it cannot be opened.
     """
     with _opened(source) as file:
-        head = file.read(pdf.HEADER_WITHIN)
+        head = file.read(_HEADER_WITHIN)
         if not head:
             return Extraction("empty")
         file.seek(0)
         kind = kind_of(head, filename, content_type)
         if kind == "text":
             return _read_text(file, content_type)
-        return _READERS[kind](file) if kind else Extraction("unsupported")
+        return _reader(kind)(file) if kind else Extraction("unsupported")
 
 
 def _opened(source: bytes | Readable) -> AbstractContextManager[BinaryIO]:
@@ -66,7 +70,7 @@ def kind_of(head: bytes, filename: str, content_type: str) -> Kind | None:
     _, dot, last = filename.strip().lower().rpartition(".")
     suffix = dot + last
     called_pdf = media == _PDF_TYPE or suffix == ".pdf"
-    if head.startswith(pdf.HEADER) or (called_pdf and pdf.HEADER in head[: pdf.HEADER_WITHIN]):
+    if head.startswith(_HEADER) or (called_pdf and _HEADER in head[:_HEADER_WITHIN]):
         return "pdf"
     if media in _DOCX_TYPES or suffix in _DOCX_SUFFIXES:
         return "docx"
@@ -93,7 +97,7 @@ def _decoded(data: bytes, declared: str | None) -> str:
     return charsets.decode(data)
 
 
-_READERS: Final[Mapping[Literal["pdf", "docx"], Callable[[BinaryIO], Extraction]]] = {
-    "pdf": pdf.read,
-    "docx": docx.read,
-}
+def _reader(kind: Literal["pdf", "docx"]) -> Callable[[BinaryIO], Extraction]:
+    from proxy.text import docx, pdf
+
+    return pdf.read if kind == "pdf" else docx.read

@@ -9,7 +9,8 @@ Outcome: TypeAlias = Literal["text", "empty", "encrypted", "damaged", "unsupport
 
 MAX_CHARACTERS: Final = 5_000_000
 
-_LINE_END: Final = re.compile(r"[ \t]*\r\n?|[ \t]+(?=\n)")
+# Blanks in a row are tried once, at their first: a line of nothing else would take a quadratic time.
+_LINE_END: Final = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n?|(?=\n))")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u00ad\ufeff]")
 _LIGATURE: Final = re.compile("[\ufb00-\ufb06]")
 

@@ -7,18 +7,26 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from proxy.values import Json
+
+Leaf: TypeAlias = tuple[str, str, str]  # path of the holder, path, text
 
 LENGTH: Final = 350  # characters of a passage, at most
 _LABEL_LENGTH: Final = 60
 _PATH_LENGTH: Final = 120
+_LEAF_COST: Final = 64  # so many characters take as long as a leaf of none
 
 # Where to cut, best first: between paragraphs, sentences, lines (but not after "Alergias:"), words.
 _BORDERS: Final = tuple(map(re.compile, (r"\n\s*\n", r"(?<=[.!?…;])\s", r"(?<!:)\n", r"\s")))
 _BLANKS: Final = re.compile(r"[^\S\n]+")
-_BLANK_LINES: Final = re.compile(r"\s*\n\s*\n\s*")
+_NO_SPACE: Final = re.compile(r"[\t\v\f\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+_BLANK_LINES: Final = re.compile(r" ?\n\s*\n\s*")
+
+
+class TooLong(Exception):
+    """There is more to read than the caller has time for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +57,16 @@ def split(source_name: str, text: str) -> list[Passage]:
     ]
 
 
-def from_json(source: str, value: Json) -> list[Passage]:
+def from_json(source: str, value: Json, most: int | None = None) -> list[Passage]:
     """The leaves of `value` as lines "path: value", an object's own ones kept in one passage if they fit.
 
-    A long value goes into several passages, each of which repeats its path.
+    A long value goes into several passages, each of which repeats its path. Raises TooLong where `most` is
+    less than what there is to write: one long key before thousands of values takes a second.
     """
     label = _label(source)
-    return [_passage(label, text) for text in _packed(_groups(value))]
+    leaves = _leaves("", "", value)
+    groups = _groups(leaves if most is None else _limited(leaves, most))
+    return [_passage(label, text) for text in _packed(groups)]
 
 
 def _passage(source: str, text: str) -> Passage:
@@ -69,13 +80,25 @@ def _label(name: str) -> str:
 
 
 def _pieces(text: str, length: int) -> Iterator[str]:
-    rest = _BLANK_LINES.sub("\n\n", _BLANKS.sub(" ", text)).strip()
+    rest = _tidied(text)
     start = 0
     while start < len(rest):
         end = _cut(rest, start, start + length)
         if piece := rest[start:end].strip():
             yield piece
         start = end
+
+
+def _tidied(text: str) -> str:
+    """Returns the text with one space for blanks in a row, and one empty line for several.
+
+    Most texts have nothing to tidy: to find that out takes a tenth of the time.
+    """
+    if "  " in text or _NO_SPACE.search(text):
+        text = _BLANKS.sub(" ", text)
+    if "\n\n" in text or "\n \n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
+    return text.strip()
 
 
 def _cut(text: str, start: int, end: int) -> int:
@@ -89,14 +112,22 @@ def _cut(text: str, start: int, end: int) -> int:
     return end
 
 
-def _groups(value: Json) -> Iterator[list[str]]:
+def _groups(leaves: Iterable[Leaf]) -> Iterator[list[str]]:
     """The lines of each object or list that holds leaves, none longer than a passage."""
-    for _, leaves in groupby(_leaves("", "", value), key=itemgetter(0)):
-        yield [line for _, path, text in leaves for line in _lines(path, text)]
+    for _, group in groupby(leaves, key=itemgetter(0)):
+        yield [line for _, path, text in group for line in _lines(path, text)]
 
 
-def _leaves(parent: str, path: str, value: Json) -> Iterator[tuple[str, str, str]]:
-    """(path of the holder, path, text) of each leaf, in order; an empty object or list is a leaf too."""
+def _limited(leaves: Iterable[Leaf], most: int) -> Iterator[Leaf]:
+    for leaf in leaves:
+        most -= len(leaf[1]) + len(leaf[2]) + _LEAF_COST
+        if most < 0:
+            raise TooLong
+        yield leaf
+
+
+def _leaves(parent: str, path: str, value: Json) -> Iterator[Leaf]:
+    """Yields each leaf, in order; an empty object or list is a leaf too."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _leaves(path, f"{path}.{key}" if path else key, item)

@@ -20,9 +20,6 @@ from pypdfium2.raw import (
 from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 
 MAX_PAGES: Final = 5_000
-HEADER: Final = b"%PDF-"
-HEADER_WITHIN: Final = 1024  # where readers look for it (ISO 32000-1, annex H.3.4.1)
-
 _LOCKED: Final = frozenset({FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY})
 _PDFIUM: Final = Lock()  # it serves one thread at a time
 _OBJECT: Final = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s*$")

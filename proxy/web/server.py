@@ -20,6 +20,7 @@ from aiohttp import web
 
 from proxy.flows.deps import Deps
 from proxy.flows.linked_case import resume
+from proxy.flows.readings import Readings
 from proxy.locks import KeyedLocks, Locks
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
@@ -130,6 +131,8 @@ async def running(
         stack.push_async_callback(ending.leave, legacy)
         await legacy.open(LISTEN, place.listen, tls)
         _resume(table, deps)
+        # Beside serving: what needs a worker at once waits for it, everybody else doesn't.
+        deps.tasks.start("warm-workers", deps.workers.warm())
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, status_url)
 
@@ -152,7 +155,6 @@ async def _open(
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
     workers = await stack.enter_async_context(Workers(_WORKER_MODULES, [str(store.blobs.folder)]))
-    await workers.warm()
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,
@@ -172,6 +174,7 @@ async def _open(
         metrics=metrics,
         chat_key=settings.llamachat_api_key.get_secret_value() if settings.llamachat_api_key else None,
         workers=workers,
+        readings=Readings(),
         tasks=Tasks(),
         locks=locks,
         web_url=settings.llamalitica_web_url,

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.flows.prompt import LIMIT, PARTS, Prompt, QuestionTooLong, plan
+from proxy.text.index import Index
 from proxy.text.passages import split
 from proxy.text.units import utf16_units
 from tests.samples import long_pages
@@ -19,7 +20,7 @@ CASE: Final = split("informe.pdf", "\f".join([*long_pages(20, {}), FACT]))
 
 
 def planned(question: str, sent: frozenset[str] = frozenset(), instruction: str = INSTRUCTION) -> Prompt:
-    return plan(question, CASE, sent, instruction, PART)
+    return plan(question, Index.of(CASE), sent, instruction, PART)
 
 
 def asked(message: str) -> str:
@@ -28,12 +29,12 @@ def asked(message: str) -> str:
 
 
 def test_prompt_Q04_a_message_is_the_instruction_the_passages_and_the_question() -> None:
-    prompt = plan("¿Alergias?", split("nota.txt", FACT), set(), INSTRUCTION, PART)
+    prompt = plan("¿Alergias?", Index.of(split("nota.txt", FACT)), set(), INSTRUCTION, PART)
     assert prompt.messages == (f"{INSTRUCTION}\n\n[nota.txt] {FACT}\n\nPregunta: ¿Alergias?",)
 
 
 def test_prompt_Q04_without_passages_the_question_is_still_asked() -> None:
-    prompt = plan("¿Alergias?", [], set(), INSTRUCTION, PART)
+    prompt = plan("¿Alergias?", Index.of([]), set(), INSTRUCTION, PART)
     assert prompt.messages == (f"{INSTRUCTION}\n\nPregunta: ¿Alergias?",)
     assert prompt.sent == set()
 

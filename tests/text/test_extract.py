@@ -548,3 +548,9 @@ def test_a_file_can_be_given_as_what_opens_it() -> None:
 
 def test_extract_G10_a_text_is_not_shown_by_its_extraction() -> None:
     assert "tos" not in repr(extract(b"tos", "a.txt", "text/plain"))
+
+
+def test_extract_N12_a_line_of_nothing_but_blanks_is_read_in_no_time() -> None:
+    """Tried anew at each blank, these would take an hour."""
+    found = extract(b"a" + b" " * 2_000_000 + b"b \r\n c\t\n", "a.txt", "text/plain")
+    assert found.text == "a" + " " * 2_000_000 + "b\n c\n"

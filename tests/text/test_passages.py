@@ -196,3 +196,13 @@ def test_any_value_has_passages(value: Json) -> None:
     assert len(_visible("".join(passage.text for passage in passages))) >= len(dump(value)) - 8 * len(
         passages
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["a\t  b \n \n\n c", "uno\x1cdos", "a\u2003b\xa0c", "x \n y", " \n \n", "a\r\n\r\nb"]
+)
+def test_passages_Q04_blanks_are_tidied_wherever_they_come_from(text: str) -> None:
+    tidy = re.sub(r"\s*\n\s*\n\s*", "\n\n", re.sub(r"[^\S\n]+", " ", text)).strip()
+    assert (
+        "".join(passage.text for passage in split("a", text)) == "".join(re.split(r"(?<=\n\n)", tidy)).strip()
+    )

@@ -1,13 +1,20 @@
 """The passages chosen for a question hold its answer."""
 
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Sequence, Set
+from contextlib import closing
+from random import Random
 from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.text import ranking
+from proxy.text.index import Index
 from proxy.text.passages import Passage, from_json, split
-from proxy.text.ranking import choose
 from proxy.text.units import utf16_units
 from proxy.values import Json
 from tests.samples import long_pages
@@ -71,6 +78,10 @@ _SHAPES: Final = (
         "¿Tuvo alergia a {drug} en {year}, estando en {place}?",
     ),
 )
+
+
+def choose(passages: Sequence[Passage], question: str, budget: int, exclude: Set[str]) -> list[Passage]:
+    return ranking.choose(Index.of(passages), question, budget, exclude)
 
 
 def _plain(text: str) -> str:
@@ -197,3 +208,62 @@ def test_ranking_Q04_passages_already_sent_are_not_sent_again(document: list[Pas
 def test_when_everything_was_sent_nothing_is_left_to_send() -> None:
     passages = split("a", "Uno")
     assert choose(passages, "uno", BUDGET, {passage.key for passage in passages}) == []
+
+
+# What SQLite's search engine makes of the same passages, by the same words: an eye of its own.
+
+_TABLE: Final = (
+    "CREATE VIRTUAL TABLE passage USING fts5(body, source, tokenize = 'unicode61 remove_diacritics 2')"
+)
+_QUERY: Final = "SELECT rowid FROM passage WHERE passage MATCH ? ORDER BY bm25(passage, 1.0, 0.3), rowid"
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _match(question: str) -> str:
+    marked = unicodedata.normalize("NFKD", question.lower())
+    folded = "".join(sign for sign in marked if not unicodedata.combining(sign))
+    words = dict.fromkeys(re.findall(r"[^\W_]+", folded))
+    telling = [word for word in words if word not in ranking._STOPWORDS] or list(words)
+    beginnings = {
+        word: f' OR "{word[: max(4, int(0.6 * len(word)))]}"*' for word in telling if len(word) >= 5
+    }
+    return " OR ".join(f'"{word}"{beginnings.get(word, "")}' for word in telling)
+
+
+def ranked_by_sqlite(passages: Sequence[Passage], question: str) -> list[Passage]:
+    if not (match := _match(question)):
+        return []
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(_TABLE)
+        rows = ((number, _CAMEL.sub(" ", each.text), each.source) for number, each in enumerate(passages))
+        database.executemany("INSERT INTO passage (rowid, body, source) VALUES (?, ?, ?)", rows)
+        return [passages[number] for (number,) in database.execute(_QUERY, (match,))]
+
+
+@pytest.mark.parametrize("page", range(1, PAGES, 9))
+def test_ranking_Q04_the_order_is_the_one_of_sqlites_search_whatever_was_sent(
+    document: list[Passage], page: int
+) -> None:
+    _, question = _told(page)
+    sent = {passage.key for passage in Random(page).sample(document, 400)}
+    unsent = [passage for passage in document if passage.key not in sent]
+    expected = ranked_by_sqlite(unsent, question)
+    assert choose(document, question, 10_000_000, sent)[: len(expected)] == expected
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.text(alphabet="aáñÑ bcB1_.- \u0301é\nüÜ", min_size=1, max_size=40), min_size=1, max_size=12),
+    st.text(alphabet="aáñÑ bcB1_.- \u0301é\nüÜ", max_size=30),
+)
+def test_ranking_Q04_words_are_told_apart_as_sqlite_does(texts: list[str], question: str) -> None:
+    passages = [Passage(f"s p. {number}", text, str(number)) for number, text in enumerate(texts)]
+    expected = ranked_by_sqlite(passages, question)
+    assert choose(passages, question, 10_000_000, set())[: len(expected)] == expected
+
+
+def test_ranking_Q05_a_question_of_thousands_of_words_holds_up_nobody(document: list[Passage]) -> None:
+    """They have their turn between the steps, none of which looks at much."""
+    question = " ".join(f"pacien{number} informe{number}" for number in range(500))
+    steps = ranking.choosing(Index.of(document), question, BUDGET, set())
+    assert sum(1 for _ in steps) > 5
