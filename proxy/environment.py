@@ -5,10 +5,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from dotenv.parser import parse_stream
-
 PREFIX: Final = "MICHIQ_"
 FILE: Final = "_FILE"
+ADMIN_LISTEN: Final = "127.0.0.1:9090"  # where nothing else is set
 
 # What Kubernetes makes of a Service, and Docker of a link, whose name is michiq or begins with michiq-: a
 # name, and where an operator could write the same by mistake, the form of the value.
@@ -38,6 +37,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     """Returns the variables of a `.env` file, none where there is no such file. Raises Unreadable."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
+            from dotenv.parser import parse_stream  # for most, who have no such file, it is none of the start
+
             bindings = list(parse_stream(lines))
     except FileNotFoundError:
         return {}

@@ -23,6 +23,7 @@ from proxy.addresses import (
     parse_url,
 )
 from proxy.environment import (
+    ADMIN_LISTEN,
     FILE,
     PREFIX,
     Unreadable,
@@ -144,7 +145,7 @@ class Settings(BaseModel):
         "where legacy routes and webhooks are served; several with commas between them; `[::]` is IPv4, too",
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
-        "127.0.0.1:9090", "where the admin API, /livez, /readyz, /healthz and /metrics are served"
+        ADMIN_LISTEN, "where the admin API, /livez, /readyz, /healthz and /metrics are served"
     )
     status_listen: Annotated[Address | None, PlainValidator(parse_address)] = Field(
         default=None,

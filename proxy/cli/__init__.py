@@ -5,33 +5,12 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from proxy import __version__
-from proxy.cli.help_texts import epilog
-
-_COMMANDS: Final = (
-    "init",
-    "check",
-    "routes",
-    "serve",
-    "demo",
-    "sandbox",
-    "mode",
-    "audit",
-    "clients",
-    "can-switch",
-    "explain",
-    "contract",
-    "rotate-keys",
-    "erase",
-    "retention",
-    "settings",
-    "completion",
-    "healthcheck",
-)
+from proxy.cli.help_texts import SUMMARIES, epilog
 
 
 class _Optimized(click.ClickException):
@@ -43,14 +22,18 @@ class _Optimized(click.ClickException):
         super().__init__("python -O (PYTHONOPTIMIZE) takes checks away; start it without")
 
 
+def _import_without_rich(name: str) -> None:
+    """structlog takes rich for tracebacks in colour, which the log never has: a tenth of the memory."""
+    if name not in sys.modules and "rich" not in sys.modules:
+        sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
+        import_module(name)
+        del sys.modules["rich"]
+
+
 def _give_up_printing() -> None:
     """What is left in the buffer would fail once more at the end, with a traceback."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _first_sentence(command: click.Command) -> str:
-    return " ".join((command.help or "").split("\n\n")[0].split())
 
 
 class _Commands(click.Group):
@@ -71,24 +54,24 @@ class _Commands(click.Group):
             sys.exit(click.ClickException.exit_code)
 
     def list_commands(self, _: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(SUMMARIES)
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in SUMMARIES:
             return None
         if not __debug__:
             raise _Optimized
+        if cmd_name == "serve":
+            _import_without_rich("structlog")
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
         command.epilog = epilog(cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes each command with its first sentence, whole."""
-        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        rows = [(name, _first_sentence(each)) for name, each in commands if each is not None]
+        """Writes each command with its first sentence, whole, without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, SUMMARIES[name]) for name in self.list_commands(ctx)])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

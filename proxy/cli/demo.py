@@ -9,9 +9,10 @@ from typing import Final
 import click
 from cryptography.fernet import Fernet
 
-from proxy.cli.common import mappings_folder, read_settings, read_table, reload_on_hangup, run_until_stopped
+from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
 from proxy.cli.posture import refuse_what_is_unsafe
+from proxy.cli.running import reload_on_hangup, run_until_stopped
 from proxy.cli.sandbox import ports_option
 from proxy.observe.logs import setup
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox

@@ -1,46 +1,71 @@
-"""`michiq-proxy healthcheck`: for containers, whether the proxy beside it is ready."""
+"""`michiq-proxy healthcheck`: for containers, whether the proxy beside it is ready.
+
+It runs each few seconds, so it stands on little: the settings that it needs are read without the others,
+which the proxy has judged when it started.
+"""
 
 import json
+import os
+import socket
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Final
 
 import click
 
-from proxy.addresses import Address
-from proxy.cli.common import Failure, read_settings
+from proxy.addresses import Address, parse_address
+from proxy.cli.common import ENV_FILE, Failure, Misuse
+from proxy.environment import ADMIN_LISTEN, Unreadable, read_env_file
 
-_SECONDS = 5.0
+_SECONDS: Final = 5.0
+_MAX_ANSWER: Final = 1024 * 1024
+# The first one that is set.
+_SETTINGS: Final = ("MICHIQ_STATUS_LISTEN", "MICHIQ_ADMIN_LISTEN")
 # A wildcard is where a server listens, not where a client connects to.
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "localhost"}  # noqa: S104
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "localhost"}  # noqa: S104
 
 
 @click.command()
 def healthcheck() -> None:
     """Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."""
-    settings = read_settings()
-    address = settings.status_listen or settings.admin_listen
+    address = _address()
     try:
-        status, reasons = _readyz(address)
-    except (OSError, HTTPException) as error:
+        status, body = _asked(address)
+    except (OSError, LookupError, ValueError) as error:
         raise Failure(f"no answer on {address}: {type(error).__name__}") from None
     if status != 200:
-        raise Failure(f"not ready: {address} answers {status}{reasons}")
+        raise Failure(f"not ready: {address} answers {status}{_reasons(body)}")
     click.echo("ready")
 
 
-def _readyz(address: Address) -> tuple[int, str]:
-    """Returns the status, and the reasons as ` (store-full)` where there are any."""
-    connection = HTTPConnection(_LOOPBACK.get(address.host, address.host), address.port, timeout=_SECONDS)
+def _address() -> Address:
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return response.status, _reasons(response)
-    finally:
-        connection.close()
+        given = {**read_env_file(ENV_FILE), **os.environ}
+    except Unreadable as error:
+        raise Misuse("\n".join(error.problems)) from None
+    name = next((name for name in _SETTINGS if given.get(name, "").strip()), "")
+    try:
+        return parse_address(given[name].strip() if name else ADMIN_LISTEN)
+    except ValueError as error:
+        raise Misuse(f"{name} {error}") from None
 
 
-def _reasons(response: HTTPResponse) -> str:
+def _asked(address: Address) -> tuple[int, bytes]:
+    """Returns the status and the body. Raises OSError, and LookupError or ValueError for what is no answer.
+
+    HTTP/1.0 (RFC 9112, section 6.3): the body ends where the connection does.
+    """
+    place = _LOOPBACK.get(address.host, address.host), address.port
+    with socket.create_connection(place, _SECONDS) as connection:
+        connection.sendall(f"GET /readyz HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+        with connection.makefile("rb") as answer:
+            whole = answer.read(_MAX_ANSWER)
+    head, _, body = whole.partition(b"\r\n\r\n")
+    return int(head.split(None, 2)[1]), body
+
+
+def _reasons(body: bytes) -> str:
+    """Returns the reasons as ` (store-full)` where there are any."""
     with suppress(ValueError, TypeError, KeyError):
-        if reasons := json.loads(response.read())["reasons"]:
+        if reasons := json.loads(body)["reasons"]:
             return f" ({', '.join(reasons)})"
     return ""

@@ -5,6 +5,46 @@ from typing import Final
 _STORE: Final = ("MICHIQ_SECRET_KEYS", "MICHIQ_DATABASE_URL", "MICHIQ_BLOBS_URL")
 _MODES: Final = (*_STORE, "MICHIQ_MAPPINGS", "MICHIQ_LEGACY_URL")
 
+# The commands in the order of --help, each with its first sentence: to import them all takes seconds.
+SUMMARIES: Final[dict[str, str]] = {
+    "init": "Lay out mapping files, their schemas and a `.env` with a fresh key in FOLDER.",
+    "check": (
+        "Check settings and mapping files, alone and against each other; with FOLDER its mapping files alone."
+    ),
+    "routes": (
+        "List the routes of the mapping files in FOLDER (default: `mappings`, else the built-in ones)."
+    ),
+    "serve": "Serve the legacy routes by the settings and the mapping files.",
+    "demo": (
+        "Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."
+    ),
+    "sandbox": (
+        "Run the new Llamalitica API, LlamaChat and a legacy michiQ with synthetic data and public keys."
+    ),
+    "mode": (
+        "Show who answers each route (or this ROUTE), or change it: MODE is legacy, new, shadow, "
+        "canary or off."
+    ),
+    "audit": ("Read the audit trail: changes of modes, first sights of users, accesses to cases, erasures."),
+    "clients": "List who still calls what: a row a client and route, whoever called last first.",
+    "can-switch": "Tell whether ROUTE can be given over to the new side, and by which figures.",
+    "explain": (
+        "Tell what became of a request: who answered it and why, which calls went out, what came back."
+    ),
+    "contract": "Hold a host (the old server, this proxy, a rebuilt one) to the contract, over HTTP.",
+    "rotate-keys": "Put everything that is stored under the first of MICHIQ_SECRET_KEYS.",
+    "erase": "Remove all that is kept of a case or of a user, from the database, its log and the blobs.",
+    "retention": "Tell when what is past its retention was last removed, or remove it now.",
+    "settings": (
+        "Show the settings in force, by environment, .env and defaults; of secrets only whether they are set."
+    ),
+    "completion": (
+        "Print the lines by which a SHELL (default: the one in $SHELL) completes commands and options."
+    ),
+    "healthcheck": (
+        "Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."
+    ),
+}
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "init": ("michiq-proxy init /etc/michiq",),
     "check": ("michiq-proxy check", "michiq-proxy -C /etc/michiq check --online"),

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from proxy.cli.common import run_until_stopped
+from proxy.cli.running import run_until_stopped
 from proxy.sandbox import SandboxConfig, run_sandbox
 
 ports_option = click.option(

@@ -10,16 +10,10 @@ from typing import Final
 import click
 import structlog
 
-from proxy.cli.common import (
-    Stop,
-    mappings_folder,
-    read_settings,
-    read_table,
-    reload_on_hangup,
-    run_until_stopped,
-)
+from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.member import Inherited, Member
 from proxy.cli.posture import refuse_what_is_unsafe, warn_of, warn_of_missing
+from proxy.cli.running import Stop, reload_on_hangup, run_until_stopped
 from proxy.cli.supervise import supervise
 from proxy.line import Line
 from proxy.mapping.table import Table

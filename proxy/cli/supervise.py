@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 
-from proxy.cli.common import Failure, Stop
+from proxy.cli.common import Failure
 from proxy.cli.crew import Crew, WorkerFailed
+from proxy.cli.running import Stop
 from proxy.cli.worker import start
 from proxy.settings import Settings
 from proxy.web.place import bound

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ruamel.yaml import YAML
-
 import proxy
 from proxy.dispatch.operation import Operation
 from proxy.dispatch.schemas import Node, Schemas
@@ -60,6 +58,8 @@ def load_descriptions(folder: Path | None = None) -> Descriptions:
 
 
 def _load(folder: Path, name: str) -> Description:
+    from ruamel.yaml import YAML
+
     return Description(name, YAML(typ="safe", pure=True).load(folder / f"{name}.yaml"))
 
 

@@ -1,11 +1,10 @@
 """The JSON Schemas of an OpenAPI 3.1 document, and what breaks them, told without a value."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
+if TYPE_CHECKING:
+    pass
 
 Node: TypeAlias = dict[str, Any]
 # A place of the description and the rule of it that is broken.
@@ -18,6 +17,10 @@ class Schemas:
     """One document; every reference in it is absolute, so that its parts can be used alone."""
 
     def __init__(self, document: Node) -> None:
+        # Descriptions are read where a legacy server is shadowed, and nowhere else.
+        from referencing import Registry
+        from referencing.jsonschema import DRAFT202012
+
         self.document: Node = _absolute(document)
         resource = DRAFT202012.create_resource(self.document)
         self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
@@ -30,6 +33,8 @@ class Schemas:
 
     def faults(self, schema: Node, value: object, place: str) -> Iterator[Fault]:
         """What of a value is not as the schema has it; `place` is the value's own."""
+        from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
         validator = Draft202012Validator(schema, registry=self._registry)
         for error in validator.iter_errors(value):
             where = place + "".join(_names(error.absolute_schema_path))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
-from proxy.cli.help_texts import ENVIRONMENT, EXAMPLES
+from proxy.cli.help_texts import ENVIRONMENT, EXAMPLES, SUMMARIES
 from proxy.environment import PREFIX
 from proxy.settings import Settings
 
@@ -28,6 +28,13 @@ def help_of(*command: str) -> str:
 @pytest.fixture
 def here(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site(tmp_path, secret_key, monkeypatch)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_summary_is_the_first_sentence_of_its_commands_help(command: str) -> None:
+    found = main.get_command(click.Context(main), command)
+    assert found is not None
+    assert SUMMARIES[command] == " ".join((found.help or "").split("\n\n")[0].split())
 
 
 def test_no_summary_of_a_command_is_cut() -> None:

@@ -3,17 +3,20 @@
 import asyncio
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from proxy.store import engines
 from proxy.store.errors import StoreError, because
-from proxy.store.migrate import migrate
+from proxy.store.migrate import migrate, newest
 from proxy.store.tables import metadata
 
 
@@ -33,6 +36,18 @@ def test_migrating_again_changes_nothing(path: Path) -> None:
     before = path.read_bytes()
     migrate(path)
     assert path.read_bytes() == before
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", "proxy.store:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [newest()]
+
+
+def test_a_file_of_the_newest_revision_needs_no_alembic(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(path)
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    migrate(path)
 
 
 async def test_two_that_start_at_once_make_one_schema(path: Path) -> None:
