@@ -7,6 +7,8 @@ from pickle import PickleError
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
+import structlog
+
 from proxy.isolated import wire
 from proxy.isolated.channel import Channel, Died
 from proxy.isolated.process import nothing
@@ -20,6 +22,8 @@ _LONG: Final = PROCESSES - 1  # of them for what may take its time
 _TASKS_EACH: Final = 100  # then a process is replaced: parsers leak
 _START_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 600.0  # a surgery's pause; what has ended takes a second to begin again
+
+_log: Final = structlog.get_logger("proxy.workers")
 
 _LOST: Final = ("lost",)
 _DIED: Final = ("died",)
@@ -55,6 +59,7 @@ class Workers:
         self._later = later
         self._rest: Timer | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._under_way = 0
         self._spawner = Spawner(modules, readable)
         self._processes = tuple(_Process(self._spawner) for _ in range(PROCESSES))
@@ -71,13 +76,25 @@ class Workers:
     ) -> None:
         if self._rest is not None:
             self._rest.cancel()
-        if self._ending is not None:
-            await asyncio.wait([self._ending])
+        if self._warming is not None:
+            self._warming.cancel()
+        for task in filter(None, (self._warming, self._ending)):
+            await asyncio.wait([task])
         await self._close()
 
     async def warm(self) -> None:
         """Starts a process and waits until it is ready, its modules imported: the others come from there."""
         await self.run(nothing, seconds=_START_SECONDS)
+
+    def warm_soon(self) -> None:
+        """Starts a process beside whatever else is done."""
+        self._warming = asyncio.create_task(self._try_to_warm(), name="workers-warm")
+
+    async def _try_to_warm(self) -> None:
+        try:
+            await self.warm()
+        except (WorkerCrashed, WorkerTimeout) as error:
+            _log.warning("workers_not_started", cause=str(error))  # the next task tries again
 
     async def run(
         self,

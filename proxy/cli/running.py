@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 
@@ -14,6 +14,10 @@ from proxy.store import StoreError
 from proxy.upstream.trust import BadAuthorities
 from proxy.web.listening import CantListen
 from proxy.web.tls import BadCertificate
+
+# Under newCases and queries, 700 took 1.4 % of the processor, 2,000 0.6 %, 5,000 0.2 %; 10,000 no less, and
+# each walk more than a millisecond. The memory was the same.
+_THRESHOLDS: Final = (5_000, 10, 20)
 
 
 class Stop(asyncio.Event):
@@ -38,7 +42,9 @@ def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None
     """Runs a server that ends when its event is set, as SIGINT and SIGTERM do."""
 
     async def main() -> None:
-        _rest_collector()
+        # The modules: nothing of them is garbage, and to look for it takes a tenth of a second.
+        gc.freeze()
+        gc.set_threshold(*_THRESHOLDS)
         stop = Stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.told, number)
@@ -48,12 +54,13 @@ def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None
         runner.run(main())
 
 
-def _rest_collector() -> None:
-    """The garbage collector holds everybody while it walks; that a large JSON text comes in makes it walk
-    again and again. What is there from the start is left out, and it begins later."""
+def rest_collector() -> None:
+    """Leaves out all that a server began with; call it once it serves.
+
+    The garbage collector holds everybody while it walks, and a large JSON text makes it walk again and again.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 10, 20)
 
 
 def reload_on_hangup(reload: Callable[[], None]) -> None:

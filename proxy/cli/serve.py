@@ -13,7 +13,7 @@ import structlog
 from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.member import Inherited, Member
 from proxy.cli.posture import refuse_what_is_unsafe, warn_of, warn_of_missing
-from proxy.cli.running import Stop, reload_on_hangup, run_until_stopped
+from proxy.cli.running import Stop, reload_on_hangup, rest_collector, run_until_stopped
 from proxy.cli.supervise import supervise
 from proxy.line import Line
 from proxy.mapping.table import Table
@@ -55,6 +55,7 @@ async def _alone(settings: Settings, table: Table, folder: Path, stop: Stop) -> 
     loop.add_signal_handler(signal.SIGUSR2, lambda: _log.warning("only_several_workers_roll"))
     async with running(settings, table, folder=folder) as proxy:
         reload_on_hangup(proxy.reload_soon)
+        rest_collector()
         await stop.wait()
         await proxy.ending.notice()
 
@@ -67,6 +68,7 @@ async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inh
     async with running(settings, table, folder=folder, place=member.place) as proxy:
         reload_on_hangup(proxy.reload_soon)
         member.serve(proxy)
+        rest_collector()
         await stop.wait()
         if member.retired:
             proxy.ending.retire()

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+    """A table of a mapping file. What stands under a field is its description (`cli.schemas`)."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 _PATH: Final = r"(/[A-Za-z0-9_-]+)+"

@@ -131,8 +131,7 @@ async def running(
         stack.push_async_callback(ending.leave, legacy)
         await legacy.open(LISTEN, place.listen, tls)
         _resume(table, deps)
-        # Beside serving: what needs a worker at once waits for it, everybody else doesn't.
-        deps.tasks.start("warm-workers", deps.workers.warm())
+        deps.workers.warm_soon()  # what needs one at once waits for it, everybody else doesn't
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, status_url)
 
