@@ -1,6 +1,5 @@
 """POST /michiQ/uploadAudio/{id}: a chunk of a recording, kept encrypted (CONTRACT U)."""
 
-from hashlib import sha256
 from typing import Final
 
 from proxy.audio.beginning import Beginning, Verdict
@@ -53,24 +52,25 @@ async def _receive(
                 continue
             if chunk is not None:
                 raise Refusal("malformed", "repeated-part")
-            chunk = _Incoming(part, last, route.mapping.body_limit)
-            await chunk.into(blob)
+            chunk = _Incoming(part, last, blob, route.mapping.body_limit)
+            await chunk.store()
         if chunk is None or not chunk.size:
             raise Refusal("missing_audio", "no-audio-chunk" if chunk is None else "empty-audio-chunk")
-        await _keep(chunk, blob, session, legacy_id, deps)
+        if not await _is_kept(chunk, session.owner, legacy_id, deps):
+            await _keep(chunk, session, legacy_id, deps)
         return chunk.size
 
 
 class _Incoming:
     """A chunk on its way into the blob store, judged by its first bytes."""
 
-    def __init__(self, part: FormPart, last: Tip | None, limit: int) -> None:
+    def __init__(self, part: FormPart, last: Tip | None, blob: BlobWriter, limit: int) -> None:
         self.part = part
         self.last = last
+        self.blob = blob
         self.limit = limit
         self.beginning = Beginning([each.data for each in self._held])
         self.size = 0
-        self.digest = sha256()
 
     @property
     def verdict(self) -> Verdict:
@@ -83,20 +83,24 @@ class _Incoming:
         own = ShortChunk(self.beginning.head, self.part.filename, self.part.content_type)
         return [*self._held, own][-1 - self.verdict.taken]
 
-    async def into(self, blob: BlobWriter) -> None:
+    async def store(self) -> None:
         """Stores the chunk; refused once it is certain that it makes the recording too large."""
         room: int | None = None
         async for data in self.part.chunks():
             self.size += len(data)
-            self.digest.update(data)
             self.beginning.add(data)
             if room is None and self.beginning.whole:
                 room = max(self._room, self._last_size)
             if room is not None and self.size > room:
                 raise Refusal("too_large", "recording-too-large")
-            await blob.write(data)
-        if self.size > self._room and not self._sent_again:
+            await self.blob.write(data)
+        if self.size > self._room and not self.sent_again:
             raise Refusal("too_large", "recording-too-large")
+
+    @property
+    def sent_again(self) -> bool:
+        """Whether this is the last chunk once more, its answer having been lost; it takes no room (U04)."""
+        return self.last is not None and self.last.chunk_sha256 == self.blob.sha256
 
     @property
     def _held(self) -> tuple[ShortChunk, ...]:
@@ -114,21 +118,27 @@ class _Incoming:
     def _last_size(self) -> int:
         return self.last.chunk_size if self.last else 0
 
-    @property
-    def _sent_again(self) -> bool:
-        """Whether this is the last chunk once more, its answer having been lost; it takes no room (U04)."""
-        return self.last is not None and self.last.chunk_sha256 == self.digest.hexdigest()
+
+async def _is_kept(chunk: _Incoming, owner: str, legacy_id: str, deps: Deps) -> bool:
+    """Whether these bytes are the last chunk's, which is durable, so that nothing is left to write.
+
+    Asked for again: what was there when they began to come may be erased by now.
+    """
+    if not chunk.sent_again:
+        return False
+    last = await deps.store.recordings.tip(owner, legacy_id)
+    return last is not None and last.chunk_sha256 == chunk.blob.sha256
 
 
-async def _keep(chunk: _Incoming, blob: BlobWriter, session: Session, legacy_id: str, deps: Deps) -> None:
+async def _keep(chunk: _Incoming, session: Session, legacy_id: str, deps: Deps) -> None:
     """The blob is durable before the row that names it, the row before the answer."""
     verdict, first = chunk.verdict, chunk.opening
     kind = verdict.container
-    name, key = await blob.commit()
+    name, key = await chunk.blob.commit()
     added = await deps.store.recordings.add_chunk(
         session.owner,
         legacy_id,
-        Chunk(name, key, chunk.size, chunk.digest.hexdigest()),
+        Chunk(name, key, chunk.size, chunk.blob.sha256),
         opens=verdict.opens,
         filename=first.filename or f"audio{extension(kind) if kind else ''}",
         content_type=media_type(kind) if kind else first.content_type or "application/octet-stream",

@@ -42,10 +42,12 @@ class MultipartParser:
 
     def feed(self, data: bytes) -> list[Event]:
         """Returns the events that `data` completes."""
-        self._data, self._at = self._data[self._at :] + data, 0
+        self._data += data
         events: list[Event] = []
         while self._step(self, events):
             pass
+        # What is done with is let go at once: a client that pauses may pause for long.
+        self._data, self._at = self._data[self._at :], 0
         return events
 
     def close(self) -> None:
@@ -54,6 +56,8 @@ class MultipartParser:
             raise broken()
 
     def _read_preamble(self, _: list[Event]) -> bool:
+        if self._data.startswith(self._delimiter, self._at):
+            return self._go_on(MultipartParser._read_delimiter, len(self._delimiter))
         plain = self._data.translate(_PLAIN)
         found = [at for line in _PART_LINES if (at := plain.find(line, self._at)) >= 0]
         if not found:

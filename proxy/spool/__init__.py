@@ -16,7 +16,7 @@ from proxy.values import Content
 __all__ = ["HEAD", "MEMORY_LIMIT", "PIECE", "Bytes", "Joined", "SealedFile", "Spool", "Spooled", "Stored"]
 
 MEMORY_LIMIT: Final = 1024 * 1024
-PIECE: Final = 64 * 1024
+PIECE: Final = 256 * 1024  # a smaller one costs more to hand on than to read
 HEAD: Final = 4096  # enough for every signature that is looked for; PDF's may stand anywhere in 1024
 
 
@@ -41,7 +41,7 @@ class Bytes:
         return hashlib.sha256(self._content).hexdigest()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
+        """The content from its beginning in pieces of at most 256 KiB; every call starts a new reading."""
         for start in range(0, len(self._content), PIECE):
             yield self._content[start : start + PIECE]
             await asyncio.sleep(0)
@@ -85,7 +85,7 @@ class Spooled:
         return opening(self._key, 0).update(os.pread(self._file.fileno(), HEAD, 0))
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
+        """The content from its beginning in pieces of at most 256 KiB; every call starts a new reading."""
         # A piece comes from the page cache: a thread would cost more, and could read a descriptor that was
         # closed under it.
         for piece in pieces(self._file, self._key, self.size, PIECE):

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +15,7 @@ from typing import BinaryIO, Final, Self
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.store.errors import BlobError, cause_of
-from proxy.store.frames import FRAME, SEALED, Layout, cut, layout, seal, unseal
+from proxy.store.frames import FRAME, SEALED, Layout, Plain, layout, seal, unseal
 from proxy.store.locations import make_private, sync_folder, try_room
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
@@ -80,15 +81,21 @@ class Blobs:
 
 
 class BlobWriter:
-    """A blob that is being written; see `Blobs.writer`. Holds one frame and the piece being written."""
+    """A blob that is being written; see `Blobs.writer`. Holds one frame and the piece being written.
+
+    What is less than a frame waits for more; beyond, a piece is hashed, sealed and written in one go, in a
+    thread, and its frames are not copied before.
+    """
 
     def __init__(self, temporary: Path, path: Path) -> None:
         self._temporary = temporary
         self._path = path
         self._key = AESGCM.generate_key(256)
         self._cipher = AESGCM(self._key)
+        self._digest = hashlib.sha256()
         self._rest = bytearray()
         self._frames = 0
+        self._committed = False
         self._file: BinaryIO
 
     async def __aenter__(self) -> Self:
@@ -100,35 +107,54 @@ class BlobWriter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._discard)
+        if not self._committed:
+            await asyncio.to_thread(self._discard)
+
+    @property
+    def sha256(self) -> str:
+        """Of the content so far, in lower-case hex."""
+        return self._digest.hexdigest()
 
     async def write(self, data: bytes) -> None:
         """Appends a piece of any size. BlobError when the disk is full."""
-        self._rest += data
-        if len(self._rest) > FRAME:
-            with _own_errors():
-                await asyncio.to_thread(self._write_full_frames)
+        if len(self._rest) + len(data) <= FRAME:
+            self._digest.update(data)
+            self._rest += data
+            return
+        with _own_errors():
+            await asyncio.to_thread(self._write_frames, data)
 
     async def commit(self) -> tuple[str, bytes]:
         """Puts the blob on disk for good; returns its name and its key, which is nowhere else."""
         with _own_errors():
             await asyncio.to_thread(self._commit)
+        self._committed = True
         return self._path.name, self._key
 
-    def _write_full_frames(self) -> None:
-        for plain in cut(self._rest):
-            self._put(plain, last=False)
+    def _write_frames(self, data: bytes) -> None:
+        """Writes all frames that are surely not the last; with what waits, `data` is more than one."""
+        self._digest.update(data)
+        view = memoryview(data)
+        if self._rest:
+            missing = FRAME - len(self._rest)
+            self._rest += view[:missing]
+            self._put(self._rest, last=False)
+            view = view[missing:]
+        while len(view) > FRAME:
+            self._put(view[:FRAME], last=False)
+            view = view[FRAME:]
+        self._rest = bytearray(view)
 
     def _commit(self) -> None:
-        self._write_full_frames()
-        self._put(bytes(self._rest), last=True)
+        self._put(self._rest, last=True)
         self._file.flush()
         os.fsync(self._file.fileno())
         make_private(self._path.parent)
         self._temporary.rename(self._path)
         sync_folder(self._path.parent)
+        self._file.close()
 
-    def _put(self, plain: bytes, *, last: bool) -> None:
+    def _put(self, plain: Plain, *, last: bool) -> None:
         self._file.write(seal(self._cipher, self._frames, plain, last=last))
         self._frames += 1
 

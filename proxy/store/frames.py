@@ -5,14 +5,15 @@ the frame's number and whether it is the last, so a frame that is missing, moved
 not open. A key must serve one blob only.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.store.errors import BlobError
+
+Plain: TypeAlias = bytes | bytearray | memoryview
 
 FRAME: Final = 64 * 1024
 _TAG: Final = 16
@@ -35,7 +36,7 @@ def layout(stored: int) -> Layout:
     return Layout(frames, stored - frames * _TAG)
 
 
-def seal(cipher: AESGCM, number: int, plain: bytes, *, last: bool) -> bytes:
+def seal(cipher: AESGCM, number: int, plain: Plain, *, last: bool) -> bytes:
     return cipher.encrypt(_nonce(number, last=last), plain, None)
 
 
@@ -45,13 +46,6 @@ def unseal(cipher: AESGCM, number: int, sealed: bytes, *, last: bool) -> bytes:
         return cipher.decrypt(_nonce(number, last=last), sealed, None)
     except InvalidTag as error:
         raise BlobError("the blob is not what was written") from error
-
-
-def cut(data: bytearray) -> Iterator[bytes]:
-    """Takes the full frames that are surely not the last off the front of `data`."""
-    while len(data) > FRAME:
-        yield bytes(data[:FRAME])
-        del data[:FRAME]
 
 
 def _nonce(number: int, *, last: bool) -> bytes:

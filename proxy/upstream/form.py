@@ -1,7 +1,8 @@
 """An outgoing multipart/form-data body, built from ready pieces, with a length known beforehand."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from proxy.headers import content_disposition
@@ -12,6 +13,8 @@ from proxy.values import Content, OutgoingFile
 Part: TypeAlias = "tuple[str, Content | OutgoingFile]"
 Randomness: TypeAlias = Callable[[int], bytes]
 
+# Up to here, copying costs less than a write of its own.
+_SMALL: Final = 32 * 1024
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -26,7 +29,16 @@ def form(parts: Sequence[Part], randomness: Randomness) -> Body:
         head, content = _part(name, value)
         pieces += (Bytes(b"--%b\r\n%b\r\n\r\n" % (boundary.encode(), head)), content, Bytes(b"\r\n"))
     pieces.append(Bytes(f"--{boundary}--\r\n".encode()))
-    return Body(f"multipart/form-data; boundary={boundary}", Joined(pieces))
+    return Body(f"multipart/form-data; boundary={boundary}", Joined(list(_gathered(pieces))))
+
+
+def _gathered(pieces: Sequence[Content]) -> Iterator[Content]:
+    """The pieces, with neighbours that are small and in memory made one."""
+    for are_small, run in groupby(pieces, lambda each: isinstance(each, Bytes) and each.size <= _SMALL):
+        if are_small:
+            yield Bytes(b"".join(each.read() for each in run if isinstance(each, Bytes)))
+        else:
+            yield from run
 
 
 def _part(name: str, value: Content | OutgoingFile) -> tuple[bytes, Content]:

@@ -90,7 +90,8 @@ async def arriving(request: web.BaseRequest, pause: float = PAUSE_SECONDS) -> As
     while not content.at_eof():
         began = loop.time()
         try:
-            chunk = await _next(request, received, waited, pause)
+            # What is there already needs no time limit.
+            chunk = content.read_nowait() or await _next(request, received, waited, pause)
         except TimeoutError:
             raise Refusal("malformed", "body-stalled") from None
         except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):

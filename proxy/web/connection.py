@@ -55,6 +55,7 @@ class QuietHandler(RequestHandler):
         "_head",
         "_host",
         "_last",
+        "_length",
         "_refused",
         "_watch",
         "_wire",
@@ -70,6 +71,7 @@ class QuietHandler(RequestHandler):
         self._address: str | None = None
         self._wire: asyncio.Transport | None = None
         self._last: StreamReader = EMPTY_PAYLOAD  # the body of the last request that has come
+        self._length = 0  # of that body, where its head says it
         self._head = 0  # bytes of the head that is not whole yet
         self._answered = 0
         self._ended = False
@@ -100,6 +102,13 @@ class QuietHandler(RequestHandler):
         self.gone.set()
 
     def data_received(self, data: bytes) -> None:
+        left = self._length - self._last.total_bytes
+        if left > 0:  # of a body, in which no request can begin
+            self._foreign.forget()
+            self._take(data[:left])
+            if len(data) <= left:
+                return
+            data = data[left:]
         for piece, is_foreign in self._foreign.cut(data):
             if is_foreign and self._last.is_eof():
                 self._take(_NO_HTTP)
@@ -204,6 +213,7 @@ class QuietHandler(RequestHandler):
             if not self._last.is_eof():
                 self._break_body()
         self._last = body
+        self._length = _length(message)
 
     def _begun(self, size: int) -> None:
         if self._watch.since is None:
@@ -239,6 +249,14 @@ def whole(response: web.Response) -> bytes:
         "",
     ]
     return "\r\n".join(lines).encode() + body
+
+
+def _length(message: object) -> int:
+    """How long the body of this request is; 0 where only the body itself tells."""
+    if not isinstance(message, RawRequestMessage) or message.chunked:
+        return 0
+    length = message.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else 0
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:

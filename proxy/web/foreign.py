@@ -34,6 +34,10 @@ class Foreign:
                 start = match.end() - known
         yield data[start:], False
 
+    def forget(self) -> None:
+        """Lets a new line begin with what comes next."""
+        self._line = b""
+
 
 def _is_field(before: bytes) -> bool:
     """Whether the last line of these bytes is a header field."""

@@ -374,6 +374,29 @@ async def test_upload_U04_a_chunk_that_is_sent_again_makes_no_copy(api: Api, tmp
     assert heard(api) == [digest(first, second, third)]
 
 
+async def test_upload_U04_a_chunk_that_is_sent_again_is_kept_if_the_first_one_is_gone_by_then(
+    api: Api, tmp_path: Path
+) -> None:
+    case, whole, is_gone = await patient(api), part("audioChunk", wav(0.1)), asyncio.Event()
+    await case.uploaded(wav(0.1))
+    (first,) = blobs(tmp_path)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield whole[:500]
+        await is_gone.wait()
+        yield whole[500:]
+
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    again = asyncio.create_task(case.call("POST", "/michiQ/uploadAudio/{id}", data=slowly(), headers=kind))
+    await until(lambda: len(blobs(tmp_path)) == 2)
+    ahead = api.clock() + timedelta(days=31)
+    await api.proxy.deps.store.retention.sweep(ahead, content_days=90, audio_days=30)
+    assert first not in blobs(tmp_path)
+    is_gone.set()
+    assert (await again).status == 200
+    assert len(blobs(tmp_path)) == 1
+
+
 async def test_upload_U04_a_whole_file_that_is_sent_again_makes_no_copy(api: Api) -> None:
     case = await patient(api)
     await case.uploaded(wav(0.1), wav(0.1))

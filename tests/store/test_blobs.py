@@ -1,6 +1,7 @@
 """Encrypted blobs in a folder."""
 
 import asyncio
+import hashlib
 import stat
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.store.blobs import Blobs
 from proxy.store.errors import BlobError
@@ -70,6 +72,33 @@ async def test_a_blob_comes_back_as_it_was_written(blobs: Blobs, size: int) -> N
 async def test_one_large_piece_is_as_good_as_many(blobs: Blobs) -> None:
     name, key = await put(blobs, content_of(5 * FRAME), piece=10 * FRAME)
     assert await get(blobs, name, key) == content_of(5 * FRAME)
+
+
+@pytest.mark.parametrize("piece", [997, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 5 * FRAME])
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_blob_is_the_same_and_known_by_its_digest_however_it_came(
+    blobs: Blobs, folder: Path, size: int, piece: int
+) -> None:
+    content = content_of(size)
+    async with blobs.writer() as writer:
+        for start in range(0, size, piece):
+            await writer.write(content[start : start + piece])
+        assert writer.sha256 == hashlib.sha256(content).hexdigest()
+        name, key = await writer.commit()
+    assert await get(blobs, name, key) == content
+    assert file_of(folder, name).stat().st_size == size + 16 * max(1, -(-size // FRAME))
+
+
+async def test_blobs_U06_what_0_1_wrote_opens(blobs: Blobs, folder: Path) -> None:
+    """Frames of 64 KiB; the nonce is the frame's number in eleven bytes, and whether it is the last."""
+    name, key, content = "a" * 32, b"k" * 32, content_of(2 * FRAME + 7)
+    frames = [content[:FRAME], content[FRAME : 2 * FRAME], content[2 * FRAME :]]
+    file_of(folder, name).parent.mkdir()
+    with file_of(folder, name).open("wb") as file:
+        for number, frame in enumerate(frames):
+            nonce = number.to_bytes(11, "big") + bytes([number == 2])
+            file.write(AESGCM(key).encrypt(nonce, frame, None))
+    assert await get(blobs, name, key) == content
 
 
 async def test_reading_goes_by_pieces_of_bounded_size(blobs: Blobs) -> None:

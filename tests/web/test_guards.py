@@ -688,6 +688,7 @@ BEFORE: Final = {
     "nothing": (b"", 0),
     "a request": (GET, 1),
     "a body of a length": (POST + b"abcd", 1),
+    "a long body": (POST.replace(b": 4", b": 9000") + 9000 * b"a", 1),
     "a body in chunks": (CHUNKS + b"0\r\n\r\n", 1),
 }
 
