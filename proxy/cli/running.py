@@ -10,6 +10,7 @@ from typing import Any, Final
 import uvloop
 
 from proxy.cli.common import Failure, Misuse
+from proxy.observe.logs import flush
 from proxy.store import StoreError
 from proxy.upstream.trust import BadAuthorities
 from proxy.web.listening import CantListen
@@ -32,6 +33,7 @@ class Stop(asyncio.Event):
         # Not by whether it is set: who signals a whole group stops a worker twice, by its parent too.
         if self._signalled:
             self.at_once()
+            flush()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self._signalled = True

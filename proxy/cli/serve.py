@@ -37,7 +37,7 @@ def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...], sta
     settings = read_settings()
     folder = mappings_folder(settings.mappings)
     table = read_table(folder, has_legacy=settings.legacy_url is not None)
-    setup(sys.stdout, pretty=sys.stdout.isatty())
+    setup(sys.stdout, pretty=sys.stdout.isatty(), shared=settings.workers > 1)
     if line is not None:
         inherited = Inherited(line, listen, admin, status)
         run_until_stopped(lambda stop: _beside(settings, table, folder, inherited, stop))

@@ -4,50 +4,55 @@ aiohttp, asyncio and the parsers quote what they choke on: of their records noth
 the logger, the line that wrote it and the exception's types and frames.
 """
 
+import atexit
 import logging
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import Final, Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor
 
-from proxy.observe.failures import describe
+from proxy.observe.lines import Event, completed, for_people, for_programs
+from proxy.observe.loggers import FromLibraries, Log, use
+from proxy.observe.writer import Sink, Unbuffered, Writer
 
 Level = Literal["debug", "info", "warning", "error"]
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_PLAIN: Final = (str, int, float, bool, type(None))
 _log: Final = structlog.get_logger("proxy.observe.logs")
 
 
-def setup(stream: TextIO, *, pretty: bool, level: Level = "info") -> None:
+def setup(stream: TextIO, *, pretty: bool, level: Level = "info", shared: bool = False) -> None:
     """Send every event of this process to `stream`: structlog's, logging's, warnings and uncaught exceptions.
 
-    `level` counts for the package; libraries are heard from warning upwards.
+    `level` counts for the package; libraries are heard from warning upwards. `shared` is a stream that other
+    processes write to as well. A process has one log: the one before it is closed.
     """
-    ours: list[Processor] = [structlog.contextvars.merge_contextvars, _without_objects, *_finish()]
-    structlog.configure(
-        processors=[*ours, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=_logger,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-    )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_only_place, structlog.contextvars.merge_contextvars, *_finish()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(pretty=pretty)],
-            use_get_message=False,
-        )
-    )
-    logging.getLogger().handlers[:] = [handler]
+    for before in _handlers():
+        _close(before.log.sink)
+    render = for_people(stream.encoding or "utf-8") if pretty else for_programs
+    log = Log(_sink(stream, lambda lines: render(_dropped(lines)), shared=shared), render)
+    use(log, level)
+    logging.getLogger().handlers[:] = [FromLibraries(log)]
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("proxy").setLevel(level.upper())
     # A log that can't be written (full disk, closed pipe) must neither fail a request nor print the record.
     logging.raiseExceptions = False
     _catch_the_rest()
+
+
+def flush() -> None:
+    """Returns when all that was logged is written, for a process that is about to end itself."""
+    for each in _handlers():
+        each.log.sink.flush()
+
+
+def dropped() -> int:
+    """Counts the lines that were lost since the start, as nobody took them."""
+    return sum(each.log.sink.dropped for each in _handlers())
 
 
 def access(
@@ -62,62 +67,46 @@ def access(
     side: str | None = None,
 ) -> None:
     """Write the one line of a request by its template; its id, and who called, are in the context."""
-    line = {
-        "route": route,
-        "method": method if method in _METHODS else "other",  # any token is a method to HTTP, a secret too
-        "status": status,
-        "bytes_in": bytes_in,
-        "bytes_out": bytes_out,
-        "ms": milliseconds,
-        "cause": cause,
-        "side": side,
-    }
-    _log.info("request", **{key: value for key, value in line.items() if value is not None})
+    more: dict[str, str] = {}
+    if cause is not None:
+        more["cause"] = cause
+    if side is not None:
+        more["side"] = side
+    _log.info(
+        "request",
+        route=route,
+        method=method if method in _METHODS else "other",  # any token is a method to HTTP, a secret too
+        status=status,
+        bytes_in=bytes_in,
+        bytes_out=bytes_out,
+        ms=milliseconds,
+        **more,
+    )
 
 
-def _logger(*_names: str) -> logging.Logger:
-    return logging.getLogger("proxy")
+def _handlers() -> list[FromLibraries]:
+    """The log of this process, where it has been set up."""
+    return [each for each in logging.getLogger().handlers if isinstance(each, FromLibraries)]
 
 
-def _finish() -> list[Processor]:
-    return [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        _with_failure,
-    ]
+def _sink(stream: TextIO, told: Callable[[int], bytes], *, shared: bool) -> Sink:
+    try:
+        file = stream.fileno()
+    except (OSError, ValueError):
+        return Unbuffered(stream)
+    stream.flush()
+    writer = Writer(file, told, shared=shared)
+    atexit.register(writer.close)
+    return writer
 
 
-def _renderer(*, pretty: bool) -> Processor:
-    return structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+def _close(sink: Sink) -> None:
+    sink.close()
+    atexit.unregister(sink.close)
 
 
-def _without_objects(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """An object passed by mistake, an exception or a record of ours, shows its type, not its repr."""
-    return {key: value if key == "exc_info" else _plain(value) for key, value in event.items()}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, _PLAIN):
-        return value
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else type(value).__name__
-
-
-def _only_place(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    record: logging.LogRecord = event["_record"]
-    kept = {key: event[key] for key in ("_record", "_from_structlog", "exc_info") if key in event}
-    place = {"logger": record.name, "at": f"{record.module}:{record.lineno}"}
-    return {"event": "library_message", **place, **kept}
-
-
-def _with_failure(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    info = event.pop("exc_info", None)
-    if isinstance(info, tuple):
-        info = info[1]
-    elif info is True:
-        info = sys.exc_info()[1]
-    if isinstance(info, BaseException):
-        event["raised"] = describe(info)
-    return event
+def _dropped(lines: int) -> Event:
+    return completed({"event": "log_lines_dropped", "lines": lines}, "warning")
 
 
 def _catch_the_rest() -> None:

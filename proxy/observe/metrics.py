@@ -50,6 +50,11 @@ class Metrics:
             "michiq_store_free_bytes", "Free on the fuller of the store's disks", registry=self._registry
         )
 
+        self._dropped = Counter(
+            "michiq_log_lines_dropped", "Log lines that nobody took in time", registry=self._registry
+        )
+        self._dropped_before = 0
+
         self._held = Gauge("michiq_retention_held", "1 while the clock is in doubt", registry=self._registry)
 
     def answered(self, route: str, side: str, status: int, seconds: float) -> None:
@@ -66,13 +71,22 @@ class Metrics:
         self._handshakes.labels(version, reason).inc()
 
     def exposition(
-        self, *, ambiguous: int, waiting: int, breakers: dict[str, str], free_bytes: int, retention_held: bool
+        self,
+        *,
+        ambiguous: int,
+        waiting: int,
+        breakers: dict[str, str],
+        free_bytes: int,
+        retention_held: bool,
+        log_lines_dropped: int,
     ) -> bytes:
         """All of them as text, with what is true at this moment."""
         self._ambiguous.set(ambiguous)
         self._waiting.set(waiting)
         self._free.set(free_bytes)
         self._held.set(retention_held)
+        self._dropped.inc(max(0, log_lines_dropped - self._dropped_before))
+        self._dropped_before = log_lines_dropped
         for upstream, state in breakers.items():
             for each in _STATES:
                 self._breakers.labels(upstream, each).set(each == state)

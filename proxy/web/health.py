@@ -7,6 +7,7 @@ from aiohttp import web
 
 from proxy.flows.answers import json
 from proxy.mapping.models import running_brownouts
+from proxy.observe.logs import dropped
 from proxy.observe.metrics import CONTENT_TYPE
 from proxy.overrides import rfc3339
 from proxy.store import StoreError
@@ -69,5 +70,6 @@ async def metrics(request: web.Request) -> web.Response:
         breakers={**deps.upstream_states()},
         free_bytes=(await deps.store.space()).free,
         retention_held=request.app[SERVING].held is not None,
+        log_lines_dropped=dropped(),
     )
     return respond(Answer(200, text, CONTENT_TYPE), _NO_STORE)

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -19,9 +19,16 @@ from tests.conftest import ROOT
 _SECONDS = 30
 
 
-@asynccontextmanager
-async def command(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[Process]:
+def command(folder: Path, *arguments: str, **environ: str) -> AbstractAsyncContextManager[Process]:
     """A running `michiq-proxy`; killed if it doesn't end by itself."""
+    return started(folder, arguments, environ)
+
+
+@asynccontextmanager
+async def started(
+    folder: Path, arguments: Sequence[str], environ: Mapping[str, str], limit: int = 1024 * 1024
+) -> AsyncIterator[Process]:
+    """`limit` is how much of its output is read before somebody asks for it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -33,7 +40,7 @@ async def command(folder: Path, *arguments: str, **environ: str) -> AsyncIterato
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=DEVNULL,
-        limit=1024 * 1024,
+        limit=limit,
     )
     try:
         yield process
@@ -55,6 +62,13 @@ async def until(process: Process, text: str) -> str:
     return printed
 
 
+async def rest(process: Process) -> str:
+    """What the process prints until its end."""
+    assert process.stdout
+    async with asyncio.timeout(_SECONDS):
+        return (await process.stdout.read()).decode()
+
+
 async def ended(process: Process, number: signal.Signals) -> int:
     process.send_signal(number)
     async with asyncio.timeout(_SECONDS):
@@ -74,6 +88,34 @@ async def test_serve_listens_is_healthy_and_ends_with_0_on_sigterm(tmp_path: Pat
         async with check as healthcheck:
             assert await healthcheck.wait() == 0
         assert await ended(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_log_that_nobody_reads_stops_no_request_and_loses_no_line_by_sigterm(
+    tmp_path: Path, secret_key: str, workers: str
+) -> None:
+    """A pipe holds 64 KiB; so many requests fill it, and what follows waits in the process."""
+    settings = {
+        "MICHIQ_SECRET_KEYS": secret_key,
+        "MICHIQ_LISTEN": "127.0.0.1:0",
+        "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
+        "MICHIQ_DRAIN_SECONDS": "1",
+        "MICHIQ_WORKERS": workers,
+    }
+    made_up, requests = "r" * 120, 600
+    async with started(tmp_path, ["serve"], settings, limit=4096) as process:
+        listening = json.loads((await until(process, '"listening"')).splitlines()[-1])
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_SECONDS)) as http:
+            for number in range(requests):
+                headers = {"X-Request-ID": f"{made_up}-{number}"}
+                async with http.get(f"{listening['url']}/nowhere", headers=headers) as response:
+                    assert response.status == 404
+        process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in (await rest(process)).splitlines()]
+        assert await process.wait() == 0
+    named = {line["request_id"] for line in lines if line["event"] == "request"}
+    assert named == {f"{made_up}-{number}" for number in range(requests)}
+    assert lines[-1]["event"] == "draining" or workers == "2"
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

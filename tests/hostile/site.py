@@ -110,7 +110,7 @@ async def beating(site: Site) -> AsyncIterator[None]:
 async def _settled(sandbox: Sandbox, folder: Path, process: Process) -> Site:
     async with asyncio.timeout(_SECONDS):
         while (
-            found := re.search(rb'"url": "http://[^"]*:(\d+)", "admin": "[^"]*:(\d+)"', _read(folder))
+            found := re.search(rb'"url":"http://[^"]*:(\d+)","admin":"[^"]*:(\d+)"', _read(folder))
         ) is None:
             assert process.returncode is None
             await asyncio.sleep(0.05)

@@ -1,10 +1,15 @@
 """GET /metrics: what Prometheus reads, and that nothing of a patient or client is in it."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.observe.logs import dropped, flush, setup
 from proxy.sandbox import Fault
+from tests.captured import restored_logging
 from tests.conftest import API_KEY, IDENTITY, Api, StartProxy, case_form
 from tests.web.moving import eventually, mode, new_case
 
@@ -47,6 +52,23 @@ async def test_a_call_that_may_have_worked_and_an_open_breaker_show(api: Api) ->
     assert samples[frozenset({"michiq_ambiguous_calls"})] == 1
     assert samples[frozenset({"michiq_breaker", "llamalitica", "open"})] == 1
     assert samples[frozenset({"michiq_breaker", "llamalitica", "closed"})] == 0
+
+
+@pytest.fixture
+def _full_disk() -> Iterator[None]:
+    """Behind the log."""
+    with restored_logging(), Path("/dev/full").open("w") as full:
+        setup(full, pretty=False)
+        yield
+
+
+@pytest.mark.usefixtures("_full_disk")
+async def test_lines_that_the_log_lost_are_counted(api: Api) -> None:
+    for _ in range(2):
+        await api.new_case()
+        flush()
+        _, samples = await scraped(api)
+        assert samples[frozenset({"michiq_log_lines_dropped_total"})] == dropped() > 0
 
 
 async def test_G10_nothing_of_a_client_is_in_a_metric(api: Api) -> None:

@@ -1,0 +1,85 @@
+"""An event as a line: what of it is shown, for programs as JSON, for people in colours."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final, TypeAlias
+
+import orjson
+import structlog
+from structlog.contextvars import STRUCTLOG_KEY_PREFIX
+
+from proxy.observe.failures import describe
+
+Event: TypeAlias = dict[str, Any]
+Render: TypeAlias = Callable[[Event], bytes]
+
+_PLAIN: Final = (str, int, float, bool, type(None))
+_PLAIN_TYPES: Final = frozenset(_PLAIN)
+_OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+
+
+def completed(event: Event, level: str) -> Event:
+    """The event with what its context knows, its level and its time; exceptions by type and place.
+
+    An object passed by mistake, an exception or a record of ours, shows its type, not its repr.
+    """
+    for variable, bound in copy_context().items():
+        if (key := _key(variable)) is not None and bound is not Ellipsis:
+            event.setdefault(key, bound)
+    error = _error(event.pop("exc_info", None))
+    for key, value in event.items():
+        if type(value) not in _PLAIN_TYPES:
+            event[key] = _plain(value)
+    if error is not None:
+        event["raised"] = describe(error)
+    event["level"] = level
+    event["timestamp"] = datetime.now(UTC)
+    return event
+
+
+def for_programs(event: Event) -> bytes:
+    """One line of JSON in UTF-8."""
+    try:
+        return orjson.dumps(event, option=_OPTIONS)
+    except TypeError:  # half a character, an integer beyond 64 bits
+        return json.dumps(event, default=_time).encode() + b"\n"
+
+
+def for_people(encoding: str) -> Render:
+    """A line in colours, for a terminal that has these letters."""
+    console = structlog.dev.ConsoleRenderer()
+
+    def render(event: Event) -> bytes:
+        line = console(None, "", event | {"timestamp": _time(event["timestamp"])})
+        return f"{line}\n".encode(encoding, "replace")
+
+    return render
+
+
+@cache
+def _key(variable: ContextVar[Any]) -> str | None:
+    """The field that structlog keeps in this variable; None for a variable of anybody else's."""
+    name = variable.name
+    return name.removeprefix(STRUCTLOG_KEY_PREFIX) if name.startswith(STRUCTLOG_KEY_PREFIX) else None
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, _PLAIN):
+        return value
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else type(value).__name__
+
+
+def _error(told: object) -> BaseException | None:
+    """The exception of `exc_info`, in any of the forms that logging takes."""
+    if told is True:
+        return sys.exc_info()[1]
+    error = told[1] if isinstance(told, tuple) else told
+    return error if isinstance(error, BaseException) else None
