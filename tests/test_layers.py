@@ -21,6 +21,7 @@ LAYERS: Final = {
     "proxy.environment": 1,
     "proxy.fields": 1,
     "proxy.headers": 1,
+    "proxy.ids": 1,
     "proxy.isolated": 1,
     "proxy.jsons": 1,
     "proxy.later": 1,

@@ -55,14 +55,26 @@ class Metrics:
         )
         self._dropped_before = 0
 
+        # Looking a label up costs as much as counting.
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._called: dict[tuple[str, str], Counter] = {}
+
         self._held = Gauge("michiq_retention_held", "1 while the clock is in doubt", registry=self._registry)
 
     def answered(self, route: str, side: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, side, str(status)).inc()
-        self._seconds.labels(route, side).observe(seconds)
+        kind = route, side, status
+        if (found := self._answered.get(kind)) is None:
+            counter = self._requests.labels(route, side, str(status))
+            found = self._answered[kind] = counter, self._seconds.labels(route, side)
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds)
 
     def called(self, upstream: str, cause: str | None) -> None:
-        self._calls.labels(upstream, cause or "ok").inc()
+        kind = upstream, cause or "ok"
+        if (counter := self._called.get(kind)) is None:
+            counter = self._called[kind] = self._calls.labels(*kind)
+        counter.inc()
 
     def compared(self, route: str, outcome: str) -> None:
         self._shadow.labels(route, outcome).inc()

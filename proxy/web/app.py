@@ -12,17 +12,13 @@ from proxy.web.admin.resources import serve, serve_nothing_else
 from proxy.web.admin.tokens import Tokens
 from proxy.web.from_legacy import pass_unmapped
 from proxy.web.health import livez, metrics, readyz
-from proxy.web.identity_watch import IdentityWatch
 from proxy.web.keys import (
     DEPS,
-    IDENTITY,
     LEARNER,
     LIVE,
     LOOKUP,
-    RECORDER,
     SERVING,
     SHADOWS,
-    STEP_BACKS,
     TEE,
     WEBHOOK_SECRETS,
     Serving,
@@ -30,6 +26,7 @@ from proxy.web.keys import (
 from proxy.web.legacy import add_legacy_routes, go_on_later
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
 from proxy.web.moving import Moving
+from proxy.web.observers import observers
 from proxy.web.paths import Paths
 from proxy.web.tee import Tee
 from proxy.web.webhooks import PATH, receive
@@ -39,15 +36,13 @@ def legacy_app(
     moving: Moving, deps: Deps, webhook_secrets: Sequence[str], tee: Tee | None
 ) -> web.Application:
     """What clients and the new platform reach; `tee` None sends no webhooks on."""
-    app = web.Application(middlewares=[identify(deps.new_id), catch_all(failed), answer_errors])
+    told = observers(deps.metrics, moving.recorder, deps.store.sealer, moving.step_backs)
+    app = web.Application(middlewares=[identify(deps, told), catch_all(failed), answer_errors])
     app._router = Paths()  # aiohttp still takes one as an argument, and warns of it
     app[LIVE] = moving.live
     app[LOOKUP] = moving.lookup
     app[LEARNER] = moving.learner
     app[SHADOWS] = moving.shadows
-    app[RECORDER] = moving.recorder
-    app[STEP_BACKS] = moving.step_backs
-    app[IDENTITY] = IdentityWatch()
     app[DEPS] = deps
     app[WEBHOOK_SECRETS] = [secret.encode() for secret in webhook_secrets]
     if tee is not None:

@@ -8,13 +8,10 @@ from aiohttp import web
 from proxy.dispatch.decide import Decision
 from proxy.flows.deps import Deps
 from proxy.mapping.table import Route
-from proxy.web.back import StepBacks
 from proxy.web.body import RequestBody
-from proxy.web.identity_watch import IdentityWatch
 from proxy.web.known import Known, Lookup
 from proxy.web.learning import Learner
 from proxy.web.live import Live
-from proxy.web.recorder import Recorder
 from proxy.web.shadows import Shadows
 from proxy.web.tee import Tee
 
@@ -22,9 +19,6 @@ LIVE: Final = web.AppKey("live", Live)
 LOOKUP: Final = web.AppKey("lookup", Lookup)
 LEARNER: Final = web.AppKey("learner", Learner)
 SHADOWS: Final = web.AppKey("shadows", Shadows)
-RECORDER: Final = web.AppKey("recorder", Recorder)
-STEP_BACKS: Final = web.AppKey("step_backs", StepBacks)
-IDENTITY: Final = web.AppKey("identity", IdentityWatch)
 DEPS: Final = web.AppKey("deps", Deps)
 WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
 TEE: Final = web.AppKey("tee", Tee)  # where webhooks are sent on

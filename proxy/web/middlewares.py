@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -12,29 +12,17 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
 from proxy.flows.answers import text
-from proxy.observe.logs import access
+from proxy.flows.deps import Deps
 from proxy.store import StoreError
 from proxy.store.sessions import SessionGone
 from proxy.web.calls import CALLS
 from proxy.web.cors import granted
-from proxy.web.keys import (
-    BODY,
-    CAUSE,
-    DECISION,
-    DEPS,
-    IDENTITY,
-    RECORDER,
-    REQUEST_ID,
-    ROUTE,
-    ROUTE_NAME,
-    STARTED,
-    STEP_BACKS,
-)
+from proxy.web.exchange import Observer, exchange_of
+from proxy.web.keys import CAUSE, DEPS, REQUEST_ID, ROUTE, STARTED
 from proxy.web.responses import CAUSE_HEADER, notice_headers, plain, refused, respond
-from proxy.web.story import access_of, story, visit
 
 # As a client may name its own request; anything else could break a log line apart (CONTRACT G09).
-_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 # What a path that no mapping names can end in, where the legacy server doesn't answer; the statuses are those
 # of the routes that one names (CONTRACT G08).
@@ -47,52 +35,24 @@ _UNMAPPED: Final = {
 _log: Final = structlog.get_logger("proxy.web")
 
 
-def identify(new_id: Callable[[], str]) -> Middleware:
-    """The outermost middleware: gives the request its id and clock, and writes its access line."""
+def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
+    """The outermost middleware: gives the request its id and clock, and tells what became of it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        deps = request.app[DEPS]
-        request[REQUEST_ID] = _given_id(request) or new_id()
+        request_id = request[REQUEST_ID] = _given_id(request) or deps.new_id()
         request[STARTED] = deps.monotonic()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         CALLS.set([])
-        request.app[IDENTITY].look(request.raw_headers)
         response = await handler(request)
-        response.headers["X-Request-ID"] = request[REQUEST_ID]
-        _note(request, response, deps.monotonic())
+        response.headers["X-Request-ID"] = request_id
+        exchange = exchange_of(request, response, deps.clock(), deps.monotonic())
+        for observer in observers:
+            observer(exchange)
         return response
 
     return middleware
-
-
-def _note(request: web.Request, response: web.StreamResponse, now: float) -> None:
-    """The access line, and what the ledger and `explain` are told."""
-    resource = request.match_info.route.resource
-    bytes_out = response.content_length or 0
-    decision = request.get(DECISION)
-    access(
-        route=resource.canonical if resource else "unknown",
-        method=request.method,
-        status=response.status,
-        bytes_in=request[BODY].received if BODY in request else 0,
-        bytes_out=bytes_out,
-        milliseconds=round((now - request[STARTED]) * 1000),
-        cause=request.get(CAUSE),
-        side=decision.side if decision else None,
-    )
-    side = decision.side if decision else "none"
-    seconds = now - request[STARTED]
-    request.app[DEPS].metrics.answered(request.get(ROUTE_NAME, "none"), side, response.status, seconds)
-    recorder = request.app[RECORDER]
-    recorder.told(story(request, response.status, bytes_out))
-    if (visited := visit(request, response.status)) is not None:
-        recorder.visited(visited)
-    if (accessed := access_of(request, response.status)) is not None:
-        recorder.accessed(accessed)
-    if decision is not None and decision.why != "options":
-        request.app[STEP_BACKS].answered(request[ROUTE_NAME], decision, response.status)
 
 
 @web.middleware
@@ -151,5 +111,5 @@ def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
 
 
 def _given_id(request: web.Request) -> str | None:
-    values = [value for name, value in request.raw_headers if name.lower() == b"x-request-id"]
-    return values[0].decode() if len(values) == 1 and _SANE_ID.fullmatch(values[0]) else None
+    values = request.headers.getall("X-Request-ID", ())
+    return values[0] if len(values) == 1 and _SANE_ID.fullmatch(values[0]) else None

@@ -1,6 +1,7 @@
 """The proxy from start to end: opens what it needs in order, listens, and drains before it closes."""
 
 import asyncio
+import os
 import random
 import secrets
 import ssl
@@ -21,6 +22,7 @@ from aiohttp import web
 from proxy.flows.deps import Deps
 from proxy.flows.linked_case import resume
 from proxy.flows.readings import Readings
+from proxy.ids import RandomIds
 from proxy.locks import KeyedLocks, Locks
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
@@ -180,7 +182,7 @@ async def _open(
         spool_folder=Path(tempfile.gettempdir()),
         clock=clock,
         monotonic=time.monotonic,
-        new_id=lambda: str(uuid.uuid4()),
+        new_id=RandomIds(os.urandom),
         pause=asyncio.sleep,
     )
 

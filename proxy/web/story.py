@@ -1,18 +1,18 @@
 """What is told of a request once it is answered: its story for `explain`, its visit for `clients`."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
-
-from aiohttp import web
 
 from proxy.dispatch.decide import Decision
 from proxy.dispatch.shadow import Compared
 from proxy.store.accesses import Access
 from proxy.store.ledger import Visit
 from proxy.store.stories import Story
+from proxy.upstream.call import CallRecord
 from proxy.values import Json
-from proxy.web.calls import call_stories
-from proxy.web.keys import BODY, CAUSE, DECISION, DEPS, KNOWN, REQUEST_ID, ROUTE_NAME, STARTED
+from proxy.web.exchange import Exchange
 
 # Names that say nothing of who called; any other header is only counted.
 _NAMED: Final = frozenset(
@@ -24,69 +24,87 @@ _NAMED: Final = frozenset(
 _DIFFERENCES: Final = 20
 _HASH: Final = 16  # digits, as in the log
 _OWN_PROBES: Final = b"michiq-proxy"
+_PROGRAMS: Final = 256  # whose headers are remembered
 
 
-def story(request: web.Request, status: int, bytes_out: int) -> Story:
+def story(exchange: Exchange) -> Story:
     """Redacted by construction: names of headers, templates of paths, codes, sizes and hashes."""
-    deps = request.app[DEPS]
-    answered: Json = {
-        "status": status,
-        "bytes": bytes_out,
-        "cause": request.get(CAUSE),
-        "milliseconds": round((deps.monotonic() - request[STARTED]) * 1000),
+    told: Json = {
+        "route": exchange.route,
+        "asked": _asked(exchange),
+        "decided": _decided(exchange.decision),
+        "calls": [_call(call) for call in exchange.calls],
+        "answered": {
+            "status": exchange.status,
+            "bytes": exchange.bytes_out,
+            "cause": exchange.cause,
+            "milliseconds": exchange.milliseconds,
+        },
     }
-    told = {
-        "route": request.get(ROUTE_NAME, "none"),
-        "asked": _asked(request),
-        "decided": _decided(request.get(DECISION)),
-        "calls": call_stories(),
-        "answered": answered,
-    }
-    return Story(request[REQUEST_ID], deps.clock(), told)
+    return Story(exchange.request_id, exchange.at, told)
 
 
-def visit(request: web.Request, status: int) -> Visit | None:
+def visit(exchange: Exchange) -> Visit | None:
     """None for what is no legacy client's call: another path, or a probe of this project itself."""
-    agent = _header(request, b"user-agent")
-    if ROUTE_NAME not in request or KNOWN not in request or agent.startswith(_OWN_PROBES):
+    known, agent = exchange.known, exchange.header(b"user-agent")
+    if not exchange.has_route or known is None or agent.startswith(_OWN_PROBES):
         return None
-    known = request[KNOWN]
-    decision = request.get(DECISION)
     return Visit(
         key=known.key or "",
         user=known.owner or "",
         organization=known.asked.organization or "",
         organization_hash=known.asked.scope or "",
         agent=agent.decode("latin-1"),
-        route=request[ROUTE_NAME],
-        mode=decision.in_force.mode if decision else "refused",
-        status=status,
-        at=request.app[DEPS].clock(),
+        route=exchange.route,
+        mode=exchange.decision.in_force.mode if exchange.decision else "refused",
+        status=exchange.status,
+        at=exchange.at,
     )
 
 
-def access_of(request: web.Request, status: int) -> Access | None:
-    """For the audit: an answered call of a known user on a case, or on the list of all of theirs."""
-    known = request.get(KNOWN)
-    if known is None or known.session is None or known.asked.makes_case or not 200 <= status < 400:
+def access_of(exchange: Exchange, hashed: Callable[[str], str]) -> Access | None:
+    """For the audit: an answered call of a known user on a case, or on the list of all of theirs.
+
+    `hashed` gives a case's keyed hash by its id.
+    """
+    known = exchange.known
+    if known is None or known.session is None or known.asked.makes_case or not 200 <= exchange.status < 400:
         return None
-    deps, owner = request.app[DEPS], known.session.owner
-    case = owner if known.legacy_id is None else deps.store.sealer.case(known.legacy_id)
-    return Access(owner, case, request[ROUTE_NAME], deps.clock())
+    owner = known.session.owner
+    case = owner if known.legacy_id is None else hashed(known.legacy_id)
+    return Access(owner, case, exchange.route, exchange.at)
 
 
-def _asked(request: web.Request) -> Json:
-    names = [name.lower() for name, _ in request.raw_headers]
-    known = request.get(KNOWN)
+def _asked(exchange: Exchange) -> Json:
+    named, others = _headers(exchange.names)
+    known = exchange.known
     return {
-        "method": request.method if request.method in ("GET", "HEAD", "OPTIONS", "POST") else "other",
-        "headers": [*sorted({name.decode() for name in names if name in _NAMED})],
-        "other_headers": sum(name not in _NAMED for name in names),
-        "bytes": request[BODY].received if BODY in request else 0,
+        "method": exchange.method if exchange.method in ("GET", "HEAD", "OPTIONS", "POST") else "other",
+        "headers": [*named],
+        "other_headers": others,
+        "bytes": exchange.bytes_in,
         "token": known.asked.token if known else None,
         "user": known.owner[:_HASH] if known and known.owner else None,
         "organization": known.asked.scope[:_HASH] if known and known.asked.scope else None,
         "id_lives_on": known.asked.home if known else None,
+    }
+
+
+@lru_cache(_PROGRAMS)
+def _headers(names: tuple[bytes, ...]) -> tuple[tuple[str, ...], int]:
+    """Those that may be told, and how many others there are. A program sends the same ones each time."""
+    told = {name.decode() for name in names if name in _NAMED}
+    return tuple(sorted(told)), sum(name not in _NAMED for name in names)
+
+
+def _call(call: CallRecord) -> Json:
+    return {
+        "upstream": call.upstream,
+        "method": call.method,
+        "path": call.path,
+        "status": call.status,
+        "cause": call.cause,
+        "milliseconds": round(call.milliseconds),
     }
 
 
@@ -102,10 +120,6 @@ def _decided(decision: Decision | None) -> Json:
         "revision": in_force.revision,
         "shadowed": decision.shadow,
     }
-
-
-def _header(request: web.Request, name: bytes) -> bytes:
-    return next((value for key, value in request.raw_headers if key.lower() == name), b"")
 
 
 def shadow_story(compared: Compared, at: datetime) -> Story:

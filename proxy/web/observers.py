@@ -1,0 +1,67 @@
+"""Who is told of every answered request: the access line, the metrics, the recorder, the step-back."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Final
+
+from proxy.observe.logs import access
+from proxy.observe.metrics import Metrics
+from proxy.store.sealer import Sealer
+from proxy.web.back import StepBacks
+from proxy.web.exchange import Exchange, Observer
+from proxy.web.identity_watch import IdentityWatch
+from proxy.web.recorder import Recorder
+from proxy.web.story import access_of, story, visit
+
+_CASES: Final = 4096
+
+
+def observers(metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: StepBacks) -> list[Observer]:
+    """Makes those of one application, in the order in which they are told."""
+    # A case is called again and again, and its hash stays what it is.
+    hashed = lru_cache(_CASES)(sealer.case)
+    return [
+        _log,
+        partial(_count, metrics),
+        partial(_tell, recorder),
+        partial(_note_visit, recorder),
+        partial(_note_access, recorder, hashed),
+        partial(_watch_canary, step_backs),
+        IdentityWatch().look,
+    ]
+
+
+def _log(exchange: Exchange) -> None:
+    access(
+        route=exchange.path,
+        method=exchange.method,
+        status=exchange.status,
+        bytes_in=exchange.bytes_in,
+        bytes_out=exchange.bytes_out,
+        milliseconds=exchange.milliseconds,
+        cause=exchange.cause,
+        side=exchange.side,
+    )
+
+
+def _count(metrics: Metrics, exchange: Exchange) -> None:
+    metrics.answered(exchange.route, exchange.side or "none", exchange.status, exchange.seconds)
+
+
+def _tell(recorder: Recorder, exchange: Exchange) -> None:
+    recorder.told(story(exchange))
+
+
+def _note_visit(recorder: Recorder, exchange: Exchange) -> None:
+    if (visited := visit(exchange)) is not None:
+        recorder.visited(visited)
+
+
+def _note_access(recorder: Recorder, hashed: Callable[[str], str], exchange: Exchange) -> None:
+    if (accessed := access_of(exchange, hashed)) is not None:
+        recorder.accessed(accessed)
+
+
+def _watch_canary(step_backs: StepBacks, exchange: Exchange) -> None:
+    if exchange.decision is not None and exchange.decision.why != "options":
+        step_backs.answered(exchange.route, exchange.decision, exchange.status)
