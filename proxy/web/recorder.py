@@ -1,9 +1,10 @@
-"""Evidence on its way to the store: collected in memory, written once a second, never in a client's time."""
+"""Evidence on its way to the store: collected in memory, written each second, never in a client's time."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 import structlog
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 _FLUSH_SECONDS: Final = 1.0
 _AT_MOST: Final = 5_000  # of each kind between two writes; what comes beyond is counted, not kept
+_MANY: Final = _AT_MOST // 2  # are written before their second is over
+_STORIES: Final = 2_000  # the store keeps no more: older ones of the same second it would only drop again
 
 _log: Final = structlog.get_logger("proxy.recorder")
 
@@ -26,14 +29,17 @@ _log: Final = structlog.get_logger("proxy.recorder")
 class Recorder:
     """Takes evidence at once and writes it later; a process that is killed loses the last second of it."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], seconds: float = _FLUSH_SECONDS) -> None:
         self._store = store
         self._clock = clock
+        self._seconds = seconds
+        self._many = asyncio.Event()
         self._outcomes: list[Outcome] = []
         self._seen: list[Seen] = []
         self._visits: list[Visit] = []
-        self._stories: list[Story] = []
-        self._accesses: list[Access] = []
+        self._stories: deque[Story] = deque(maxlen=_STORIES)
+        # The audit notes one a day: the first of those that are alike is enough.
+        self._accesses: dict[tuple[date, str, str, str], Access] = {}
         self._lost = 0
 
     def compared(self, outcome: Outcome) -> None:
@@ -46,18 +52,20 @@ class Recorder:
         self._take(self._visits, visit)
 
     def accessed(self, access: Access) -> None:
-        self._take(self._accesses, access)
+        key = access.at.astimezone(UTC).date(), access.owner, access.case, access.route
+        if key not in self._accesses and self._is_room(len(self._accesses)):
+            self._accesses[key] = access
 
     def told(self, story: Story) -> None:
-        self._take(self._stories, story)
+        self._stories.append(story)
 
     async def flush(self) -> None:
         """Everything so far is durable on return; StoreError where it is lost."""
         outcomes, self._outcomes = self._outcomes, []
         seen, self._seen = self._seen, []
         visits, self._visits = self._visits, []
-        stories, self._stories = self._stories, []
-        accesses, self._accesses = self._accesses, []
+        stories, self._stories = [*self._stories], deque(maxlen=_STORIES)
+        accesses, self._accesses = [*self._accesses.values()], {}
         if self._lost:
             _log.warning("evidence_over_the_limit", lost=self._lost)
             self._lost = 0
@@ -74,7 +82,10 @@ class Recorder:
     async def write(self) -> None:
         """Flushes for ever."""
         while True:
-            await asyncio.sleep(_FLUSH_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._many.wait()
+            self._many.clear()
             await self.write_out()
 
     async def write_out(self) -> None:
@@ -84,10 +95,16 @@ class Recorder:
             _log.exception("evidence_lost")
 
     def _take(self, kept: list[T], one: T) -> None:
-        if len(kept) < _AT_MOST:
+        if self._is_room(len(kept)):
             kept.append(one)
-        else:
+
+    def _is_room(self, taken: int) -> bool:
+        """Counts what there is no room for."""
+        if taken >= _MANY:
+            self._many.set()
+        if taken >= _AT_MOST:
             self._lost += 1
+        return taken < _AT_MOST
 
 
 @asynccontextmanager
