@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import pytest
@@ -135,6 +136,27 @@ async def test_healthcheck_34_asks_the_listener_for_probes_where_there_is_one(
         async with check as healthcheck:
             assert await healthcheck.wait() == 0
         assert await ended(process, signal.SIGTERM) == 0
+
+
+_TOLD_TWICE: Final = """
+import signal, sys
+import structlog
+from proxy.cli.common import Stop
+from proxy.observe.logs import setup
+setup(sys.stdout, pretty=False)
+stop = Stop()
+structlog.get_logger().info("said before")
+stop.told(signal.SIGTERM)
+stop.told(signal.SIGTERM)
+structlog.get_logger().info("never")
+"""
+
+
+async def test_a_second_sigterm_ends_at_once_and_loses_no_line_either() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _TOLD_TWICE, stdout=PIPE, cwd=ROOT)
+    lines = (await rest(process)).splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["said before"]
+    assert await process.wait() == -signal.SIGTERM
 
 
 def demo(folder: Path) -> AbstractAsyncContextManager[Process]:
