@@ -31,6 +31,7 @@ from proxy.environment import (
     read_env_file,
     read_secret_files,
 )
+from proxy.outbound_proxy import NoProxy, parse_no_proxy, parse_outbound_proxy
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -50,6 +51,7 @@ IN_FILES: Final = (
     "tester_secret",
     "admin_tokens",
     "webhook_secrets",
+    "outbound_proxy",
 )
 
 
@@ -110,6 +112,12 @@ def _tokens(text: str) -> Mapping[str, SecretStr]:
     if "proxy" in (name for name, _, _ in pairs):
         raise ValueError("names somebody proxy: the audit calls the process itself so")
     return {name: _secret(token) for name, _, token in pairs}
+
+
+def _outbound_proxy(text: str) -> SecretStr:
+    """A secret as a whole: it may hold a password."""
+    parse_outbound_proxy(text)
+    return SecretStr(text)
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -201,6 +209,16 @@ class Settings(BaseModel):
     ca_file: Path | None = Field(
         default=None,
         description="file of certificate authorities (PEM) that every https call trusts beside the system's",
+    )
+    outbound_proxy: Annotated[SecretStr | None, PlainValidator(_outbound_proxy)] = Field(
+        default=None,
+        description="`http://host:port` or `http://user:password@host:port` of the proxy to the internet: "
+        "every https call goes through it, by CONNECT; plain http goes directly",
+    )
+    no_proxy: Annotated[NoProxy, PlainValidator(parse_no_proxy)] = _default(
+        "localhost,127.0.0.0/8,::1",
+        "names, with all below them, addresses and networks that are called without MICHIQ_OUTBOUND_PROXY, "
+        "comma between them",
     )
     workers: Annotated[int, PlainValidator(_whole(1, 64))] = _default(
         "1", "processes that serve side by side, on the same sockets"

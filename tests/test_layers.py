@@ -27,6 +27,7 @@ LAYERS: Final = {
     "proxy.later": 1,
     "proxy.line": 1,
     "proxy.locks": 1,
+    "proxy.outbound_proxy": 1,
     "proxy.overrides": 1,
     "proxy.shape": 1,
     "proxy.spool": 1,

@@ -404,6 +404,7 @@ SECRETS: Final = {
     "ADMIN_TOKENS": "ana:0123456789abcdef",
     "WEBHOOK_SECRETS": "one,two",
     "DATABASE_URL": "sqlite:///elsewhere.db",
+    "OUTBOUND_PROXY": "http://ana:secret@proxy.example:3128",
 }
 CHAT: Final = {"LLAMACHAT_URL": "https://chat.example.com"}
 

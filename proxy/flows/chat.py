@@ -9,8 +9,8 @@ from proxy.values import Session
 
 
 def chat_of(session: Session, route: Route[RouteMapping], deps: Deps) -> tuple[LlamaChat, str]:
-    """The operator's consumer key, or the organization's own where it has one (CONTRACT Q07)."""
+    """Returns the user's own client, and the operator's key, or the organization's own (CONTRACT Q07)."""
     key = route.organizations.chat_keys.get(session.organization) or deps.chat_key
     if deps.llamachat is None or key is None:
         raise Refusal("no_chat", "llamachat-not-configured")
-    return deps.llamachat, key
+    return deps.llamachat.of(session.owner), key

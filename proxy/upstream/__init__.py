@@ -5,7 +5,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypedDict
 
+from proxy.outbound_proxy import OutboundProxy
 from proxy.upstream.breaker import State
 from proxy.upstream.call import OnCall
 from proxy.upstream.client import open_upstream
@@ -30,6 +32,14 @@ class Upstreams:
         return {name: gate.state for name, gate in self.gates.items()}
 
 
+class _Ways(TypedDict):
+    on_call: OnCall
+    monotonic: Callable[[], float]
+    trust: ssl.SSLContext | None
+    proxy: OutboundProxy | None
+    spares: int
+
+
 @asynccontextmanager
 async def open_upstreams(
     *,
@@ -40,25 +50,33 @@ async def open_upstreams(
     on_call: OnCall,
     monotonic: Callable[[], float] = time.monotonic,
     trust: ssl.SSLContext | None = None,
+    proxy: OutboundProxy | None = None,
+    spares: int = 0,
 ) -> AsyncIterator[Upstreams]:
-    """Each upstream with a session of its own; the URLs may have a path, and were checked by the settings.
+    """Each upstream with connections of its own; the URLs may have a path, and were checked by the settings.
 
     `monotonic` is the breakers' clock; `trust` says whose certificates count, None the system's authorities.
+    `proxy` leads to the internet; `spares` is how many connections to each upstream are opened ahead.
     """
-    async with AsyncExitStack() as sessions:
-        llamalitica = await sessions.enter_async_context(
-            open_upstream("llamalitica", llamalitica_url, on_call, monotonic, trust)
+    ways = _Ways(on_call=on_call, monotonic=monotonic, trust=trust, proxy=proxy, spares=spares)
+    async with AsyncExitStack() as opened:
+        llamalitica = await opened.enter_async_context(
+            open_upstream(
+                "llamalitica", llamalitica_url, on_call, monotonic, trust, proxy=proxy, spares=spares
+            )
         )
         gates = {"llamalitica": llamalitica.gate}
         llamachat = None
         if llamachat_url is not None:
-            llamachat = await sessions.enter_async_context(
-                open_upstream("llamachat", llamachat_url, on_call, monotonic, trust)
+            llamachat = await opened.enter_async_context(
+                open_upstream(
+                    "llamachat", llamachat_url, on_call, monotonic, trust, proxy=proxy, spares=spares
+                )
             )
             gates["llamachat"] = llamachat.gate
         michiq = None
         if legacy_url is not None:
-            michiq = await sessions.enter_async_context(open_michiq(legacy_url, on_call, monotonic, trust))
+            michiq = await opened.enter_async_context(open_michiq(legacy_url, **ways))
             gates["legacy"] = michiq.gate
         yield Upstreams(
             Llamalitica(llamalitica, randomness),

@@ -1,31 +1,43 @@
 """The body of an upstream's answer: JSON, and no more of it than anybody needs (CONTRACT X03)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
-
-import aiohttp
 
 from proxy.codings import BadCoding, TooLong, unpacked
 from proxy.headers import media_type
 from proxy.upstream import failures
+from proxy.upstream.http1.answer_reader import Headers
+from proxy.upstream.http1.connection import Connection
+from proxy.upstream.raw import values
 
 MAX_ANSWER: Final = 1024 * 1024
 
 
-async def read_json(response: aiohttp.ClientResponse) -> bytes:
-    """The bytes of a JSON body; one of `failures.FOREIGN` where it is anything else, or too large."""
-    _check_type(response)
-    if (response.content_length or 0) > MAX_ANSWER:
+async def read_json(connection: Connection, headers: Headers, seconds: float) -> bytes:
+    """Returns the bytes of a JSON body; one of `failures.FOREIGN` where it is anything else, or too large.
+
+    The upstream may say nothing for so many seconds.
+    """
+    _check_type(headers)
+    if any(int(length) > MAX_ANSWER for length in values(headers, b"content-length")):
         raise failures.Oversized
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > MAX_ANSWER:
-            raise failures.Oversized
-    return _plain(bytes(body), response.headers.getall("Content-Encoding", ()))
+    first = await connection.piece(seconds)
+    body = first
+    if piece := await connection.piece(seconds):
+        whole = bytearray(first)
+        while piece:
+            whole += piece
+            if len(whole) > MAX_ANSWER:
+                raise failures.Oversized
+            piece = await connection.piece(seconds)
+        body = bytes(whole)
+    if len(body) > MAX_ANSWER:
+        raise failures.Oversized
+    codings = values(headers, b"content-encoding")
+    return _plain(body, [coding.decode("latin-1") for coding in codings]) if codings else body
 
 
-def _plain(body: bytes, codings: Iterable[str]) -> bytes:
+def _plain(body: bytes, codings: Sequence[str]) -> bytes:
     """Nothing compressed is asked for; a server that compresses all the same may have made a case."""
     try:
         return unpacked(body, codings, MAX_ANSWER)
@@ -35,7 +47,10 @@ def _plain(body: bytes, codings: Iterable[str]) -> bytes:
         raise failures.Garbage from None
 
 
-def _check_type(response: aiohttp.ClientResponse) -> None:
-    kind, _ = media_type(response.headers.get("Content-Type", ""))
+def _check_type(headers: Headers) -> None:
+    said = values(headers, b"content-type")
+    if said and said[0] == b"application/json":
+        return
+    kind, _ = media_type(said[0].decode("latin-1") if said else "")
     if kind != "application/json" and not kind.endswith("+json"):
         raise failures.Garbage

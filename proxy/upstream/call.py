@@ -32,7 +32,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of an upstream. `path` is a template such as `/api/things/{id}`, as logged."""
+    """What is asked of an upstream. `path` is a template such as `/api/things/{id}`, as logged.
+
+    `caller` says whose it is: only their calls have the same connection. None is nobody's.
+    """
 
     method: str
     path: str
@@ -40,6 +43,7 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     id: str | None = field(default=None, repr=False)
     body: Body | None = None
+    caller: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,43 +6,39 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
-
-import aiohttp
-from yarl import URL
+from typing import cast
 
 from proxy import jsons
 from proxy.errors import UpstreamError
+from proxy.outbound_proxy import OutboundProxy
 from proxy.upstream import failures
 from proxy.upstream.answer import read_json
 from proxy.upstream.call import Call, CallRecord, M, OnCall
-from proxy.upstream.connection import Attempt, open_session
 from proxy.upstream.gate import Gate
-from proxy.upstream.request import exactly, timeout_of, url_of
+from proxy.upstream.http1.answer_reader import AnswerReader
+from proxy.upstream.http1.errors import NoRoom, NotConnected
+from proxy.upstream.http1.pool import Pool
+from proxy.upstream.http1.upstream_pool import open_pool
+from proxy.upstream.request import Heads
 from proxy.upstream.retries import Retries
-
-POOL_WAIT_SECONDS: Final = 0.9  # a second, with what it takes to notice
-CONNECTIONS: Final = 32
+from proxy.upstream.sending import Attempt, begun
 
 
 class Upstream:
     """Calls to one base address; `name` begins every cause code. Made by `open_upstream`."""
 
-    def __init__(
-        self, name: str, base: URL, session: aiohttp.ClientSession, on_call: OnCall, gate: Gate
-    ) -> None:
-        self.gate: Final = gate
+    def __init__(self, name: str, heads: Heads, pool: Pool, on_call: OnCall, gate: Gate) -> None:
+        self.gate = gate
         self._name = name
-        self._base = base
-        self._session = session
+        self._heads = heads
+        self._pool = pool
         self._on_call = on_call
-        self._slots = asyncio.Semaphore(CONNECTIONS)
         self._retries = Retries()
 
     async def fetch(self, call: Call, model: type[M]) -> M:
         """The 2xx JSON answer to a call, as `model` (validated strictly); each try is reported to `on_call`.
 
-        Raises UpstreamError, and nothing else of aiohttp's, JSON's or pydantic's (CONTRACT G08, X03). A GET
+        Raises UpstreamError, and nothing else of HTTP's, JSON's or pydantic's (CONTRACT G08, X03). A GET
         whose connection is lost is tried once more, in what is left of its time; anything else never is.
         """
         started = _now()
@@ -62,7 +58,7 @@ class Upstream:
         started = _now()
         cause: str | None = f"{self._name}-cancelled"
         try:
-            answer = await self._in_a_slot(call, model, attempt)
+            answer = await self._with_one_kind_of_error(call, model, attempt)
             cause = None
         except UpstreamError as error:
             cause = error.cause
@@ -72,21 +68,13 @@ class Upstream:
             self._on_call(CallRecord(self._name, call.method, call.path, attempt.status, cause, milliseconds))
         return answer
 
-    async def _in_a_slot(self, call: Call, model: type[M], attempt: Attempt) -> M:
-        """Waits for one of the connections, and not for long: a queue here is a queue of users."""
-        try:
-            async with asyncio.timeout(POOL_WAIT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise failures.of_full_pool(self._name) from None
-        try:
-            return await self._with_one_kind_of_error(call, model, attempt)
-        finally:
-            self._slots.release()
-
     async def _with_one_kind_of_error(self, call: Call, model: type[M], attempt: Attempt) -> M:
         try:
             return await self._exchange(call, model, attempt)
+        except NotConnected as error:
+            failure = failures.of_no_connection(self._name, error)
+        except NoRoom:
+            failure = failures.of_full_pool(self._name)
         except failures.FOREIGN as error:
             failure = failures.of_error(self._name, error, arrived=attempt.sent)
         # Raised out here, where it does not carry the foreign error along as its context.
@@ -94,24 +82,19 @@ class Upstream:
 
     async def _exchange(self, call: Call, model: type[M], attempt: Attempt) -> M:
         """One request and its answer."""
-        headers = dict(call.headers)
-        if call.body is not None:
-            headers["Content-Type"] = call.body.content_type
-            headers["Content-Length"] = str(call.body.content.size)
-        async with self._session.request(
-            call.method,
-            url_of(self._base, call),
-            headers=headers,
-            data=None if call.body is None else exactly(call.body.content),
-            allow_redirects=False,
-            timeout=timeout_of(call.budget),
-            trace_request_ctx=attempt,
-        ) as response:
-            attempt.status = response.status
-            if error := failures.of_status(self._name, response.status):
+        connection = await begun(self._pool, self._heads, call, attempt)
+        try:
+            reader = cast(AnswerReader, connection.reader)
+            attempt.status = reader.status
+            if error := failures.of_status(self._name, reader.status):
                 raise error
-            value = jsons.load(await read_json(response), rules=jsons.ANSWER)
-            return model.model_validate(value, strict=True)
+            body = await read_json(connection, reader.headers, call.budget.read)
+            return model.model_validate(jsons.load(body, rules=jsons.ANSWER), strict=True)
+        except failures.FOREIGN:
+            connection.abort()  # what answers wrongly once is not trusted with another call
+            raise
+        finally:
+            self._pool.release(connection)
 
 
 @asynccontextmanager
@@ -121,13 +104,17 @@ async def open_upstream(
     on_call: OnCall,
     monotonic: Callable[[], float] = time.monotonic,
     trust: ssl.SSLContext | None = None,
+    *,
+    proxy: OutboundProxy | None = None,
+    spares: int = 0,
 ) -> AsyncIterator[Upstream]:
-    """An Upstream with a session and a pool of its own, closed at the end of the block.
+    """An Upstream with a pool of its own, closed at the end of the block.
 
-    `monotonic` is the breaker's clock; `trust` None accepts the system's authorities.
+    `monotonic` is the breaker's clock; `trust` None accepts the system's authorities; `spares` are the
+    connections that are opened ahead.
     """
-    async with open_session(CONNECTIONS, trust) as session:
-        yield Upstream(name, URL(base_url), session, on_call, Gate(name, monotonic))
+    async with open_pool(name, base_url, trust, proxy, spares=spares) as pool:
+        yield Upstream(name, Heads(base_url), pool, on_call, Gate(name, monotonic))
 
 
 def _now() -> float:

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-import aiohttp
-from aiohttp.http import HttpProcessingError
 from pydantic import ValidationError
 
 from proxy.errors import UpstreamError
 from proxy.jsons import BadJson
 from proxy.upstream.breaker import Verdict
+from proxy.upstream.http1 import errors
+from proxy.upstream.http1.errors import BadAnswer, NotConnected, WrongLength
 
 
 class Garbage(Exception):
@@ -25,17 +25,20 @@ _TABLE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (Garbage, "upstream_failed", "garbage"),
     (BadJson, "upstream_failed", "garbage"),
     (ValidationError, "upstream_failed", "garbage"),
-    (HttpProcessingError, "upstream_failed", "garbage"),
-    (aiohttp.ClientResponseError, "upstream_failed", "garbage"),
+    (BadAnswer, "upstream_failed", "garbage"),
     (TimeoutError, "upstream_timeout", "timeout"),
-    (aiohttp.ClientSSLError, "upstream_failed", "tls"),
-    (aiohttp.ClientConnectorError, "upstream_failed", "unreachable"),
-    (aiohttp.ClientError, "upstream_failed", "cut"),
+    (WrongLength, "upstream_failed", "cut"),
     (OSError, "upstream_failed", "cut"),
     (ValueError, "upstream_failed", "unsendable"),
 )
 
 FOREIGN: Final = tuple(row[0] for row in _TABLE)
+
+# Nothing was sent: who refuses a connection is, like who can't be found, unreachable.
+_NOT_CONNECTED: Final = {
+    errors.TIMEOUT: ("upstream_timeout", "timeout"),
+    errors.REFUSED: ("upstream_failed", "unreachable"),
+}
 
 _KINDS: Final = {
     401: "upstream_unauthorized",
@@ -47,13 +50,19 @@ _KINDS: Final = {
 
 # The connection failed. In the first two cases another one may do better.
 _HUNG_UP: Final = ("-unreachable", "-cut")
-_BROKEN: Final = (*_HUNG_UP, "-refused-connection", "-tls")
+_BROKEN: Final = (*_HUNG_UP, "-refused-connection", "-tls", "-proxy-refused")
 
 
 def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError:
     """What one of FOREIGN becomes; nothing of its text, which may quote URLs, headers and answers."""
     kind, cause = next((kind, cause) for foreign, kind, cause in _TABLE if isinstance(error, foreign))
     return UpstreamError(kind, f"{upstream}-{cause}", arrived=arrived)
+
+
+def of_no_connection(upstream: str, error: NotConnected) -> UpstreamError:
+    """Returns what a connection that didn't come about becomes."""
+    kind, cause = _NOT_CONNECTED.get(error.why, ("upstream_failed", error.why))
+    return UpstreamError(kind, f"{upstream}-{cause}", arrived=False)
 
 
 def of_status(upstream: str, status: int) -> UpstreamError | None:

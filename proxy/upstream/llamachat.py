@@ -8,6 +8,7 @@ from proxy import jsons
 from proxy.spool import Bytes
 from proxy.upstream.call import ID_PATTERN, Body, Budget, Call, Fetches
 from proxy.upstream.form import Randomness, form
+from proxy.upstream.http1.callers import hashed
 from proxy.values import Content, OutgoingFile
 
 _START: Final = Budget(total=15, connect=5, read=10)
@@ -16,19 +17,27 @@ _TRANSCRIBE: Final = Budget(total=900, connect=5, read=600)  # 100 MB go out, ho
 
 
 class LlamaChat:
-    """The three calls (CONTRACT X02). `api_key` is the operator's consumer key, by organization (Q07)."""
+    """The three calls (CONTRACT X02). `api_key` is the operator's consumer key, by organization (Q07).
 
-    def __init__(self, upstream: Fetches, randomness: Randomness) -> None:
+    `owner` says whose they are: all users have the same key, and each has connections of their own.
+    """
+
+    def __init__(self, upstream: Fetches, randomness: Randomness, owner: str | None = None) -> None:
         self._upstream = upstream
         self._randomness = randomness
+        self._caller = None if owner is None else hashed([owner.encode()])
 
     def over(self, upstream: Fetches) -> "LlamaChat":
         """The same client, whose calls `upstream` answers."""
         return LlamaChat(upstream, self._randomness)
 
+    def of(self, owner: str) -> "LlamaChat":
+        """The same client, whose calls are the owner's."""
+        return LlamaChat(self._upstream, self._randomness, owner)
+
     async def start(self, api_key: str) -> str:
         """The id of a new conversation (POST /api/conversations). Raises UpstreamError."""
-        call = Call("POST", "/api/conversations", _START, _headers(api_key))
+        call = Call("POST", "/api/conversations", _START, _headers(api_key), caller=self._caller)
         return (await self._upstream.fetch(call, _Conversation)).id
 
     async def send(self, api_key: str, conversation_id: str, content: str) -> str:
@@ -43,6 +52,7 @@ class LlamaChat:
             _headers(api_key),
             id=conversation_id,
             body=Body("application/json", Bytes(jsons.dump({"content": content}))),
+            caller=self._caller,
         )
         return (await self._upstream.fetch(call, _Message)).content
 
@@ -55,6 +65,7 @@ class LlamaChat:
             _TRANSCRIBE,
             _headers(api_key),
             body=form([("audio", audio)], self._randomness),
+            caller=self._caller,
         )
         return (await self._upstream.fetch(call, _Transcription)).text
 

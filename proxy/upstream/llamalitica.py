@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from proxy.upstream.call import ID_PATTERN, Budget, Call, Fetches
 from proxy.upstream.form import Part, Randomness, form
+from proxy.upstream.http1.callers import hashed
 from proxy.values import Content, Identity, Json, OutgoingFile
 
 _ME: Final = Budget(total=15, connect=5, read=10)
@@ -57,7 +58,7 @@ class Llamalitica:
 
     async def me(self, identity: Identity) -> UserSession:
         """A fresh access token (GET /api/users/me). Raises UpstreamError."""
-        call = Call("GET", "/api/users/me", _ME, _headers(identity))
+        call = Call("GET", "/api/users/me", _ME, _headers(identity), caller=_caller(identity))
         return _user_session(await self._upstream.fetch(call, _Me))
 
     async def create_case(
@@ -68,7 +69,8 @@ class Llamalitica:
         `patient_metadata` is ready JSON.
         """
         parts: list[Part] = [("patientMetadata", patient_metadata), *(("files", file) for file in files)]
-        call = Call("POST", "/api/cases", _CREATE, _headers(identity), body=form(parts, self._randomness))
+        body = form(parts, self._randomness)
+        call = Call("POST", "/api/cases", _CREATE, _headers(identity), body=body, caller=_caller(identity))
         made = await self._upstream.fetch(call, _Case)
         return CreatedCase(made.case_id, made.patient_id, made.title, made.created_at, tuple(made.files))
 
@@ -89,6 +91,11 @@ def _headers(identity: Identity) -> dict[str, str]:
     if identity.organization is not None:
         headers["X-ORGANIZATION"] = identity.organization
     return headers
+
+
+def _caller(identity: Identity) -> bytes:
+    """Whose the connections are: the caller's, by all that goes out of them."""
+    return hashed(f"{name}:{value}".encode() for name, value in _headers(identity).items())
 
 
 def _user_session(me: "_Me") -> UserSession:

@@ -8,23 +8,28 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-from proxy.addresses import is_plain
 from proxy.errors import UpstreamError
+from proxy.outbound_proxy import OutboundProxy
 from proxy.upstream import failures
 from proxy.upstream.call import CallRecord, OnCall
 from proxy.upstream.gate import Gate
+from proxy.upstream.http1 import errors
+from proxy.upstream.http1.callers import caller_of
+from proxy.upstream.http1.connection import Connection
+from proxy.upstream.http1.errors import BadAnswer, Cut, NoRoom, NotConnected
+from proxy.upstream.http1.exchange import answered
+from proxy.upstream.http1.pool import Pool
+from proxy.upstream.http1.upstream_pool import open_pool
 from proxy.upstream.legacy_list import as_own_call, read_list
-from proxy.upstream.line import Line, open_line, open_private_line
-from proxy.upstream.pool import Pool
-from proxy.upstream.raw import RawAnswer, RawRequest, replaced
-from proxy.upstream.trust import trusted
-from proxy.upstream.wire import Informed, Wire
+from proxy.upstream.raw import RawAnswer, RawRequest
+from proxy.upstream.wire import Informed, Wire, too_slow
 from proxy.values import Json
 
 __all__ = ["Michiq", "RawAnswer", "RawRequest", "open_michiq"]
 
 NAME: Final = "legacy"
 ENCOUNTERS_SECONDS: Final = 15.0
+CONNECT_SECONDS: Final = 5.0
 
 # As they may be logged: any token is a method to HTTP, a secret too.
 _METHODS: Final = {
@@ -52,26 +57,61 @@ class Michiq:
 
         `informed` gets each 1xx with its headers, as it came. `path` is a template, for the log. Raises
         UpstreamError of the kinds legacy_unreachable and legacy_timeout; `chunks` of the answer too.
-        Nothing is sent twice, and each exchange has a connection of its own.
+        Only what had waited for this exchange and is closed by then is replaced, for what may be repeated.
         """
-        started = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         status: int | None = None
         cause: str | None = f"{NAME}-cancelled"
         try:
             # An answer that is passed on says that the server works, whatever its status.
             with self.gate.passage():
-                sent = self._sent(request)
-                async with self._pool.slot(), self._answered(sent, seconds, informed) as answer:
+                wire, connection = await self._begun(request, seconds, informed)
+                try:
+                    answer = wire.answer()
                     status = answer.status
                     yield answer
+                finally:
+                    await wire.close()
+                    self._pool.release(connection)
             cause = None
         except UpstreamError as error:
             cause = error.cause
             raise
         finally:
-            milliseconds = (asyncio.get_running_loop().time() - started) * 1000
+            milliseconds = (loop.time() - started) * 1000
             method = _METHODS.get(request.method, "other")
             self._on_call(CallRecord(NAME, method, path, status, cause, milliseconds))
+
+    async def _begun(
+        self, request: RawRequest, seconds: float, informed: Informed | None
+    ) -> tuple[Wire, Connection]:
+        """Returns what has begun to answer. Raises UpstreamError, and what the request's body raises."""
+        head = request.head(self._path, self._authority)
+        wires: list[Wire] = []
+
+        async def ask(connection: Connection) -> None:
+            wires.append(wire := Wire(connection, request, head, seconds, informed))
+            await wire.ask()
+
+        try:
+            connection = await answered(
+                self._pool, request.caller, ask, CONNECT_SECONDS, repeatable=request.repeatable
+            )
+        except NotConnected as error:
+            failure = UpstreamError("legacy_unreachable", f"{NAME}-{_why(error)}", arrived=False)
+        except NoRoom:
+            failure = UpstreamError("legacy_unreachable", f"{NAME}-busy", arrived=False)
+        except TimeoutError:
+            failure = too_slow()
+        except BadAnswer:
+            failure = UpstreamError("legacy_unreachable", f"{NAME}-garbage", arrived=True)
+        except Cut:
+            failure = UpstreamError("legacy_unreachable", f"{NAME}-cut", arrived=True)
+        else:
+            return wires[-1], connection
+        # Raised out here, where it does not carry the other error along as its context.
+        raise failure
 
     async def encounters(self, token: str) -> list[dict[str, Json]]:
         """The user's own list on the legacy server (CONTRACT L03); `token` is one of that server's.
@@ -97,7 +137,7 @@ class Michiq:
             (b"Authorization", b"Bearer " + token.encode("ascii")),
             (b"User-Agent", b"michiq-proxy"),
         )
-        request = RawRequest(b"GET", _ENCOUNTERS.encode(), headers)
+        request = RawRequest(b"GET", _ENCOUNTERS.encode(), headers, caller=caller_of(headers))
         async with self.exchange(request, seconds=ENCOUNTERS_SECONDS, path=_ENCOUNTERS) as answer:
             if error := failures.of_status(NAME, answer.status):
                 raise error
@@ -107,21 +147,6 @@ class Michiq:
                 failure = failures.of_error(NAME, foreign, arrived=True)
             raise failure
 
-    def _sent(self, request: RawRequest) -> RawRequest:
-        """The request as this server is to get it: below the base path, with its own name as Host."""
-        headers = replaced(request.headers, b"Host", self._authority)
-        return RawRequest(request.method, self._path + request.target, headers, request.body, request.length)
-
-    @asynccontextmanager
-    async def _answered(
-        self, request: RawRequest, seconds: float, informed: Informed | None
-    ) -> AsyncIterator[RawAnswer]:
-        wire = Wire(await self._pool.line())
-        try:
-            yield await wire.ask(request, seconds, informed)
-        finally:
-            await wire.close()
-
 
 @asynccontextmanager
 async def open_michiq(
@@ -129,19 +154,18 @@ async def open_michiq(
     on_call: OnCall,
     monotonic: Callable[[], float] = time.monotonic,
     trust: ssl.SSLContext | None = None,
+    *,
+    proxy: OutboundProxy | None = None,
+    spares: int = 0,
 ) -> AsyncIterator[Michiq]:
     """The server at a base URL that the settings let pass; `monotonic` is its breaker's clock.
 
-    `trust` says whose certificates count; None is the system's authorities. Plain http to another machine
-    goes to a private address only.
+    `trust` says whose certificates count; None is the system's authorities. `spares` are the connections
+    that are opened ahead.
     """
-    parts = urlsplit(base_url)
-    tls = (trust or trusted(None)) if parts.scheme == "https" else None
-    port = parts.port or (443 if tls else 80)
+    async with open_pool(NAME, base_url, trust, proxy, spares=spares) as pool:
+        yield Michiq(base_url, pool, Gate(NAME, monotonic, "legacy_unreachable"), on_call)
 
-    async def connect() -> Line:
-        if is_plain(base_url):
-            return await open_private_line(parts.hostname or "", port)
-        return await open_line(parts.hostname or "", port, tls)
 
-    yield Michiq(base_url, Pool(connect), Gate(NAME, monotonic, "legacy_unreachable"), on_call)
+def _why(error: NotConnected) -> str:
+    return errors.UNREACHABLE if error.why == errors.TIMEOUT else error.why

@@ -1,11 +1,8 @@
 """Requests and answers as they stand on the wire: header bytes in order, and what of them may travel on."""
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
-
-_SPLITTING: Final = re.compile(rb"[\r\n\0]")
 
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -20,7 +17,8 @@ class RawRequest:
     """What goes to the legacy server. `target` is a path, perhaps with a query, below the base address.
 
     With a body, `length` is its size; None sends it chunked. What of the framing is missing in
-    `headers` is added when the request is sent; Host is always the legacy server's own.
+    `headers` is added when the request is sent; Host is always the legacy server's own. `caller` says whose
+    the request is: only theirs have the same connection, and None is nobody's.
     """
 
     method: bytes
@@ -28,6 +26,7 @@ class RawRequest:
     headers: Pairs = field(repr=False)
     body: AsyncIterator[bytes] | None = field(default=None, repr=False)
     length: int | None = None
+    caller: bytes | None = field(default=None, repr=False)
 
     @property
     def expects(self) -> bool:
@@ -49,14 +48,29 @@ class RawRequest:
             return ((b"Transfer-Encoding", b"chunked"),)
         return ((b"Content-Length", b"%d" % self.length),)
 
-    def head(self) -> bytes:
-        """Its first line and its fields, as they are sent."""
-        added = tuple(pair for pair in self.framing if not values(self.headers, pair[0].lower()))
-        fields = [b"%b: %b" % pair for pair in (*self.headers, *added)]
-        lines = [b"%b %b HTTP/1.1" % (self.method, self.target), *fields]
-        if any(_SPLITTING.search(line) for line in lines):
+    def head(self, base: bytes, authority: bytes) -> bytes:
+        """Returns its first line, below the path `base`, and its fields, as they are sent.
+
+        Host has the authority, where a first one stood, in its spelling, else at the end.
+        """
+        lines = [b"%b %b%b HTTP/1.1" % (self.method, base, self.target)]
+        host = False
+        for name, value in self.headers:
+            if name.lower() != b"host":
+                lines.append(name + b": " + value)
+            elif not host:
+                lines.append(name + b": " + authority)
+                host = True
+        if not host:
+            lines.append(b"Host: " + authority)
+        if self.body is not None:
+            names = {name.lower() for name, _ in self.headers}
+            lines += [b"%b: %b" % pair for pair in self.framing if pair[0].lower() not in names]
+        head = b"\r\n".join([*lines, b"", b""])
+        ends = len(lines) + 1
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
             raise ValueError("a line end within the head of a request")
-        return b"\r\n".join([*lines, b"", b""])
+        return head
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +99,14 @@ def end_to_end(headers: Pairs) -> Pairs:
     A Content-Length beside a Transfer-Encoding says nothing of the body, and may not travel
     (RFC 9112, section 6.3).
     """
-    named = (option for value in values(headers, b"connection") for option in value.split(b","))
-    gone = HOP_BY_HOP | {option.strip(b" \t").lower() for option in named}
-    if values(headers, b"transfer-encoding"):
-        gone |= {b"content-length"}
-    return without(headers, gone)
+    names = [name.lower() for name, _ in headers]
+    gone = HOP_BY_HOP
+    if b"connection" in names:
+        named = (option for value in values(headers, b"connection") for option in value.split(b","))
+        gone = gone | {option.strip(b" \t").lower() for option in named}
+    if b"transfer-encoding" in names:
+        gone = gone | {b"content-length"}
+    return tuple([pair for pair, name in zip(headers, names, strict=True) if name not in gone])
 
 
 def replaced(headers: Pairs, name: bytes, value: bytes) -> Pairs:

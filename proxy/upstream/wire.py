@@ -1,144 +1,169 @@
-"""One request and its answer on a line: header bytes untouched, both directions at once, everything timed."""
+"""One request passed on and its answer: header bytes untouched, both directions at once, everything timed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
-
-import h11
+from typing import Final, TypeAlias
 
 from proxy.errors import Refusal, UpstreamError
-from proxy.upstream.line import Line
+from proxy.upstream.http1.connection import READ_SIZE, Connection
+from proxy.upstream.http1.errors import BadAnswer, WrongLength
 from proxy.upstream.raw import Pairs, RawAnswer, RawRequest
 
 Informed: TypeAlias = Callable[[int, Pairs], Awaitable[None]]
 
-MAX_HEAD: Final = 64 * 1024
 PIECE_SECONDS: Final = 60.0
 EXPECT_SECONDS: Final = 1.0
 
 
-class _HungUp(Exception):
-    """The line took no more of the request. The answer may have come before, so this is no failure yet."""
-
-
 class Wire:
-    """Reads with h11. The request's head it writes itself, since h11 would put Host first."""
+    """A request on a connection. `head` is its first line and fields, ready to be sent."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self._tasks: list[asyncio.Task[Any]] = []
-        self._spoke = asyncio.Event()  # the server said 100, or answered
-        self._answered = False
-        self._over = False
+    def __init__(
+        self,
+        connection: Connection,
+        request: RawRequest,
+        head: bytes,
+        seconds: float,
+        informed: Informed | None,
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._head = head
+        self._seconds = seconds
+        self._informed = informed
+        self._sending: asyncio.Task[None] | None = None
+        # Set once the server said 100, or answered.
+        self._spoke = asyncio.Event() if request.expects else None
 
-    async def ask(self, request: RawRequest, seconds: float, informed: Informed | None) -> RawAnswer:
+    async def ask(self) -> None:
         """Sends the request; returns with the answer's head, which may come while the body is still sent.
 
         The server has `seconds` to take each piece and, once it has them all, to answer: while a slow
         client sends, none of the server's time runs.
         """
-        sending = self._start(self._send(request, seconds))
-        head = self._start(self._head(informed))
-        await asyncio.wait({sending, head}, return_when=asyncio.FIRST_COMPLETED)
-        if not head.done():
-            sending.result()
-            await asyncio.wait({head}, timeout=seconds)
-        if not head.done():
-            raise _too_slow()
-        answer = head.result()
-        return RawAnswer(answer.status_code, bytes(answer.reason), _pairs(answer), self._chunks)
+        request = self._request
+        has_body = request.body is not None
+        self._connection.begin(self._head, is_head=request.method == b"HEAD", unfinished=has_body)
+        if has_body:
+            self._sending = asyncio.create_task(self._send(), name="legacy-request-body")
+        has_answered = False
+        try:
+            await self._answered()
+            has_answered = True
+        finally:
+            if not has_answered:
+                await self.close()
 
     async def close(self) -> None:
-        """Ends whatever is still under way, and the line."""
-        self.line.abort()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Ends what is still sent of the request."""
+        if self._sending is not None and not self._sending.done():
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work, name="legacy-wire")
-        self._tasks.append(task)
-        return task
+    def answer(self) -> RawAnswer:
+        """Returns the answer that `ask` has waited for."""
+        reader = self._connection.reader
+        assert reader is not None
+        return RawAnswer(reader.status, reader.reason, reader.headers, self._chunks)
 
-    async def _send(self, request: RawRequest, seconds: float) -> None:
-        """All of a request; what its body raises goes up."""
-        # h11 is told the method and the framing, and nothing else: it only has to count and to read.
-        told = [(b"Host", b"-"), *request.framing]
-        self._http.send(h11.Request(method=request.method, target=b"/", headers=told))
-        with suppress(_HungUp):
-            await self._put(request.head(), seconds)
-            if request.expects and not await self._body_is_wanted():
+    async def _answered(self) -> None:
+        """Waits for the head; hands on what comes before it."""
+        reader = self._connection.reader
+        assert reader is not None
+        ends: float | None = None
+        while True:
+            while reader.interims:
+                await self._inform(*reader.interims.pop(0))
+            if reader.status:
+                break
+            if reader.error is not None:
+                raise reader.error
+            if self._sending is not None and not self._sending.done():
+                await self._connection.news(math.inf)
+                continue
+            now = asyncio.get_running_loop().time()
+            ends = ends or now + self._seconds
+            await self._connection.news(ends - now)
+        self._may_go_on()
+        if reader.status == 101:
+            raise BadAnswer  # nobody asked for another protocol
+
+    async def _inform(self, status: int, headers: Pairs) -> None:
+        if self._informed is not None:
+            await self._informed(status, headers)
+        if status == 100:
+            self._may_go_on()
+
+    def _may_go_on(self) -> None:
+        if self._spoke is not None:
+            self._spoke.set()
+
+    async def _send(self) -> None:
+        """Sends the body; what is wrong with it ends the exchange."""
+        try:
+            if self._spoke is None or await self._body_is_wanted(self._spoke):
+                await self._send_pieces()
+        except Refusal as refusal:
+            self._connection.fail(refusal)
+        except WrongLength:
+            self._connection.fail(Refusal("malformed", "body-length"))
+        finally:
+            self._connection.allow(self._seconds)
+
+    async def _send_pieces(self) -> None:
+        connection, request = self._connection, self._request
+        chunked, left = request.length is None, request.length or 0
+        assert request.body is not None
+        async for piece in request.body:
+            left -= len(piece)
+            if not chunked and left < 0:
+                raise WrongLength
+            if piece and not await self._put(piece, chunked=chunked):
                 return
-            if request.body is not None:
-                async for piece in request.body:
-                    await self._put(self._framed(h11.Data(data=piece)), seconds)
-            await self._put(self._framed(h11.EndOfMessage()), seconds)
+        if not chunked and left:
+            raise WrongLength
+        if not chunked or await connection.send(b"0\r\n\r\n", self._seconds):
+            connection.unfinished = False
 
-    async def _body_is_wanted(self) -> bool:
+    async def _put(self, piece: bytes, *, chunked: bool) -> bool:
+        """Sends a piece, framed without a copy where it is large."""
+        connection = self._connection
+        if not chunked:
+            return await connection.send(piece, self._seconds)
+        size = b"%x\r\n" % len(piece)
+        if len(piece) < READ_SIZE:
+            return await connection.send(b"%b%b\r\n" % (size, piece), self._seconds)
+        for part in (size, piece):
+            if not await connection.send(part, self._seconds):
+                return False
+        return await connection.send(b"\r\n", self._seconds)
+
+    async def _body_is_wanted(self, spoke: asyncio.Event) -> bool:
         """A server that knows nothing of expectations says nothing; then the body goes all the same."""
         with suppress(TimeoutError):
             async with asyncio.timeout(EXPECT_SECONDS):
-                await self._spoke.wait()
-        return not self._answered
-
-    def _framed(self, event: h11.Data | h11.EndOfMessage) -> bytes:
-        try:
-            return self._http.send(event) or b""
-        except h11.LocalProtocolError:
-            raise Refusal("malformed", "body-length") from None
-
-    async def _put(self, data: bytes, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self.line.write(data)
-        except TimeoutError:
-            raise _too_slow() from None
-        except ConnectionError:
-            raise _HungUp from None
-
-    async def _head(self, informed: Informed | None) -> h11.Response:
-        while not isinstance(event := await self._event(), h11.Response):
-            if isinstance(event, h11.InformationalResponse) and informed:
-                await informed(event.status_code, _pairs(event))
-            if isinstance(event, h11.InformationalResponse) and event.status_code == 100:
-                self._spoke.set()
-        self._answered = True
-        self._spoke.set()
-        return event
+                await spoke.wait()
+        reader = self._connection.reader
+        return reader is not None and not reader.status
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
-        while True:
-            try:
-                async with asyncio.timeout(PIECE_SECONDS):
-                    event = await self._event()
-            except TimeoutError:
-                raise _too_slow() from None
-            if not isinstance(event, h11.Data):
-                return
-            yield bytes(event.data)
-
-    async def _event(self) -> object:
-        """The next of what the server says; UpstreamError where it is no HTTP, or ends in the middle."""
+        failure: UpstreamError | None = None
         try:
-            while (event := self._http.next_event()) is h11.NEED_DATA:
-                data = await self.line.read()
-                self._over |= not data
-                self._http.receive_data(data)
-        except h11.RemoteProtocolError:
-            cause = "legacy-cut" if self._over else "legacy-garbage"
+            while piece := await self._connection.piece(PIECE_SECONDS):
+                yield piece
+        except TimeoutError:
+            failure = too_slow()
+        except BadAnswer:
+            failure = UpstreamError("legacy_unreachable", "legacy-garbage", arrived=True)
         except ConnectionError:
-            self._over, cause = True, "legacy-cut"
-        else:
-            return event
-        # Raised out here, where it does not carry the server's bytes along as its context.
-        raise UpstreamError("legacy_unreachable", cause, arrived=True)
+            failure = UpstreamError("legacy_unreachable", "legacy-cut", arrived=True)
+        # Raised out here, where it does not carry the other error along as its context.
+        if failure is not None:
+            raise failure
 
 
-def _too_slow() -> UpstreamError:
+def too_slow() -> UpstreamError:
+    """Returns the error of a server that took, or said, nothing for too long."""
     return UpstreamError("legacy_timeout", "legacy-timeout", arrived=True)
-
-
-def _pairs(event: h11.Response | h11.InformationalResponse) -> Pairs:
-    return tuple((bytes(name), bytes(value)) for name, value in event.headers.raw_items())

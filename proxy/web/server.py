@@ -27,11 +27,13 @@ from proxy.locks import KeyedLocks, Locks
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
+from proxy.outbound_proxy import OutboundProxy, parse_outbound_proxy
 from proxy.settings import Settings
 from proxy.store import Store, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
+from proxy.upstream.http1.pool import SPARES
 from proxy.upstream.trust import trusted
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
@@ -124,7 +126,9 @@ async def running(
             stack.push_async_callback(ending.leave_last, status)
             await status.open(STATUS, place.status)
         chance = random.SystemRandom().random
-        tee = await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust))
+        tee = await stack.enter_async_context(
+            teeing(settings.tee_url, deps, chance, trust, _outbound(settings))
+        )
         stack.push_async_callback(ending.drain, deps.tasks)
         webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
         for_clients = legacy_app(moving, deps, webhook_secrets, tee)
@@ -143,6 +147,13 @@ def _tls(settings: Settings, metrics: Metrics) -> Tls | None:
         return None
     handshakes = Handshakes(metrics.handshake_failed, time.monotonic)
     return Tls(settings.tls_cert, settings.tls_key, handshakes.failed)
+
+
+def _outbound(settings: Settings) -> OutboundProxy | None:
+    if settings.outbound_proxy is None:
+        return None
+    found = parse_outbound_proxy(settings.outbound_proxy.get_secret_value())
+    return replace(found, unless=settings.no_proxy)
 
 
 async def _open(
@@ -164,6 +175,8 @@ async def _open(
             randomness=secrets.token_bytes,
             on_call=partial(_log_call, metrics),
             trust=trust,
+            proxy=_outbound(settings),
+            spares=SPARES,
         )
     )
     return Deps(

@@ -7,15 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-import aiohttp
 import structlog
-from yarl import URL
 
 from proxy.flows.deps import Deps
+from proxy.outbound_proxy import OutboundProxy
 from proxy.store import StoreError
 from proxy.store.deliveries import Claimed, Deliveries, Delivery
-from proxy.upstream.connection import Attempt, open_session
-from proxy.upstream.failures import FOREIGN
+from proxy.upstream.poster import Poster, open_poster
 
 Verdict: TypeAlias = Literal["sent", "given-up", "again"]
 
@@ -41,14 +39,12 @@ class Tee:
 
     def __init__(
         self,
-        url: str,
-        session: aiohttp.ClientSession,
+        poster: Poster,
         deliveries: Deliveries,
         clock: Callable[[], datetime],
         chance: Callable[[], float],
     ) -> None:
-        self._url = URL(url, encoded=True)
-        self._session = session
+        self._poster = poster
         self._deliveries = deliveries
         self._clock = clock
         self._chance = chance
@@ -108,21 +104,8 @@ class Tee:
 
     async def _post(self, delivery: Delivery) -> int | None:
         """The status of one attempt; None where none came in time."""
-        headers = {"X-Webhook-Signature": delivery.signature}
-        if delivery.content_type:
-            headers["Content-Type"] = delivery.content_type
-        try:
-            async with self._session.post(
-                self._url,
-                data=delivery.body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=_SECONDS),
-                trace_request_ctx=Attempt(),
-            ) as response:
-                return response.status
-        except FOREIGN:
-            return None
+        signed = {"X-Webhook-Signature": delivery.signature}
+        return await self._poster.post(signed, delivery.content_type, delivery.body)
 
 
 def judge(status: int | None) -> Verdict:
@@ -146,17 +129,21 @@ def pause(attempts: int, chance: float) -> timedelta:
 
 @asynccontextmanager
 async def teeing(
-    url: str | None, deps: Deps, chance: Callable[[], float], trust: ssl.SSLContext | None = None
+    url: str | None,
+    deps: Deps,
+    chance: Callable[[], float],
+    trust: ssl.SSLContext | None = None,
+    proxy: OutboundProxy | None = None,
 ) -> AsyncIterator[Tee | None]:
     """Sends deliveries to `url` while the block runs, none to None. `chance` gives numbers from 0 to 1.
 
-    `trust` says whose certificates count; None is the system's authorities.
+    `trust` says whose certificates count; None is the system's authorities. `proxy` leads to the internet.
     """
     if url is None:
         yield None
         return
-    async with open_session(_AT_ONCE, trust) as session:
-        tee = Tee(url, session, deps.store.deliveries, deps.clock, chance)
+    async with open_poster(url, _SECONDS, trust, proxy) as poster:
+        tee = Tee(poster, deps.store.deliveries, deps.clock, chance)
         tasks = [asyncio.create_task(tee.keep_sending(), name=f"tee-{n}") for n in range(_AT_ONCE)]
         for task in tasks:
             task.add_done_callback(_report_end)

@@ -105,6 +105,7 @@ class System:
     _server: asyncio.Server | None = None
     _numbers: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _idle: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -124,7 +125,14 @@ class System:
 
     async def hang_up(self) -> None:
         """Ends every connection that stands."""
-        tasks = list(self._tasks)
+        await self._end(self._tasks)
+
+    async def hang_up_idle(self) -> None:
+        """Ends every connection on which nothing is asked, such as one that was opened ahead."""
+        await self._end(self._idle)
+
+    async def _end(self, which: set[asyncio.Task[None]]) -> None:
+        tasks = list(which)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -141,13 +149,16 @@ class System:
         try:
             whole = True
             while whole:
+                self._idle.add(task)
                 exchange = await self._asked(reader, writer)
+                self._idle.discard(task)
                 await self._answer(exchange)
                 whole = len(exchange.content) == exchange.length
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError, RuntimeError):
             pass  # the client is gone, or the test is over
         finally:
             self._tasks.discard(task)
+            self._idle.discard(task)
             writer.close()
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
@@ -178,6 +189,7 @@ class System:
         await exchange.body()
         await all_of_them.wait()
         self.deafen()
+        await self.hang_up_idle()
         await exchange.say(framed(exchange.good(), "Connection: close"))
         raise ConnectionAbortedError
 

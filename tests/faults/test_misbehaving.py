@@ -41,7 +41,7 @@ async def test_upstream_G08_that_refuses_connections_is_answered_for_as_document
         for target in (*PLATFORM, *CHAT):
             ask = await prepared(api, target)
             at = platform if target in PLATFORM else chat
-            refuse(at, target)
+            await refuse(at, target)
             assert documented(target, await ask(), ("unreachable",)) is None
             at.refusing_next = None
             await at.listen()
@@ -61,9 +61,10 @@ async def test_legacy_server_G08_that_misbehaves_in_any_way_is_passed_on_or_answ
     assert found == []
 
 
-def refuse(at: System, target: Target) -> None:
-    """The next call to this target meets nobody; the user is known still."""
+async def refuse(at: System, target: Target) -> None:
+    """The next call to this target meets nobody, on no connection; the user is known still."""
     if target == "create":
         at.refusing_next = asyncio.Barrier(1)
     else:
         at.deafen()
+        await at.hang_up()

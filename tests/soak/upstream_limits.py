@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.upstream.breaker import FAILURES, OPEN_SECONDS
-from proxy.upstream.client import CONNECTIONS
+from proxy.upstream.http1.pool import CONNECTIONS
 from tests.conftest import Api
 from tests.faults.asks import Ask, Told, prepared
 from tests.faults.facing import facing, hurried, serving
@@ -60,6 +60,7 @@ async def breaker(folder: Path) -> list[Row]:
     async with system() as platform, system() as chat, facing(folder, platform.url, chat.url) as api:
         asks = [await prepared(api, "start") for _ in range(20)]
         chat.deafen()
+        await chat.hang_up()
         first = [(await asks[0]()).cause for _ in range(FAILURES + 1)]
         opened = time.monotonic()
         told = [await asks[number % 20]() for number in range(200)]
@@ -106,6 +107,7 @@ async def dead_chat(folder: Path, scale: float) -> list[Row]:
         places = [await _place(folder / name, platform, stack) for name in ("alive", "silent", "gone")]
         places[1].chat.spoilt = ("send", hang)
         places[2].chat.deafen()
+        await places[2].chat.hang_up()
         await steadily(_RATE, round(_RATE * seconds), lambda number: _call(places, number))
     count = sum(len(each.seconds) for each in places)
     failed = [cause for each in places for cause in each.failed]

@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from proxy.errors import UpstreamError
 from proxy.spool import Bytes
-from proxy.upstream import client
 from proxy.upstream.answer import MAX_ANSWER
 from proxy.upstream.call import Body, Budget, Call, CallRecord
 from proxy.upstream.client import Upstream, open_upstream
+from proxy.upstream.http1 import pool
+from tests.flows._client import until
 from tests.upstream.wire import Repeated, Script, answer, answering, ignore, scripted, silence
 
 PATIENT = "juan-perez"  # must be in no error and no record
@@ -432,14 +433,14 @@ async def test_client_N17_a_content_that_fails_while_it_is_sent_ends_the_call_wi
     async with scripted(silence) as wire, open_upstream("x", wire.url, ignore) as upstream:
         error = await failure(upstream, post(body=Body("text/plain", Broken(bytes(99)))))
         assert outcome(error) == failed("cut")
-        assert wire.connections == 1
+        await until(lambda: wire.connections == 1)
 
 
 async def test_client_G08_more_calls_than_connections_are_busy_and_nothing_arrived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "CONNECTIONS", 1)
-    monkeypatch.setattr(client, "POOL_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "CONNECTIONS", 1)
+    monkeypatch.setattr(pool, "POOL_WAIT_SECONDS", 0.01)
     asked = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -459,7 +460,7 @@ async def test_client_G08_more_calls_than_connections_are_busy_and_nothing_arriv
 async def test_client_more_calls_than_connections_wait_for_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "CONNECTIONS", 2)
+    monkeypatch.setattr(pool, "CONNECTIONS", 2)
     at_once: list[int] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

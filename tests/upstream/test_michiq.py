@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.errors import Refusal, UpstreamError
-from proxy.upstream import legacy_list, pool
+from proxy.upstream import legacy_list
 from proxy.upstream.call import CallRecord
+from proxy.upstream.http1 import pool
 from proxy.upstream.michiq import Michiq, RawAnswer, RawRequest, open_michiq
 from proxy.upstream.raw import Pairs
 from tests.flows._client import until

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import aiohttp
 import pytest
 from pydantic import BaseModel
 
@@ -11,8 +10,11 @@ from proxy.errors import UpstreamError
 from proxy.upstream import breaker, client
 from proxy.upstream.call import Budget, Call, CallRecord
 from proxy.upstream.client import Upstream, open_upstream
-from proxy.upstream.request import timeout_of
+from proxy.upstream.http1.connection import Connection
+from proxy.upstream.http1.pool import Pool
+from proxy.upstream.request import Heads
 from proxy.upstream.retries import Retries
+from proxy.upstream.sending import Attempt, begun
 from tests.upstream.wire import answer, answering, ignore, scripted, silence
 
 LONG = Budget(total=10, connect=10, read=10)
@@ -97,11 +99,11 @@ async def test_retry_is_not_made_after_an_answer(status: str) -> None:
 async def test_retry_has_what_is_left_of_the_calls_time(monkeypatch: pytest.MonkeyPatch) -> None:
     totals: list[float] = []
 
-    def noted(budget: Budget) -> aiohttp.ClientTimeout:
-        totals.append(budget.total)
-        return timeout_of(budget)
+    async def noted(pool: Pool, heads: Heads, call: Call, attempt: Attempt) -> Connection:
+        totals.append(call.budget.total)
+        return await begun(pool, heads, call, attempt)
 
-    monkeypatch.setattr(client, "timeout_of", noted)
+    monkeypatch.setattr(client, "begun", noted)
     async with scripted(hang_up) as wire, open_upstream("x", wire.url, ignore) as upstream:
         assert await cause_of(upstream) == "x-cut"
     first, second = totals

@@ -1,0 +1,164 @@
+"""Reads one answer from the bytes of a connection: interim answers, head, body, and how it ended."""
+
+from typing import Final, TypeAlias
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from proxy.upstream.http1.errors import BadAnswer, Cut
+
+MAX_HEAD: Final = 64 * 1024
+
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+
+class AnswerReader:
+    """Holds what has arrived of the answer to one request.
+
+    `status` is 0 until the head is whole. `complete` says that the answer has ended as it should,
+    `keep_alive` that another request may follow on the connection. `error` is why no more will come.
+    httptools has no switch for an answer without a body to HEAD, and none for the end of a connection:
+    so each answer has a parser of its own, and both are judged here.
+    """
+
+    __slots__ = (
+        "_dry",
+        "_fields",
+        "_has_codings",
+        "_is_head",
+        "_parser",
+        "_pieces",
+        "buffered",
+        "complete",
+        "error",
+        "headers",
+        "heard",
+        "interims",
+        "keep_alive",
+        "reason",
+        "status",
+    )
+
+    def __init__(self, *, is_head: bool) -> None:
+        self.status = 0
+        self.reason = b""
+        self.headers: Headers = ()
+        self.interims: list[tuple[int, Headers]] = []
+        self.buffered = 0
+        self.heard = False
+        self.complete = False
+        self.keep_alive = False
+        self.error: Exception | None = None
+        self._is_head = is_head
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._pieces: list[bytes] = []
+        self._dry = 0  # bytes since the last that were of use: of a head, trailers or a chunk's extension
+        self._has_codings = False
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        # A length beside chunks says nothing (RFC 9112, section 6.3).
+        self._parser.set_dangerous_leniencies(lenient_chunked_length=True)
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes bytes as they came. What is no answer becomes `error`."""
+        if self._parser is None:
+            self.keep_alive = False
+            return
+        self.heard = True
+        self._dry += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self.keep_alive = False
+        except HttpParserError:
+            self._spoil()
+        if self.complete or self.error is not None:
+            # The parser and its callbacks hold each other.
+            self._parser = None
+        elif self._dry > MAX_HEAD:
+            self.fail(BadAnswer())
+
+    def end(self, *, cleanly: bool) -> None:
+        """Judges the end of the connection: an answer without any framing ends with it (RFC 9112, 6.3)."""
+        self.keep_alive = False
+        self._parser = None
+        if self.complete:
+            return
+        if cleanly and self.status and not self._is_framed():
+            self.complete = True
+        else:
+            self.fail(Cut())
+
+    def fail(self, error: Exception) -> None:
+        """Ends an answer that has not ended by itself; the first error counts."""
+        self._parser = None
+        self.keep_alive = False
+        if self.error is None and not self.complete:
+            self.error = error
+
+    def take(self) -> bytes:
+        """Returns what has arrived of the body and was not taken yet."""
+        pieces, self._pieces, self.buffered = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise BadAnswer
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.status:
+            self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if parser is None or self.complete:
+            raise BadAnswer
+        status = parser.get_status_code()
+        self._judge(parser.get_http_version())
+        if status < 200 and status != 101:
+            self.interims.append((status, tuple(self._fields)))
+            return
+        self.status = status
+        self.headers = tuple(self._fields)
+        self._dry = 0
+        self.complete = self._is_head or status == 101
+
+    def on_body(self, piece: bytes) -> None:
+        if not self.complete:
+            self._pieces.append(piece)
+            self.buffered += len(piece)
+            self._dry = 0
+
+    def on_message_complete(self) -> None:
+        if not self.status:
+            self._fields, self.reason, self._dry = [], b"", 0
+        elif not self.complete and self._parser is not None:
+            self.complete = True
+            # It counts only in here. Two framings end the connection (RFC 9112, section 6.1).
+            self.keep_alive = self._parser.should_keep_alive() and not self._has_two_framings()
+
+    def _judge(self, version: str) -> None:
+        """Refuses what llhttp lets pass: HTTP/2 in words, other codings than chunks, and too long a head."""
+        codings = [value for name, value in self._fields if name.lower() == b"transfer-encoding"]
+        if not version.startswith("1.") or (codings and [each.lower() for each in codings] != [b"chunked"]):
+            raise BadAnswer
+        if self._dry > MAX_HEAD and sum(len(n) + len(v) + 4 for n, v in self._fields) > MAX_HEAD:
+            raise BadAnswer
+        self._has_codings = bool(codings)
+
+    def _is_framed(self) -> bool:
+        return self._has_codings or self._has_length()
+
+    def _has_two_framings(self) -> bool:
+        return self._has_codings and self._has_length()
+
+    def _has_length(self) -> bool:
+        return any(name.lower() == b"content-length" for name, _ in self.headers)
+
+    def _spoil(self) -> None:
+        """What follows a whole answer is not judged: it only ends the connection."""
+        if self.complete:
+            self.keep_alive = False
+        else:
+            self.fail(BadAnswer())

@@ -1,0 +1,91 @@
+"""Begins an exchange, and once more where a connection that had waited turns out to have been closed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeAlias
+
+from proxy.upstream.http1.connection import READ_SIZE, Connection
+from proxy.upstream.http1.errors import Cut, WrongLength
+from proxy.upstream.http1.pool import Pool
+from proxy.values import Content
+
+# Sends a request and returns when the head of its answer has come.
+Ask: TypeAlias = Callable[[Connection], Awaitable[None]]
+
+_COALESCED: Final = READ_SIZE // 2
+
+
+async def answered(
+    pool: Pool, caller: bytes | None, ask: Ask, connect_seconds: float, *, repeatable: bool
+) -> Connection:
+    """Returns a connection on which an answer has begun, for the pool to take back.
+
+    A repeatable request is sent again, once, on a fresh connection, where an idle one broke before a byte
+    of the answer: its upstream had closed it (RFC 9112, section 9.3.1). Nothing else is ever sent twice.
+    """
+    connection = await pool.acquire(caller, connect_seconds, repeatable=repeatable)
+    try:
+        return await _asked(pool, connection, ask)
+    except Cut:
+        if not (repeatable and connection.was_closed):
+            raise
+    return await _asked(pool, await pool.acquire(caller, connect_seconds, repeatable=True, fresh=True), ask)
+
+
+async def _asked(pool: Pool, connection: Connection, ask: Ask) -> Connection:
+    has_begun = False
+    try:
+        await ask(connection)
+        has_begun = True
+    finally:
+        if not has_begun:
+            pool.release(connection)
+    return connection
+
+
+async def head_of(connection: Connection, seconds: float) -> None:
+    """Waits for the head of the answer; the upstream has so many seconds between two words. Raises its error.
+
+    Interim answers are dropped.
+    """
+    reader = connection.reader
+    assert reader is not None
+    while not reader.status:
+        if reader.error is not None:
+            raise reader.error
+        reader.interims.clear()
+        await connection.news(seconds)
+
+
+async def send_content(connection: Connection, head: bytes, content: Content, total: float) -> None:
+    """Begins a request and sends its body, in one write where it is small, until an answer comes.
+
+    Raises WrongLength where the content has another length than it says: the upstream would wait for what
+    is missing, or take what is too much for the next request.
+    """
+    pieces = _exactly(content)
+    if content.size <= READ_SIZE:
+        connection.begin(head + b"".join([piece async for piece in pieces]), total=total)
+        return
+    connection.begin(head, unfinished=True, total=total)
+    async for piece in pieces:
+        if not await connection.send(piece, until_answered=True):
+            return
+    connection.unfinished = False
+
+
+async def _exactly(content: Content) -> AsyncIterator[bytes]:
+    """The bytes of a content, small ones together."""
+    left, pending, size = content.size, list[bytes](), 0
+    async for chunk in content.chunks():
+        left -= len(chunk)
+        if left < 0:
+            raise WrongLength
+        pending.append(chunk)
+        size += len(chunk)
+        if size >= _COALESCED:
+            yield pending[0] if len(pending) == 1 else b"".join(pending)
+            pending, size = [], 0
+    if left:
+        raise WrongLength
+    if pending:
+        yield b"".join(pending)
