@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.bench import calls
+from tests.bench import bodies, calls
 from tests.bench.client import Client
 from tests.bench.processes import ROOT, Kind, Peer, served
 from tests.bench.stage import Stage
@@ -57,7 +57,8 @@ def _serving(stage: Stage, folder: Path, environ: Mapping[str, str]) -> Iterator
 def _prepared(peer: Peer) -> list[calls.Case]:
     """Makes a case of another user and then the user's, with a question about each."""
     with Client(peer.port) as client:
-        cases = [calls.new_case(client, number=_OTHER), *(calls.new_case(client) for _ in range(_OWN))]
+        form = bodies.case_form(bodies.KB)
+        cases = [calls.new_case(client, form, number) for number in (_OTHER, *[0] * _OWN)]
         for case in cases:
             calls.good(client.send(case.query("¿Qué tensión tiene?")))
     return cases
@@ -78,6 +79,9 @@ def _multiply(database: Path, case: calls.Case, count: int) -> None:
                 (count, case.id),
             )
         connection.execute("ANALYZE")
+        (found,) = connection.execute("SELECT count(*) FROM cases").fetchone()
+        if found != count + 1 + _OWN:
+            raise Void(f"the store has {found} cases")
 
 
 def _value(table: str, column: str) -> str:
