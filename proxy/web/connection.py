@@ -52,6 +52,8 @@ class QuietHandler(RequestHandler):
         "_answered",
         "_ended",
         "_foreign",
+        "_gone",
+        "_has_left",
         "_head",
         "_host",
         "_last",
@@ -59,7 +61,6 @@ class QuietHandler(RequestHandler):
         "_refused",
         "_watch",
         "_wire",
-        "gone",
     )
 
     def __init__(self, server: web.Server, host: Host, **options: Any) -> None:
@@ -76,7 +77,8 @@ class QuietHandler(RequestHandler):
         self._answered = 0
         self._ended = False
         self._refused = False
-        self.gone = asyncio.Event()
+        self._has_left = False
+        self._gone: asyncio.Event | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast(asyncio.Transport, transport)
@@ -99,7 +101,7 @@ class QuietHandler(RequestHandler):
             self._host.doors.told()
         super().connection_lost(exc)
         self._wire = None
-        self.gone.set()
+        self._leave()
 
     def data_received(self, data: bytes) -> None:
         left = self._length - self._last.total_bytes
@@ -136,7 +138,7 @@ class QuietHandler(RequestHandler):
         if self._refused or not self._unanswered or self.ssl_context is not None:
             return False
         self._ended = True
-        self._loop.call_later(self._host.limits.leaving, self.gone.set)
+        self._loop.call_later(self._host.limits.leaving, self._leave)
         if not self._last.is_eof():
             self._break_body()
         return True
@@ -148,6 +150,8 @@ class QuietHandler(RequestHandler):
             return await super().finish_response(request, resp, start_time)
         finally:
             self._answered += 1
+            if not self._unanswered:
+                self._gone = None
             if self._ended and not self._unanswered:
                 self.close()
 
@@ -180,6 +184,16 @@ class QuietHandler(RequestHandler):
         return why
 
     @property
+    def gone(self) -> asyncio.Event:
+        """Set once the client has left. Made for who asks, and kept to the end of the answer: it is larger
+        than all else that is held for a client who rests."""
+        if self._gone is None:
+            self._gone = asyncio.Event()
+            if self._has_left:
+                self._gone.set()
+        return self._gone
+
+    @property
     def idle(self) -> bool:
         """Whether it is between two requests, so that no answer is lost with it."""
         return self._stage() == "idle"
@@ -187,6 +201,11 @@ class QuietHandler(RequestHandler):
     @property
     def _unanswered(self) -> int:
         return self._request_count - self._answered
+
+    def _leave(self) -> None:
+        self._has_left = True
+        if self._gone is not None:
+            self._gone.set()
 
     def _stage(self) -> Stage:
         if self._force_close or self._wire is None or self._wire.is_closing():

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
@@ -730,6 +731,28 @@ async def test_what_could_not_be_read_is_let_go_at_once() -> None:
             assert [each for each in gc.get_objects() if isinstance(each, HttpProcessingError)] == []
         finally:
             gc.enable()
+
+
+async def test_who_left_is_gone_for_who_asks_later_too() -> None:
+    async with serving() as served:
+        async with served.client() as client:
+            await client.say(GET)
+            await client.hears(b"bytes.")
+            (connection,) = served.connections
+        await served.until(lambda: not served.connections)
+        assert connection.gone.is_set()
+
+
+async def test_at_rest_a_connection_holds_nothing_for_who_watched_its_client() -> None:
+    async with serving() as served, served.client() as client:
+        await client.say(GET.replace(b"/read", b"/held"))
+        await served.until(lambda: served.held)
+        (connection,) = served.connections
+        watched = weakref.ref(connection.gone)
+        served.free.set()
+        await client.hears(b"bytes.")
+        gc.collect()
+        assert watched() is None
 
 
 async def test_the_absolute_form_is_as_good_as_the_origin_form() -> None:
