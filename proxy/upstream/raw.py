@@ -75,12 +75,16 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """What came back, as it came: hop-by-hop fields are still in. The body is read once, without framing."""
+    """What came back, as it came: hop-by-hop fields are still in. The body is read once, without framing.
+
+    `arrived` takes what of the body has come already, without waiting; `chunks` waits for the rest.
+    """
 
     status: int
     reason: bytes = field(repr=False)
     headers: Pairs = field(repr=False)
     chunks: Callable[[], AsyncGenerator[bytes, None]] = field(repr=False)
+    arrived: Callable[[], bytes] = field(repr=False)
 
 
 def values(headers: Pairs, name: bytes) -> list[bytes]:
@@ -88,19 +92,24 @@ def values(headers: Pairs, name: bytes) -> list[bytes]:
     return [value for key, value in headers if key.lower() == name]
 
 
+def has(headers: Pairs, name: bytes) -> bool:
+    """Returns whether there is such a field; `name` in lower case."""
+    return any(key.lower() == name for key, _ in headers)
+
+
 def without(headers: Pairs, names: frozenset[bytes]) -> Pairs:
     """The fields whose lower-case name is none of these."""
     return tuple(pair for pair in headers if pair[0].lower() not in names)
 
 
-def end_to_end(headers: Pairs) -> Pairs:
-    """The fields that an intermediary sends on (RFC 9110, section 7.6.1).
+def end_to_end(headers: Pairs, drop: frozenset[bytes] = frozenset()) -> Pairs:
+    """The fields that an intermediary sends on (RFC 9110, section 7.6.1), without those named in lower case.
 
     A Content-Length beside a Transfer-Encoding says nothing of the body, and may not travel
     (RFC 9112, section 6.3).
     """
     names = [name.lower() for name, _ in headers]
-    gone = HOP_BY_HOP
+    gone = HOP_BY_HOP | drop if drop else HOP_BY_HOP
     if b"connection" in names:
         named = (option for value in values(headers, b"connection") for option in value.split(b","))
         gone = gone | {option.strip(b" \t").lower() for option in named}

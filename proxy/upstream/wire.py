@@ -66,7 +66,7 @@ class Wire:
         """Returns the answer that `ask` has waited for."""
         reader = self._connection.reader
         assert reader is not None
-        return RawAnswer(reader.status, reader.reason, reader.headers, self._chunks)
+        return RawAnswer(reader.status, reader.reason, reader.headers, self._chunks, reader.take)
 
     async def _answered(self) -> None:
         """Waits for the head; hands on what comes before it."""

@@ -39,6 +39,19 @@ class Host(Protocol):
         """The whole answer to a connection that there is no room for."""
 
 
+class Gone(asyncio.Event):
+    """Set once a client has left; `told`, while there is one, is called then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        super().set()
+        if self.told is not None:
+            self.told()
+
+
 class QuietHandler(RequestHandler):
     """A connection that never quotes what it could not read, and that `overdue` ends in time.
 
@@ -78,7 +91,7 @@ class QuietHandler(RequestHandler):
         self._ended = False
         self._refused = False
         self._has_left = False
-        self._gone: asyncio.Event | None = None
+        self._gone: Gone | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast(asyncio.Transport, transport)
@@ -184,11 +197,11 @@ class QuietHandler(RequestHandler):
         return why
 
     @property
-    def gone(self) -> asyncio.Event:
+    def gone(self) -> Gone:
         """Set once the client has left. Made for who asks, and kept to the end of the answer: it is larger
         than all else that is held for a client who rests."""
         if self._gone is None:
-            self._gone = asyncio.Event()
+            self._gone = Gone()
             if self._has_left:
                 self._gone.set()
         return self._gone

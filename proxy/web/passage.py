@@ -1,7 +1,8 @@
 """One request on its way through to the legacy server, and the answer on its way back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from http.client import responses
 from typing import Final
@@ -23,9 +24,17 @@ _CODINGS: Final = b"content-encoding"
 
 
 class Passage:
-    """Made for one request and run once; `given` says that the client has the whole answer."""
+    """Made for one request and run once; `given` says that the client has the whole answer.
 
-    def __init__(self, request: web.Request, michiq: Michiq, plan: Plan) -> None:
+    `interrupt` ends it, by a cause, when the client takes nothing for too long; `close` belongs after it.
+    """
+
+    def __init__(
+        self, request: web.Request, michiq: Michiq, plan: Plan, interrupt: Callable[[str], None]
+    ) -> None:
+        self._interrupt = interrupt
+        self._taking_by = math.inf
+        self._timer: asyncio.TimerHandle | None = None
         self._request = request
         self._michiq = michiq
         self._plan = plan
@@ -40,15 +49,19 @@ class Passage:
         """The answer, once the client has it all; Refusal as long as it has no byte of one."""
         plan = self._plan
         try:
-            async with aclosing(self._pieces()) as pieces:
-                request = raw_request(self._request, pieces, plan)
-                async with self._michiq.exchange(
-                    request, seconds=plan.seconds, informed=self._inform, path=plan.path
-                ) as answer:
-                    return await self._relay(answer)
+            request = raw_request(self._request, self._pieces, plan)
+            async with self._michiq.exchange(
+                request, seconds=plan.seconds, informed=self._inform, path=plan.path
+            ) as answer:
+                return await self._relay(answer)
         except Refusal as refusal:
             await self._ask_for_the_rest()
             return self.broken_off(refusal)
+
+    def close(self) -> None:
+        """Ends its watch over the client."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def broken_off(self, refusal: Refusal) -> tuple[RawResponse, Passed]:
         """Raises the refusal where it can still become an answer; else the client's connection ends."""
@@ -81,7 +94,9 @@ class Passage:
         self._told_to_continue |= status == 100
         fields = () if status == 100 else (*end_to_end(headers), VIA)
         line = b"HTTP/1.1 %d %b" % (status, responses.get(status, "").encode())
-        await _taken(self._request.writer.write(b"\r\n".join([line, *map(b": ".join, fields), b"", b""])))
+        await self._taken(
+            self._request.writer.write(b"\r\n".join([line, *map(b": ".join, fields), b"", b""]))
+        )
         self._request.writer.output_size = 0  # the answer itself has not begun
 
     async def _relay(self, answer: RawAnswer) -> tuple[RawResponse, Passed]:
@@ -94,13 +109,14 @@ class Passage:
                 # Without a coding: no client may be without that one (RFC 9110, section 12.5.3).
                 fields = without(fields, frozenset({_CODINGS}))
                 fields = replaced(fields, b"Content-Length", b"%d" % len(replacement))
-            response = await self._begin(answer, fields)
-            await self._give(response, start if replacement is None else replacement)
+            # What has come with the head goes with it.
+            start += answer.arrived()
+            response = await self._begin(answer, fields, start if replacement is None else replacement)
             captured.add(start)
             async for piece in chunks:
-                await self._give(response, piece)
+                await self._taken(response.write(piece))
                 captured.add(piece)
-        await _taken(response.write_eof())
+        await self._taken(response.write_eof())
         self.given = True
         if not self._request.content.is_eof():
             finish_sending(self._request)
@@ -135,32 +151,39 @@ class Passage:
     def _is_empty(self, status: int) -> bool:
         return self._request.method == "HEAD" or status in (204, 304)
 
-    async def _begin(self, answer: RawAnswer, fields: Pairs) -> RawResponse:
-        response = self._response = RawResponse(answer.status, answer.reason, fields)
+    async def _begin(self, answer: RawAnswer, fields: Pairs, start: bytes) -> RawResponse:
+        response = self._response = RawResponse(answer.status, answer.reason, fields, start)
         if not self._request.content.is_eof():
             # The rest of the request's body is not worth waiting for.
             response.force_close()
-        await _taken(response.prepare(self._request))
+        await self._taken(response.prepare(self._request))
         return response
 
-    async def _give(self, response: RawResponse, piece: bytes) -> None:
-        if piece:
-            await _taken(response.write(piece))
+    async def _taken(self, writing: Awaitable[object]) -> None:
+        """Returns when the client has taken it; Refusal for one that has gone. One that takes nothing is
+        seen by a timer, which is set once for all writes."""
+        loop = asyncio.get_running_loop()
+        self._taking_by = loop.time() + TAKING_SECONDS
+        if self._timer is None:
+            self._timer = loop.call_at(self._taking_by, self._look)
+        has_left = False
+        try:
+            await writing
+        except ConnectionError:
+            has_left = True
+        finally:
+            self._taking_by = math.inf
+        if has_left:
+            raise Refusal("failed", "client-left")
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        if self._taking_by <= loop.time():
+            self._interrupt("client-stalled")
+        elif self._taking_by < math.inf:
+            self._timer = loop.call_at(self._taking_by, self._look)
 
 
 def _content_type(answer: RawAnswer) -> str:
     return b"".join(values(answer.headers, b"content-type")[:1]).decode("latin-1")
-
-
-async def _taken(writing: Awaitable[object]) -> None:
-    """Returns when the client has taken it; Refusal for one that has gone, or takes nothing."""
-    try:
-        async with asyncio.timeout(TAKING_SECONDS):
-            await writing
-    except TimeoutError:
-        cause = "client-stalled"
-    except ConnectionError:
-        cause = "client-left"
-    else:
-        return
-    raise Refusal("failed", cause)

@@ -64,13 +64,17 @@ class Captured:
     """A body as far as it is wanted: all of it, or nothing once it is too long."""
 
     def __init__(self, *, wanted: bool) -> None:
-        self._body: bytearray | None = bytearray() if wanted else None
+        self._pieces: list[bytes] | None = [] if wanted else None
+        self._size = 0
 
     def add(self, piece: bytes) -> None:
-        if self._body is not None:
-            self._body += piece
-            if len(self._body) > CAPTURE_LIMIT:
-                self._body = None
+        if self._pieces is not None and piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > CAPTURE_LIMIT:
+                self._pieces = None
 
     def body(self) -> bytes | None:
-        return None if self._body is None else bytes(self._body)
+        if self._pieces is None:
+            return None
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)

@@ -1,34 +1,46 @@
 """A client's request as it goes to the legacy server: its bytes, and what may not travel taken away."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import HttpVersion11, web
 
 from proxy.errors import Refusal
-from proxy.upstream.raw import Pairs, RawRequest, end_to_end, replaced, values, without
+from proxy.upstream.http1.callers import caller_of
+from proxy.upstream.raw import Pairs, RawRequest, end_to_end, replaced, values
 from proxy.web.plan import Plan
 
 VIA: Final = (b"Via", b"1.1 michiq-proxy")
+
+_AUTHORIZATION: Final = frozenset({b"authorization"})
+_EXPECT: Final = frozenset({b"expect"})
 
 # Scheme and authority of a target in absolute form (RFC 9112, section 3.2.2).
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
-def raw_request(request: web.BaseRequest, body: AsyncIterator[bytes], plan: Plan) -> RawRequest:
-    """The request with `body`, where it has any, and what the plan changes of it."""
-    drop, authorization = plan.drop, plan.authorization
-    has_body, length = _framing(request.raw_headers)
-    gone = {*drop, b"authorization"} if authorization == b"" else {*drop}
+def raw_request(
+    request: web.BaseRequest, pieces: Callable[[], AsyncIterator[bytes]], plan: Plan
+) -> RawRequest:
+    """The request, with a body of `pieces` where it has any, and what the plan changes of it."""
+    came, authorization = request.raw_headers, plan.authorization
+    has_body, length = _framing(came)
+    gone = plan.drop | _AUTHORIZATION if authorization == b"" else plan.drop
     if request.version < HttpVersion11:
-        gone.add(b"expect")  # RFC 9110, section 10.1.1: such a client waits for nothing
-    headers = without(end_to_end(request.raw_headers), frozenset(gone))
+        gone = gone | _EXPECT  # RFC 9110, section 10.1.1: such a client waits for nothing
+    headers = end_to_end(came, gone)
     if authorization:
         headers = replaced(headers, b"Authorization", authorization)
-    method = request.method.encode("ascii")
-    return RawRequest(method, _target(request, plan), (*headers, VIA), body if has_body else None, length)
+    return RawRequest(
+        request.method.encode("ascii"),
+        _target(request, plan),
+        (*headers, VIA),
+        pieces() if has_body else None,
+        length,
+        caller_of(came),
+    )
 
 
 def expects(request: web.BaseRequest) -> bool:
@@ -47,9 +59,10 @@ def _framing(headers: Pairs) -> tuple[bool, int | None]:
 
 def _target(request: web.BaseRequest, plan: Plan) -> bytes:
     target = request.raw_path.encode("utf-8", "surrogateescape")
-    if match := _ABSOLUTE.match(target):
-        target = target[match.end() :]
-    target = target if target.startswith(b"/") else b"/" + target
+    if not target.startswith(b"/"):
+        if match := _ABSOLUTE.match(target):
+            target = target[match.end() :]
+        target = target if target.startswith(b"/") else b"/" + target
     return target if plan.renamed is None else _renamed(target, *plan.renamed)
 
 

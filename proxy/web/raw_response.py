@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
-from proxy.upstream.raw import Pairs, values
+from proxy.upstream.raw import Pairs, has
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
 
@@ -17,12 +17,14 @@ class RawResponse(web.StreamResponse):
 
     With a Content-Length among the fields the body has that length; without one it is chunked, and to
     an HTTP/1.0 client it ends with the connection. `headers` stays empty: it is what aiohttp would send.
+    `start` is what goes out with the head of the body.
     """
 
-    def __init__(self, status: int, reason: bytes, fields: Pairs) -> None:
+    def __init__(self, status: int, reason: bytes, fields: Pairs, start: bytes = b"") -> None:
         super().__init__(status=status, reason=reason.decode("latin-1"))
         self._raw_reason = reason
         self._fields = fields
+        self._first = start
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         await super().write(data)
@@ -33,17 +35,23 @@ class RawResponse(web.StreamResponse):
         self._req = request
         writer = self._payload_writer = request.writer
         framing = self._framing(request)
-        fields = [b"%b: %b" % pair for pair in (*self._fields, *framing)]
+        fields = [name + b": " + value for name, value in (*self._fields, *framing)]
         line = b"HTTP/%d.%d %d %b" % (*request.version, self.status, self._raw_reason)
-        await writer.write(b"\r\n".join([line, *fields, b"", b""]))
+        head = b"\r\n".join([line, *fields, b"", b""])
+        start, self._first = self._first, b""
         if (b"Transfer-Encoding", b"chunked") in framing:
+            await writer.write(head + (b"%x\r\n%b\r\n" % (len(start), start) if start else b""))
             writer.enable_chunking()
+        else:
+            await writer.write(head + start)
+        if start:
+            self.content_length = len(start)
         return writer
 
     def _framing(self, request: web.BaseRequest) -> Pairs:
         modern = request.version >= HttpVersion11
         keep_alive = request.keep_alive if self._keep_alive is None else self._keep_alive
-        boundless = not self._must_be_empty_body and not values(self._fields, b"content-length")
+        boundless = not self._must_be_empty_body and not has(self._fields, b"content-length")
         self._keep_alive = keep_alive and (modern or not boundless)
         framing: Pairs = ((b"Transfer-Encoding", b"chunked"),) if boundless and modern else ()
         if self._keep_alive == modern:

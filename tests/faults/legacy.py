@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -15,6 +16,7 @@ from tests.faults.facing import SILENCE, facing
 from tests.faults.kinds import Kind
 from tests.faults.system import System
 
+_NUMBERS: Final = count(1)
 _GONE: Final = (502, "Servidor michiQ no disponible")
 _SILENT: Final = (504, "El servidor michiQ no responde")
 _BROKEN: Final = (0, "")
@@ -98,9 +100,12 @@ def _right(name: str, told: tuple[int, str]) -> bool:
 
 
 async def _asked(api: Api) -> tuple[int, str]:
+    """Each time it is another caller, whom nothing of another's answers may reach."""
     url = f"{api.url}/michiQ/doc/legacy-1"
     try:
-        async with api.http.get(url, headers=bearer("legacy-token"), allow_redirects=False) as response:
+        async with api.http.get(
+            url, headers=bearer(f"legacy-token-{next(_NUMBERS)}"), allow_redirects=False
+        ) as response:
             return response.status, (await response.read()).decode("latin-1")
     except aiohttp.ClientError:
         return _BROKEN

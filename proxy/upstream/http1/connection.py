@@ -146,9 +146,14 @@ class Connection(asyncio.BufferedProtocol):
             return False
         return reader.complete and reader.keep_alive and not self._transport.get_write_buffer_size()
 
+    @property
+    def stands(self) -> bool:
+        """Says whether nothing is known yet of the connection's end."""
+        return not self._over and not self._transport.is_closing()
+
     def is_silent(self) -> bool:
         """Returns whether an idle connection still stands and nothing lies unread in its socket."""
-        if self._over or self._transport.is_closing():
+        if not self.stands:
             return False
         if self._poll is None:
             self._poll = select.poll()

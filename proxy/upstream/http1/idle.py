@@ -36,7 +36,8 @@ class Idle:
             if now - connection.since > most:
                 return None  # the others are older
             self.drop(connection)
-            if connection.is_silent():
+            # What may be repeated needs no look into the kernel: it is, where nothing comes back.
+            if connection.stands if repeatable else connection.is_silent():
                 return connection
             connection.abort()
         return None

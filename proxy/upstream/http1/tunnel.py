@@ -25,10 +25,12 @@ class _Asking(asyncio.Protocol):
     def __init__(self) -> None:
         # Like one to HEAD, a 2xx to CONNECT has no body, whatever it says.
         self._reader = AnswerReader(is_head=True)
+        self._end = b""
         self.opened: Final = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        self._end = (self._end + data)[-4:]
         self._judge()
 
     def eof_received(self) -> None:
@@ -41,7 +43,8 @@ class _Asking(asyncio.Protocol):
 
     def _judge(self) -> None:
         if (self._reader.complete or self._reader.error is not None) and not self.opened.done():
-            self.opened.set_result(200 <= self._reader.status < 300)
+            is_open = 200 <= self._reader.status < 300 and self._end == b"\r\n\r\n"
+            self.opened.set_result(is_open)
 
 
 async def open_tunnel(
