@@ -194,15 +194,18 @@ class LinkedCase:
 
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """A call of which nobody knows whether it made a case: it is never sent again, and shown to operators.
+    """A call of which nobody knows whether it made a case, or whose case nobody was told of (CONTRACT N19):
+    it is never sent again, and shown to operators.
 
-    `id` is the intent's, or of a linked case (S05) the legacy id; `kind` the flow that made the call.
+    `id` is the intent's, or of a linked case (S05) the legacy id; `kind` the flow that made the call;
+    `made` the case's, where it is known to be there.
     """
 
     id: str
     kind: str
     cause: str | None
     at: datetime
+    made: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from proxy.dispatch.description import Description, Descriptions
 from proxy.dispatch.dry_store import dry_store
 from proxy.dispatch.sent_form import ReadJson
 from proxy.errors import UpstreamError
+from proxy.flows.confirmed_callers import ConfirmedCallers
 from proxy.flows.deps import Deps
 from proxy.flows.offload import of_json
 from proxy.locks import KeyedLocks
@@ -42,7 +43,7 @@ class DryRun:
 
 
 def dry_deps(deps: Deps, descriptions: Descriptions) -> DryRun:
-    """A Deps that sends and writes nothing, and shares no lock and no task with real requests."""
+    """A Deps that sends and writes nothing, and shares no lock, task or caller with real requests."""
     failures: list[str] = []
     read_json = partial(_read_json, deps.workers)
     platform = DryUpstream(descriptions.llamalitica, platform_answers(deps), read_json, failures)
@@ -54,6 +55,7 @@ def dry_deps(deps: Deps, descriptions: Descriptions) -> DryRun:
         llamachat=deps.llamachat and deps.llamachat.over(chat),
         tasks=Tasks(),
         locks=KeyedLocks(),
+        confirmed_callers=ConfirmedCallers(),
     )
     return DryRun(dry, failures)
 

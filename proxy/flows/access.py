@@ -61,6 +61,7 @@ async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = 
         user = await deps.llamalitica.me(session.identity)
     except UpstreamError as error:
         if error.kind == "upstream_unauthorized":
+            deps.confirmed_callers.forget(session.owner)
             raise Refusal("unauthorized", "renewal-refused") from None
         raise
     await deps.store.sessions.renew(token, user.access_token, user.expires_at)

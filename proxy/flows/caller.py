@@ -27,12 +27,14 @@ _log: Final = structlog.get_logger("proxy.caller")
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks for the case, and the session that a given token stands for. `older` are the hashes that an
-    earlier release kept this user's rows under."""
+    earlier release kept this user's rows under; `fingerprint` is another one for each key, user and
+    organization (CONTRACT N19)."""
 
     identity: Identity = field(repr=False)
     organization: str = field(repr=False)
     owner: str
     older: tuple[str, ...]
+    fingerprint: str
     token: str | None = field(repr=False)
     agent: str | None
     template: str | None
@@ -50,15 +52,25 @@ async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Ca
     name_in_log(owner, organization, deps)
     template = identity_value(inbound.headers, "template")
     token, session = await _given_token(inbound, owner, deps)
+    older = older_owners(identity.user, organization, [session], deps)
     return Caller(
         identity=identity,
         organization=organization,
         owner=owner,
-        older=older_owners(identity.user, organization, [session], deps),
+        older=older,
+        fingerprint=_fingerprint(identity, organization, older, deps),
         token=token,
         template=template,
         agent=_agent(template, organization, route),
         idempotency=identity_value(inbound.headers, "Idempotency-Key"),
+    )
+
+
+def _fingerprint(identity: Identity, organization: str, older: Iterable[str], deps: Deps) -> str:
+    # An organization that is left out on purpose is not one without a name (N02).
+    sent = () if identity.organization is None else (identity.organization,)
+    return deps.store.sealer.digest(
+        "caller", identity.api_key, identity.user, organization, *older, "as", *sent
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from proxy.flows.confirmed_callers import ConfirmedCallers
 from proxy.flows.readings import Readings
 from proxy.locks import Locks
 from proxy.observe.metrics import Metrics
@@ -33,6 +34,7 @@ class Deps:
     readings: Readings
     tasks: Tasks
     locks: Locks
+    confirmed_callers: ConfirmedCallers
     web_url: str
     spool_folder: Path
     clock: Callable[[], datetime]

@@ -7,6 +7,7 @@ import structlog
 
 from proxy.errors import UpstreamError
 from proxy.flows.attachments import text_file
+from proxy.flows.confirmed_callers import is_refusal
 from proxy.flows.deps import Deps
 from proxy.flows.patient import Patient, metadata
 from proxy.flows.recorded import outgoing
@@ -61,6 +62,8 @@ async def _reached(case: Case, identity: Identity, new: Sequence[_Heard], deps: 
     try:
         linked = await _create(case, identity, new, deps)
     except UpstreamError as error:
+        if is_refusal(error):
+            deps.confirmed_callers.forget(case.owner)
         ambiguous = error.may_have_worked
         _log.warning("linked_case_failed", cause=error.cause, ambiguous=ambiguous)
         for recording, _ in new:

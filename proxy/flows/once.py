@@ -1,8 +1,9 @@
-"""One case for each answered newCase: intents, and the answers to repeated ones (CONTRACT N17)."""
+"""One case for each answered newCase: intents, and the answers to repeated ones (CONTRACT N17, N19)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 import structlog
 
@@ -12,6 +13,9 @@ from proxy.flows.deps import Deps
 from proxy.store import StoreError
 from proxy.store.journal import JournalEntry
 from proxy.values import Answer
+
+# Why a case that was made stays in the journal alone (N19).
+Cause: TypeAlias = Literal["made-for-refused", "made-without-session"]
 
 _log: Final = structlog.get_logger("proxy.once")
 
@@ -38,31 +42,49 @@ def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEnt
     )
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What came of a call that has an intent, as far as it is known."""
+
+    cause: str = "interrupted"
+    ambiguous: bool = True
+    case_id: str | None = None
+    recorded: bool = False
+
+    def failed(self, error: UpstreamError) -> None:
+        """POST /api/cases ended so."""
+        self.cause, self.ambiguous = error.cause, error.may_have_worked
+
+    def made_for_nobody(self, case_id: str, cause: Cause) -> None:
+        """The case was made, and its client is not told of it (N19)."""
+        self.cause, self.ambiguous, self.case_id = cause, True, case_id
+
+
 @asynccontextmanager
-async def settled(intent: JournalEntry, deps: Deps) -> AsyncIterator[None]:
+async def settled(intent: JournalEntry, deps: Deps) -> AsyncIterator[Outcome]:
     """Around all that follows an intent: what ends it without a record is in the journal, and shown there.
 
     A case that was made and could not be recorded, for whatever reason, is as ambiguous as one of which
     no answer came.
     """
-    cause, ambiguous, recorded = "interrupted", True, False
+    outcome = Outcome()
     try:
-        yield
-        recorded = True
-    except UpstreamError as error:
-        cause, ambiguous = error.cause, error.may_have_worked
-        raise
+        yield outcome
     finally:
-        if not recorded:
-            await _give_up(intent, cause, deps, ambiguous=ambiguous)
+        if not outcome.recorded:
+            await _give_up(intent, outcome, deps)
 
 
-async def _give_up(intent: JournalEntry, cause: str, deps: Deps, *, ambiguous: bool) -> None:
+async def _give_up(intent: JournalEntry, outcome: Outcome, deps: Deps) -> None:
+    cause, case_id = outcome.cause, outcome.case_id
     try:
-        await deps.store.journal.fail(intent.id, cause, ambiguous=ambiguous)
+        await deps.store.journal.fail(intent.id, cause, ambiguous=outcome.ambiguous, case_id=case_id)
     except StoreError:
         # The next start finds it open, and shows it.
         _log.exception("intent_left_open", intent=intent.id)
+        return
+    if case_id is not None:
+        _log.warning("ambiguous_case", intent=intent.id, cause=cause, at=intent.created_at.isoformat())
 
 
 def answer_again(earlier: JournalEntry, intent: JournalEntry) -> Answer:

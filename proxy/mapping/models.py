@@ -1,6 +1,6 @@
 """What a mapping file may hold: one pydantic model per route, and the organizations' file."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Origin, Path, Url
 from proxy.mapping.moving import Brownout, Canary, Compare, Shadow, StepBack, Switch
 from proxy.mapping.ui import Page
-from proxy.mapping.units import LONGEST_PAUSE, Duration, Pause, Size
+from proxy.mapping.units import LONGEST_PAUSE, Duration, Pause, Size, Window
 from proxy.overrides import Mode
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
@@ -119,6 +119,9 @@ class NewCase(RouteMapping, Templates):
     strict_templates: bool = False
     session_lifetime: Duration
     """How long a legacy token is good for."""
+    me_beside: Window = timedelta(minutes=15)
+    """For how long users/me is asked beside POST /api/cases for a caller whom it has known; "0 s" never
+    (CONTRACT N19)."""
     organizations: dict[OrganizationName, Templates] = {}
 
 

@@ -42,6 +42,11 @@ def parse_duration(value: object) -> timedelta:
     return time
 
 
+def _parse_window(value: object) -> timedelta:
+    number, unit = _amount(value)
+    return timedelta(0) if number == 0 and unit in _TIMES else parse_duration(value)
+
+
 def _parse_pause(value: object) -> timedelta:
     pause = parse_duration(value)
     if pause > LONGEST_PAUSE:
@@ -61,5 +66,8 @@ _SCHEMA: Final = {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,9})?\s*[A-Za
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({**_SCHEMA, "examples": ["10 MB"]})]
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), WithJsonSchema({**_SCHEMA, "examples": ["30 s"]})
+]
+Window = Annotated[
+    timedelta, BeforeValidator(_parse_window), WithJsonSchema({**_SCHEMA, "examples": ["15 min", "0 s"]})
 ]
 Pause = Annotated[timedelta, BeforeValidator(_parse_pause), WithJsonSchema({**_SCHEMA, "examples": ["60 s"]})]

@@ -83,7 +83,7 @@ class Store:
     async def pending(self) -> list[PendingCall]:
         """The ambiguous calls, oldest first: an operator has to look at them."""
         calls = [
-            PendingCall(each.id, each.kind, each.cause, each.created_at)
+            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
             for each in await self.journal.pending()
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
@@ -115,10 +115,12 @@ async def open_store(
         except OSError as error:
             said = f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
             raise because(said, error) from error
-        async with open_database(path) as database:
+        memory = Memory(time.monotonic)
+        async with open_database(path, memory.forget) as database:
             yield _assemble(
                 database,
                 await load_sealer(database, keys, renews=renews),
+                memory,
                 blobs,
                 presence,
                 (path.parent, folder),
@@ -126,10 +128,15 @@ async def open_store(
 
 
 def _assemble(
-    database: Database, sealer: Sealer, blobs: Blobs, presence: Presence, folders: tuple[Path, Path]
+    database: Database,
+    sealer: Sealer,
+    memory: Memory,
+    blobs: Blobs,
+    presence: Presence,
+    folders: tuple[Path, Path],
 ) -> Store:
-    memory, transcriptions = Memory(time.monotonic), Transcriptions(database, sealer)
-    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer, memory)
+    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
+    transcriptions = Transcriptions(database, sealer)
     audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
     return Store(
         database=database,
@@ -155,8 +162,8 @@ def _assemble(
         ledger=ledger,
         stories=Stories(database),
         contract_runs=ContractRuns(database),
-        retention=Retention(database, journal, blobs, memory),
-        erasure=Erasure(database, sealer, audit, blobs, owners, memory),
+        retention=Retention(database, journal, blobs),
+        erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer),
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, folders),

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 
 from sqlalchemy import Connection, insert, select
 
 from proxy.store.accesses import Access, first_of_day
 from proxy.store.chain import AuditEvent, AuditVerdict, next_links, note_end, verify
-from proxy.store.database import Database
+from proxy.store.database import Database, Work
 from proxy.store.sealer import Sealer
 from proxy.store.tables import audit
 
@@ -34,21 +35,24 @@ class Audit:
     ) -> bool:
         """True, and an audit row, the first time that this user or organization is seen, by none of the
         `older` hashes either; else False."""
+        seen = partial(_seen, action=f"first_{kind}", subjects=(digest, *older))
+        if await self.database.read(seen):  # nearly always: no need to wait for the writer
+            return False
+        return await self.database.write(self.first_sighting(kind, digest, at, older))
+
+    def first_sighting(
+        self, kind: Literal["user", "organization"], digest: str, at: datetime, older: Sequence[str] = ()
+    ) -> Work[bool]:
+        """Returns what `first_sight` does, for a write that does more."""
         event = AuditEvent(at, PROXY, f"first_{kind}", digest)
 
-        def seen(conn: Connection) -> bool:
-            same = audit.c.action == event.action, audit.c.subject.in_((digest, *older))
-            return conn.execute(select(audit.c.id).where(*same).limit(1)).first() is not None
-
         def work(conn: Connection) -> bool:
-            if seen(conn):
+            if _seen(conn, event.action, (digest, *older)):
                 return False
             self.append_in(conn, event)
             return True
 
-        if await self.database.read(seen):  # nearly always: no need to wait for the writer
-            return False
-        return await self.database.write(work)
+        return work
 
     async def add(self, actor: str, action: str, subject_digest: str, at: datetime, detail: str = "") -> None:
         def work(conn: Connection) -> None:
@@ -97,6 +101,11 @@ class Audit:
         verdict's `end` elsewhere to tell.
         """
         return await self.database.read(lambda conn: verify(conn, self.sealer))
+
+
+def _seen(conn: Connection, action: str, subjects: Sequence[str]) -> bool:
+    same = audit.c.action == action, audit.c.subject.in_(subjects)
+    return conn.execute(select(audit.c.id).where(*same).limit(1)).first() is not None
 
 
 def is_erased(conn: Connection, hashes: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from proxy.store.database import Database
+from proxy.store.database import NOTED, Database
 from proxy.store.memory import ALL, Memory
 from proxy.store.tables import changes
 
@@ -25,9 +25,10 @@ _INSERT: Final = insert(changes)
 def note_change(conn: Connection, subject: str) -> int:
     """Notes, in the transaction that makes it, a change that ends values in memory. Returns its revision.
 
-    The process that makes the change forgets by itself, once it is written.
+    This process forgets as soon as it is written (see `Database.write`), before whoever wrote it goes on.
     """
     conn.execute(_INSERT, {"subject": subject})
+    conn.info.setdefault(NOTED, []).append(subject)
     return _newest(conn)
 
 
@@ -74,9 +75,7 @@ class Changes:
 
     async def note(self, subject: str = ALL) -> int:
         """Notes a change by itself, and returns its revision for `processes` to be waited for."""
-        revision = await self.database.write(lambda conn: note_change(conn, subject))
-        self.memory.forget([subject])
-        return revision
+        return await self.database.write(lambda conn: note_change(conn, subject))
 
     def _forget(self, subjects: Sequence[str], revision: int) -> None:
         self.memory.forget(subjects)

@@ -22,6 +22,9 @@ T = TypeVar("T")
 # A unit of work. It does nothing but use its connection, for it may hold up others, and may run twice.
 Work: TypeAlias = Callable[[Connection], T]
 
+# Where a unit of work leaves the subjects of changes that end values in memory: in its connection's `info`.
+NOTED: Final = "noted"
+
 _GROUP: Final = 64
 _READERS: Final = 4
 
@@ -56,8 +59,11 @@ class _Connections:
 class Database:
     """The open database; made by `open_database`."""
 
-    def __init__(self, path: Path, connections: _Connections) -> None:
+    def __init__(
+        self, path: Path, connections: _Connections, forget: Callable[[Sequence[str]], None]
+    ) -> None:
         self._path = path
+        self._forget = forget
         self._connections = connections
         self._writing = ThreadPoolExecutor(1, "store-writer")
         self._reading = ThreadPoolExecutor(_READERS, "store-reader")
@@ -160,6 +166,8 @@ class Database:
             # What the thread does can't be called back, and its callers are told: as `close`, in a hurry.
             self._closed = True
             await asyncio.wait({ran})
+        # Before anybody is told: who has changed a value reads the new one.
+        self._forget(self._connections.writer.taken(NOTED))
         return ran
 
 
@@ -173,14 +181,19 @@ def _own_errors() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
-    """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used."""
+async def open_database(
+    path: Path, forget: Callable[[Sequence[str]], None] = lambda _: None
+) -> AsyncIterator[Database]:
+    """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used.
+
+    `forget` is called with the subjects that each write has noted (see `Memory`).
+    """
     await asyncio.to_thread(migrate, path)
     try:
         connections = await asyncio.to_thread(_Connections, path)
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
-    database = Database(path, connections)
+    database = Database(path, connections, forget)
     try:
         yield database
     finally:

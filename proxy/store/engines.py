@@ -64,6 +64,11 @@ class KeptConnection:
             raise StoreError("SQLite gave up the transaction")
         return result
 
+    def taken(self, name: str) -> list[Any]:
+        """Returns what units of work have left under a name in the connection's `info`, and clears it."""
+        left: list[Any] = self._conn.info.pop(name, [])
+        return left
+
     def close(self) -> None:
         self._conn.close()
         self._engine.dispose()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Table, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Table, exists, or_, select, union
 
 from proxy.store.tables import (
     cases,
@@ -120,12 +120,17 @@ def _of_user(owners: Sequence[str]) -> Iterator[Part]:
 
 
 def _owned(owners: Sequence[str]) -> CompoundSelect[str]:
-    """The ids of the user's cases, and of the linked ones."""
+    """The ids of the user's cases, of the linked ones, and of those that are in the journal alone (N19)."""
     own = select(cases.c.id).where(cases.c.owner.in_(owners))
+    untold = select(journal.c.case_id).where(
+        journal.c.owner.in_(owners),
+        journal.c.case_id.is_not(None),
+        ~exists().where(cases.c.id == journal.c.case_id),
+    )
     linked = select(links.c.linked_case_id).where(
         links.c.case_id.in_(own), links.c.linked_case_id.is_not(None)
     )
-    return union(own, linked)
+    return union(own, linked, untold)
 
 
 def _story_user() -> ColumnElement[str]:

@@ -13,7 +13,7 @@ from proxy.store.blobs import Blobs
 from proxy.store.changes import delete_changes, note_change
 from proxy.store.database import Database
 from proxy.store.erasing import OfCase, OfUser, Part, Whose, theirs, told_late
-from proxy.store.memory import ALL, Memory
+from proxy.store.memory import ALL
 from proxy.store.owners import Owners
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import delete_unused_keys
@@ -34,7 +34,6 @@ class Erasure:
     audit: Audit
     blobs: Blobs
     owners: Owners
-    memory: Memory
 
     async def whole(self, whose: Whose) -> Whose:
         """The same, by every hash that is known to stand for the user (CONTRACT N06)."""
@@ -79,7 +78,6 @@ class Erasure:
             return removed, names
 
         removed, names = await self.database.write(work)
-        self.memory.forget([ALL])
         for name in names:
             await self.blobs.delete(name)
         return removed

@@ -138,7 +138,7 @@ class Homes:
 
         written = await self.database.write(work)
         # Others may go on with the owner's older legacy token, which the legacy server gave as well.
-        self.memory.forget([session_subject, home_subject, subject_of("legacy_token", session.owner)])
+        self.memory.forget([subject_of("legacy_token", session.owner)])
         return written
 
     async def legacy_token(self, owner: str, now: datetime) -> str | None:
@@ -167,7 +167,6 @@ class Homes:
             note_change(conn, subject)
 
         await self.database.write(work)
-        self.memory.forget([subject])
 
     async def _legacy_session(self, owner: str) -> Row[Any] | None:
         def work(conn: Connection) -> Row[Any] | None:

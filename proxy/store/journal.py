@@ -1,4 +1,4 @@
-"""The journal of calls that must not be made twice (CONTRACT N17; DESIGN "State")."""
+"""The journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from proxy.store.cases import case_rows, insert_case
-from proxy.store.database import Database
+from proxy.store.database import Database, Work
 from proxy.store.errors import StoreError
 from proxy.store.rows import left_over, nobody
 from proxy.store.sealer import Sealer
@@ -19,13 +19,21 @@ from proxy.values import Case, folded_id
 _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
 
+_BEGIN: Final = insert(journal)
+_STANDING: Final = select(journal.c.id).where(journal.c.id == bindparam("standing"))
+
+
+class NotStanding(Exception):
+    """An entry that a call relied on was erased."""
+
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One call: `intent` before it is sent, then `recorded`, `failed`, or `ambiguous` (nobody can know).
 
     `idempotency` is a keyed hash of the client's Idempotency-Key, `body_digest` tells whether it came
-    with the same body, `answer` is the body of the 200 that the client got.
+    with the same body, `answer` is the body of the 200 that the client got. An ambiguous one has a `case_id`
+    where its case is known to have been made, and nobody was told of it (N19).
     """
 
     id: str
@@ -48,21 +56,33 @@ class Journal:
     sealer: Sealer
     process: str
 
-    async def begin(self, entry: JournalEntry) -> JournalEntry | None:
+    async def begin(
+        self, entry: JournalEntry, *first: Work[object], standing: str | None = None
+    ) -> JournalEntry | None:
         """Writes the intent and returns None; or returns the entry that already has its idempotency key,
-        with nothing written. The caller sends only after None."""
+        with no intent written. The caller sends only after None.
+
+        The works of `first` are done in the same write, before it. `standing` is an entry that must not have
+        been erased: NotStanding, with nothing written, where it was.
+        """
+        columns = self._columns(entry)
 
         def work(conn: Connection) -> Row[Any] | None:
+            for each in first:
+                each(conn)
             if earlier := _earlier(conn, entry):
                 return earlier
-            conn.execute(insert(journal).values(self._columns(entry)))
+            if standing is not None and conn.execute(_STANDING, {"standing": standing}).first() is None:
+                raise NotStanding
+            conn.execute(_BEGIN, columns)
             return None
 
         row = await self.database.write(work)
         return None if row is None else self._entry(row)
 
-    async def record(self, intent_id: str, case: Case, answer: bytes) -> None:
-        """Keeps the case and the answer in one transaction; StoreError when the intent is not open."""
+    async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
+        """Keeps the case, the answer and what the works of `also` write in one transaction; StoreError when
+        the intent is not open."""
         rows = await asyncio.to_thread(case_rows, self.sealer, case)
         values = {
             "state": "recorded",
@@ -74,13 +94,20 @@ class Journal:
         def work(conn: Connection) -> None:
             _settle(conn, intent_id, values)
             insert_case(conn, rows)
+            for each in also:
+                each(conn)
 
         await self.database.write(work)
 
-    async def fail(self, intent_id: str, cause: str, *, ambiguous: bool) -> None:
+    async def fail(self, intent_id: str, cause: str, *, ambiguous: bool, case_id: str | None = None) -> None:
         """Notes a call without a case, `cause` being a short code. Its idempotency key is free again, unless
-        the call is ambiguous: that one must not be made again. StoreError when the intent is not open."""
+        the call is ambiguous: that one must not be made again. StoreError when the intent is not open.
+
+        `case_id` is a case that was made all the same, and stays in the journal alone (CONTRACT N19).
+        """
         values: dict[str, Any] = {"state": "ambiguous" if ambiguous else "failed", "cause": cause}
+        if case_id is not None:
+            values["case_id"] = folded_id(case_id)
         if not ambiguous:
             values["idempotency"] = None
 

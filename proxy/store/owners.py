@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from proxy.store.changes import note_change
-from proxy.store.database import Database
-from proxy.store.memory import ALL, Memory
+from proxy.store.database import Database, Work
+from proxy.store.memory import ALL
 from proxy.store.rekeying import rekey
 from proxy.store.sealer import Sealer
 from proxy.store.tables import cases, owner_aliases, sessions
@@ -29,22 +29,24 @@ class Owners:
 
     database: Database
     sealer: Sealer
-    memory: Memory
 
     async def gather(self, owner: str, older: Collection[str]) -> None:
         """Puts all rows of the older hashes under the owner's, in one write, and notes that they moved."""
         left = partial(_not_noted, hashes=sorted({*older} - {owner}))
-        if not await self.database.lookup(left):  # nearly always: no need to wait for the writer
-            return
+        if await self.database.lookup(left):  # hardly ever: there is no need to wait for the writer else
+            await self.database.write(self.gathering(owner, older))
+
+    def gathering(self, owner: str, older: Collection[str]) -> Work[None]:
+        """Returns what `gather` does, for a write that does more."""
+        left = partial(_not_noted, hashes=sorted({*older} - {owner}))
 
         def work(conn: Connection) -> None:
             for each in left(conn):
                 rekey(conn, each, owner)
                 conn.execute(insert(owner_aliases).values(alias=each, owner=owner))
-            note_change(conn, ALL)
+                note_change(conn, ALL)
 
-        await self.database.write(work)
-        self.memory.forget([ALL])
+        return work
 
     async def known(self, owner: str) -> tuple[str, ...]:
         """Every older hash of the owner: those whose rows moved, and those that a sealed user explains."""

@@ -17,7 +17,7 @@ from proxy.store.evidence import delete_evidence_before
 from proxy.store.homes import delete_homes_before
 from proxy.store.journal import Journal
 from proxy.store.ledger import delete_calls_before
-from proxy.store.memory import ALL, Memory
+from proxy.store.memory import ALL
 from proxy.store.rows import batches, upsert
 from proxy.store.sessions import delete_expired
 from proxy.store.stories import delete_stories_before
@@ -58,7 +58,6 @@ class Retention:
     database: Database
     journal: Journal
     blobs: Blobs
-    memory: Memory
 
     async def sweep(self, now: datetime, content_days: int, audio_days: int) -> Swept:
         """Removes texts and audio past their days, ended sessions, old answers and evidence, and blobs
@@ -108,9 +107,7 @@ class Retention:
             delete_changes(conn, keep=_CHANGES)
             return conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
 
-        removed = await self.database.write(work)
-        self.memory.forget([ALL])
-        return removed
+        return await self.database.write(work)
 
     async def _sweep_deliveries(self, before: datetime) -> int:
         return await self.database.write(lambda conn: delete_deliveries_before(conn, before))

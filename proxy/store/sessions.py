@@ -1,7 +1,7 @@
 """Legacy tokens and what they stand for (CONTRACT G05, G06)."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from proxy.store.changes import note_change
-from proxy.store.database import Database
+from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
 from proxy.values import Identity, Session
 
+_NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
 _BY_TOKEN: Final = _WITH_KEY.where(sessions.c.token_hash == bindparam("token"))
 _NEWEST_OF: Final = (
@@ -38,21 +39,23 @@ class Sessions:
 
     async def put(self, token: str, session: Session) -> None:
         """Keeps the session; one under the same token is replaced."""
+        await self.database.write(self.putting(token, session))
+
+    def putting(self, token: str, session: Session) -> Work[None]:
+        """Returns what `put` does, for a write that does more."""
         rows = session_rows(self.sealer, session)
-
-        def work(conn: Connection) -> None:
-            # A session that only lives longer ends nothing that others keep: they look again once it is over.
-            if write_session(conn, token, rows) and not lives_on:
-                note_change(conn, subject)
-
-        key = token_hash(token)
-        subject, mark = subject_of("session", key), self.memory.mark()
-        kept: Session | None = self.memory.get("session", key)
+        subject = subject_of("session", token_hash(token))
+        kept: Session | None = self.memory.get("session", token_hash(token))
+        # A session that only lives longer ends nothing that others keep: they look again once it is over.
         lives_on = kept is not None and session == replace(
             kept, expires_at=session.expires_at, access_expires_at=session.access_expires_at
         )
-        await self.database.write(work)
-        self.memory.keep("session", key, replace(session, ref=key), mark)
+
+        def work(conn: Connection) -> None:
+            if write_session(conn, token, rows) and not lives_on:
+                note_change(conn, subject)
+
+        return work
 
     async def get(self, token: str, now: datetime | None = None) -> Session | None:
         """The session, expired or not: judging that is the caller's. With `now`, one that is kept in memory
@@ -81,22 +84,37 @@ class Sessions:
         row = await self.database.lookup(work)
         return None if row is None else self._session(row)
 
+    async def newest_access_of(self, identity: Identity, owner: str, now: datetime) -> Session | None:
+        """The caller's session whose access token ends last; None when none is known to live by `now`."""
+        key = self.sealer.digest("api_key", identity.api_key)
+        mine = (sessions.c.owner == owner, sessions.c.key_ref == key)
+        lives = (sessions.c.expires_at > now, sessions.c.access_expires_at > now)
+        query = select(sessions, api_keys.c.api_key).join(api_keys).where(*mine, *lives)
+        newest_first = query.order_by(sessions.c.access_expires_at.desc()).limit(_NEWEST)
+
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            return conn.execute(newest_first).all()
+
+        found = map(self._session, await self.database.read(work))
+        return next((each for each in found if each.identity == identity), None)
+
     async def renew(self, token: str, access_token: str, access_expires_at: datetime | None) -> None:
         """Gives the session a fresh access token; the legacy token stays what it was (G06)."""
+        await self.database.write(self.renewing(token, access_token, access_expires_at))
+
+    def renewing(self, token: str, access_token: str, access_expires_at: datetime | None) -> Work[None]:
+        """Returns what `renew` does, for a write that does more."""
         values = {
             "access_token": self.sealer.seal_text(access_token),
             "access_expires_at": access_expires_at,
         }
-
         key = token_hash(token)
-        subject = subject_of("session", key)
 
         def work(conn: Connection) -> None:
             conn.execute(update(sessions).where(sessions.c.token_hash == key).values(**values))
-            note_change(conn, subject)
+            note_change(conn, subject_of("session", key))
 
-        await self.database.write(work)
-        self.memory.forget([subject])
+        return work
 
     def _session(self, row: Row[Any]) -> Session:
         user, sent_organization, organization = self.sealer.open_json(row.who)

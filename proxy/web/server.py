@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from proxy.flows.confirmed_callers import ConfirmedCallers
 from proxy.flows.deps import Deps
 from proxy.flows.linked_case import resume
 from proxy.flows.readings import Readings
@@ -191,6 +192,7 @@ async def _open(
         readings=Readings(),
         tasks=Tasks(),
         locks=locks,
+        confirmed_callers=ConfirmedCallers(),
         web_url=settings.llamalitica_web_url,
         spool_folder=Path(tempfile.gettempdir()),
         clock=clock,

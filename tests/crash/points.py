@@ -37,6 +37,8 @@ from proxy.web.ending import Ending
 
 # Killed from outside, by the platform that has just made the case.
 SENT: Final = "sent"
+# The platform makes a case, and refuses its caller at the same time.
+REFUSED: Final = "refused"
 # Counts statements: `migration:17` is killed at the 17th.
 MIGRATION: Final = "migration"
 
@@ -150,12 +152,14 @@ def _write_back(path: Path) -> None:
 POINTS: Final[Mapping[str, Sequence[Lay]]] = {
     "accept": [_after(proxy.flows.new_case, "read_caller"), _after(proxy.flows.new_case, "read_form")],
     "journal": [_before(Journal, "begin"), _after(Journal, "begin")],
+    "me": [_before(Llamalitica, "me"), _after(Llamalitica, "me")],
     "before-send": [_before(Llamalitica, "create_case")],
     SENT: [],
     "answered": [_after(Llamalitica, "create_case")],
     # Within the transaction: its rows are written, and not committed.
     "before-row": [_before(Journal, "record"), _after(proxy.store.journal, "insert_case")],
     "after-row": [_after(Journal, "record")],
+    REFUSED: [_before(Journal, "fail"), _after(Journal, "fail")],
     "checkpoint": [_checkpoint(0), _checkpoint(0.0005), _checkpoint(0.002)],
     MIGRATION: [],
     "mode": [_before(Audit, "append_in"), _after(OverrideStore, "_write"), _after(OverrideStore, "change")],

@@ -8,13 +8,15 @@ from typing import Final
 
 from proxy.sandbox import Fault
 from proxy.sandbox.cases import Case
+from tests.conftest import IDENTITY
 from tests.crash.client import BROKEN, Client
 from tests.crash.judge import Faults, at_last, judge
-from tests.crash.points import SENT, ways
+from tests.crash.points import REFUSED, SENT, ways
 from tests.crash.site import Site, alive
 
 _SECONDS: Final = 30
 _PAUSE_SECONDS: Final = 0.1
+_NO: Final = Fault(kind="status", status=401, path_prefix="/api/users/me", times=1_000_000)
 _HELD: Final = Fault(kind="delay", path_prefix="/api/cases", delay=1.0)
 
 
@@ -102,6 +104,19 @@ async def _sent(siege: Siege, _: str) -> None:
     setattr(platform, "add", adding)  # noqa: B010
 
 
+async def _refused(siege: Siege, trap: str) -> None:
+    """users/me refuses a caller whom it has known, until the proxy is gone."""
+    faults = siege.site.sandbox.llamalitica.faults
+    while (await siege.client.new_case()).user != IDENTITY["user_mail"]:
+        pass
+    siege.site.arm(trap)
+    faults.add(_NO)
+    asking = asyncio.create_task(_until_broken(siege.client.new_case))
+    async with asyncio.timeout(_SECONDS):
+        await asking
+    faults.clear()
+
+
 async def _mode(siege: Siege, trap: str) -> None:
     siege.site.arm(trap)
     await _broken(siege.client.set_mode("off" if len(siege.client.wanted) % 2 else "new"))
@@ -135,6 +150,7 @@ async def _broken(call: Awaitable[object]) -> None:
 
 _MEETINGS: Final[Mapping[str, Callable[[Siege, str], Awaitable[None]]]] = {
     SENT: _sent,
+    REFUSED: _refused,
     "mode": _mode,
     "drain": _drain,
     "linked": _linked,

@@ -90,13 +90,15 @@ def head(*lines: str, status: str = "200 OK", kind: str = "application/json") ->
 class System:
     """A running server for one upstream; or for any of them, since their paths differ.
 
-    `spoilt` says what becomes of the calls of one target instead of a good answer. `arrived` counts the
+    `spoilt` says what becomes of the calls of one target instead of a good answer, `scripts` of several.
+    `arrived` counts the
     requests whose head came, `whole` those whose body was read to its end, by target and user; `made` are
     the cases that exist, by their user.
     """
 
     port: int = 0
     spoilt: tuple[Target, Script] | None = None
+    scripts: dict[Target, Script] = field(default_factory=dict)
     arrived: Counter[tuple[Target, str]] = field(default_factory=Counter)
     whole: Counter[tuple[Target, str]] = field(default_factory=Counter)
     made: dict[str, list[str]] = field(default_factory=dict)
@@ -179,6 +181,8 @@ class System:
     async def _answer(self, exchange: Exchange) -> None:
         if self.spoilt is not None and self.spoilt[0] == exchange.target:
             await self.spoilt[1](exchange)
+        elif exchange.target in self.scripts:
+            await self.scripts[exchange.target](exchange)
         elif self.refusing_next is not None and exchange.target == "me":
             await self._last_words(exchange, self.refusing_next)
         else:

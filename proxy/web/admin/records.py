@@ -12,7 +12,7 @@ from proxy.jsons import BadJson
 from proxy.overrides import rfc3339
 from proxy.store.audit import AuditEvent
 from proxy.store.processes import Process
-from proxy.values import Json
+from proxy.values import Json, PendingCall
 from proxy.web.admin.inputs import Query, Whole, read_query
 from proxy.web.admin.problems import Problem
 from proxy.web.keys import DEPS
@@ -54,11 +54,8 @@ async def processes(request: web.Request) -> web.StreamResponse:
 
 
 async def pending(request: web.Request) -> web.StreamResponse:
-    """Calls of which nobody knows whether they made a case: they are never sent again."""
-    calls: list[Json] = [
-        {"id": call.id, "kind": call.kind, "cause": call.cause, "at": rfc3339(call.at)}
-        for call in await request.app[DEPS].store.pending()
-    ]
+    """Calls of which nobody knows whether they made a case, or was told of it: they are never sent again."""
+    calls: list[Json] = [_pending_call(call) for call in await request.app[DEPS].store.pending()]
     return respond(json(200, {"pending": calls}))
 
 
@@ -70,6 +67,11 @@ async def explain(request: web.Request) -> web.StreamResponse:
         raise Problem(404, "none of the requests that are kept has this id")
     told: list[Json] = [{"at": rfc3339(each.at), "story": each.story} for each in stories]
     return respond(json(200, {"request_id": request_id, "stories": told}))
+
+
+def _pending_call(call: PendingCall) -> Json:
+    told: dict[str, Json] = {"id": call.id, "kind": call.kind, "cause": call.cause, "at": rfc3339(call.at)}
+    return told | ({"case": call.made} if call.made else {})
 
 
 def _audit_row(number: int, event: AuditEvent) -> Json:

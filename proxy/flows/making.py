@@ -1,0 +1,152 @@
+"""One newCase from its judged form to its answer: who the user is, and their case (CONTRACT N07, N17–N19)."""
+
+import asyncio
+from contextlib import AsyncExitStack, ExitStack
+
+from proxy.errors import UpstreamError
+from proxy.flows.answers import answer
+from proxy.flows.beside import end_of, under_way
+from proxy.flows.caller import Caller
+from proxy.flows.confirmed_callers import ConfirmedCaller, is_refusal
+from proxy.flows.deps import Deps
+from proxy.flows.draft import Draft
+from proxy.flows.made_case import case_of, facts, outgoing
+from proxy.flows.new_session import grant
+from proxy.flows.once import Outcome, answer_again, new_intent, settled, turn
+from proxy.mapping.models import NewCase
+from proxy.mapping.table import Route
+from proxy.store import JournalEntry
+from proxy.store.journal import NotStanding
+from proxy.upstream.llamalitica import CreatedCase, UserSession
+from proxy.values import Answer, Inbound
+
+
+class Making:
+    """Asks users/me who the caller is and POST /api/cases for their case: in order, or both at once for a
+    caller whom users/me confirmed a moment ago."""
+
+    def __init__(
+        self, caller: Caller, draft: Draft, inbound: Inbound, route: Route[NewCase], deps: Deps
+    ) -> None:
+        self._caller = caller
+        self._draft = draft
+        self._inbound = inbound
+        self._route = route
+        self._deps = deps
+        said = deps.store.sealer.digest("new_case", draft.form.digest(), caller.template or "")
+        self._intent = new_intent(caller.owner, caller.idempotency, said, deps)
+        self._began = deps.monotonic()
+
+    async def answer(self, spools: ExitStack) -> Answer:
+        """The intent is durable before POST /api/cases, and before users/me where both are called at once;
+        the case and its session are before the answer. `spools` are closed at the end."""
+        caller = self._caller
+        async with AsyncExitStack() as held:
+            held.enter_context(spools)
+            confirmed = self._confirmed()
+            user = None if confirmed else await self._me()
+            await held.enter_async_context(turn(caller.owner, caller.idempotency, self._deps))
+            try:
+                earlier = await self._begin(confirmed)
+            except NotStanding:
+                self._deps.confirmed_callers.forget(caller.owner)
+                user = await self._me()
+                earlier = await self._begin(None)
+            if earlier is not None:
+                if user is None:
+                    await self._me()  # who is refused by now gets no answer, not even the first one
+                return answer_again(earlier, self._intent)
+            outcome = await held.enter_async_context(settled(self._intent, self._deps))
+            if user is None:
+                return await self._at_once(outcome, held)
+            self._remember()
+            return await self._end(user, await end_of(self._create()), outcome)
+
+    def _confirmed(self) -> ConfirmedCaller | None:
+        """The caller, where both calls are to be made at once; nobody while the platform is left alone."""
+        if self._deps.upstream_states().get("llamalitica") != "closed":
+            return None
+        window = self._route.mapping.me_beside
+        return self._deps.confirmed_callers.within(window, self._caller.fingerprint, self._began)
+
+    async def _begin(self, confirmed: ConfirmedCaller | None) -> JournalEntry | None:
+        """Makes the intent durable. In the same write whom the new platform may just have created is on
+        record (N05), and rows of theirs under older hashes are gathered (N06); for a confirmed caller that
+        was done with the entry that they rely on."""
+        caller, store, now = self._caller, self._deps.store, self._deps.clock()
+        if confirmed is not None:
+            return await store.journal.begin(self._intent, standing=confirmed.entry)
+        organization = store.sealer.digest("organization", caller.organization)
+        return await store.journal.begin(
+            self._intent,
+            store.owners.gathering(caller.owner, caller.older),
+            store.audit.first_sighting("organization", organization, now),
+            store.audit.first_sighting("user", caller.owner, now, caller.older),
+        )
+
+    async def _at_once(self, outcome: Outcome, held: AsyncExitStack) -> Answer:
+        """Makes both calls. A refusal by users/me is the answer however POST /api/cases ends, and doesn't
+        wait for that."""
+        me = await held.enter_async_context(under_way(self._me()))
+        create = await held.enter_async_context(under_way(self._create()))
+        user = await end_of(me)
+        if isinstance(user, UserSession):
+            self._remember()
+        elif user.kind == "upstream_unauthorized":
+            rest = self._after_refusal(create, outcome, held.pop_all())
+            if create.done():
+                await rest
+            else:
+                self._deps.tasks.start("new_case", rest)
+            raise user
+        return await self._end(user, await end_of(create), outcome)
+
+    async def _after_refusal(
+        self, create: asyncio.Task[CreatedCase], outcome: Outcome, held: AsyncExitStack
+    ) -> None:
+        """Notes what became of the case of a caller whom users/me refused (N19)."""
+        async with held:
+            created = await end_of(create)
+            if isinstance(created, UpstreamError):
+                outcome.failed(created)
+            else:
+                outcome.made_for_nobody(created.case_id, "made-for-refused")
+
+    async def _end(
+        self, user: UserSession | UpstreamError, created: CreatedCase | UpstreamError, outcome: Outcome
+    ) -> Answer:
+        """The answer, once the case and its session are durable; else the error of the call that decides."""
+        if isinstance(created, UpstreamError):
+            self._heed(created)
+            outcome.failed(created)
+            raise created
+        granted = await grant(user, self._caller, self._route, self._deps)
+        if isinstance(granted, UpstreamError):
+            outcome.made_for_nobody(created.case_id, "made-without-session")
+            raise granted
+        case = case_of(self._caller, self._draft, created, self._inbound, self._deps)
+        given = answer(self._route, facts(case, granted.token))
+        await self._deps.store.journal.record(self._intent.id, case, given.read(), *granted.writes)
+        outcome.recorded = True
+        return given
+
+    async def _me(self) -> UserSession:
+        try:
+            return await self._deps.llamalitica.me(self._caller.identity)
+        except UpstreamError as error:
+            self._heed(error)
+            raise
+
+    async def _create(self) -> CreatedCase:
+        files = outgoing(self._draft.form, self._route)
+        return await self._deps.llamalitica.create_case(self._caller.identity, self._draft.metadata, files)
+
+    def _remember(self) -> None:
+        """The caller as users/me has just confirmed them; their intent is durable."""
+        confirmed = ConfirmedCaller(self._caller.owner, self._intent.id, self._began)
+        self._deps.confirmed_callers.remember(self._caller.fingerprint, confirmed)
+
+    def _heed(self, error: UpstreamError) -> None:
+        """Whoever is refused has to be confirmed anew."""
+        if is_refusal(error):
+            self._deps.confirmed_callers.forget(self._caller.owner)

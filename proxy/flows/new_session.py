@@ -1,0 +1,57 @@
+"""The token that a newCase is answered with, and the session behind it (CONTRACT N07, N19)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from proxy.errors import UpstreamError
+from proxy.flows.caller import Caller
+from proxy.flows.deps import Deps
+from proxy.mapping.models import NewCase
+from proxy.mapping.table import Route
+from proxy.store.database import Work
+from proxy.upstream.llamalitica import UserSession
+from proxy.values import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The legacy token for the answer, and what is to be written before it is given."""
+
+    token: str = field(repr=False)
+    writes: tuple[Work[None], ...] = ()
+
+
+async def grant(
+    user: UserSession | UpstreamError, caller: Caller, route: Route[NewCase], deps: Deps
+) -> Grant | UpstreamError:
+    """The given token, its access token renewed; else a new session, under the new access token itself.
+
+    Where users/me failed without refusing anybody, the newest access token of the caller that is known to
+    live takes the place of the new one; its error comes back where there is none.
+    """
+    sessions = deps.store.sessions
+    if isinstance(user, UserSession):
+        if caller.token is not None:
+            renewing = sessions.renewing(caller.token, user.access_token, user.expires_at)
+            return Grant(caller.token, (renewing,))
+        return _new(user.access_token, user.expires_at, caller, route, deps)
+    if caller.token is not None:
+        return Grant(caller.token)
+    newest = await sessions.newest_access_of(caller.identity, caller.owner, deps.clock())
+    if newest is None:
+        return user
+    return _new(newest.access_token, newest.access_expires_at, caller, route, deps)
+
+
+def _new(
+    access_token: str, expires_at: datetime | None, caller: Caller, route: Route[NewCase], deps: Deps
+) -> Grant:
+    session = Session(
+        identity=caller.identity,
+        organization=caller.organization,
+        owner=caller.owner,
+        access_token=access_token,
+        access_expires_at=expires_at,
+        expires_at=deps.clock() + route.mapping.session_lifetime,
+    )
+    return Grant(access_token, (deps.store.sessions.putting(access_token, session),))
