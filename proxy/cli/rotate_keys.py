@@ -34,6 +34,9 @@ def rotate_keys(context: click.Context, *, check: bool, force: bool, as_json: bo
     ended with 0 the old key can be taken out of the setting, and the blobs need nothing: their keys are in
     the database. For the moment in which the database is written anew at the end, proxies can't write to it.
 
+    What release 0.1.0 sealed, with Fernet, counts as under an older key. Once none of it is left, Fernet is
+    refused.
+
     Exit code 0: nothing is left under an older key; 1: something is, or opens with none of the keys; 2: it
     was asked wrongly.
     """

@@ -116,7 +116,8 @@ async def open_store(
             said = f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
             raise because(said, error) from error
         memory = Memory(time.monotonic)
-        async with open_database(path, memory.forget) as database:
+        opening = open_database(path, memory.forget, presence.refuse_others_format)
+        async with opening as database:
             yield _assemble(
                 database,
                 await load_sealer(database, keys, renews=renews),
@@ -164,7 +165,7 @@ def _assemble(
         contract_runs=ContractRuns(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),
-        rotation=Rotation(database, sealer),
+        rotation=Rotation(database, sealer, presence),
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, folders),
         changes=Changes(database, memory, time.monotonic),

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, 
 
 from proxy import jsons
 from proxy.packed import Packed
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.memory import Memory
 from proxy.store.rows import own_spelling
@@ -16,6 +17,10 @@ from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
 from proxy.values import Case, CaseFile, Json, Tokens, folded_id
 
+_CONTENT: Final = SealedColumn(cases.c.content)
+_EHR: Final = SealedColumn(cases.c.ehr)
+_ABOUT: Final = SealedColumn(case_files.c.about)
+_TEXT: Final = SealedColumn(case_files.c.text)
 _PAGE: Final = 50
 _SMALL: Final = 16 * 1024  # bytes, compressed, of a case that is kept in memory
 _BY_ID: Final = select(cases).where(cases.c.id == bindparam("id"))
@@ -110,23 +115,24 @@ class CaseRows:
 
 def case_rows(sealer: Sealer, case: Case) -> CaseRows:
     """Seals all that is said of a patient, which takes its time: call it in a thread."""
-    return CaseRows(
-        _columns(sealer, case),
-        [
-            {
-                "case_id": folded_id(case.id),
-                "position": position,
-                "about": sealer.seal_json([file.name, file.content_type, file.size, file.sha256]),
-                "text": sealer.seal(file.text.gzip),
-            }
-            for position, file in enumerate(case.files)
-        ],
-    )
+    files = [_file_columns(sealer, folded_id(case.id), *each) for each in enumerate(case.files)]
+    return CaseRows(_columns(sealer, case), files)
+
+
+def _file_columns(sealer: Sealer, case_id: str, position: int, file: CaseFile) -> dict[str, Any]:
+    about: list[Json] = [file.name, file.content_type, file.size, file.sha256]
+    return {
+        "case_id": case_id,
+        "position": position,
+        "about": sealer.seal_json(about, _ABOUT.at(case_id, position)),
+        "text": sealer.seal(file.text.gzip, _TEXT.at(case_id, position)),
+    }
 
 
 def _columns(sealer: Sealer, case: Case) -> dict[str, Any]:
+    case_id = folded_id(case.id)
     return {
-        "id": folded_id(case.id),
+        "id": case_id,
         "spelling": own_spelling(case.id),
         "owner": case.owner,
         "created_at": case.created_at,
@@ -144,14 +150,15 @@ def _columns(sealer: Sealer, case: Case) -> dict[str, Any]:
                 "patient_name": case.patient_name,
                 "title": case.title,
                 "conversation": case.conversation,
-            }
+            },
+            _CONTENT.at(case_id),
         ),
-        "ehr": sealer.seal(case.ehr.gzip) if case.ehr else None,
+        "ehr": sealer.seal(case.ehr.gzip, _EHR.at(case_id)) if case.ehr else None,
     }
 
 
 def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
-    content = sealer.open_json(row.content)
+    content = sealer.open_json(row.content, _CONTENT.at(row.id))
     return Case(
         id=row.spelling or row.id,
         owner=row.owner,
@@ -169,13 +176,14 @@ def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
 def _ehr(sealer: Sealer, row: Row[Any], within: Json) -> Packed | None:
     """`within` is where the first releases had it: with all else that is said of the patient."""
     if row.ehr is not None:
-        return Packed.again(sealer.open(row.ehr))
+        return Packed.again(sealer.open(row.ehr, _EHR.at(row.id)))
     return None if within is None else Packed.of(jsons.dump(within))
 
 
 def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
-    name, content_type, size, digest = sealer.open_json(row.about)
-    text = sealer.open(row.text)
+    key = row.case_id, row.position
+    name, content_type, size, digest = sealer.open_json(row.about, _ABOUT.at(*key))
+    text = sealer.open(row.text, _TEXT.at(*key))
     # The first releases compressed it without a header.
     packed = Packed.again(text) if text.startswith(_GZIP) else Packed.of(zlib.decompress(text))
     return CaseFile(name, content_type, size, digest, packed)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.rows import upsert
@@ -16,6 +17,7 @@ from proxy.values import folded_id
 _ONE: Final = select(conversations).where(
     conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
 )
+_CONVERSATION: Final = SealedColumn(conversations.c.conversation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,13 @@ class Conversations:
         row = await self.database.lookup(work)
         if row is None:
             return None
-        return Conversation(self.sealer.open_text(row.conversation), frozenset(row.sent))
+        opened = self.sealer.open_text(row.conversation, _CONVERSATION.at(row.case_id))
+        return Conversation(opened, frozenset(row.sent))
 
     async def put(self, case_id: str, owner: str, conversation_id: str) -> None:
         """Starts over with a new conversation, in which nothing was sent yet."""
-        values = {"conversation": self.sealer.seal_text(conversation_id), "sent": []}
+        context = _CONVERSATION.at(folded_id(case_id))
+        values = {"conversation": self.sealer.seal_text(conversation_id, context), "sent": []}
 
         def work(conn: Connection) -> None:
             upsert(conn, conversations, _key(case_id, current(conn, owner)), values)

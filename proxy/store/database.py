@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.engines import KeptConnection
 from proxy.store.errors import StoreError, because
-from proxy.store.migrate import migrate
+from proxy.store.migrate import migrate, no_others
 from proxy.store.scrub import scrub
 
 T = TypeVar("T")
@@ -182,13 +182,16 @@ def _own_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_database(
-    path: Path, forget: Callable[[Sequence[str]], None] = lambda _: None
+    path: Path,
+    forget: Callable[[Sequence[str]], None] = lambda _: None,
+    refuse_others: Callable[[], None] = no_others,
 ) -> AsyncIterator[Database]:
     """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used.
 
-    `forget` is called with the subjects that each write has noted (see `Memory`).
+    `forget` is called with the subjects that each write has noted (see `Memory`); `refuse_others` as in
+    `migrate`.
     """
-    await asyncio.to_thread(migrate, path)
+    await asyncio.to_thread(migrate, path, refuse_others)
     try:
         connections = await asyncio.to_thread(_Connections, path)
     except (SQLAlchemyError, sqlite3.Error) as error:

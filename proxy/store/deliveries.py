@@ -8,12 +8,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from proxy.store.audit import is_erased
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.reports import Reports
 from proxy.store.sealer import Sealer
 from proxy.store.tables import deliveries
-from proxy.values import ReportEvent, folded_id
+from proxy.values import Json, ReportEvent, folded_id
 
+_HEADERS: Final = SealedColumn(deliveries.c.headers)
+_BODY: Final = SealedColumn(deliveries.c.body)
 _WAITING: Final = "waiting"
 _SENT: Final = "sent"  # an empty row, by which a repeat is known
 
@@ -121,22 +124,25 @@ class Deliveries:
         await self.database.write(lambda conn: _change(conn, number, **values))
 
     def _row(self, delivery: Delivery, subject: Subject, at: datetime) -> Mapping[str, Any]:
+        # Of the body alone: while secrets change, a repeat may come with another signature.
+        digest = self.sealer.digest("delivery", delivery.body.decode("latin-1"))
+        headers: list[Json] = [delivery.signature, delivery.content_type]
         return {
-            # Of the body alone: while secrets change, a repeat may come with another signature.
-            "digest": self.sealer.digest("delivery", delivery.body.decode("latin-1")),
+            "digest": digest,
             "report_id": subject.report_id,
             "case_id": subject.case_id and folded_id(subject.case_id),
             "received_at": at,
             "state": _WAITING,
             "attempts": 0,
             "next_at": at,
-            "headers": self.sealer.seal_json([delivery.signature, delivery.content_type]),
-            "body": self.sealer.seal(delivery.body),
+            "headers": self.sealer.seal_json(headers, _HEADERS.at(digest)),
+            "body": self.sealer.seal(delivery.body, _BODY.at(digest)),
         }
 
     def _claimed(self, row: Row[Any]) -> Claimed:
-        signature, content_type = self.sealer.open_json(row.headers)
-        delivery = Delivery(self.sealer.open(row.body), signature, content_type)
+        signature, content_type = self.sealer.open_json(row.headers, _HEADERS.at(row.digest))
+        body = self.sealer.open(row.body, _BODY.at(row.digest))
+        delivery = Delivery(body, signature, content_type)
         return Claimed(row.id, delivery, row.attempts + 1, row.received_at)
 
 

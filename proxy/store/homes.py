@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from proxy.store.changes import note_change
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.memory import Memory, subject_of
 from proxy.store.owners import current
@@ -32,6 +33,7 @@ from proxy.store.sessions import check_standing, owner_of, session_rows, token_h
 from proxy.store.tables import cases, homes, legacy_sessions, pairs, recordings
 from proxy.values import Session, Side, folded_id
 
+_TOKEN: Final = SealedColumn(legacy_sessions.c.token)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OWNER: Final = bindparam("owner", type_=String)
@@ -115,8 +117,9 @@ class Homes:
         written, when the token is already another owner's: a session never changes hands.
         """
         told = replace(session, access_token="", access_expires_at=_LONG_AGO, side="legacy")
-        rows = session_rows(self.sealer, told)
-        newest = {"token": self.sealer.seal_text(token), "expires_at": session.expires_at, "at": at}
+        rows = session_rows(self.sealer, token, told)
+        sealed = self.sealer.seal_text(token, _TOKEN.at(session.owner))
+        newest = {"token": sealed, "expires_at": session.expires_at, "at": at}
 
         session_subject = subject_of("session", token_hash(token))
         home_subject = subject_of("home", _memory_key(session.owner, legacy_id))
@@ -150,14 +153,14 @@ class Homes:
         row = await self._legacy_session(owner)
         if row is None:
             return None
-        found = _LegacyToken(self.sealer.open_text(row.token), row.expires_at)
+        found = _LegacyToken(self.sealer.open_text(row.token, _TOKEN.at(row.owner)), row.expires_at)
         self.memory.keep("legacy_token", owner, found, mark)
         return found.token if found.lives(now) else None
 
     async def forget_legacy_token(self, owner: str, token: str) -> None:
         """Drops a token that the legacy server refused; one that came in its place meanwhile stays."""
         row = await self._legacy_session(owner)
-        if row is None or self.sealer.open_text(row.token) != token:
+        if row is None or self.sealer.open_text(row.token, _TOKEN.at(row.owner)) != token:
             return
         same = and_(legacy_sessions.c.owner == owner, legacy_sessions.c.token == row.token)
         subject = subject_of("legacy_token", owner)

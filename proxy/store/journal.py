@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from proxy.store.cases import case_rows, insert_case
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.errors import StoreError
 from proxy.store.rows import left_over, nobody
@@ -16,6 +17,7 @@ from proxy.store.sealer import Sealer
 from proxy.store.tables import journal
 from proxy.values import Case, folded_id
 
+_ANSWER: Final = SealedColumn(journal.c.answer)
 _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
 
@@ -87,7 +89,7 @@ class Journal:
         values = {
             "state": "recorded",
             "case_id": folded_id(case.id),
-            "answer": self.sealer.seal(answer),
+            "answer": self.sealer.seal(answer, _ANSWER.at(intent_id)),
             "cause": None,
         }
 
@@ -145,11 +147,11 @@ class Journal:
 
     def _columns(self, entry: JournalEntry) -> dict[str, Any]:
         columns = {name: getattr(entry, name) for name in JournalEntry.__slots__}
-        answer = None if entry.answer is None else self.sealer.seal(entry.answer)
+        answer = None if entry.answer is None else self.sealer.seal(entry.answer, _ANSWER.at(entry.id))
         return {**columns, "answer": answer, "process": self.process}
 
     def _entry(self, row: Row[Any]) -> JournalEntry:
-        answer = None if row.answer is None else self.sealer.open(row.answer)
+        answer = None if row.answer is None else self.sealer.open(row.answer, _ANSWER.at(row.id))
         columns = {name: getattr(row, name) for name in JournalEntry.__slots__}
         return JournalEntry(**{**columns, "answer": answer})
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from proxy.store import fernet
 from proxy.store.database import Database
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
@@ -36,6 +37,11 @@ class Keys:
         """Leaves the newest key alone in the list, and `others`, which some process still seals with."""
         left = {self.sealer.fingerprints[0], *others}
         await self.database.write(lambda conn: _write(conn, left))
+
+    async def refuse_fernet(self) -> None:
+        """Opens no value of an earlier release any more, once a rotation has found that none is left."""
+        if await self.database.lookup(fernet.is_refused):
+            self.sealer.refuse_fernet()
 
     async def missing(self) -> bool:
         """Tells whether the store may hold values that open with none of this process's keys."""

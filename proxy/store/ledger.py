@@ -13,7 +13,15 @@ from proxy.store.rows import batches
 from proxy.store.sealer import Sealer
 from proxy.store.tables import clients, ledger
 from proxy.store.tallies import day_of
-from proxy.store.visits import LedgerRows, Visit, anonymous, by_client, ledger_rows
+from proxy.store.visits import (
+    AGENT,
+    ORGANIZATION,
+    LedgerRows,
+    Visit,
+    anonymous,
+    by_client,
+    ledger_rows,
+)
 
 __all__ = ["Calls", "Client", "Ledger", "Visit"]
 
@@ -73,13 +81,14 @@ class Ledger:
 
     async def organizations(self) -> set[str]:
         """Returns the legacy names of the organizations that ever called; few, as clients are bounded."""
-        query = select(func.min(clients.c.organization)).group_by(clients.c.organization_hash)
+        one_of_each = select(func.min(clients.c.id)).group_by(clients.c.organization_hash)
+        query = select(clients).where(clients.c.id.in_(one_of_each))
 
-        def work(conn: Connection) -> Sequence[bytes]:
-            names: Sequence[bytes] = conn.execute(query).scalars().all()
-            return names
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            rows: Sequence[Row[Any]] = conn.execute(query).all()
+            return rows
 
-        return {*map(self.sealer.open_text, await self.database.read(work))} - {""}
+        return {self._organization(row) for row in await self.database.read(work)} - {""}
 
     async def prepare(self, visits: Sequence[Visit]) -> LedgerRows:
         """What `write_visits` writes. Clients beyond the most that there may be are one without a name."""
@@ -118,12 +127,15 @@ class Ledger:
         return Client(
             row.key,
             row.user,
-            self.sealer.open_text(row.organization),
+            self._organization(row),
             row.organization_hash,
-            self.sealer.open_text(row.agent),
+            self.sealer.open_text(row.agent, AGENT.at(row.id)),
             row.first_seen,
             row.last_seen,
         )
+
+    def _organization(self, row: Row[Any]) -> str:
+        return self.sealer.open_text(row.organization, ORGANIZATION.at(row.id))
 
 
 def delete_calls_before(conn: Connection, before: datetime) -> None:

@@ -2,7 +2,7 @@
 
 import fcntl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,14 +17,24 @@ _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
-def migrate(path: Path) -> None:
-    """Makes or upgrades the file, in one transaction. Blocks: call it in a thread."""
+def no_others() -> None:
+    """Finds no other process, as where only one ever uses the file."""
+
+
+def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
+    """Makes or upgrades the file, in one transaction. Blocks: call it in a thread.
+
+    `refuse_others` raises StoreError while a process lives that the upgrade would take the file from. It is
+    asked behind the lock, for which every process waits, of every release, before it uses the file.
+    """
     engine = migration_engine(path)
     try:
         path.touch(mode=0o600)  # SQLite gives its WAL the mode of the file
-        with _alone(path), engine.begin() as connection:
-            if _revision(connection) != newest():
-                _upgrade(connection)
+        with _alone(path):
+            refuse_others()
+            with engine.begin() as connection:
+                if _revision(connection) != newest():
+                    _upgrade(connection)
     except SQLAlchemyError as error:
         raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
     except OSError as error:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from proxy.overrides import EVERYONE, Change, Mode, Override, Overrides, as_json, judge, overrides_of
 from proxy.store.audit import Audit, AuditEvent
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
 from proxy.store.override_queries import change_before, current_revision, newest_change, of_route, uncovered
@@ -18,6 +19,7 @@ from proxy.store.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
 
+_ORGANIZATION: Final = SealedColumn(overrides.c.organization)
 # What the audit keeps beside its own columns.
 _TOLD: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
 
@@ -138,16 +140,16 @@ class OverrideStore:
 
     def _columns(self, override: Override) -> dict[str, Any]:
         columns = {name: getattr(override, name) for name in Override.__slots__}
-        name = override.organization
-        return {**columns, "organization": None if name is None else self.sealer.seal_text(name)}
+        name, context = override.organization, _ORGANIZATION.at(override.revision)
+        return {**columns, "organization": None if name is None else self.sealer.seal_text(name, context)}
 
     def _read(self, row: Row[Any]) -> Override:
-        return Override(**{**row._asdict(), "organization": self._name(row.organization)})
+        return Override(**{**row._asdict(), "organization": self._name(row.organization, row.revision)})
 
-    def _name(self, sealed: bytes | None) -> str | None:
+    def _name(self, sealed: bytes | None, revision: int) -> str | None:
         """None too where the key is gone: an override is in force by its scope, and outlives keys."""
         try:
-            return None if sealed is None else self.sealer.open_text(sealed)
+            return None if sealed is None else self.sealer.open_text(sealed, _ORGANIZATION.at(revision))
         except StoreError:
             return None
 

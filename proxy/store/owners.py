@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from proxy.store.changes import note_change
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import ALL
 from proxy.store.rekeying import rekey
@@ -18,9 +19,11 @@ _NOW: Final = select(owner_aliases.c.owner).where(owner_aliases.c.alias == bindp
 _NOTED: Final = select(owner_aliases.c.alias).where(
     owner_aliases.c.alias.in_(bindparam("aliases", expanding=True))
 )
+_WHO: Final = SealedColumn(sessions.c.who)
+_CONTENT: Final = SealedColumn(cases.c.content)
 
 # Hashes that have moved, and a sealed value under each hash that has sessions or cases.
-_Told: TypeAlias = tuple[set[str], Sequence[Row[Any, Any]], Sequence[Row[Any, Any]]]
+_Told: TypeAlias = tuple[set[str], Sequence[Row[Any]], Sequence[Row[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Owners:
 
         def work(conn: Connection) -> None:
             for each in left(conn):
-                rekey(conn, each, owner)
+                rekey(conn, self.sealer, each, owner)
                 conn.execute(insert(owner_aliases).values(alias=each, owner=owner))
                 note_change(conn, ALL)
 
@@ -54,16 +57,16 @@ class Owners:
         # Any session or case of a hash tells whose it is.
         session = select(func.min(sessions.c.token_hash)).group_by(sessions.c.owner)
         case = select(func.min(cases.c.id)).group_by(cases.c.owner)
-        of_sessions = select(sessions.c.owner, sessions.c.who).where(sessions.c.token_hash.in_(session))
-        of_cases = select(cases.c.owner, cases.c.content).where(cases.c.id.in_(case))
+        of_sessions = select(sessions).where(sessions.c.token_hash.in_(session))
+        of_cases = select(cases).where(cases.c.id.in_(case))
 
         def work(conn: Connection) -> _Told:
             moved = set(conn.execute(noted).scalars())
             return moved, conn.execute(of_sessions).all(), conn.execute(of_cases).all()
 
         moved, by_session, by_case = await self.database.read(work)
-        told = [(row.owner, *self._of_session(row.who)) for row in by_session]
-        told += [(row.owner, *self._of_case(row.content)) for row in by_case]
+        told = [(row.owner, *self._of_session(row)) for row in by_session]
+        told += [(row.owner, *self._of_case(row)) for row in by_case]
         spelt = {each for each, user, organization in told if self._explains(each, owner, user, organization)}
         return tuple(sorted((moved | spelt) - {owner}))
 
@@ -72,12 +75,12 @@ class Owners:
         same = self.sealer.owner(user, organization) == owner
         return same and self.sealer.spelt_owner(user, organization) == spelt
 
-    def _of_session(self, who: bytes) -> tuple[str, str]:
-        user, _, organization = self.sealer.open_json(who)
+    def _of_session(self, row: Row[Any]) -> tuple[str, str]:
+        user, _, organization = self.sealer.open_json(row.who, _WHO.of(row))
         return user, organization
 
-    def _of_case(self, content: bytes) -> tuple[str, str]:
-        told = self.sealer.open_json(content)
+    def _of_case(self, row: Row[Any]) -> tuple[str, str]:
+        told = self.sealer.open_json(row.content, _CONTENT.of(row))
         return told["user"], told["organization"]
 
 

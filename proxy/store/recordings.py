@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.sealer import Sealer
@@ -16,6 +17,9 @@ from proxy.store.sessions import check_standing
 from proxy.store.short_chunks import ShortChunk, last_shorts, open_shorts, open_with, seal_short
 from proxy.store.tables import chunks, recordings
 from proxy.values import Chunk, Recording, folded_id
+
+_FILENAME: Final = SealedColumn(recordings.c.filename)
+_BLOB_KEY: Final = SealedColumn(chunks.c.blob_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +65,22 @@ class Recordings:
         nothing written, when the chunk before it has the same bytes: it was sent again after a lost answer,
         and its blob is the caller's to delete. Raises SessionGone where the session `ref` has gone.
         """
+        recording_id = self.new_id()
         opening = {
-            "id": self.new_id(),
+            "id": recording_id,
             "owner": owner,
             "legacy_id": folded_id(legacy_id),
-            "filename": self.sealer.seal_text(filename),
+            "filename": self.sealer.seal_text(filename, _FILENAME.at(recording_id)),
             "content_type": content_type,
             "container": container,
             "created_at": at,
         }
         columns = {
             "blob": chunk.blob,
-            "blob_key": self.sealer.seal(chunk.key),
+            "blob_key": self.sealer.seal(chunk.key, _BLOB_KEY.at(chunk.blob)),
             "size": chunk.size,
             "sha256": chunk.sha256,
-            "short": seal_short(self.sealer, short),
+            "short": seal_short(self.sealer, short, chunk.blob),
         }
 
         def work(conn: Connection) -> bool:
@@ -84,7 +89,7 @@ class Recordings:
             last = conn.execute(_last(now, legacy_id)).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
                 return False
-            place = _place(conn, last, opening, opens=opens, taken=taken)
+            place = _place(conn, self.sealer, last, opening, opens=opens, taken=taken)
             conn.execute(insert(chunks).values(**place, **columns))
             return True
 
@@ -120,24 +125,32 @@ class Recordings:
         return Recording(
             id=head.id,
             legacy_id=head.legacy_id,
-            filename=self.sealer.open_text(head.filename),
+            filename=self.sealer.open_text(head.filename, _FILENAME.at(head.id)),
             content_type=head.content_type,
             container=head.container,
             created_at=head.created_at,
-            chunks=tuple(
-                Chunk(row.blob, self.sealer.open(row.blob_key), row.size, row.sha256) for row in rows
-            ),
+            chunks=tuple(map(self._chunk, rows)),
         )
+
+    def _chunk(self, row: Row[Any]) -> Chunk:
+        key = self.sealer.open(row.blob_key, _BLOB_KEY.at(row.blob))
+        return Chunk(row.blob, key, row.size, row.sha256)
 
 
 def _place(
-    conn: Connection, last: Row[Any] | None, opening: Mapping[str, Any], *, opens: bool, taken: int
+    conn: Connection,
+    sealer: Sealer,
+    last: Row[Any] | None,
+    opening: Mapping[str, Any],
+    *,
+    opens: bool,
+    taken: int,
 ) -> Mapping[str, Any]:
     """The chunk's recording, made if need be, and its position there."""
     if last is not None and not opens:
         return {"recording_id": last.id, "position": last.position + 1}
     if last is not None and taken:
-        return open_with(conn, last, taken, opening)
+        return open_with(conn, sealer, last, taken, opening)
     number = 0 if last is None else last.number + 1
     conn.execute(insert(recordings).values(number=number, **opening))
     return {"recording_id": opening["id"], "position": 0}

@@ -1,10 +1,14 @@
 """Moves all rows of one owner's hash to another, within a write; rows that meet there become one (N06)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 
+from proxy.store.contexts import SealedColumn
+from proxy.store.errors import StoreError
+from proxy.store.sealer import Sealer
 from proxy.store.tables import (
     cases,
     clients,
@@ -18,6 +22,7 @@ from proxy.store.tables import (
     transcriptions,
 )
 
+_TOKEN: Final = SealedColumn(legacy_sessions.c.token)
 # Of two rows that meet the older stays: what they are the same by, beside the owner, and when they were made.
 _MEETING: Final[Sequence[tuple[Table, Sequence[str], str | None]]] = (
     (homes, ("legacy_id",), "at"),
@@ -26,7 +31,7 @@ _MEETING: Final[Sequence[tuple[Table, Sequence[str], str | None]]] = (
 )
 
 
-def rekey(conn: Connection, old: str, new: str) -> None:
+def rekey(conn: Connection, sealer: Sealer, old: str, new: str) -> None:
     """The audit stays as it is: what it says was said of that hash."""
     for table in (sessions, cases, pairs):
         _move(conn, table, old, new)
@@ -39,7 +44,7 @@ def rekey(conn: Connection, old: str, new: str) -> None:
     _renumber(conn, old, new)
     _move(conn, recordings, old, new)
     _drop_older_token(conn, old, new)
-    _move(conn, legacy_sessions, old, new)
+    _move_token(conn, sealer, old, new)
 
 
 def _move(conn: Connection, table: Table, old: str, new: str) -> None:
@@ -92,3 +97,14 @@ def _drop_older_token(conn: Connection, old: str, new: str) -> None:
     newest_first = query.order_by(legacy_sessions.c.at.desc(), legacy_sessions.c.owner == old)
     for owner in conn.execute(newest_first).scalars().all()[1:]:
         conn.execute(delete(legacy_sessions).where(legacy_sessions.c.owner == owner))
+
+
+def _move_token(conn: Connection, sealer: Sealer, old: str, new: str) -> None:
+    """The token is bound to its owner's hash, so it is sealed anew."""
+    table = legacy_sessions
+    sealed = conn.execute(select(table.c.token).where(table.c.owner == old)).scalar_one_or_none()
+    if sealed is None:
+        return
+    with suppress(StoreError):  # its key is gone: it opens under neither hash, and is found by the old one
+        token = sealer.moved(sealed, _TOKEN.at(old), _TOKEN.at(new))
+        conn.execute(update(table).where(table.c.owner == old).values(owner=new, token=token))

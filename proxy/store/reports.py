@@ -9,12 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, select
 
 from proxy.store.audit import is_erased
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import reports
 from proxy.values import Report, ReportEvent, folded_id
 
+_BODY: Final = SealedColumn(reports.c.body)
 _RANKS: Final[Mapping[str, int]] = {"report.created": 0, "report.updated": 1, "report.deleted": 2}
 _DELETED: Final = _RANKS["report.deleted"]
 _ALIVE: Final = select(reports).where(
@@ -79,11 +81,11 @@ class Reports:
             ),
             "received_at": received_at,
             "agent_id": event.agent_id,
-            "body": None if rank == _DELETED else self.sealer.seal_json(body),
+            "body": None if rank == _DELETED else self.sealer.seal_json(body, _BODY.at(event.report_id)),
         }
 
     def _report(self, row: Row[Any]) -> Report:
-        content, structured_data = self.sealer.open_json(row.body)
+        content, structured_data = self.sealer.open_json(row.body, _BODY.at(row.id))
         return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data, len(row.body))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Table, func, select, tuple_, update
 
+from proxy.store.contexts import NATURAL_KEYS, SealedColumn
 from proxy.store.errors import StoreError
 from proxy.store.sealer import Sealer
 
@@ -27,7 +28,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was found in some rows: `older` values are under an older key, `lost` ones under none known."""
+    """What was found in some rows: `older` values are under an older key or in the form of an earlier
+    release, `lost` ones open with no key or not in this row."""
 
     rows: int
     last: tuple[Any, ...] = field(repr=False)
@@ -51,13 +53,15 @@ def next_rows(
     if not sized:
         return []
     last = tuple(sized[_fitting([row[-1] for row in sized]) - 1][:-1])
-    query = select(*table.primary_key.columns, *columns).where(*beyond, key <= tuple_(*last))
+    natural = [column for column in NATURAL_KEYS[table] if not column.primary_key]
+    query = select(*table.primary_key.columns, *natural, *columns).where(*beyond, key <= tuple_(*last))
     rows: Sequence[Row[Any]] = conn.execute(query.order_by(*table.primary_key.columns)).all()
     return rows
 
 
 def step(sealer: Sealer, table: Table, columns: Sequence[Column[Any]], rows: Sequence[Row[Any]]) -> Step:
-    """Seals what is under an older key anew, which takes its time: call it in a thread."""
+    """Seals what is under an older key, or in the form of an earlier release, anew. Takes its time: call it
+    in a thread."""
     names = table.primary_key.columns.keys()
     changes, older, lost = [], 0, 0
     for row in rows:
@@ -83,7 +87,7 @@ def _change(
     for column in columns:
         value = row._mapping[column]
         try:
-            renewed = None if value is None else sealer.renewed(value)
+            renewed = None if value is None else sealer.renewed(value, SealedColumn(column).of(row))
         except StoreError:
             lost += 1
             continue

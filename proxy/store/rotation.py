@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Table
 
+from proxy.store import fernet
 from proxy.store.database import Database
+from proxy.store.presence import Presence
 from proxy.store.resealing import Step, count_rows, next_rows, step, write_step
 from proxy.store.sealer import Sealer
 from proxy.store.tables import SEALED
@@ -49,6 +51,7 @@ class Rotation:
 
     database: Database
     sealer: Sealer
+    presence: Presence
 
     async def run(self, told: Callable[[Progress], None]) -> Rotated:
         """Goes through all tables until nothing is left: a process that was started before there was the
@@ -58,6 +61,7 @@ class Rotation:
             older, lost = await self._pass(told, write=True)
             renewed += older
             if not older:
+                await self._refuse_fernet()
                 return Rotated(renewed, 0, lost)
         left, lost = await self._pass(told, write=False)
         return Rotated(renewed, left, lost)
@@ -66,6 +70,13 @@ class Rotation:
         """Goes through all tables, and writes nothing."""
         left, lost = await self._pass(told, write=False)
         return Rotated(0, left, lost)
+
+    async def _refuse_fernet(self) -> None:
+        """From now on no value of an earlier release opens, where none is left and nobody can add one."""
+        if await self.database.read(fernet.is_refused) or self.presence.others_format():
+            return
+        if await self.database.write(fernet.refuse_if_none_is_left):
+            self.sealer.refuse_fernet()
 
     async def _pass(self, told: Callable[[Progress], None], *, write: bool) -> tuple[int, int]:
         ends = [await self._table(table, columns, told, write=write) for table, columns in SEALED.items()]

@@ -7,15 +7,19 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+import orjson
 from sqlalchemy import Connection, insert, select, update
 
+from proxy.store import fernet
+from proxy.store.contexts import Context, named_context
 from proxy.store.database import Database
 from proxy.store.errors import StoreError
+from proxy.store.keyring import Keyring
 from proxy.store.tables import meta
 from proxy.values import Json, folded_id, folded_mail
 
-_PEPPER: Final = "pepper"
+_PEPPER: Final = named_context(fernet.PEPPER)
+_OF_PEPPER: Final = meta.c.name == fernet.PEPPER
 _PEPPER_BYTES: Final = 32
 _FINGERPRINT: Final = 12  # hex digits
 _SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
@@ -25,45 +29,49 @@ class Sealer:
     """Encryption by MICHIQ_SECRET_KEYS (the newest first: it seals, all of them open), hashes by the pepper.
 
     The pepper outlives the keys, so that hashes stay the same when keys change. `fingerprints` tell keys
-    apart, in the same order; nothing of a key can be learnt from one.
+    apart, in the same order; nothing of a key can be learnt from one. A value opens only in the context that
+    it was sealed for; what Fernet sealed, while the store `takes_fernet`, opens in any.
     """
 
-    def __init__(self, keys: Sequence[str], pepper: bytes) -> None:
-        self._fernet = _fernet(keys)
-        self._newest = _fernet(keys[:1])
+    def __init__(self, keys: Sequence[str], pepper: bytes, *, takes_fernet: bool = False) -> None:
+        self._keyring = Keyring(keys, takes_fernet=takes_fernet)
         self._pepper = pepper
         self.fingerprints = tuple(self.digest("key", key)[:_FINGERPRINT] for key in keys)
 
-    def seal(self, plain: bytes) -> bytes:
-        return self._fernet.encrypt(plain)
+    def seal(self, plain: bytes, context: Context) -> bytes:
+        return self._keyring.seal(plain, context)
 
-    def open(self, sealed: bytes) -> bytes:
-        """StoreError when none of the keys opens it."""
-        try:
-            return self._fernet.decrypt(sealed)
-        except InvalidToken as error:
-            raise StoreError("a stored value opens with none of the keys in MICHIQ_SECRET_KEYS") from error
+    def open(self, sealed: bytes, context: Context) -> bytes:
+        """StoreError when none of the keys opens it in this context."""
+        return self._keyring.open(sealed, context)
 
-    def renewed(self, sealed: bytes) -> bytes | None:
-        """The value under the newest key; None when it is under that one already. StoreError as `open`."""
-        try:
-            self._newest.decrypt(sealed)
-        except InvalidToken:
-            return self.seal(self.open(sealed))
-        return None
+    def renewed(self, sealed: bytes, context: Context) -> bytes | None:
+        """The value under the newest key, in this release's form; None when it is that already. StoreError
+        as `open`."""
+        plain = self.open(sealed, context)
+        return None if self._keyring.is_newest(sealed) else self.seal(plain, context)
 
-    def seal_text(self, text: str) -> bytes:
-        return self.seal(text.encode("utf-8", _SURROGATES))
+    def moved(self, sealed: bytes, old: Context, new: Context) -> bytes:
+        """The value for another context, as its row's natural key changes. StoreError as `open`."""
+        return self.seal(self.open(sealed, old), new)
 
-    def open_text(self, sealed: bytes) -> str:
-        return self.open(sealed).decode("utf-8", _SURROGATES)
+    def refuse_fernet(self) -> None:
+        """Opens no value of an earlier release any more."""
+        self._keyring.refuse_fernet()
 
-    def seal_json(self, value: Json) -> bytes:
-        return self.seal_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    def seal_text(self, text: str, context: Context) -> bytes:
+        return self.seal(text.encode("utf-8", _SURROGATES), context)
 
-    def open_json(self, sealed: bytes) -> Any:
+    def open_text(self, sealed: bytes, context: Context) -> str:
+        return self.open(sealed, context).decode("utf-8", _SURROGATES)
+
+    def seal_json(self, value: Json, context: Context) -> bytes:
+        return self.seal(_json(value), context)
+
+    def open_json(self, sealed: bytes, context: Context) -> Any:
         """The value as `seal_json` got it; its shape is the caller's own."""
-        return json.loads(self.open_text(sealed))
+        # Not by orjson, which takes an integer beyond 64 bits for a float.
+        return json.loads(self.open_text(sealed, context))
 
     def digest(self, *parts: str) -> str:
         """HMAC-SHA256 (64 hex digits) over the parts, each after its length: no two lists collide."""
@@ -75,8 +83,8 @@ class Sealer:
 
     def renew_pepper(self, conn: Connection) -> None:
         """Seals the pepper, on which all hashes stand, with the newest key."""
-        sealed = self.seal(self._pepper)
-        conn.execute(update(meta).where(meta.c.name == _PEPPER).values(value=sealed))
+        sealed = self.seal(self._pepper, _PEPPER)
+        conn.execute(update(meta).where(_OF_PEPPER).values(value=sealed))
 
     def owner(self, user: str, organization: str) -> str:
         """Under which everything of this user in this organization is stored (CONTRACT N06)."""
@@ -102,40 +110,40 @@ async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool =
     ever, and must still open when the old keys have gone. A command that only looks leaves it: a process
     that lacks the newest key must be able to start again.
     """
-    fernet = _fernet(keys)
 
-    def work(conn: Connection) -> bytes:
-        where = meta.c.name == _PEPPER
-        sealed = conn.execute(select(meta.c.value).where(where)).scalar_one_or_none()
+    def work(conn: Connection) -> Sealer:
+        takes_fernet = not fernet.is_refused(conn)
+        sealed = conn.execute(select(meta.c.value).where(_OF_PEPPER)).scalar_one_or_none()
         if sealed is None:
-            pepper = secrets.token_bytes(_PEPPER_BYTES)
-            conn.execute(insert(meta).values(name=_PEPPER, value=fernet.encrypt(pepper)))
-            return pepper
-        return _opened(fernet, sealed)
+            return _first(conn, keys)
+        pepper = _opened(Keyring(keys, takes_fernet=takes_fernet), sealed)
+        return Sealer(keys, pepper, takes_fernet=takes_fernet)
 
-    sealer = Sealer(keys, await database.write(work))
+    sealer = await database.write(work)
     if renews:
         await database.write(sealer.renew_pepper)
     return sealer
 
 
-def _fernet(keys: Sequence[str]) -> MultiFernet:
-    if not keys:
-        raise StoreError("MICHIQ_SECRET_KEYS: at least one key is needed")
-    return MultiFernet([_key(number, key) for number, key in enumerate(keys, start=1)])
+def _first(conn: Connection, keys: Sequence[str]) -> Sealer:
+    sealer = Sealer(keys, secrets.token_bytes(_PEPPER_BYTES))
+    conn.execute(insert(meta).values(name=fernet.PEPPER, value=b""))
+    sealer.renew_pepper(conn)
+    fernet.refuse(conn)
+    return sealer
 
 
-def _key(number: int, key: str) -> Fernet:
+def _opened(keyring: Keyring, sealed: bytes) -> bytes:
     try:
-        return Fernet(key)
-    except ValueError as error:
-        raise StoreError(f"MICHIQ_SECRET_KEYS: key {number} is not 32 bytes in url-safe base64") from error
-
-
-def _opened(fernet: MultiFernet, sealed: bytes) -> bytes:
-    try:
-        return fernet.decrypt(sealed)
-    except InvalidToken as error:
+        return keyring.open(sealed, _PEPPER)
+    except StoreError as error:
         raise StoreError(
             "MICHIQ_SECRET_KEYS: none of the keys opens this database; add the key it was made with"
         ) from error
+
+
+def _json(value: Json) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # half of an emoji, or an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", _SURROGATES)

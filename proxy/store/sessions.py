@@ -9,12 +9,17 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from proxy.store.changes import note_change
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
-from proxy.values import Identity, Session
+from proxy.values import Identity, Json, Session
+
+_API_KEY: Final = SealedColumn(api_keys.c.api_key)
+_WHO: Final = SealedColumn(sessions.c.who)
+_ACCESS: Final = SealedColumn(sessions.c.access_token)
 
 _NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
@@ -43,7 +48,7 @@ class Sessions:
 
     def putting(self, token: str, session: Session) -> Work[None]:
         """Returns what `put` does, for a write that does more."""
-        rows = session_rows(self.sealer, session)
+        rows = session_rows(self.sealer, token, session)
         subject = subject_of("session", token_hash(token))
         kept: Session | None = self.memory.get("session", token_hash(token))
         # A session that only lives longer ends nothing that others keep: they look again once it is over.
@@ -105,7 +110,7 @@ class Sessions:
     def renewing(self, token: str, access_token: str, access_expires_at: datetime | None) -> Work[None]:
         """Returns what `renew` does, for a write that does more."""
         values = {
-            "access_token": self.sealer.seal_text(access_token),
+            "access_token": self.sealer.seal_text(access_token, _ACCESS.at(token_hash(token))),
             "access_expires_at": access_expires_at,
         }
         key = token_hash(token)
@@ -117,14 +122,16 @@ class Sessions:
         return work
 
     def _session(self, row: Row[Any]) -> Session:
-        user, sent_organization, organization = self.sealer.open_json(row.who)
+        user, sent_organization, organization = self.sealer.open_json(row.who, _WHO.at(row.token_hash))
         return Session(
             identity=Identity(
-                api_key=self.sealer.open_text(row.api_key), user=user, organization=sent_organization
+                api_key=self.sealer.open_text(row.api_key, _API_KEY.at(row.key_ref)),
+                user=user,
+                organization=sent_organization,
             ),
             organization=organization,
             owner=row.owner,
-            access_token=self.sealer.open_text(row.access_token),
+            access_token=self.sealer.open_text(row.access_token, _ACCESS.at(row.token_hash)),
             access_expires_at=row.access_expires_at,
             expires_at=row.expires_at,
             side=row.side,
@@ -141,22 +148,24 @@ class SessionRows:
     sealed_key: bytes
 
 
-def session_rows(sealer: Sealer, session: Session) -> SessionRows:
+def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
     """Seals what is private; `write_session` writes it."""
-    identity = session.identity
+    identity, key = session.identity, token_hash(token)
+    ref = sealer.digest("api_key", identity.api_key)
+    who: list[Json] = [identity.user, identity.organization, session.organization]
     return SessionRows(
         who={
-            "key_ref": sealer.digest("api_key", identity.api_key),
+            "key_ref": ref,
             "owner": session.owner,
-            "who": sealer.seal_json([identity.user, identity.organization, session.organization]),
+            "who": sealer.seal_json(who, _WHO.at(key)),
             "expires_at": session.expires_at,
             "side": session.side,
         },
         access={
-            "access_token": sealer.seal_text(session.access_token),
+            "access_token": sealer.seal_text(session.access_token, _ACCESS.at(key)),
             "access_expires_at": session.access_expires_at,
         },
-        sealed_key=sealer.seal_text(identity.api_key),
+        sealed_key=sealer.seal_text(identity.api_key, _API_KEY.at(ref)),
     )
 
 

@@ -1,16 +1,22 @@
 """Chunks that are too short for a signature: kept where they came, moved when the next one says so (U04)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, insert, select, update
 
+from proxy.store.contexts import SealedColumn
+from proxy.store.errors import StoreError
 from proxy.store.sealer import Sealer
 from proxy.store.tables import chunks, links, recordings, transcriptions
 from proxy.values import digests_of
 
+_SHORT: Final = SealedColumn(chunks.c.short)
+_FILENAME: Final = SealedColumn(recordings.c.filename)
+_TEXT: Final = SealedColumn(transcriptions.c.text)
 # A run of them is shorter than the longest signature, which has twelve bytes.
 _MOST: Final = 12
 # Of a linked case that nobody is making any more.
@@ -26,35 +32,41 @@ class ShortChunk:
     content_type: str | None
 
 
-def seal_short(sealer: Sealer, chunk: ShortChunk | None) -> bytes | None:
+def seal_short(sealer: Sealer, chunk: ShortChunk | None, blob: str) -> bytes | None:
     """The value of the column `short`."""
-    return None if chunk is None else sealer.seal_json([chunk.data.hex(), chunk.filename, chunk.content_type])
+    if chunk is None:
+        return None
+    return sealer.seal_json([chunk.data.hex(), chunk.filename, chunk.content_type], _SHORT.at(blob))
 
 
 def open_shorts(sealer: Sealer, newest_first: Sequence[Row[Any]]) -> tuple[ShortChunk, ...]:
     """The short chunks that a recording ends with, in order of arrival."""
     run = takewhile(lambda row: row.short is not None, newest_first)
-    opened = [sealer.open_json(row.short) for row in run]
+    opened = [sealer.open_json(row.short, _SHORT.at(row.blob)) for row in run]
     return tuple(ShortChunk(bytes.fromhex(data), *names) for data, *names in reversed(opened))
 
 
 def last_shorts(recording_id: str) -> Select[Any]:
     """The last chunks of a recording, newest first: as many as may be a run of short ones."""
-    query = select(chunks.c.short).filter_by(recording_id=recording_id)
+    query = select(chunks.c.blob, chunks.c.short).filter_by(recording_id=recording_id)
     return query.order_by(chunks.c.position.desc()).limit(_MOST)
 
 
-def open_with(conn: Connection, last: Row[Any], taken: int, opening: Mapping[str, Any]) -> Mapping[str, Any]:
+def open_with(
+    conn: Connection, sealer: Sealer, last: Row[Any], taken: int, opening: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """Opens a recording with the last `taken` chunks of the `last` one; the place of the chunk after them.
 
     Where the last recording has only those chunks, it becomes the new one.
     """
     start = last.position - taken + 1
     if start <= 0:
-        kind = {name: opening[name] for name in ("filename", "content_type", "container")}
+        kind = {name: opening[name] for name in ("content_type", "container")}
+        old, new = _FILENAME.at(opening["id"]), _FILENAME.at(last.id)
+        kind["filename"] = sealer.moved(opening["filename"], old, new)
         conn.execute(update(recordings).filter_by(id=last.id).values(**kind))
         return {"recording_id": last.id, "position": last.position + 1}
-    _rename(conn, last, start, opening)
+    _rename(conn, sealer, last, start, opening)
     conn.execute(insert(recordings).values(number=last.number + 1, **opening))
     moved = update(chunks).where(chunks.c.recording_id == last.id, chunks.c.position >= start)
     place = {"recording_id": opening["id"], "position": chunks.c.position - start}
@@ -62,7 +74,7 @@ def open_with(conn: Connection, last: Row[Any], taken: int, opening: Mapping[str
     return {"recording_id": opening["id"], "position": taken}
 
 
-def _rename(conn: Connection, last: Row[Any], start: int, opening: Mapping[str, Any]) -> None:
+def _rename(conn: Connection, sealer: Sealer, last: Row[Any], start: int, opening: Mapping[str, Any]) -> None:
     """Lets what was heard of the recording with its short end stand for the one without it (S04, S05)."""
     query = select(chunks.c.sha256).filter_by(recording_id=last.id).order_by(chunks.c.position)
     digests = digests_of(conn.execute(query).scalars().all())
@@ -70,11 +82,24 @@ def _rename(conn: Connection, last: Row[Any], start: int, opening: Mapping[str, 
     heard = and_(transcriptions.c.legacy_id == legacy_id, transcriptions.c.owner == owner)
     linked = and_(links.c.case_id == legacy_id, links.c.state.in_(_ENDED))
     for old in reversed(digests[start:]):
-        _rename_in(conn, transcriptions, heard, old, digests[start - 1])
-        _rename_in(conn, links, linked, old, digests[start - 1])
+        _rename_heard(conn, sealer, heard, old, digests[start - 1])
+        _rename_in(conn, links, linked, old, {"digest": digests[start - 1]})
 
 
-def _rename_in(conn: Connection, table: Table, where: ColumnElement[bool], old: str, new: str) -> None:
-    known = conn.execute(select(table.c.digest).where(where, table.c.digest == new)).first()
+def _rename_heard(conn: Connection, sealer: Sealer, where: ColumnElement[bool], old: str, new: str) -> None:
+    """The text is bound to the digest, so it is sealed anew."""
+    query = select(transcriptions).where(where, transcriptions.c.digest == old)
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        return
+    with suppress(StoreError):  # its key is gone: it stays what it was, and opens under neither digest
+        text = sealer.moved(row.text, _TEXT.of(row), _TEXT.at(row.legacy_id, new))
+        _rename_in(conn, transcriptions, where, old, {"digest": new, "text": text})
+
+
+def _rename_in(
+    conn: Connection, table: Table, where: ColumnElement[bool], old: str, values: Mapping[str, Any]
+) -> None:
+    known = conn.execute(select(table.c.digest).where(where, table.c.digest == values["digest"])).first()
     if known is None:
-        conn.execute(update(table).where(where, table.c.digest == old).values(digest=new))
+        conn.execute(update(table).where(where, table.c.digest == old).values(**values))

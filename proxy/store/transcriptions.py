@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
+from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.rows import batches, upsert
@@ -22,6 +23,7 @@ _OF_IDS: Final = (
     )
     .order_by(transcriptions.c.created_at, transcriptions.c.digest)
 )
+_TEXT: Final = SealedColumn(transcriptions.c.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ class Transcriptions:
         Raises SessionGone where the session `ref` has gone.
         """
         key = {"owner": owner, "legacy_id": folded_id(legacy_id), "digest": transcription.digest}
+        context = _TEXT.at(key["legacy_id"], transcription.digest)
         values = {
-            "text": self.sealer.seal_text(transcription.text),
+            "text": self.sealer.seal_text(transcription.text, context),
             "seconds": transcription.seconds,
             "created_at": transcription.created_at,
         }
@@ -90,4 +93,5 @@ class Transcriptions:
         return {each: found[folded_id(each)] for each in legacy_ids}
 
     def _transcription(self, row: Row[Any]) -> Transcription:
-        return Transcription(row.digest, self.sealer.open_text(row.text), row.seconds, row.created_at)
+        text = self.sealer.open_text(row.text, _TEXT.at(row.legacy_id, row.digest))
+        return Transcription(row.digest, text, row.seconds, row.created_at)

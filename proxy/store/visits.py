@@ -8,11 +8,14 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, update
 
+from proxy.store.contexts import SealedColumn
 from proxy.store.rows import count_up, insert_missing
 from proxy.store.sealer import Sealer
 from proxy.store.tables import clients, ledger
 from proxy.store.tallies import Rows, day_of
 
+ORGANIZATION: Final = SealedColumn(clients.c.organization)
+AGENT: Final = SealedColumn(clients.c.agent)
 _LONGEST: Final = 200
 _OTHERS: Final = "(others)"
 
@@ -85,8 +88,8 @@ def _client_row(client: str, visits: Sequence[Visit], sealer: Sealer) -> dict[st
         "key": visit.key,
         "user": visit.user,
         "organization_hash": visit.organization_hash,
-        "organization": sealer.seal_text(_printable(visit.organization)),
-        "agent": sealer.seal_text(_printable(visit.agent)),
+        "organization": sealer.seal_text(_printable(visit.organization), ORGANIZATION.at(client)),
+        "agent": sealer.seal_text(_printable(visit.agent), AGENT.at(client)),
         "first_seen": min(map(_at, visits)),
         "last_seen": max(map(_at, visits)),
     }

@@ -87,6 +87,7 @@ class Follower:
                 if self._live.changed.is_set() or loop.time() - heard >= _HEARTBEAT_SECONDS:
                     self._live.changed.clear()
                     await self.report()
+                    await self._deps.store.keys.refuse_fernet()
                     heard = loop.time()
             except StoreError:
                 _log.exception("store_not_followed")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, event, insert
 import proxy.store.migrate
 from proxy.packed import Packed
 from proxy.store.cases import case_rows
+from proxy.store.contexts import Context
 from proxy.store.engines import migration_engine
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import session_rows, token_hash
@@ -25,9 +26,11 @@ from tests.crash.client import FILES
 from tests.crash.judge import asked, halves
 from tests.crash.points import MIGRATION
 from tests.crash.site import Site
+from tests.store.older import FernetSealer
 
 _TOKEN: Final = "token-of-the-first-release"
 _CASE: Final = "case-of-the-first-release"
+_NOWHERE: Final = Context(b"")  # Fernet binds a value to nothing
 
 
 async def killed_within(site: Site, statement: int) -> list[str]:
@@ -80,7 +83,7 @@ def make_old(path: Path, key: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        _fill(connection, Sealer([key], b"p" * 32))
+        _fill(connection, FernetSealer(key, b"p" * 32))
     engine.dispose()
 
 
@@ -94,10 +97,10 @@ def _fill(connection: Connection, sealer: Sealer) -> None:
         access_expires_at=now + timedelta(hours=1),
         expires_at=now + timedelta(hours=1),
     )
-    told, of_case = session_rows(sealer, session), case_rows(sealer, _case(session.owner, now))
-    content = sealer.open_json(of_case.case.pop("content")) | {"ehr": {"nhc": "4711"}}
+    told, of_case = session_rows(sealer, _TOKEN, session), case_rows(sealer, _case(session.owner, now))
+    content = sealer.open_json(of_case.case.pop("content"), _NOWHERE) | {"ehr": {"nhc": "4711"}}
     row = {name: value for name, value in of_case.case.items() if name not in ("ehr", "spelling")}
-    text = sealer.seal(zlib.compress(b"tos"))
+    text = sealer.seal(zlib.compress(b"tos"), _NOWHERE)
     who = {name: value for name, value in told.who.items() if name != "side"}
     answered = {
         "id": "intent",
@@ -106,13 +109,15 @@ def _fill(connection: Connection, sealer: Sealer) -> None:
         "body_digest": "",
         "created_at": now,
     }
-    connection.execute(insert(meta).values(name="pepper", value=sealer.seal(b"p" * 32)))
+    connection.execute(insert(meta).values(name="pepper", value=sealer.seal(b"p" * 32, _NOWHERE)))
     connection.execute(insert(api_keys).values(ref=who["key_ref"], api_key=told.sealed_key))
     connection.execute(insert(sessions).values(token_hash=token_hash(_TOKEN), **who, **told.access))
-    connection.execute(insert(cases).values({**row, "content": sealer.seal_json(content)}))
+    connection.execute(insert(cases).values({**row, "content": sealer.seal_json(content, _NOWHERE)}))
     connection.execute(insert(case_files), [{**file, "text": text} for file in of_case.files])
     connection.execute(
-        insert(journal).values(**answered, state="recorded", case_id=_CASE, answer=sealer.seal(b"{}"))
+        insert(journal).values(
+            **answered, state="recorded", case_id=_CASE, answer=sealer.seal(b"{}", _NOWHERE)
+        )
     )
 
 

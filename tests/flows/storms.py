@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, select
 from proxy import jsons
 from proxy.sandbox.reports import signature
 from proxy.store import Store
+from proxy.store.contexts import SealedColumn
 from proxy.store.tables import reports
 from proxy.values import Json
 from tests.flows.mutants import missigned, mutant
@@ -25,6 +26,7 @@ SECRETS: Final = f"{NEW},{OLD}"
 _KINDS: Final = ("report.created", "report.updated", "report.deleted")
 _BEGIN: Final = datetime(2026, 3, 21, 10, tzinfo=UTC)
 _AT_ONCE: Final = 24
+_BODY: Final = SealedColumn(reports.c.body)
 
 Place: TypeAlias = tuple[bool, datetime, int]
 
@@ -173,7 +175,7 @@ class Storm:
     def _left(self, row: Row[Any] | None) -> tuple[Any, ...] | None:
         if row is None:
             return None
-        content = None if row.body is None else self.store.sealer.open_json(row.body)[0]
+        content = None if row.body is None else self.store.sealer.open_json(row.body, _BODY.of(row))[0]
         return row.case_id, row.at, row.rank, content
 
     def sent(self, what: str) -> dict[int, int]:

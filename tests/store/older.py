@@ -1,4 +1,5 @@
-"""A store as an older release left it: its rows under that release's schema, rules of its own on top."""
+"""A store as an older release left it: its rows under that release's schema, rules of its own on top, and
+what is sealed as Fernet seals it."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -8,9 +9,14 @@ from typing import Any, Final, TypeAlias
 
 from alembic import command
 from alembic.config import Config
+from cryptography.fernet import Fernet
 from sqlalchemy import MetaData, create_engine, insert
 
+from proxy.store.contexts import NATURAL_KEYS, Context, SealedColumn, named_context
 from proxy.store.engines import migration_engine
+from proxy.store.keyring import Keyring
+from proxy.store.sealer import Sealer
+from proxy.store.tables import SEALED
 
 Row: TypeAlias = dict[str, Any]
 # What becomes of a row of a table.
@@ -19,8 +25,20 @@ Edit: TypeAlias = Callable[[str, Row], Row]
 _NAME: Final = "michiq.db"
 
 
-def made_old(new: Path, old: Path, revision: str, edit: Edit) -> None:
-    """Fills a database of the `revision` in `old` with the rows of the one in `new`. Blocks."""
+class FernetSealer(Sealer):
+    """A sealer of releases that bound a value to no row, under one key."""
+
+    def __init__(self, key: str, pepper: bytes) -> None:
+        super().__init__([key], pepper, takes_fernet=True)
+        self._old = Fernet(key)
+
+    def seal(self, plain: bytes, context: Context) -> bytes:
+        return self._old.encrypt(plain)
+
+
+def made_old(new: Path, old: Path, revision: str, edit: Edit, key: str) -> None:
+    """Fills a database of the `revision` in `old` with the rows of the one in `new`, which is under the key.
+    Blocks."""
     old.mkdir(exist_ok=True)
     engine, config = migration_engine(old / _NAME), Config()
     config.set_main_option("script_location", "proxy.store:migrations")
@@ -34,9 +52,30 @@ def made_old(new: Path, old: Path, revision: str, edit: Edit) -> None:
         for table in schema.sorted_tables:
             if table.name != "alembic_version":
                 names = table.columns.keys()
-                for row in _rows(new / _NAME, table.name):
+                for row in _unbound(table.name, _rows(new / _NAME, table.name), key):
                     kept = {name: value for name, value in edit(table.name, row).items() if name in names}
                     connection.execute(insert(table).values(kept))
+
+
+def _unbound(table: str, rows: list[Row], key: str) -> list[Row]:
+    """The rows with their sealed values as Fernet's."""
+    keyring, old = Keyring([key], takes_fernet=False), Fernet(key)
+    if table == "meta":
+        pepper = named_context("pepper")
+        return [
+            {**row, "value": old.encrypt(keyring.open(row["value"], pepper))}
+            if row["name"] == "pepper"
+            else row
+            for row in rows
+            if row["name"] != "fernet_refused"
+        ]
+    for own, columns in SEALED.items():
+        for column in columns if own.name == table else ():
+            for row in rows:
+                if (sealed := row[column.name]) is not None:
+                    context = SealedColumn(column).at(*(row[each.name] for each in NATURAL_KEYS[own]))
+                    row[column.name] = old.encrypt(keyring.open(sealed, context))
+    return rows
 
 
 def _rows(path: Path, table: str) -> list[Row]:

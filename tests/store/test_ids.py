@@ -12,6 +12,7 @@ from proxy.store.erasure import OfCase
 from proxy.values import folded_id
 
 from .examples import (
+    KEY,
     NOW,
     OWNER,
     ago,
@@ -160,7 +161,7 @@ def shouting(table: str, row: Row) -> Row:
 
 async def migrated(tmp_path: Path, edit: Any = shouting) -> Path:
     """A folder with the rows of `new`, as an older release left them."""
-    made_old(tmp_path / "new", tmp_path / "old", LAST_BEFORE, edit)
+    made_old(tmp_path / "new", tmp_path / "old", LAST_BEFORE, edit, KEY)
     return tmp_path / "old"
 
 

@@ -7,16 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, Select, insert, select
+from sqlalchemy import Connection, insert, select
 
 from proxy.overrides import Change
 from proxy.store import Store, StoreError
+from proxy.store.contexts import Context, SealedColumn
 from proxy.store.deliveries import Delivery, Subject
 from proxy.store.ledger import Visit
 from proxy.store.resealing import next_rows, step, write_step
 from proxy.store.rotation import Progress, Rotated
 from proxy.store.short_chunks import ShortChunk
-from proxy.store.tables import SEALED, api_keys, sessions
+from proxy.store.tables import SEALED, api_keys, conversations, sessions
 
 from .examples import (
     NOW,
@@ -54,21 +55,28 @@ async def fill(store: Store, number: int = 0) -> None:
     await store.deliveries.receive(delivery, Subject("report", case_id), None, NOW)
 
 
-async def values(store: Store) -> dict[tuple[str, str], list[bytes]]:
-    """The sealed values of each column."""
+async def values(store: Store) -> dict[tuple[str, str], list[tuple[Context, bytes]]]:
+    """The sealed values of each column, each with the context that it opens in."""
 
-    def work(conn: Connection) -> dict[tuple[str, str], list[bytes]]:
+    def work(conn: Connection) -> dict[tuple[str, str], list[tuple[Context, bytes]]]:
         return {
-            (table.name, column.name): list(conn.execute(column_of(column)).scalars())
-            for table, columns in SEALED.items()
+            (column.table.name, column.name): [
+                (SealedColumn(column).of(row), row._mapping[column])
+                for row in conn.execute(select(column.table).where(column.is_not(None)))
+            ]
+            for columns in SEALED.values()
             for column in columns
         }
 
     return await store.database.read(work)
 
 
-def column_of(column: Column[bytes]) -> Select[bytes]:
-    return select(column).where(column.is_not(None))
+async def clear(store: Store) -> dict[tuple[str, str], list[bytes]]:
+    """What was sealed in each column."""
+    return {
+        at: [store.sealer.open(value, context) for context, value in own]
+        for at, own in (await values(store)).items()
+    }
 
 
 def quiet(_: Progress) -> None:
@@ -78,16 +86,13 @@ def quiet(_: Progress) -> None:
 async def test_every_sealed_column_is_under_the_new_key_and_the_old_one_can_go(tmp_path: Path) -> None:
     async with opened(tmp_path, [OLD]) as store:
         await fill(store)
-        before = {
-            at: [store.sealer.open(value) for value in own] for at, own in (await values(store)).items()
-        }
+        before = await clear(store)
     assert [column for column, own in before.items() if not own] == [], "the test fills every column"
     async with opened(tmp_path, [NEW, OLD]) as store:
         count = sum(map(len, before.values()))
         assert await store.rotation.run(quiet) == Rotated(renewed=count, left=0, lost=0)
     async with opened(tmp_path, [NEW]) as store:
-        after = {at: [store.sealer.open(value) for value in own] for at, own in (await values(store)).items()}
-        assert after == before
+        assert await clear(store) == before
         assert (await store.audit.verify()).first_bad is None
         assert store.sealer.owner("ana@clinic.example", "Clínica")  # by the pepper, which opened
 
@@ -154,7 +159,9 @@ async def test_many_and_large_rows_are_gone_through_step_by_step(tmp_path: Path)
     texts = [bytes(range(256)).hex() * 1500 * (1 + number % 3) for number in range(5)]  # up to 2 MB sealed
 
     def add(conn: Connection) -> None:
-        rows = [{"ref": f"{number:04}", "api_key": store.sealer.seal(b"key")} for number in range(450)]
+        refs = [f"{number:04}" for number in range(450)]
+        sealed = [store.sealer.seal(b"key", SealedColumn(api_keys.c.api_key).at(ref)) for ref in refs]
+        rows = [{"ref": ref, "api_key": key} for ref, key in zip(refs, sealed, strict=True)]
         conn.execute(insert(api_keys), rows)
 
     async with opened(tmp_path, [OLD]) as store:
@@ -206,7 +213,8 @@ async def test_a_process_that_still_seals_with_the_old_key_is_noticed(tmp_path: 
     def write(progress: Progress) -> None:
         if progress.table == "conversations":
             with closing(sqlite3.connect(tmp_path / "michiq.db")) as connection:
-                connection.execute("UPDATE conversations SET conversation = ?", [behind.sealer.seal(b"late")])
+                late = behind.sealer.seal(b"late", SealedColumn(conversations.c.conversation).at("case-1"))
+                connection.execute("UPDATE conversations SET conversation = ?", [late])
                 connection.commit()
 
     async with opened(tmp_path, [NEW, OLD]) as store:

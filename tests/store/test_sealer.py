@@ -7,33 +7,92 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.store import Store
+from proxy.store.contexts import SealedColumn
 from proxy.store.errors import StoreError
+from proxy.store.keyring import Keyring
 from proxy.store.sealer import Sealer
+from proxy.store.tables import journal, reports
 from proxy.values import Json
 
 from .examples import fernet_key, opened
+from .older import FernetSealer
 
 OLD, NEW, FOREIGN = fernet_key(1), fernet_key(2), fernet_key(3)
 PEPPER = b"p" * 32
+HERE = SealedColumn(reports.c.body).at("report-1")
 
 
 @pytest.mark.parametrize("value", [None, {"á": [1, 10**40, 0.1, True]}, "lone \ud800", []])
 def test_what_is_sealed_opens_as_it_was(value: Json) -> None:
     sealer = Sealer([OLD], PEPPER)
-    assert sealer.open_json(sealer.seal_json(value)) == value
+    assert sealer.open_json(sealer.seal_json(value, HERE), HERE) == value
 
 
 def test_an_old_key_opens_what_it_sealed() -> None:
-    assert Sealer([NEW, OLD], PEPPER).open(Sealer([OLD], PEPPER).seal(b"x")) == b"x"
+    assert Sealer([NEW, OLD], PEPPER).open(Sealer([OLD], PEPPER).seal(b"x", HERE), HERE) == b"x"
 
 
 def test_the_newest_key_seals() -> None:
-    assert Sealer([NEW], PEPPER).open(Sealer([NEW, OLD], PEPPER).seal(b"x")) == b"x"
+    assert Sealer([NEW], PEPPER).open(Sealer([NEW, OLD], PEPPER).seal(b"x", HERE), HERE) == b"x"
 
 
 def test_a_foreign_key_does_not_open() -> None:
     with pytest.raises(StoreError, match="MICHIQ_SECRET_KEYS"):
-        Sealer([FOREIGN], PEPPER).open(Sealer([OLD], PEPPER).seal(b"x"))
+        Sealer([FOREIGN], PEPPER).open(Sealer([OLD], PEPPER).seal(b"x", HERE), HERE)
+
+
+def test_a_value_opens_only_where_it_was_sealed_for() -> None:
+    sealer = Sealer([OLD], PEPPER)
+    sealed = sealer.seal(b"x", HERE)
+    for there in (SealedColumn(reports.c.body).at("report-2"), SealedColumn(journal.c.answer).at("report-1")):
+        with pytest.raises(StoreError, match="moved from another row or column"):
+            sealer.open(sealed, there)
+
+
+@pytest.mark.parametrize("place", [*range(1, 60), -1])
+def test_a_value_that_was_changed_anywhere_does_not_open(place: int) -> None:
+    sealer = Sealer([OLD], PEPPER, takes_fernet=True)
+    sealed = bytearray(sealer.seal(b"a value of 300 bytes or so", HERE))
+    sealed[place] ^= 1
+    with pytest.raises(StoreError):
+        sealer.open(bytes(sealed), HERE)
+
+
+@pytest.mark.parametrize("length", range(60))
+def test_a_value_that_was_cut_does_not_open(length: int) -> None:
+    sealer = Sealer([OLD], PEPPER, takes_fernet=True)
+    with pytest.raises(StoreError):
+        sealer.open(sealer.seal(b"a value", HERE)[:length], HERE)
+
+
+@given(first=st.lists(st.text(max_size=3), max_size=3), second=st.lists(st.text(max_size=3), max_size=3))
+def test_contexts_are_equal_only_for_equal_keys(first: list[str], second: list[str]) -> None:
+    column = SealedColumn(reports.c.body)
+    assert (column.at(*first) == column.at(*second)) == (first == second)
+
+
+def test_each_process_seals_under_a_subkey_of_its_own() -> None:
+    one, other = (Sealer([OLD], PEPPER).seal(b"x", HERE) for _ in range(2))
+    assert one[:9] == other[:9], "the format and the id of the key"
+    assert one[9:25] != other[9:25]
+
+
+def test_a_subkey_is_left_after_so_many_values_and_a_nonce_never_comes_twice() -> None:
+    keyring = Keyring([OLD], takes_fernet=False, most_values=3)
+    sealed = [keyring.seal(b"x", HERE) for _ in range(8)]
+    salts = [each[9:25] for each in sealed]
+    assert [salts.count(each) for each in salts] == [3, 3, 3, 3, 3, 3, 2, 2]
+    assert len({each[25:37] for each in sealed}) == 8
+    assert {keyring.open(each, HERE) for each in sealed} == {b"x"}
+
+
+def test_what_fernet_sealed_opens_until_it_is_refused() -> None:
+    old = FernetSealer(OLD, PEPPER).seal(b"x", HERE)
+    sealer = Sealer([NEW, OLD], PEPPER, takes_fernet=True)
+    assert sealer.open(old, HERE) == b"x"
+    sealer.refuse_fernet()
+    with pytest.raises(StoreError, match="earlier release"):
+        sealer.open(old, HERE)
 
 
 @pytest.mark.parametrize("keys", [[], ["short"], [OLD, "canary-ñ"]])
