@@ -54,6 +54,10 @@ class Readings:
         if memory * 4 <= self._most:
             self._keep(record, index, memory)
 
+    def __len__(self) -> int:
+        """Returns of how many cases something is kept."""
+        return len(self._kept)
+
     def forget(self) -> None:
         """Drops everything."""
         for place in [*self._kept]:

@@ -1,6 +1,6 @@
 """Tells every process which values that it may keep in memory were changed (see `Memory`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,8 +51,8 @@ class Changes:
         """The newest change that this process knows of; what it keeps in memory is not older."""
         return self._seen.revision or 0
 
-    async def follow(self) -> bool:
-        """Forgets what others have changed since the last call; True when there was something.
+    async def follow(self) -> frozenset[str]:
+        """Forgets what was changed since the last call, here or elsewhere, and returns the subjects.
 
         Raises StoreError when the store can't be read; a second later nothing in memory counts any more.
         """
@@ -60,24 +60,23 @@ class Changes:
         if self._seen.revision is None or not self.memory.fresh():
             # What is in memory was not watched over: it goes, whatever has happened.
             newest = await self.database.lookup(_newest)
-            changed = newest != self._seen.revision
+            subjects = frozenset() if newest == self._seen.revision else frozenset({ALL})
             self._forget([ALL], newest)
         else:
             after = self._seen.revision
             found = await self.database.lookup(lambda conn: _since(conn, after))
-            changed = bool(found)
-            if len(found) == _MOST:
-                self._forget([ALL], found[-1][0])
-            elif found:
-                self._forget([subject for _, subject in found], found[-1][0])
+            missed = len(found) == _MOST
+            subjects = frozenset({ALL}) if missed else frozenset(subject for _, subject in found)
+            if found:
+                self._forget(subjects, found[-1][0])
         self.memory.asked(at)
-        return changed
+        return subjects
 
     async def note(self, subject: str = ALL) -> int:
         """Notes a change by itself, and returns its revision for `processes` to be waited for."""
         return await self.database.write(lambda conn: note_change(conn, subject))
 
-    def _forget(self, subjects: Sequence[str], revision: int) -> None:
+    def _forget(self, subjects: Iterable[str], revision: int) -> None:
         self.memory.forget(subjects)
         self._seen.revision = revision
 

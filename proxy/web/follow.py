@@ -13,6 +13,7 @@ import structlog
 
 from proxy.flows.deps import Deps
 from proxy.store import StoreError
+from proxy.store.memory import ALL
 from proxy.web.live import Live, reload
 from proxy.web.watching import changes
 
@@ -44,8 +45,10 @@ class Follower:
     async def catch_up(self) -> None:
         """The newest overrides are in force on return; StoreError as the store's."""
         store = self._deps.store
-        if await store.changes.follow():
+        if subjects := await store.changes.follow():
             self._live.changed.set()
+            if ALL in subjects:
+                self._deps.readings.forget()
         if await store.overrides.revision() != self._live.now.overrides.revision:
             self._live.follow(await store.overrides.load())
 

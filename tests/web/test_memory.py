@@ -38,7 +38,10 @@ async def test_once_erase_says_done_no_process_serves_the_user_or_writes_a_row_o
         both = (here, there)
         for each in both:
             await each.document()
+            await each.call("POST", "/michiQ/query/{id}", json={"query": "¿Qué dolor tiene?"})
+        assert [len(api.proxy.deps.readings) for api in (one, other)] == [1, 1]
         await erase(tmp_path, secret_key, monkeypatch)
+        assert [len(api.proxy.deps.readings) for api in (one, other)] == [0, 0]
         statuses = [(await each.call("GET", "/michiQ/doc/{id}")).status for each in both]
         statuses += [(await each.upload(AUDIO)).status for each in both]
         assert statuses == [401] * 4
