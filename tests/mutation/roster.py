@@ -14,6 +14,8 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "proxy/store/journal.py": ("tests/store/test_journal.py", "tests/flows/test_new_case_once.py"),
     "proxy/store/resealing.py": ("tests/store/test_rotate.py",),
     "proxy/store/retention.py": ("tests/store/test_retention.py",),
+    "proxy/store/fernet.py": ("tests/store/test_upgrade.py",),
+    "proxy/store/keyring.py": ("tests/store/test_sealer.py", "tests/store/test_contexts.py"),
     "proxy/store/sealer.py": ("tests/store/test_sealer.py", "tests/store/test_rotate.py"),
     "proxy/web/guards.py": ("tests/web/test_guards.py",),
     "proxy/web/webhooks.py": ("tests/flows/test_webhooks.py", "tests/web/test_tee.py"),

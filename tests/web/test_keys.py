@@ -1,14 +1,26 @@
 """A process that lacks a key which the store is sealed with: it is not ready, and says why."""
 
+import asyncio
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
+from proxy.overrides import Change
+from proxy.store import StoreError
+from proxy.store.contexts import SealedColumn
+from proxy.store.sealer import Sealer
+from proxy.store.tables import reports
 from tests.conftest import Api, StartProxy
+from tests.flows._client import until
+from tests.store.examples import KEY, opened
+from tests.store.filled import unpack
+from tests.store.older import FernetSealer
 
+HERE = SealedColumn(reports.c.body).at("report-1")
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 
@@ -45,3 +57,24 @@ async def test_processes_tell_their_keys_by_fingerprints_alone(start_proxy: Star
         (process,) = await api.proxy.deps.store.processes.live(api.clock(), timedelta(seconds=10))
     assert all(re.fullmatch("[0-9a-f]{12}", each) for each in process.keys)
     assert len({*process.keys}) == 2
+
+
+async def test_a_process_refuses_fernet_once_another_has_found_none_left(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(unpack, "0.1.0", tmp_path)
+    old = FernetSealer(KEY, b"").seal(b"a value of 0.1.0", HERE)
+    async with start_proxy(MICHIQ_SECRET_KEYS=KEY) as api, opened(tmp_path) as other:
+        store = api.proxy.deps.store
+        assert opens(store.sealer, old)
+        assert (await other.rotation.run(lambda _: None)).left == 0
+        change = Change(actor="ana", route="doc", mode="off", reason="what follows is followed at once")
+        await other.overrides.change(change, expected=None, at=api.clock())
+        await until(lambda: not opens(store.sealer, old))
+
+
+def opens(sealer: Sealer, value: bytes) -> bool:
+    try:
+        return bool(sealer.open(value, HERE))
+    except StoreError:
+        return False
