@@ -80,9 +80,9 @@ class Keyring:
         """Returns the bytes that were sealed. Raises StoreError when no key opens them in this context."""
         if not sealed.startswith(FORMAT):
             return self._open_fernet(sealed)
-        header, nonce, rest = sealed[:_HEADER], sealed[_HEADER:][:_NONCE], sealed[_HEADER + _NONCE :]
+        header, rest = sealed[:_HEADER], memoryview(sealed)[_HEADER:]  # a text may be megabytes: no copy
         try:
-            return self._cipher(header).decrypt(nonce, rest, header + context)
+            return self._cipher(header).decrypt(rest[:_NONCE], rest[_NONCE:], header + context)
         except (InvalidTag, ValueError) as error:
             raise StoreError("a stored value was changed, or moved from another row or column") from error
 

@@ -1,5 +1,6 @@
 """Sealing under several keys, and the hashes that outlive them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_subkey_is_left_after_so_many_values_and_a_nonce_never_comes_twice() -
     assert [salts.count(each) for each in salts] == [3, 3, 3, 3, 3, 3, 2, 2]
     assert len({each[25:37] for each in sealed}) == 8
     assert {keyring.open(each, HERE) for each in sealed} == {b"x"}
+
+
+def test_threads_share_a_keyring_and_no_nonce_comes_twice() -> None:
+    keyring = Keyring([OLD], takes_fernet=False, most_values=7)
+    texts = [f"text {number}".encode() for number in range(2000)]
+    with ThreadPoolExecutor(8) as threads:
+        sealed = list(threads.map(lambda text: keyring.seal(text, HERE), texts))
+        assert list(threads.map(lambda value: keyring.open(value, HERE), sealed)) == texts
+    assert len({each[9:37] for each in sealed}) == len(texts)
 
 
 def test_what_fernet_sealed_opens_until_it_is_refused() -> None:
