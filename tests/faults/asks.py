@@ -62,7 +62,7 @@ async def prepared(api: Api, target: Target) -> Ask:
     number = next(_NUMBERS)
     user = {**IDENTITY, "user_mail": f"u{number}@clinica.example"}
     if target in ("me", "create"):
-        return lambda: _new_case(api, user)
+        return lambda: new_case(api, user)
     made = await api.new_case(None, **user)
     url, headers = f"{api.url}/michiQ", bearer(made["token"])
     if target == "transcribe":
@@ -73,7 +73,9 @@ async def prepared(api: Api, target: Target) -> Ask:
     return ask
 
 
-async def _new_case(api: Api, user: dict[str, str]) -> Told:
+async def new_case(api: Api, user: dict[str, str]) -> Told:
+    """Asks for a case, and says what the client was told."""
+
     def own(text: str) -> bool:
         return re.search(r'"michiq_uuid":"create-\d+","token":"me-\d+"', text) is not None
 

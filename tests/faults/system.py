@@ -90,8 +90,8 @@ def head(*lines: str, status: str = "200 OK", kind: str = "application/json") ->
 class System:
     """A running server for one upstream; or for any of them, since their paths differ.
 
-    `spoilt` says what becomes of the calls of one target instead of a good answer, `scripts` of several.
-    `arrived` counts the
+    `spoilt` says what becomes of the calls of one target instead of a good answer, `scripts` of several;
+    `idle_seconds` how long a connection may wait for a request. `arrived` counts the
     requests whose head came, `whole` those whose body was read to its end, by target and user; `made` are
     the cases that exist, by their user.
     """
@@ -99,6 +99,7 @@ class System:
     port: int = 0
     spoilt: tuple[Target, Script] | None = None
     scripts: dict[Target, Script] = field(default_factory=dict)
+    idle_seconds: float | None = None
     arrived: Counter[tuple[Target, str]] = field(default_factory=Counter)
     whole: Counter[tuple[Target, str]] = field(default_factory=Counter)
     made: dict[str, list[str]] = field(default_factory=dict)
@@ -158,13 +159,16 @@ class System:
                 whole = len(exchange.content) == exchange.length
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError, RuntimeError):
             pass  # the client is gone, or the test is over
+        except TimeoutError:
+            pass  # it was idle for too long
         finally:
             self._tasks.discard(task)
             self._idle.discard(task)
             writer.close()
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
-        raw = await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(self.idle_seconds):
+            raw = await reader.readuntil(b"\r\n\r\n")
         line, *lines = raw.decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
         exchange = Exchange(

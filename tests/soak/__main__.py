@@ -24,6 +24,7 @@ PARTS: Final = (
     "webhooks",
     "once",
     "upstreams",
+    "idle",
     "restart",
     "crash",
     "at_rest",
