@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -27,14 +28,9 @@ async def come_back(folder: Path, callers: int, times: int, idle_seconds: float,
     figures = Figures()
     async with system() as platform, system() as chat, facing(folder, platform.url, chat.url) as api:
         platform.idle_seconds = idle_seconds
-        await asyncio.gather(
-            *(
-                _caller(
-                    api, f"u{number}@clinica.example", times, idle_seconds, Random(seed + number), figures
-                )
-                for number in range(callers)
-            )
-        )
+        call = partial(_caller, api, times, idle_seconds, figures)
+        users = [f"u{number}@clinica.example" for number in range(callers)]
+        await asyncio.gather(*(call(user, Random(f"{seed} {user}")) for user in users))
         figures.ambiguous = len(await api.proxy.deps.store.journal.pending())
         figures.connections = platform.connections
         _count_twice(platform, callers * times, figures)
