@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from proxy.errors import UpstreamError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @asynccontextmanager
@@ -19,6 +20,13 @@ async def under_way(call: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """What the two give, made at the same time; where one fails, the other is seen to its end first."""
+    async with under_way(first) as one, under_way(second) as other:
+        await asyncio.wait({one, other})
+        return await one, await other
 
 
 async def end_of(call: Awaitable[T]) -> T | UpstreamError:

@@ -63,6 +63,12 @@ def planning(
     return Prompt(tuple(messages), frozenset(passage.key for passage in chosen))
 
 
+def fits(question: str, instruction: str, part_instruction: str) -> bool:
+    """Whether `plan` takes the question whatever the case holds; False may only mean that it depends."""
+    last_room = _left(LIMIT - _ROOM, instruction, _CONTINUED)
+    return len(_pieces(question, last_room, _left(LIMIT, part_instruction, _CONTINUED))) <= PARTS
+
+
 def _waiting(index: Index, sent: Set[str]) -> int:
     """Returns how much room all passages would take that have not been sent."""
     return sum(cost for cost, key in zip(index.costs, index.keys, strict=True) if key not in sent)

@@ -7,12 +7,13 @@ from typing import Final
 from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
 from proxy.flows.access import authenticate, own_case
 from proxy.flows.answers import answer
+from proxy.flows.beside import both
 from proxy.flows.chat import chat_of
 from proxy.flows.deps import Deps
 from proxy.flows.facts import Record
 from proxy.flows.json_body import read_text
 from proxy.flows.offload import planned
-from proxy.flows.prompt import Prompt, QuestionTooLong
+from proxy.flows.prompt import Prompt, QuestionTooLong, fits
 from proxy.flows.records import read_record
 from proxy.mapping.models import Query
 from proxy.mapping.table import FlowSpec, Route
@@ -94,11 +95,23 @@ class _Dialogue:
                     if error.status != 404:
                         raise
                 await self._store.drop(case.id, case.owner)
-            # Planned before the conversation is begun: a question that is too long costs no conversation.
-            prompt = await self._plan(frozenset())
-            conversation = await self._chat.start(self._key)
-            await self._store.put(case.id, case.owner, conversation)
+            conversation, prompt = await self._begin()
             return await self._say(conversation, prompt)
+
+    async def _begin(self) -> tuple[str, Prompt]:
+        """A conversation, made beside the search for passages unless the question may turn out too long:
+        one that is costs no conversation."""
+        mapping = self._mapping
+        if fits(self._question, mapping.instruction, mapping.part_instruction):
+            return await both(self._start(), self._plan(frozenset()))
+        prompt = await self._plan(frozenset())
+        return await self._start(), prompt
+
+    async def _start(self) -> str:
+        case = self._record.case
+        conversation = await self._chat.start(self._key)
+        await self._store.put(case.id, case.owner, conversation)
+        return conversation
 
     async def _say(self, conversation: str, prompt: Prompt) -> str:
         """The answer to the last message; only then do its passages count as sent."""

@@ -240,6 +240,21 @@ def test_pending_lists_the_ambiguous_calls_and_says_what_to_do(here: Site) -> No
     assert here.fill(_open_calls) == 2, "looking settles nothing"
 
 
+async def untold(store: Store) -> None:
+    await store.journal.begin(JournalEntry("intent-1", "o" * 64, "new_case", None, "body", ago()))
+    await store.journal.fail("intent-1", "made-for-refused", ambiguous=True, case_id="case-1")
+
+
+def test_pending_N19_names_a_case_that_no_client_was_told_of_and_says_what_to_do(here: Site) -> None:
+    here.fill(untold)
+    result = here.call("routes", "--pending")
+    assert "made-for-refused" in result.output
+    assert "case-1" in result.output
+    assert "erase --case ID" in result.output
+    [row] = json.loads(here.call("routes", "--pending", "--json").stdout)
+    assert (row["id"], row["case"], row["cause"]) == ("intent-1", "case-1", "made-for-refused")
+
+
 async def _open_calls(store: Store) -> int:
     return len(await store.journal.pending())
 

@@ -14,6 +14,7 @@ from tests.conftest import Api, bearer
 from tests.faults.beside import ENDS, Caller, Course, Told, courses, living, played, run
 from tests.faults.facing import facing
 from tests.faults.system import Exchange, System, plainly, system
+from tests.flows._wire import committed
 from tests.store.examples import NOW, event
 
 KEY: Final = Fernet.generate_key().decode()
@@ -207,3 +208,20 @@ async def test_new_case_N19_that_is_in_the_journal_alone_is_erased_with_its_repo
         assert removed["report"] == 1
         assert removed["kept answer"] == (1 if by == "case" else 2)
         assert await store.pending() == []
+
+
+async def test_new_case_N19_of_a_user_who_is_erased_while_both_calls_are_under_way_brings_nothing_back(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path) as (api, platform):
+        caller = await Caller(api, platform, tmp_path).confirmed()
+
+        async def erasing(exchange: Exchange) -> None:
+            await erased(caller)
+            await plainly(exchange)
+
+        platform.scripts = {"create": erasing}
+        assert (await caller.ask()).status == 500
+        assert caller.journal == []
+        for table in ("cases", "sessions"):
+            assert committed(tmp_path, f"SELECT owner FROM {table}") == [], table

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.flows.prompt import LIMIT, PARTS, Prompt, QuestionTooLong, plan
+from proxy.flows.prompt import LIMIT, PARTS, Prompt, QuestionTooLong, fits, plan
 from proxy.text.index import Index
 from proxy.text.passages import split
 from proxy.text.units import utf16_units
@@ -99,6 +99,7 @@ def test_prompt_Q05_at_most_five_messages_of_at_most_2000_units_hold_the_whole_q
     except QuestionTooLong:
         # A cut at a white space may leave half of a message unused, never more.
         assert utf16_units(question) > (PARTS - 1) * LIMIT // 2 - 200
+        assert not fits(question, instruction, PART), "a conversation would have been begun for it"
         return
     assert 1 <= len(prompt.messages) <= PARTS
     assert all(1 <= utf16_units(message) <= LIMIT for message in prompt.messages)

@@ -4,12 +4,19 @@ import asyncio
 import hashlib
 import json
 import re
-from typing import Final
+from typing import Any, Final
 
+import pytest
+
+from proxy.flows import query
+from proxy.flows.offload import planned
+from proxy.flows.prompt import Prompt
 from proxy.sandbox import SandboxConfig
 from proxy.sandbox.faults import Fault
 from proxy.text.units import utf16_units
+from proxy.workers import WorkerCrashed
 from tests.conftest import Api, StartProxy, case_form
+from tests.flows._client import until
 from tests.flows.gated_chat import gated_chat
 from tests.flows.reading import (
     ALLERGY,
@@ -175,6 +182,40 @@ async def test_query_Q05_a_longer_question_is_400_and_no_message_is_sent(api: Ap
     calls = len(api.sandbox.llamachat.calls)
     assert (await ask(api, case, "Considera lo siguiente. " * 500)).says(400, BAD)
     assert len(api.sandbox.llamachat.calls) == calls
+
+
+async def test_query_Q05_a_question_that_the_passages_make_too_long_costs_no_conversation(api: Api) -> None:
+    """Of a case with nothing to tell it would have fitted: only the search shows that it doesn't."""
+    question = "p" * 9000
+    long = await api.new_case(files_form(("a.pdf", long_pdf(20, {1: ALLERGY}), "application/pdf")))
+    assert (await ask(api, long, question)).says(400, BAD)
+    assert paths(api) == []
+    assert (await ask(api, await unreported(api, case_form(ehr="{}")), question)).status == 200
+
+
+async def test_query_Q04_the_conversation_is_begun_beside_the_search_for_passages(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def searching(*arguments: Any) -> Prompt:
+        await until(lambda: CONVERSATIONS in paths(api))
+        return await planned(*arguments)
+
+    monkeypatch.setattr(query, "planned", searching)
+    assert (await ask(api, await allergic(api), "¿A qué es alérgica?")).json == {"response": ANSWER}
+
+
+async def test_query_Q06_a_conversation_begun_beside_a_search_that_failed_is_the_next_questions(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any) -> Prompt:
+        raise WorkerCrashed("a search")
+
+    case = await allergic(api)
+    with monkeypatch.context() as patched:
+        patched.setattr(query, "planned", failing)
+        assert (await ask(api, case, "¿A qué es alérgica?")).says(500, FAILED)
+    assert (await ask(api, case, "¿A qué es alérgica?")).json == {"response": ANSWER}
+    assert len(api.sandbox.llamachat.conversations) == 1
 
 
 async def test_query_Q05_when_a_part_fails_the_rest_is_not_sent_and_no_passage_counts_as_sent(

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from proxy.mapping.units import parse_duration, parse_size
+from proxy.mapping.units import Window, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,14 @@ def test_what_is_no_size_is_refused_with_an_example(value: object) -> None:
 def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:
     with pytest.raises(ValueError, match=r'write a duration such as "30 s", in quotes, of at most 3650 d'):
         parse_duration(value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("15 min", 900), ("0 s", 0), ("0.0 h", 0)])
+def test_a_window_N19_may_be_none_at_all(text: str, seconds: float) -> None:
+    assert TypeAdapter(Window).validate_python(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["0", "0 MB", "-1 s", "3651 d"])
+def test_what_is_no_window_N19_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match='write a duration such as "30 s"'):
+        TypeAdapter(Window).validate_python(text)

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from proxy.store import Store, StoreError, cases
+from proxy.store.erasure import OfUser
+from proxy.store.journal import NotStanding
 
-from .examples import NOW, OTHER, OWNER, ago, case, entry, record
+from .examples import NOW, OTHER, OWNER, ago, case, entry, event, record, session
 
 
 async def state(store: Store, key: str = "idempotency-1") -> str | None:
@@ -152,3 +154,41 @@ async def test_journal_N17_ambiguous_calls_are_not_forgotten(store: Store) -> No
     await store.journal.settle()
     await store.journal.forget_before(ago(days=-1))
     assert await state(store) == "ambiguous"
+
+
+async def test_journal_N19_an_intent_that_relies_on_an_entry_is_begun_while_that_stands(store: Store) -> None:
+    await store.journal.begin(entry())
+    assert await store.journal.begin(entry("intent-2", idempotency=None), standing="intent-1") is None
+    await store.erasure.erase(OfUser(OWNER), "eva", NOW)
+    with pytest.raises(NotStanding):
+        await store.journal.begin(entry("intent-3", idempotency=None), standing="intent-1")
+    assert await store.journal.settle() == 0, "nothing of it was written"
+
+
+async def test_journal_N19_what_is_written_with_a_record_goes_with_it(store: Store) -> None:
+    """A user who was erased meanwhile gets no session back."""
+    putting = store.sessions.putting("token", session())
+    with pytest.raises(StoreError):
+        await store.journal.record("erased meanwhile", case(), b"{}", putting)
+    assert await store.sessions.get("token") is None
+    await store.journal.begin(entry())
+    await store.journal.record("intent-1", case(), b"{}", putting)
+    assert await store.sessions.get("token") == session()
+
+
+async def test_journal_N19_a_case_that_nobody_is_told_of_keeps_its_key_and_its_id(store: Store) -> None:
+    await store.journal.begin(entry())
+    await store.journal.fail("intent-1", "made-for-refused", ambiguous=True, case_id="case-1")
+    assert await state(store) == "ambiguous"
+    assert await store.cases.get("case-1") is None
+    [shown] = await store.pending()
+    assert (shown.id, shown.cause, shown.made) == ("intent-1", "made-for-refused", "case-1")
+
+
+async def test_journal_N19_an_id_that_is_another_users_case_is_not_erased_with_this_one(store: Store) -> None:
+    await store.journal.begin(entry("theirs", owner=OTHER))
+    await store.journal.record("theirs", case(owner=OTHER), b"{}")
+    await store.journal.begin(entry("intent-2", idempotency=None))
+    await store.journal.fail("intent-2", "made-for-refused", ambiguous=True, case_id="case-1")
+    await store.reports.apply(event(case_id="case-1"), NOW)
+    assert await store.erasure.erase(OfUser(OWNER), "eva", NOW) == {"kept answer": 1}

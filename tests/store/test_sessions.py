@@ -1,6 +1,7 @@
 """Sessions by their legacy token."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -8,7 +9,7 @@ from proxy.store import Store
 from proxy.store.tables import api_keys
 from proxy.values import Identity
 
-from .examples import NOW, ago, session
+from .examples import NOW, OTHER, OWNER, ago, session
 
 
 async def test_sessions_G05_a_token_gives_back_its_session(store: Store) -> None:
@@ -57,3 +58,29 @@ async def test_an_api_key_is_kept_once_for_all_its_sessions(store: Store) -> Non
     for token in ("one", "two"):
         await store.sessions.put(token, session())
     assert await store.database.read(count) == 1
+
+
+async def test_sessions_N19_the_newest_access_token_of_a_caller_is_one_that_is_known_to_live(
+    store: Store,
+) -> None:
+    def ends(minutes: int) -> datetime:
+        return NOW + timedelta(minutes=minutes)
+
+    caller = session().identity
+    sound = {"older": session(access_expires_at=ends(5)), "newest": session(access_expires_at=ends(10))}
+    others = {
+        "another key": session(identity=replace(caller, api_key="key-2"), access_expires_at=ends(20)),
+        "another spelling": session(
+            identity=replace(caller, user="ANA@clinic.example"), access_expires_at=ends(20)
+        ),
+        "another user": session(owner=OTHER, access_expires_at=ends(20)),
+        "ended": session(expires_at=NOW, access_expires_at=ends(20)),
+        "of unknown end": session(access_expires_at=None),
+        "of an access token that has ended": session(access_expires_at=NOW),
+    }
+    for name, each in others.items():
+        await store.sessions.put(name, each)
+    assert await store.sessions.newest_access_of(caller, OWNER, NOW) is None
+    for name, each in sound.items():
+        await store.sessions.put(name, each)
+    assert await store.sessions.newest_access_of(caller, OWNER, NOW) == sound["newest"]

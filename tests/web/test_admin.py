@@ -546,6 +546,14 @@ async def test_calls_of_which_nobody_knows_are_shown_without_data(moved: Api, an
     assert "owner" not in json.dumps(found)
 
 
+async def test_cases_N19_that_no_client_was_told_of_are_shown_by_their_ids(moved: Api, ana: Operator) -> None:
+    journal, now = moved.proxy.deps.store.journal, moved.clock()
+    await journal.begin(JournalEntry("i-1", "owner", "new_case", None, "digest", now))
+    await journal.fail("i-1", "made-for-refused", ambiguous=True, case_id="case-1")
+    [found] = said(await ana.get("pending"))["pending"]
+    assert (found["id"], found["cause"], found["case"]) == ("i-1", "made-for-refused", "case-1")
+
+
 async def test_clients_are_told_as_json_and_to_spreadsheets_without_formulas(
     moved: Api, ana: Operator
 ) -> None:
