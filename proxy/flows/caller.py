@@ -27,7 +27,7 @@ _log: Final = structlog.get_logger("proxy.caller")
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks for the case, and the session that a given token stands for. `older` are the hashes that an
-    earlier release kept this user's rows under; `fingerprint` is another one for each key, user and
+    earlier release kept this user's rows under; `ref` is that session's; `fingerprint` is another one for each key, user and
     organization (CONTRACT N19)."""
 
     identity: Identity = field(repr=False)
@@ -36,6 +36,7 @@ class Caller:
     older: tuple[str, ...]
     fingerprint: str
     token: str | None = field(repr=False)
+    ref: str | None = field(repr=False)
     agent: str | None
     template: str | None
     idempotency: str | None = field(repr=False)
@@ -60,6 +61,7 @@ async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Ca
         older=older,
         fingerprint=_fingerprint(identity, organization, older, deps),
         token=token,
+        ref=session.ref if session else None,
         template=template,
         agent=_agent(template, organization, route),
         idempotency=identity_value(inbound.headers, "Idempotency-Key"),

@@ -75,13 +75,14 @@ class Making:
         was done with the entry that they rely on."""
         caller, store, now = self._caller, self._deps.store, self._deps.clock()
         if confirmed is not None:
-            return await store.journal.begin(self._intent, standing=confirmed.entry)
+            return await store.journal.begin(self._intent, standing=confirmed.entry, ref=caller.ref)
         organization = store.sealer.digest("organization", caller.organization)
         return await store.journal.begin(
             self._intent,
             store.owners.gathering(caller.owner, caller.older),
             store.audit.first_sighting("organization", organization, now),
             store.audit.first_sighting("user", caller.owner, now, caller.older),
+            ref=caller.ref,
         )
 
     async def _at_once(self, outcome: Outcome, held: AsyncExitStack) -> Answer:

@@ -49,7 +49,8 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
     async with AsyncExitStack() as turn:
         # One message at a time: the conversation's history is what the next one builds on (Q06).
         await turn.enter_async_context(deps.locks.hold("conversation", folded_id(case.id), case.owner))
-        dialogue = _Dialogue(chat, key, await read_record(case, deps), question, route.mapping, deps)
+        record = await read_record(case, deps)
+        dialogue = _Dialogue(chat, key, record, session.ref, question, route.mapping, deps)
         # LlamaChat goes on with a question whose client has left; its turn ends when it has answered.
         response = await deps.tasks.finish("query", dialogue.ask(turn.pop_all()))
     return answer(route, {"response": response, "legacy_id": inbound.legacy_id})
@@ -69,11 +70,19 @@ class _Dialogue:
     """A question in the case's conversation with LlamaChat."""
 
     def __init__(
-        self, chat: LlamaChat, key: str, record: Record, question: str, mapping: Query, deps: Deps
+        self,
+        chat: LlamaChat,
+        key: str,
+        record: Record,
+        ref: str | None,
+        question: str,
+        mapping: Query,
+        deps: Deps,
     ) -> None:
         self._chat = chat
         self._key = key
         self._record = record
+        self._ref = ref
         self._question = question
         self._mapping = mapping
         self._store = deps.store.conversations
@@ -110,7 +119,7 @@ class _Dialogue:
     async def _start(self) -> str:
         case = self._record.case
         conversation = await self._chat.start(self._key)
-        await self._store.put(case.id, case.owner, conversation)
+        await self._store.put(case.id, case.owner, conversation, self._ref)
         return conversation
 
     async def _say(self, conversation: str, prompt: Prompt) -> str:
@@ -118,7 +127,8 @@ class _Dialogue:
         response = ""
         for message in prompt.messages:
             response = await self._chat.send(self._key, conversation, message)
-        await self._store.add_sent(self._record.case.id, self._record.case.owner, prompt.sent)
+        if prompt.sent:
+            await self._store.add_sent(self._record.case.id, self._record.case.owner, prompt.sent)
         return response
 
     async def _plan(self, sent: Set[str]) -> Prompt:

@@ -11,6 +11,7 @@ from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
+from proxy.store.sessions import check_standing
 from proxy.store.tables import conversations
 from proxy.values import folded_id
 
@@ -45,12 +46,16 @@ class Conversations:
         opened = self.sealer.open_text(row.conversation, _CONVERSATION.at(row.case_id))
         return Conversation(opened, frozenset(row.sent))
 
-    async def put(self, case_id: str, owner: str, conversation_id: str) -> None:
-        """Starts over with a new conversation, in which nothing was sent yet."""
+    async def put(self, case_id: str, owner: str, conversation_id: str, ref: str | None = None) -> None:
+        """Starts over with a new conversation, in which nothing was sent yet.
+
+        Raises SessionGone where the session `ref` has gone.
+        """
         context = _CONVERSATION.at(folded_id(case_id))
         values = {"conversation": self.sealer.seal_text(conversation_id, context), "sent": []}
 
         def work(conn: Connection) -> None:
+            check_standing(conn, ref)
             upsert(conn, conversations, _key(case_id, current(conn, owner)), values)
 
         await self.database.write(work)

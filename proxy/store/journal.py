@@ -14,6 +14,7 @@ from proxy.store.database import Database, Work
 from proxy.store.errors import StoreError
 from proxy.store.rows import left_over, nobody
 from proxy.store.sealer import Sealer
+from proxy.store.sessions import check_standing
 from proxy.store.tables import journal
 from proxy.values import Case, folded_id
 
@@ -59,17 +60,18 @@ class Journal:
     process: str
 
     async def begin(
-        self, entry: JournalEntry, *first: Work[object], standing: str | None = None
+        self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
     ) -> JournalEntry | None:
         """Writes the intent and returns None; or returns the entry that already has its idempotency key,
         with no intent written. The caller sends only after None.
 
         The works of `first` are done in the same write, before it. `standing` is an entry that must not have
-        been erased: NotStanding, with nothing written, where it was.
+        been erased: NotStanding, with nothing written, where it was. So is the session `ref`: SessionGone.
         """
         columns = self._columns(entry)
 
         def work(conn: Connection) -> Row[Any] | None:
+            check_standing(conn, ref)
             for each in first:
                 each(conn)
             if earlier := _earlier(conn, entry):

@@ -15,7 +15,7 @@ from proxy.store.memory import ALL, Memory, subject_of
 from proxy.store.sessions import SessionGone
 from proxy.values import Chunk
 
-from .examples import NOW, OTHER, OWNER, ago, case, opened, record, session, transcription
+from .examples import NOW, OTHER, OWNER, ago, case, entry, opened, record, session, transcription
 
 
 class Clock:
@@ -157,6 +157,10 @@ async def test_of_an_erased_user_nothing_is_written_by_what_another_process_has_
     await two.here.erasure.erase(OfUser(OWNER), "eva", NOW)
     with pytest.raises(SessionGone):
         await two.there.homes.claim(OWNER, "audio", "new", NOW, ref)
+    with pytest.raises(SessionGone):
+        await two.there.conversations.put("case-1", OWNER, "chat-1", ref)
+    with pytest.raises(SessionGone):
+        await two.there.journal.begin(entry(), ref=ref)
     with pytest.raises(SessionGone):
         await two.there.transcriptions.put(OWNER, "audio", transcription(), ref=ref)
     with pytest.raises(SessionGone):
