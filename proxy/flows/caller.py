@@ -27,8 +27,8 @@ _log: Final = structlog.get_logger("proxy.caller")
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks for the case, and the session that a given token stands for. `older` are the hashes that an
-    earlier release kept this user's rows under; `ref` is that session's; `fingerprint` is another one for each key, user and
-    organization (CONTRACT N19)."""
+    earlier release kept this user's rows under; `ref` is that session's; `fingerprint` is another one for
+    each key, user and organization (CONTRACT N19)."""
 
     identity: Identity = field(repr=False)
     organization: str = field(repr=False)
