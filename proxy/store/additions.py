@@ -8,17 +8,20 @@ from sqlalchemy import Connection, String, bindparam, exists, or_, select
 
 from proxy.store.database import Database
 from proxy.store.links import links_of
+from proxy.store.point_reads import PointRead
 from proxy.store.reports import Reports
 from proxy.store.tables import links, reports, transcriptions
 from proxy.store.transcriptions import Transcriptions
 from proxy.values import Report, Transcription, folded_id
 
 _ID: Final = bindparam("id", type_=String)
-_ANY: Final = select(
-    or_(
-        exists().where(transcriptions.c.owner == bindparam("owner"), transcriptions.c.legacy_id == _ID),
-        exists().where(reports.c.case_id == _ID),
-        exists().where(links.c.case_id == _ID),
+_ANY: Final = PointRead(
+    select(
+        or_(
+            exists().where(transcriptions.c.owner == bindparam("owner"), transcriptions.c.legacy_id == _ID),
+            exists().where(reports.c.case_id == _ID),
+            exists().where(links.c.case_id == _ID),
+        ).label("any")
     )
 )
 
@@ -57,5 +60,5 @@ class Additions:
 
 
 def _any(conn: Connection, owner: str, case_id: str) -> bool:
-    found: bool = conn.execute(_ANY, {"owner": owner, "id": case_id}).scalar_one()
+    found: bool = _ANY.first(conn, owner=owner, id=case_id).any
     return found

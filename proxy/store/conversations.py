@@ -4,19 +4,22 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.owners import current
+from proxy.store.point_reads import PointRead
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing
 from proxy.store.tables import conversations
 from proxy.values import folded_id
 
-_ONE: Final = select(conversations).where(
-    conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
+_ONE: Final = PointRead(
+    select(conversations).where(
+        conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
+    )
 )
 _CONVERSATION: Final = SealedColumn(conversations.c.conversation)
 
@@ -37,10 +40,7 @@ class Conversations:
     sealer: Sealer
 
     async def get(self, case_id: str, owner: str) -> Conversation | None:
-        def work(conn: Connection) -> Row[Any] | None:
-            return _row(conn, case_id, owner)
-
-        row = await self.database.lookup(work)
+        row = await self.database.lookup(lambda conn: _row(conn, case_id, owner))
         if row is None:
             return None
         opened = self.sealer.open_text(row.conversation, _CONVERSATION.at(row.case_id))
@@ -80,8 +80,8 @@ class Conversations:
         await self.database.write(work)
 
 
-def _row(conn: Connection, case_id: str, owner: str) -> Row[Any] | None:
-    return conn.execute(_ONE, _key(case_id, owner)).one_or_none()
+def _row(conn: Connection, case_id: str, owner: str) -> Any:
+    return _ONE.first(conn, **_key(case_id, owner))
 
 
 def _key(case_id: str, owner: str) -> dict[str, str]:

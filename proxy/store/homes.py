@@ -8,7 +8,6 @@ from typing import Any, Final
 from sqlalchemy import (
     CompoundSelect,
     Connection,
-    Row,
     Select,
     String,
     and_,
@@ -27,6 +26,7 @@ from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.memory import Memory, subject_of
 from proxy.store.owners import current
+from proxy.store.point_reads import PointRead
 from proxy.store.rows import insert_missing, own_spelling, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing, owner_of, session_rows, token_hash, write_session
@@ -37,7 +37,7 @@ _TOKEN: Final = SealedColumn(legacy_sessions.c.token)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OWNER: Final = bindparam("owner", type_=String)
-_LEGACY_SESSION: Final = select(legacy_sessions).where(legacy_sessions.c.owner == _OWNER)
+_LEGACY_SESSION: Final = PointRead(select(legacy_sessions).where(legacy_sessions.c.owner == _OWNER))
 _CANDIDATE_OF: Final = select(pairs.c.candidate_id).where(pairs.c.control_id == bindparam("control_id"))
 _CANDIDATES: Final = select(pairs.c.candidate_id).where(pairs.c.owner == _OWNER)
 _SHADOWS: Final = exists().where(pairs.c.candidate_id == cases.c.id)
@@ -171,11 +171,8 @@ class Homes:
 
         await self.database.write(work)
 
-    async def _legacy_session(self, owner: str) -> Row[Any] | None:
-        def work(conn: Connection) -> Row[Any] | None:
-            return conn.execute(_LEGACY_SESSION, {"owner": owner}).one_or_none()
-
-        return await self.database.lookup(work)
+    async def _legacy_session(self, owner: str) -> Any:
+        return await self.database.lookup(lambda conn: _LEGACY_SESSION.first(conn, owner=owner))
 
     async def pair(self, control_id: str, candidate_id: str, owner: str, at: datetime) -> None:
         """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
@@ -215,7 +212,7 @@ def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> No
 
 
 def _home(conn: Connection, owner: str | None, legacy_id: str) -> Home | None:
-    row = conn.execute(_SIDES, {"owner": owner, "key": folded_id(legacy_id)}).one_or_none()
+    row = _SIDES.first(conn, owner=owner, key=folded_id(legacy_id))
     return None if row is None else Home(row.side, row.spelling)
 
 
@@ -232,7 +229,7 @@ def _sides() -> CompoundSelect[Any]:
     return union_all(case, home, mine).order_by("rank").limit(1)
 
 
-_SIDES: Final = _sides()
+_SIDES: Final = PointRead(_sides())
 
 
 def _memory_key(owner: str | None, legacy_id: str) -> str:

@@ -1,17 +1,18 @@
 """The journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, delete, insert, select, update
 
-from proxy.store.cases import case_rows, insert_case
+from proxy.store.cases import case_rows_of, insert_case
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.errors import StoreError
+from proxy.store.point_reads import PointRead
 from proxy.store.rows import left_over, nobody
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing
@@ -23,7 +24,7 @@ _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
 
 _BEGIN: Final = insert(journal)
-_STANDING: Final = select(journal.c.id).where(journal.c.id == bindparam("standing"))
+_STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
 
 
 class NotStanding(Exception):
@@ -76,7 +77,7 @@ class Journal:
                 each(conn)
             if earlier := _earlier(conn, entry):
                 return earlier
-            if standing is not None and conn.execute(_STANDING, {"standing": standing}).first() is None:
+            if standing is not None and _STANDING.first(conn, standing=standing) is None:
                 raise NotStanding
             conn.execute(_BEGIN, columns)
             return None
@@ -87,7 +88,7 @@ class Journal:
     async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
         """Keeps the case, the answer and what the works of `also` write in one transaction; StoreError when
         the intent is not open."""
-        rows = await asyncio.to_thread(case_rows, self.sealer, case)
+        rows = await case_rows_of(self.sealer, case)
         values = {
             "state": "recorded",
             "case_id": folded_id(case.id),
@@ -165,8 +166,17 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Row[Any] | None:
     return conn.execute(select(journal).where(*same)).one_or_none()
 
 
+@cache
+def _settling(names: tuple[str, ...]) -> Update:
+    """Returns the statement, which takes longer to build than to run."""
+    open_intent = (
+        journal.c.id == bindparam("intent"),
+        journal.c.state.in_(bindparam("open", expanding=True)),
+    )
+    return update(journal).where(*open_intent).values({name: bindparam(name) for name in names})
+
+
 def _settle(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
-    open_intent = (journal.c.id == intent_id, journal.c.state.in_(_OPEN))
-    changed = conn.execute(update(journal).where(*open_intent).values(**values))
+    changed = conn.execute(_settling((*values,)), {**values, "intent": intent_id, "open": _OPEN})
     if not changed.rowcount:
         raise StoreError("the journal has no open intent of this id")

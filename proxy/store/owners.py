@@ -11,11 +11,12 @@ from proxy.store.changes import note_change
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import ALL
+from proxy.store.point_reads import PointRead
 from proxy.store.rekeying import rekey
 from proxy.store.sealer import Sealer
 from proxy.store.tables import cases, owner_aliases, sessions
 
-_NOW: Final = select(owner_aliases.c.owner).where(owner_aliases.c.alias == bindparam("alias"))
+_NOW: Final = PointRead(select(owner_aliases.c.owner).where(owner_aliases.c.alias == bindparam("alias")))
 _NOTED: Final = select(owner_aliases.c.alias).where(
     owner_aliases.c.alias.in_(bindparam("aliases", expanding=True))
 )
@@ -86,7 +87,8 @@ class Owners:
 
 def current(conn: Connection, owner: str) -> str:
     """The hash that the owner's rows are under by now: a call may have begun before they moved."""
-    return conn.execute(_NOW, {"alias": owner}).scalar_one_or_none() or owner
+    row = _NOW.first(conn, alias=owner)
+    return owner if row is None else row.owner
 
 
 def _not_noted(conn: Connection, hashes: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from proxy.store.changes import note_change
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
+from proxy.store.point_reads import PointRead
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
@@ -23,11 +24,11 @@ _ACCESS: Final = SealedColumn(sessions.c.access_token)
 
 _NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
-_BY_TOKEN: Final = _WITH_KEY.where(sessions.c.token_hash == bindparam("token"))
+_BY_TOKEN: Final = PointRead(_WITH_KEY.where(sessions.c.token_hash == bindparam("token")))
 _NEWEST_OF: Final = (
     _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
 )
-_OWNER_OF: Final = select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token"))
+_OWNER_OF: Final = PointRead(select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token")))
 
 
 class SessionGone(Exception):
@@ -70,10 +71,7 @@ class Sessions:
         if kept is not None and (now is None or _lives(kept, now)):
             return kept
 
-        def work(conn: Connection) -> Row[Any] | None:
-            return conn.execute(_BY_TOKEN, {"token": key}).one_or_none()
-
-        row = await self.database.lookup(work)
+        row = await self.database.lookup(lambda conn: _BY_TOKEN.first(conn, token=key))
         if row is None:
             return None
         session = self._session(row)
@@ -179,7 +177,8 @@ def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_acces
 
 def owner_of(conn: Connection, token: str) -> str | None:
     """Whose session the token is, in another write's transaction; None when it is nobody's."""
-    return conn.execute(_OWNER_OF, {"token": token_hash(token)}).scalar_one_or_none()
+    row = _OWNER_OF.first(conn, token=token_hash(token))
+    return None if row is None else row.owner
 
 
 def check_standing(conn: Connection, ref: str | None) -> None:
@@ -188,7 +187,7 @@ def check_standing(conn: Connection, ref: str | None) -> None:
     What is in memory may be a second old, and what is written for a user who was erased would come back.
     None is a write for no session.
     """
-    if ref is not None and conn.execute(_OWNER_OF, {"token": ref}).first() is None:
+    if ref is not None and _OWNER_OF.first(conn, token=ref) is None:
         raise SessionGone
 
 

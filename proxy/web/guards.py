@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from proxy.addresses import parse_forwarded, parse_ip
@@ -12,6 +13,7 @@ from proxy.settings import Network, Settings
 
 # Of those that there is no room for, so many are told at a time; the others only see their connection end.
 _TOLD: Final = 100
+_REMEMBERED: Final = 4096  # addresses
 LEAST_RATE: Final = 1024.0  # bytes a second of a body, once its client was waited for a while
 PAUSE_SECONDS: Final = 60.0  # that a body may pause for, unless its mapping says less
 # An IPv6 client owns a whole network of this size.
@@ -184,6 +186,7 @@ class Doors:
             self._by_client += Counter()  # drops those at 0
 
 
+@lru_cache(_REMEMBERED)
 def _client(host: str | None) -> str:
     """What is counted as one client; "" for nobody who can be told from others."""
     address = parse_ip(host or "")

@@ -13,17 +13,13 @@ from .examples import opened
 
 
 @pytest.fixture
-def writes() -> Iterator[list[str]]:
-    """One item for each transaction that may write, of the connections that are opened while the test runs:
-    it comes before the store's fixture."""
+def statements() -> Iterator[list[str]]:
+    """All that is said to SQLite on connections that are opened while the test runs: it comes before the
+    store's fixture."""
     seen: list[str] = []
 
-    def note(said: str) -> None:
-        if said == "BEGIN IMMEDIATE":
-            seen.append(said)
-
     def trace(connection: sqlite3.Connection, _record: object) -> None:
-        connection.set_trace_callback(note)
+        connection.set_trace_callback(seen.append)
 
     event.listen(Engine, "connect", trace)
     yield seen

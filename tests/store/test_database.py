@@ -40,17 +40,17 @@ async def test_a_write_gives_back_its_result_and_is_there_for_the_next_reader(da
     assert await names(database) == {"one"}
 
 
-async def test_writes_that_wait_together_share_one_commit(writes: list[str], database: Database) -> None:
-    before = len(writes)
+async def test_writes_that_wait_together_share_one_commit(statements: list[str], database: Database) -> None:
+    before = statements.count("BEGIN IMMEDIATE")
     await asyncio.gather(*(database.write(adding(str(n))) for n in range(60)))
-    assert len(writes) == before + 1
+    assert statements.count("BEGIN IMMEDIATE") == before + 1
     assert len(await names(database)) == 60
 
 
-async def test_a_group_is_bounded(writes: list[str], database: Database) -> None:
-    before = len(writes)
+async def test_a_group_is_bounded(statements: list[str], database: Database) -> None:
+    before = statements.count("BEGIN IMMEDIATE")
     await asyncio.gather(*(database.write(adding(str(n))) for n in range(130)))
-    assert len(writes) == before + 3
+    assert statements.count("BEGIN IMMEDIATE") == before + 3
 
 
 async def test_a_failing_write_fails_alone(database: Database) -> None:

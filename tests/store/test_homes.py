@@ -1,7 +1,7 @@
 """Where a case lives, and what both sides know it and its user by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Engine, event
 
 from proxy.store import Store
 from proxy.store.database import Database, Work
@@ -22,20 +21,6 @@ T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=9)
-
-
-@pytest.fixture
-def queries() -> Iterator[list[str]]:
-    """Each SELECT of any engine while the test runs."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if "SELECT" in statement:
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)
 
 
 def legacy_session(**changes: object) -> Session:
@@ -73,11 +58,11 @@ async def test_a_claimed_id_lives_where_it_was_claimed_even_if_audio_is_here_too
     assert await store.homes.of(OWNER, "case-1") == "legacy"
 
 
-async def test_a_home_is_found_by_one_query(store: Store, queries: list[str]) -> None:
+async def test_a_home_is_found_by_one_query(statements: list[str], store: Store) -> None:
     await learn(store)
-    queries.clear()
+    statements.clear()
     assert await store.homes.of(OWNER, "legacy-1") == "legacy"
-    assert len(queries) == 1
+    assert len([each for each in statements if "SELECT" in each]) == 1
 
 
 @pytest.mark.parametrize(("first", "second"), [("legacy", "new"), ("new", "legacy")])
