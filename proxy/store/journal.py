@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from proxy.store.cases import case_rows_of, insert_case
 from proxy.store.contexts import SealedColumn
@@ -25,6 +24,12 @@ _OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
 
 _BEGIN: Final = insert(journal)
 _STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
+_EARLIER: Final = PointRead(
+    select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
+)
+_SETTLE: Final = update(journal).where(
+    journal.c.id == bindparam("intent"), or_(*(journal.c.state == each for each in _OPEN))
+)
 
 
 class NotStanding(Exception):
@@ -71,7 +76,7 @@ class Journal:
         """
         columns = self._columns(entry)
 
-        def work(conn: Connection) -> Row[Any] | None:
+        def work(conn: Connection) -> Any:
             check_standing(conn, ref)
             for each in first:
                 each(conn)
@@ -159,24 +164,12 @@ class Journal:
         return JournalEntry(**{**columns, "answer": answer})
 
 
-def _earlier(conn: Connection, entry: JournalEntry) -> Row[Any] | None:
+def _earlier(conn: Connection, entry: JournalEntry) -> Any:
     if entry.idempotency is None:
         return None
-    same = (journal.c.owner == entry.owner, journal.c.idempotency == entry.idempotency)
-    return conn.execute(select(journal).where(*same)).one_or_none()
-
-
-@cache
-def _settling(names: tuple[str, ...]) -> Update:
-    """Returns the statement, which takes longer to build than to run."""
-    open_intent = (
-        journal.c.id == bindparam("intent"),
-        journal.c.state.in_(bindparam("open", expanding=True)),
-    )
-    return update(journal).where(*open_intent).values({name: bindparam(name) for name in names})
+    return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
 
 
 def _settle(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
-    changed = conn.execute(_settling((*values,)), {**values, "intent": intent_id, "open": _OPEN})
-    if not changed.rowcount:
+    if not conn.execute(_SETTLE, {"intent": intent_id, **values}).rowcount:
         raise StoreError("the journal has no open intent of this id")

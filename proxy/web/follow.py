@@ -49,6 +49,7 @@ class Follower:
             self._live.changed.set()
             if ALL in subjects:
                 self._deps.readings.forget()
+                self._deps.confirmed_callers.forget_all()
         if await store.overrides.revision() != self._live.now.overrides.revision:
             self._live.follow(await store.overrides.load())
 
