@@ -1,10 +1,12 @@
 """newCase in one round trip: both calls at once, and every way in which one of them fails (N19)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
@@ -14,7 +16,7 @@ from tests.conftest import Api, bearer
 from tests.faults.beside import ENDS, Caller, Course, Told, courses, living, played, run
 from tests.faults.facing import facing
 from tests.faults.system import Exchange, System, plainly, system
-from tests.flows._wire import committed
+from tests.flows._wire import committed, until
 from tests.store.examples import NOW, event
 
 KEY: Final = Fernet.generate_key().decode()
@@ -22,7 +24,7 @@ REFUSED: Final = (401, "Unauthorized", "llamalitica-401")
 
 
 @asynccontextmanager
-async def site(folder: Path, window: str = "15 min") -> AsyncIterator[tuple[Api, System]]:
+async def site(folder: Path, window: str = "15 min", **environ: str) -> AsyncIterator[tuple[Api, System]]:
     """A proxy before one system that is all of them, whose `me_beside` is `window`."""
 
     def windowed(text: str) -> str:
@@ -31,7 +33,7 @@ async def site(folder: Path, window: str = "15 min") -> AsyncIterator[tuple[Api,
     edit: dict[str, Callable[[str], str]] = {"new_case": windowed}
     async with (
         system() as platform,
-        facing(folder, platform.url, platform.url, edit, MICHIQ_SECRET_KEYS=KEY) as api,
+        facing(folder, platform.url, platform.url, edit, MICHIQ_SECRET_KEYS=KEY, **environ) as api,
     ):
         yield api, platform
 
@@ -225,3 +227,22 @@ async def test_new_case_N19_of_a_user_who_is_erased_while_both_calls_are_under_w
         assert caller.journal == []
         for table in ("cases", "sessions"):
             assert committed(tmp_path, f"SELECT owner FROM {table}") == [], table
+
+
+async def test_new_case_N19_whose_calls_the_process_did_not_survive_is_shown_and_never_sent_again(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path, MICHIQ_DRAIN_SECONDS="0") as (api, platform):
+        caller = await Caller(api, platform, tmp_path).confirmed()
+        slow = ENDS["timeout"]
+        platform.scripts = {"me": slow, "create": slow}
+        asked = asyncio.create_task(caller.ask(**{"Idempotency-Key": "1"}))
+        arrived = platform.arrived
+        await until(lambda: arrived["me", caller.user] == arrived["create", caller.user] == 2)
+    with pytest.raises(aiohttp.ClientError):
+        await asked
+    assert caller.journal[-1] == ("ambiguous", "interrupted", None)
+    async with site(tmp_path) as (api, platform):
+        caller.api, caller.platform = api, platform
+        assert (await caller.ask(**{"Idempotency-Key": "1"})).cause == "outcome-unknown"
+        assert caller.sent == 0
