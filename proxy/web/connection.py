@@ -1,6 +1,7 @@
 """One connection: aiohttp's, with its own words taken away and its client watched."""
 
 import asyncio
+import math
 import socket
 import struct
 import sys
@@ -40,16 +41,43 @@ class Host(Protocol):
 
 
 class Gone(asyncio.Event):
-    """Set once a client has left; `told`, while there is one, is called then."""
+    """Set once a client has left. Whoever answers it is told so, and told when it takes nothing any more.
+
+    `told`, while there is somebody, gets `client-left` or `client-stalled`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: Callable[[], None] | None = None
+        self.told: Callable[[str], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._taking_by = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     def set(self) -> None:
         super().set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self.told is not None:
-            self.told()
+            self.told("client-left")
+
+    def takes_within(self, seconds: float) -> None:
+        """Gives the client so many seconds from now on; infinitely many end that.
+
+        One timer serves all requests of a connection: it is left to come, and looks at what holds by then.
+        """
+        self._taking_by = self._loop.time() + seconds
+        if self._timer is None and seconds < math.inf:
+            self._timer = self._loop.call_at(self._taking_by, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._taking_by == math.inf:
+            return
+        if self._taking_by > self._loop.time():
+            self._timer = self._loop.call_at(self._taking_by, self._look)
+        elif self.told is not None:
+            self.told("client-stalled")
 
 
 class QuietHandler(RequestHandler):

@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from http.client import responses
-from typing import Final
+from typing import Any, Final, cast
 
 from aiohttp import HttpVersion11, web
 
@@ -13,8 +13,9 @@ from proxy.errors import Refusal
 from proxy.upstream.michiq import Michiq, RawAnswer
 from proxy.upstream.raw import Pairs, end_to_end, replaced, values, without
 from proxy.web.body import RequestBody, arriving
+from proxy.web.connection import Gone
 from proxy.web.keys import BODY, CAUSE, REQUEST_ID
-from proxy.web.plan import Captured, Passed, Plan
+from proxy.web.plan import CAPTURE_LIMIT, Captured, Passed, Plan
 from proxy.web.raw_request import VIA, expects, raw_request
 from proxy.web.raw_response import RawResponse, abort, finish_sending
 
@@ -24,22 +25,19 @@ _CODINGS: Final = b"content-encoding"
 
 
 class Passage:
-    """Made for one request and run once; `given` says that the client has the whole answer.
+    """Made for one request, in its own task, and run once.
 
-    `interrupt` ends it, by a cause, when the client takes nothing for too long; `close` belongs after it.
+    `given` says that the client has the whole answer. Until then the task is cancelled when the client
+    leaves, or takes nothing for too long: by `interrupted_by`. `gone` knows of both.
     """
 
-    def __init__(
-        self, request: web.Request, michiq: Michiq, plan: Plan, interrupt: Callable[[str], None]
-    ) -> None:
-        self._interrupt = interrupt
-        self._taking_by = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+    def __init__(self, request: web.Request, michiq: Michiq, plan: Plan, gone: Gone) -> None:
+        self._gone = gone
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self.interrupted_by = ""
         self._request = request
         self._michiq = michiq
         self._plan = plan
-        # Nothing limits it here: that is the legacy server's to do. It only counts.
-        self._body = request[BODY] = RequestBody(request.headers, arriving(request), limit=0)
         self.given = False
         self._told_to_continue = False
         self._response: RawResponse | None = None
@@ -58,10 +56,15 @@ class Passage:
             await self._ask_for_the_rest()
             return self.broken_off(refusal)
 
-    def close(self) -> None:
-        """Ends its watch over the client."""
-        if self._timer is not None:
-            self._timer.cancel()
+    def interrupt(self, cause: str) -> None:
+        """Ends it where it stands, unless the client has its answer."""
+        if not self.interrupted_by and not self.given:
+            self.interrupted_by = cause
+            self._task.cancel()
+
+    def was_interrupted(self) -> bool:
+        """Returns whether a cancellation was its own, and takes it back."""
+        return bool(self.interrupted_by) and not self._task.uncancel()
 
     def broken_off(self, refusal: Refusal) -> tuple[RawResponse, Passed]:
         """Raises the refusal where it can still become an answer; else the client's connection ends."""
@@ -72,10 +75,12 @@ class Passage:
         return self._response, self._passed
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        # Nothing limits it here: that is the legacy server's to do. It only counts.
+        body = self._request[BODY] = RequestBody(self._request.headers, arriving(self._request), limit=0)
         if expects(self._request):
             await self._inform(100, ())
         async for piece in arriving(self._request, self._plan.pause):
-            self._body.received += len(piece)
+            body.received += len(piece)
             if self._plan.keep:
                 self._plan.keep(piece)
             yield piece
@@ -132,7 +137,9 @@ class Passage:
     async def _copied(self, body: bytes | None, codings: Sequence[str]) -> Passed:
         """What was passed, with its body; a packed one is unpacked where that holds up nobody."""
         if not codings:
-            return self._passed.with_body(body, ())
+            passed = self._passed
+            is_whole = body is not None and len(body) <= CAPTURE_LIMIT
+            return Passed(passed.status, passed.content_type, body, None if is_whole else "too-long")
         return await asyncio.to_thread(self._passed.with_body, body, codings)
 
     async def _start(
@@ -160,29 +167,17 @@ class Passage:
         return response
 
     async def _taken(self, writing: Awaitable[object]) -> None:
-        """Returns when the client has taken it; Refusal for one that has gone. One that takes nothing is
-        seen by a timer, which is set once for all writes."""
-        loop = asyncio.get_running_loop()
-        self._taking_by = loop.time() + TAKING_SECONDS
-        if self._timer is None:
-            self._timer = loop.call_at(self._taking_by, self._look)
+        """Returns when the client has taken it; Refusal for one that has gone."""
+        self._gone.takes_within(TAKING_SECONDS)
         has_left = False
         try:
             await writing
         except ConnectionError:
             has_left = True
         finally:
-            self._taking_by = math.inf
+            self._gone.takes_within(math.inf)
         if has_left:
             raise Refusal("failed", "client-left")
-
-    def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = None
-        if self._taking_by <= loop.time():
-            self._interrupt("client-stalled")
-        elif self._taking_by < math.inf:
-            self._timer = loop.call_at(self._taking_by, self._look)
 
 
 def _content_type(answer: RawAnswer) -> str:

@@ -1,7 +1,7 @@
 """Legacy mode: a request goes to the legacy server and its answer to the client, bytes untouched."""
 
 import asyncio
-from typing import Any, Final, cast
+from typing import cast
 
 from aiohttp import web
 
@@ -13,8 +13,6 @@ from proxy.web.protocol import QuietHandler
 
 __all__ = ["Passed", "Plan", "pass_through"]
 
-_LEFT: Final = "client-left"
-
 
 async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tuple[web.StreamResponse, Passed]:
     """The answer, already with the client. Raises Refusal as long as the client has no byte of one.
@@ -22,25 +20,16 @@ async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tupl
     What breaks later breaks the client's connection off too, and the cause is noted: a short body is
     never passed off as a whole one. The legacy call ends as soon as the client leaves.
     """
-    task = cast("asyncio.Task[Any]", asyncio.current_task())
     gone = cast(QuietHandler, request.protocol).gone
-    interrupted: list[str] = []
-
-    def interrupt(cause: str) -> None:
-        if not interrupted and not passage.given:
-            interrupted.append(cause)
-            task.cancel()
-
-    passage = Passage(request, michiq, plan, interrupt)
-    gone.told = lambda: interrupt(_LEFT)
+    passage = Passage(request, michiq, plan, gone)
+    gone.told = passage.interrupt
     try:
         if gone.is_set():
-            interrupt(_LEFT)
+            passage.interrupt("client-left")
         return await passage.run()
     except asyncio.CancelledError:
-        if not interrupted or task.uncancel():
-            raise  # by somebody else
+        if not passage.was_interrupted():
+            raise
     finally:
         gone.told = None
-        passage.close()
-    return passage.broken_off(Refusal("failed", interrupted[0]))
+    return passage.broken_off(Refusal("failed", passage.interrupted_by))

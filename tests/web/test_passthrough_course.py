@@ -265,6 +265,30 @@ async def test_a_second_answer_to_one_request_is_nobody_elses() -> None:
         assert made.wire.connections == 2
 
 
+# What three requests bring along, and how many connections to the legacy server they have.
+WHOSE: Final = {
+    "one caller's": ((b"Authorization: Bearer a\r\n",) * 3, 1),
+    "two callers'": ((b"Authorization: Bearer a\r\n", b"Authorization: Bearer b\r\n") * 2, 2),
+    "one token's and two cookies'": (
+        (b"Authorization: Bearer a\r\nCookie: a=1\r\n", b"Authorization: Bearer a\r\nCookie: a=2\r\n"),
+        2,
+    ),
+    "two users' of one key": ((b"API_KEY: a\r\nuser_mail: a\r\n", b"API_KEY: a\r\nuser_mail: b\r\n"), 2),
+    "nobody's": ((b"X-A: b\r\n",) * 3, 3),
+}
+
+
+@pytest.mark.parametrize("whose", WHOSE)
+async def test_a_connection_to_the_legacy_server_is_its_callers(whose: str) -> None:
+    """On one connection of the client's, as from a front."""
+    brought, connections = WHOSE[whose]
+    async with passing(Legacy()) as made, made.client() as client:
+        for fields in brought:
+            await client.say(b"GET / HTTP/1.1\r\nHost: a.example\r\n" + fields + b"\r\n")
+            await client.hears(HEARD_OK)
+        assert made.wire.connections == connections
+
+
 async def test_what_was_passed_is_told_and_reported() -> None:
     given = b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
     async with passing(Legacy(given), replace(PLAN, capture=True)) as made:
