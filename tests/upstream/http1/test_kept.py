@@ -25,6 +25,12 @@ ANA, EVA = b"ana", b"eva"
 JSON: Final = "Content-Type: application/json\r\n"
 
 
+@pytest.fixture(autouse=True)
+def long_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection ends by its age while a test waits for its end."""
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 60.0)
+
+
 def call(caller: bytes | None, method: Literal["GET", "POST"] = "GET") -> Call:
     body = Body("text/plain", Bytes(b"hi")) if method == "POST" else None
     return Call(method, "/words", LONG, {}, body=body, caller=caller)

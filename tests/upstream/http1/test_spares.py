@@ -1,6 +1,7 @@
 """Connections that are opened ahead: for anybody, few, and none without traffic."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,7 @@ from proxy.upstream.http1 import pool
 from tests.flows._client import until
 from tests.upstream.http1.test_kept import ANA, EVA, GOOD, Kept, call
 from tests.upstream.test_client import Word
-from tests.upstream.wire import answering, ignore, scripted
+from tests.upstream.wire import Wire, answering, ignore, scripted
 
 
 async def test_spare_connections_are_opened_ahead_and_used_for_whoever_comes_next() -> None:
@@ -30,6 +31,21 @@ async def test_spare_connections_are_never_more_than_were_allowed() -> None:
             await it.ask(b"caller-%d" % number)
         await until(lambda: len(wire.tasks) >= 23)
         assert len(wire.tasks) <= 20 + 3
+
+
+async def test_spare_connections_have_never_carried_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even nobody's: it could bring a late answer along."""
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 60.0)
+    async with answering(GOOD) as wire, open_upstream("x", wire.url, ignore, spares=2) as upstream:
+        it = Kept(upstream, wire)
+        for number in range(1, 6):
+            await it.ask(None)
+            await until(partial(_has, wire, number + 2))
+
+
+def _has(wire: Wire, connections: int) -> bool:
+    """There have been so many, of which two are left."""
+    return wire.connections == connections and len(wire.tasks) == 2
 
 
 async def test_spare_connections_end_where_there_is_no_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
