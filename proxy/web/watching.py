@@ -1,7 +1,7 @@
-"""Tells of changes in a folder: by the kernel's word at once, and by a look every two seconds.
+"""Tells of changes in a folder, by a look twice a second.
 
-The kernel watches an inode. A folder that is replaced or renamed, a symlink that is turned, a file that is
-itself a link to elsewhere, a network's file system: of all these it says nothing.
+The kernel's own word would come at once, but it watches an inode: of a folder that is replaced or renamed, a
+symlink that is turned, a file that is itself a link to elsewhere, a network's file system it says nothing.
 """
 
 import asyncio
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from watchfiles import awatch
-
-_LOOK_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.5
+_CALM_SECONDS: Final = 0.1
 
 File: TypeAlias = tuple[str, int, int, int, int]
 
@@ -25,9 +24,6 @@ class Seen:
     device: int
     inode: int
     files: tuple[File, ...]
-
-    def is_same_folder(self, other: "Seen | None") -> bool:
-        return other is not None and (self.device, self.inode) == (other.device, other.inode)
 
 
 def look(folder: Path) -> Seen | None:
@@ -50,25 +46,22 @@ def _file(entry: "os.DirEntry[str]") -> File:
 
 
 async def changes(folder: Path) -> AsyncIterator[Seen | None]:
-    """Yields what a folder is at first and after each change, for ever; None while there is none to watch."""
-    seen: Seen | None = await asyncio.to_thread(look, folder)
+    """Yields what a folder is at first and after each change, for ever; None while there is none to watch.
+
+    While it changes from look to look nothing is told of it: somebody is writing.
+    """
+    seen = await asyncio.to_thread(look, folder)
     yield seen
     while True:
-        async for found in _looks(folder):
-            same = seen is not None and seen.is_same_folder(found)
-            if found != seen:
-                seen = found
-                yield seen
-            if not same:
-                break
+        found = await _later(folder, _LOOK_SECONDS)
+        if found == seen:
+            continue
+        while (again := await _later(folder, _CALM_SECONDS)) != found:
+            found = again
+        seen = found
+        yield seen
 
 
-async def _looks(folder: Path) -> AsyncIterator[Seen | None]:
-    """Looks at the kernel's word and every two seconds."""
-    try:
-        told = awatch(folder, recursive=False, rust_timeout=int(_LOOK_SECONDS * 1000), yield_on_timeout=True)
-        async for _ in told:
-            yield await asyncio.to_thread(look, folder)
-    except (OSError, RuntimeError):  # it is gone, or the kernel has no watch left for it
-        await asyncio.sleep(_LOOK_SECONDS)
-        yield await asyncio.to_thread(look, folder)
+async def _later(folder: Path, seconds: float) -> Seen | None:
+    await asyncio.sleep(seconds)
+    return await asyncio.to_thread(look, folder)
