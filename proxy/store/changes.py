@@ -8,11 +8,12 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from proxy.store.database import NOTED, Database
 from proxy.store.memory import ALL, Memory
+from proxy.store.point_reads import PointRead
 from proxy.store.tables import changes
 
 _MOST: Final = 1000  # in one look; a process that has missed more forgets everything
 
-_NEWEST: Final = select(func.coalesce(func.max(changes.c.revision), 0))
+_NEWEST: Final = PointRead(select(func.coalesce(func.max(changes.c.revision), 0).label("revision")))
 _SINCE: Final = (
     select(changes.c.revision, changes.c.subject)
     .where(changes.c.revision > bindparam("after"))
@@ -57,9 +58,11 @@ class Changes:
         Raises StoreError when the store can't be read; a second later nothing in memory counts any more.
         """
         at = self.monotonic()
-        if self._seen.revision is None or not self.memory.fresh():
+        newest = await self.database.lookup(_newest)
+        if newest == self._seen.revision and self.memory.fresh():
+            subjects = frozenset[str]()
+        elif self._seen.revision is None or not self.memory.fresh():
             # What is in memory was not watched over: it goes, whatever has happened.
-            newest = await self.database.lookup(_newest)
             subjects = frozenset() if newest == self._seen.revision else frozenset({ALL})
             self._forget([ALL], newest)
         else:
@@ -84,11 +87,11 @@ class Changes:
 def delete_changes(conn: Connection, keep: int = 0) -> None:
     """Removes all changes but the newest `keep` and one: numbers go on from it. A process that has not seen
     a removed one forgets everything, as it can see that it missed some, or has not looked for a second."""
-    conn.execute(delete(changes).where(changes.c.revision < conn.execute(_NEWEST).scalar_one() - keep))
+    conn.execute(delete(changes).where(changes.c.revision < _newest(conn) - keep))
 
 
 def _newest(conn: Connection) -> int:
-    newest: int = conn.execute(_NEWEST).scalar_one()
+    newest: int = _NEWEST.first(conn).revision
     return newest
 
 

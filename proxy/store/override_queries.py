@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Row, Select, func, or_, select, type_coerce
 
+from proxy.store.point_reads import PointRead
 from proxy.store.tables import overrides
 
 _FOR_GOOD: Final = 2**62  # later than any time
@@ -16,10 +17,13 @@ _LAST_ROLLBACKS: Final = _ROLLBACKS.with_only_columns(func.max(overrides.c.revis
 # What somebody wanted, and still wants.
 _CHANGES: Final = select(overrides).where(overrides.c.undoes.is_(None), overrides.c.revision.not_in(_UNDONE))
 
+_NEWEST: Final = PointRead(select(func.coalesce(func.max(overrides.c.revision), 0).label("revision")))
+
 
 def current_revision(conn: Connection) -> int:
     """That of the newest row; 0 before the first."""
-    return conn.execute(select(func.max(overrides.c.revision))).scalar_one() or 0
+    newest: int = _NEWEST.first(conn).revision
+    return newest
 
 
 def newest_change(conn: Connection, route: str | None) -> Row[Any] | None:
