@@ -1,4 +1,4 @@
-"""N, who may make a case and what is answered (CONTRACT N01–N07, N14, N17, N18)."""
+"""N, who may make a case and what is answered (CONTRACT N01–N07, N14, N17–N19)."""
 
 from typing import Final
 
@@ -158,4 +158,10 @@ CHECKS: Final = (
     ),
     idempotent,
     at_once,
+    unseen(
+        "N19",
+        NEW_CASE,
+        "users/me is asked beside POST /api/cases",
+        "which calls the host makes, and in which order, is between it and the new platform",
+    ),
 )

@@ -203,12 +203,15 @@ class Homes:
         return await self.database.lookup(work)
 
 
-def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> None:
-    """Removes what is older than `before`, and the legacy tokens that have expired by `now`."""
-    conn.execute(delete(homes).where(homes.c.at < before))
-    conn.execute(delete(pairs).where(pairs.c.at < before))
+def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> int:
+    """Removes what is older than `before`, and the legacy tokens that have expired by `now`; returns how many
+    rows."""
     ended = or_(legacy_sessions.c.at < before, legacy_sessions.c.expires_at < now)
-    conn.execute(delete(legacy_sessions).where(ended))
+    old = (homes.c.at < before, pairs.c.at < before, ended)
+    return sum(
+        conn.execute(delete(table).where(where)).rowcount
+        for table, where in zip((homes, pairs, legacy_sessions), old, strict=True)
+    )
 
 
 def _home(conn: Connection, owner: str | None, legacy_id: str) -> Home | None:

@@ -100,12 +100,13 @@ class Retention:
             of_old = or_(reports.c.received_at < before, reports.c.case_id.in_(old))
             conn.execute(delete(reports).where(of_old))
             conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
-            delete_expired(conn, now)
-            delete_homes_before(conn, before, now)
+            gone = delete_expired(conn, now) + delete_homes_before(conn, before, now)
             delete_stories_before(conn, before)
-            note_change(conn, ALL)
+            removed = conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
+            if removed or gone:
+                note_change(conn, ALL)
             delete_changes(conn, keep=_CHANGES)
-            return conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
+            return removed
 
         return await self.database.write(work)
 

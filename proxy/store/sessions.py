@@ -191,10 +191,12 @@ def check_standing(conn: Connection, ref: str | None) -> None:
         raise SessionGone
 
 
-def delete_expired(conn: Connection, now: datetime) -> None:
-    """Removes the sessions that ended before `now`, and the API keys that none needs any more."""
-    conn.execute(delete(sessions).where(sessions.c.expires_at < now))
+def delete_expired(conn: Connection, now: datetime) -> int:
+    """Removes the sessions that ended before `now`, and the API keys that none needs any more; returns how
+    many sessions."""
+    ended = conn.execute(delete(sessions).where(sessions.c.expires_at < now)).rowcount
     delete_unused_keys(conn)
+    return ended
 
 
 def delete_unused_keys(conn: Connection) -> None:

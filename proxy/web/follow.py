@@ -78,6 +78,12 @@ class Follower:
             at=self._deps.clock(),
         )
 
+    async def begin(self) -> None:
+        """Is where the store is, and says so, before the first request."""
+        await self.catch_up()
+        self._live.changed.clear()
+        await self.report()
+
     async def leave(self) -> None:
         await self._deps.store.processes.leave(self._id)
 
@@ -115,8 +121,7 @@ class Follower:
 @asynccontextmanager
 async def following(follower: Follower) -> AsyncIterator[None]:
     """The process follows while the block runs, and is no process to wait for afterwards."""
-    await follower.catch_up()
-    await follower.report()
+    await follower.begin()
     tasks = [
         asyncio.create_task(follower.keep_up(), name="follow-store"),
         asyncio.create_task(follower.watch(), name="watch-mappings"),

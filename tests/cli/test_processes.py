@@ -141,7 +141,7 @@ async def test_healthcheck_34_asks_the_listener_for_probes_where_there_is_one(
 _TOLD_TWICE: Final = """
 import signal, sys
 import structlog
-from proxy.cli.common import Stop
+from proxy.cli.running import Stop
 from proxy.observe.logs import setup
 setup(sys.stdout, pretty=False)
 stop = Stop()

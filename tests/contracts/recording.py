@@ -13,6 +13,7 @@ from yarl import URL
 
 from proxy.sandbox import Fault, Sandbox, SandboxConfig, run_sandbox
 from proxy.sandbox.reports import signature
+from proxy.store.memory import ALL
 from proxy.values import Json
 from proxy.web.server import Running, running
 from tests import samples
@@ -142,6 +143,8 @@ async def _failures(guest: Visitor, sides: _Sides, folder: Path) -> None:
         await guest.ask(method, "/app/encounter/{id}")
     sides.clock.ahead = timedelta()
     await damage(folder, "ALTER TABLE cases RENAME TO gone")
+    # What is in memory needs no database.
+    sides.proxy.deps.store.changes.memory.forget([ALL])
     for method in ("GET", "HEAD"):
         await guest.ask(method, "/michiQ/doc/{id}")
         await guest.ask(method, "/michiQ/encounters")

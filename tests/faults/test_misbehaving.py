@@ -31,7 +31,8 @@ async def test_upstream_G08_X03_that_misbehaves_in_any_way_is_answered_for_as_do
             for number, (name, kind) in enumerate(kinds(elsewhere.url).items()):
                 await misbehave(api, at, targets[number % len(targets)], name, kind, 1, figures)
             await settled(api, (platform, chat))
-            await until(lambda: tasks() == before[0] and sockets() <= before[1])
+            # Workers start beside serving: their tasks may have been there before, and gone.
+            await until(lambda: not tasks() - before[0] and sockets() <= before[1])
         assert figures.wrong == []
         assert elsewhere.connections == 0
 

@@ -316,9 +316,18 @@ async def encounters(api: Api, session: dict[str, str]) -> list[dict[str, Any]]:
 async def closing_platform() -> AsyncIterator[str]:
     """A platform that confirms one user, and is gone before their case comes."""
 
+    spare: set[asyncio.StreamWriter] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        spare.add(writer)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
         server.close()
+        spare.remove(writer)
+        for other in spare:
+            other.transport.abort()
         user = b'{"user": {"accessToken": "t", "id": "u", "organization": {"id": "o", "name": "n"}}}'
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
         writer.write(head + b"Content-Length: %d\r\n\r\n" % len(user) + user)

@@ -13,6 +13,7 @@ from yarl import URL
 from proxy.audio.sniff import Container
 from proxy.locks import KeyedLocks
 from proxy.sandbox import Fault
+from proxy.store.erasure import OfCase
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import (
     Patient,
@@ -389,8 +390,7 @@ async def test_upload_U04_a_chunk_that_is_sent_again_is_kept_if_the_first_one_is
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     again = asyncio.create_task(case.call("POST", "/michiQ/uploadAudio/{id}", data=slowly(), headers=kind))
     await until(lambda: len(blobs(tmp_path)) == 2)
-    ahead = api.clock() + timedelta(days=31)
-    await api.proxy.deps.store.retention.sweep(ahead, content_days=90, audio_days=30)
+    await api.proxy.deps.store.erasure.erase(OfCase(case.id), "eva", api.clock())
     assert first not in blobs(tmp_path)
     is_gone.set()
     assert (await again).status == 200
