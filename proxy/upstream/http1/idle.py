@@ -23,19 +23,32 @@ class Idle:
         """Says how many are anybody's."""
         return len(self._by_caller.get(None, ()))
 
+    def young_spares(self, now: float) -> int:
+        """Says how many of those may carry a call that must not be sent twice."""
+        return sum(now - each.since <= SURE_SECONDS for each in self._by_caller.get(None, ()))
+
     def put(self, connection: Connection) -> None:
         """Keeps a connection for its caller."""
         self._order[connection] = None
         self._by_caller.setdefault(connection.caller, []).append(connection)
 
     def take(self, caller: bytes | None, now: float, *, repeatable: bool) -> Connection | None:
-        """Returns the caller's newest connection, no longer kept, if it is young enough and stands."""
+        """Returns a connection of the caller's, no longer kept, if one is young enough and stands.
+
+        It is the newest of them; of the spare ones a call that may be sent twice gets the oldest, so that
+        young ones are left for those that may not.
+        """
         while group := self._by_caller.get(caller):
-            connection = group[-1]
+            oldest = caller is None and repeatable
+            connection = group[0 if oldest else -1]
             most = connection.idle_seconds if repeatable else min(connection.idle_seconds, SURE_SECONDS)
-            if now - connection.since > most:
+            is_old = now - connection.since > most
+            if is_old and not oldest:
                 return None  # the others are older
             self.drop(connection)
+            if is_old:
+                connection.abort()
+                continue
             # What may be repeated needs no look into the kernel: it is, where nothing comes back.
             if connection.stands if repeatable else connection.is_silent():
                 return connection
@@ -54,6 +67,12 @@ class Idle:
     def end_oldest(self) -> None:
         """Ends the connection that was used least recently."""
         connection = next(iter(self._order))
+        self.drop(connection)
+        connection.abort()
+
+    def end_oldest_spare(self) -> None:
+        """Ends the spare connection that was opened first."""
+        connection = self._by_caller[None][0]
         self.drop(connection)
         connection.abort()
 

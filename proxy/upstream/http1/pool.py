@@ -152,13 +152,17 @@ class Pool:
             self._idle.end_oldest()
 
     def _refill(self) -> None:
-        """Opens as many spare connections as may be needed soon."""
+        """Opens as many spare connections as may be needed soon, in the place of those that have aged, and of
+        the one that was used least recently where there are too many in all."""
         wanted = min(self._spares, 2 * len(self._needed))
-        while (
-            not self._closed
-            and self._idle.spares + len(self._opening) < wanted
-            and self._in_use + len(self._idle) + len(self._opening) < self._most
-        ):
+        now = self._loop.time()
+        while not self._closed and self._idle.young_spares(now) + len(self._opening) < wanted:
+            if self._idle.spares and self._idle.spares + len(self._opening) >= self._spares:
+                self._idle.end_oldest_spare()
+            elif self._in_use + len(self._idle) + len(self._opening) >= self._most:
+                if not len(self._idle):
+                    break
+                self._idle.end_oldest()
             task = self._loop.create_task(self._open_spare(), name=f"{self._name}-spare-connection")
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)

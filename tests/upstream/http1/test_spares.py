@@ -2,11 +2,14 @@
 
 import asyncio
 from functools import partial
+from typing import NoReturn
 
 import pytest
 
 from proxy.upstream.client import open_upstream
 from proxy.upstream.http1 import pool
+from proxy.upstream.http1.dial import Dialer
+from proxy.upstream.http1.errors import NotConnected
 from tests.flows._client import until
 from tests.upstream.http1.test_kept import ANA, EVA, GOOD, Kept, call
 from tests.upstream.test_client import Word
@@ -31,6 +34,29 @@ async def test_spare_connections_are_never_more_than_were_allowed() -> None:
             await it.ask(b"caller-%d" % number)
         await until(lambda: len(wire.tasks) >= 23)
         assert len(wire.tasks) <= 20 + 3
+
+
+async def test_spare_connections_are_opened_in_the_place_of_those_that_are_kept_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "CONNECTIONS", 4)
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 60.0)
+    async with answering(GOOD) as wire, open_upstream("x", wire.url, ignore, spares=2) as upstream:
+        it = Kept(upstream, wire)
+        for number in range(8):
+            opened = wire.connections
+            await it.ask(b"caller-%d" % number)
+            await until(partial(_has_more, wire, opened))
+        monkeypatch.setattr(Dialer, "open", _refused)
+        await it.ask(b"one more")
+
+
+def _has_more(wire: Wire, opened: int) -> bool:
+    return wire.connections > opened
+
+
+async def _refused(*_: object) -> NoReturn:
+    raise NotConnected("refused")
 
 
 async def test_spare_connections_have_never_carried_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
