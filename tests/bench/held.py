@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from tests.bench import bodies, calls, machine
 from tests.bench.client import Client
 from tests.bench.processes import ROOT, Kind, Peer
-from tests.bench.stage import Stage
+from tests.bench.stage import STARTED_SECONDS, Stage
 from tests.bench.values import Sample, Void
 
 _RATE = 100
@@ -27,6 +27,7 @@ def _beside(stage: Stage, kind: Kind, count: int, holding: str) -> Sample:
     count = stage.scaled(count)
     with stage.fresh(kind) as peer:
         _warm(peer)
+        stage.settle(STARTED_SECONDS)
         before = _memory(peer)
         with _held(peer, count, holding) as holders:
             stage.settle(1)  # what is given back after the rush is given back

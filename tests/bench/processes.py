@@ -139,7 +139,9 @@ def _process(
     command: list[str], folder: Path, environ: Mapping[str, str], core: int
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs a command of this checkout on one core; ends it, and what is left of its own children."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
+    # As an installed program does, it keeps what it has compiled.
+    left_out = ("MICHIQ_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     with machine.on_core(core), (folder / "errors").open("ab") as errors:
         process = subprocess.Popen(
             command,

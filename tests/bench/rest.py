@@ -9,10 +9,9 @@ import time
 from tests.bench import bodies, calls, machine, pages
 from tests.bench.client import Client
 from tests.bench.processes import ROOT, Kind, Peer
-from tests.bench.stage import Stage
+from tests.bench.stage import STARTED_SECONDS, Stage
 from tests.bench.values import Sample, Void
 
-_SETTLE_SECONDS = 2
 _IDLE_SECONDS = 10
 _CHECKS = 3
 
@@ -20,10 +19,10 @@ _CHECKS = 3
 def at_rest(stage: Stage, kind: Kind) -> Sample:
     """Memory is read before the first request, processor after some of them."""
     with stage.fresh(kind) as peer:
-        stage.settle(_SETTLE_SECONDS)  # starting is over
+        stage.settle(STARTED_SECONDS)
         serving, whole = machine.memory(peer.pid, "VmRSS"), machine.proportional(peer.tree())
         _used(peer)
-        stage.settle(_SETTLE_SECONDS)
+        stage.settle(STARTED_SECONDS)
         sample = {
             "ready": peer.ready_seconds,
             "serving": serving / machine.MB,

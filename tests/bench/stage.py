@@ -5,8 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from tests.bench.processes import Kind, Peer, Upstream, floor, served, upstream
+
+# By then a process has started the others of its own that it starts beside serving.
+STARTED_SECONDS: Final = 3.0
 
 
 class Stage:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench import bodies, calls, machine
 from tests.bench.client import Client, request
 from tests.bench.processes import Kind, Peer
-from tests.bench.stage import Stage
+from tests.bench.stage import STARTED_SECONDS, Stage
 from tests.bench.values import Sample, Void
 
 _COUNT = 4
@@ -23,6 +23,7 @@ def four_recordings(stage: Stage, kind: Kind) -> Sample:
         for case in cases:
             _upload(peer, case, small)
         before = _arrived(stage, peer)
+        stage.settle(STARTED_SECONDS)
         pids = peer.tree()
         machine.forget_peaks(pids)
         idle, taken = _memory(pids, "VmRSS"), machine.processor(pids)
