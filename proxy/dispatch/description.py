@@ -1,5 +1,6 @@
 """What the new systems' OpenAPI descriptions say of a call, so that it can be judged without being made."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,24 @@ class Descriptions:
     llamachat: Description
 
 
+class LateDescriptions:
+    """Reads the built-in descriptions when they are first needed: most processes never make a dry run, and
+    what is read takes 15 MB."""
+
+    def __init__(self) -> None:
+        self._reading = asyncio.Lock()
+        self._read: Descriptions | None = None
+
+    async def get(self) -> Descriptions:
+        """Returns the descriptions."""
+        async with self._reading:
+            if self._read is None:
+                self._read = await asyncio.to_thread(load_descriptions)
+            return self._read
+
+
 def load_descriptions(folder: Path | None = None) -> Descriptions:
-    """The descriptions in `folder`, else the built-in ones. Takes a while: once at start, in a thread."""
+    """Reads the descriptions in `folder`, else the built-in ones. Takes a while: call it in a thread."""
     place = folder or next(each for each in _BUILT_IN if each.is_dir())
     return Descriptions(_load(place, "llamalitica"), _load(place, "llamachat"))
 

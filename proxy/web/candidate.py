@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from proxy import jsons
-from proxy.dispatch.description import Descriptions
+from proxy.dispatch.description import LateDescriptions
 from proxy.dispatch.dry import dry_deps
 from proxy.dispatch.shadow import Dropped, Ran
 from proxy.errors import Refusal
@@ -37,7 +37,7 @@ class Candidate:
     known: Known
     control: Answer
     deps: Deps = field(repr=False)
-    descriptions: Descriptions | None = field(repr=False)
+    descriptions: LateDescriptions = field(repr=False)
 
     async def run(self) -> Ran:
         """Raises Dropped where there is nothing to compare with."""
@@ -51,8 +51,7 @@ class Candidate:
         return await (self._live(other_id) if live else self._dry(other_id))
 
     async def _dry(self, other_id: str | None) -> Ran:
-        assert self.descriptions is not None, "there are descriptions where there is a legacy server"
-        dry = dry_deps(self.deps, self.descriptions)
+        dry = dry_deps(self.deps, await self.descriptions.get())
         try:
             answer = await self._answer(dry.deps, other_id)
             await dry.finish(self.route.mapping.shadow.timeout.total_seconds())

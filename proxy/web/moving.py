@@ -1,6 +1,5 @@
 """What moving routes over needs of a process, opened together: following, shadowing, learning, recording."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from proxy import overrides
-from proxy.dispatch.description import load_descriptions
+from proxy.dispatch.description import LateDescriptions
 from proxy.dispatch.shadow import Compared, Shadow, shadowing
 from proxy.dispatch.snapshot import Snapshot
 from proxy.dispatch.step_back import StepBackWatch
@@ -51,8 +50,6 @@ async def moving_over(
     step_backs = StepBacks(live, deps, StepBackWatch(), follower.look)
     told = _teller(recorder, step_backs, deps)
     shadow = Shadow(partial(deps.store.sealer.digest, "shadow"), told)
-    # Nothing is shadowed where there is no legacy server, so nothing has to be judged.
-    descriptions = None if deps.michiq is None else await asyncio.to_thread(load_descriptions)
     async with AsyncExitStack() as stack:
         for running in (recording(recorder), following(follower), shadowing(shadow)):
             await stack.enter_async_context(running)
@@ -62,7 +59,7 @@ async def moving_over(
             lookup=Lookup(deps, tester_secret),
             learner=Learner(live, recorder, deps.monotonic, on=deps.michiq is not None),
             shadow=shadow,
-            shadows=Shadows(shadow, deps, descriptions, told, random.SystemRandom().random),
+            shadows=Shadows(shadow, deps, LateDescriptions(), told, random.SystemRandom().random),
             recorder=recorder,
             step_backs=step_backs,
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.compare import Rules
-from proxy.dispatch.description import Descriptions
+from proxy.dispatch.description import LateDescriptions
 from proxy.dispatch.shadow import Compared, Job, Shadow
 from proxy.flows.deps import Deps
 from proxy.mapping.table import FlowSpec, Route
@@ -21,7 +21,7 @@ class Shadows:
         self,
         shadow: Shadow,
         deps: Deps,
-        descriptions: Descriptions | None,
+        descriptions: LateDescriptions,
         told: Callable[[Compared], None],
         chance: Callable[[], float],
     ) -> None:
