@@ -12,8 +12,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.engines import migration_engine
 from proxy.store.errors import StoreError, because
+from proxy.store.tables import metadata
 
 _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
+# SQLAlchemy's tables know no triggers.
+_ADDED_TO: Final = (
+    "CREATE TRIGGER audit_no_{name} BEFORE {what} ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
+)
+# As alembic makes it.
+_VERSION_TABLE: Final = """
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -33,7 +46,9 @@ def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
         with _alone(path):
             refuse_others()
             with engine.begin() as connection:
-                if _revision(connection) != newest():
+                if _is_empty(connection):
+                    _make(connection)
+                elif _revision(connection) != newest():
                     _upgrade(connection)
     except SQLAlchemyError as error:
         raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
@@ -46,6 +61,19 @@ def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
 def newest() -> str:
     """Returns the revision that the last step leads to: its file's name begins with it."""
     return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
+
+
+def _is_empty(connection: Connection) -> bool:
+    return connection.exec_driver_sql("SELECT 1 FROM sqlite_schema").first() is None
+
+
+def _make(connection: Connection) -> None:
+    """Makes the tables that all migrations lead to: without alembic, which is a tenth of a start."""
+    metadata.create_all(connection)
+    for what in ("UPDATE", "DELETE"):
+        connection.exec_driver_sql(_ADDED_TO.format(name=what.lower(), what=what))
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (newest(),))
 
 
 def _revision(connection: Connection) -> str | None:

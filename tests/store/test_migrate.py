@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,10 +26,47 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "michiq.db"
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_code_uses(path: Path) -> None:
+def step_by_step(path: Path) -> None:
+    """Makes a new file by all migrations: it is not quite empty, so that it is no new one."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.commit()
     migrate(path)
+
+
+@pytest.mark.parametrize("make", [migrate, step_by_step])
+def test_a_new_file_has_exactly_the_tables_that_the_code_uses(
+    path: Path, make: Callable[[Path], None]
+) -> None:
+    make(path)
     with create_engine(f"sqlite:///{path}").connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
+            newest()
+        ]
+
+
+def test_a_new_file_has_all_that_the_migrations_make_beside_tables(tmp_path: Path) -> None:
+    made, migrated = tmp_path / "made.db", tmp_path / "migrated.db"
+    migrate(made)
+    step_by_step(migrated)
+    assert things(made) == things(migrated)
+    assert {name for kind, name, _ in things(made) if kind == "trigger"} == {
+        "audit_no_update",
+        "audit_no_delete",
+    }
+
+
+def things(path: Path) -> set[tuple[str, str, str | None]]:
+    """All that a schema has, by kind and name; of a trigger also what it says."""
+    query = "SELECT type, name, CASE type WHEN 'trigger' THEN sql END FROM sqlite_schema"
+    with closing(sqlite3.connect(path)) as connection:
+        return {row for row in connection.execute(query) if "alembic" not in row[1]}
+
+
+def test_a_new_file_needs_no_alembic(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    migrate(path)
 
 
 def test_migrating_again_changes_nothing(path: Path) -> None:
