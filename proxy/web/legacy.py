@@ -12,6 +12,8 @@ from proxy.errors import Refusal
 from proxy.flows.deps import Deps
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import FlowSpec
+from proxy.store import StoreError
+from proxy.store.sessions import SessionGone
 from proxy.values import Inbound
 from proxy.web.body import RequestBody, arriving
 from proxy.web.cors import granted, preflight
@@ -51,15 +53,15 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     spec = FLOWS[name].spec
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        decision = None
         try:
             decision = request[DECISION] = await _decided(request, name, spec)
-        finally:
-            # The legacy server may refuse before a body is sent; we have always read it.
-            if decision is None or decision.side == "new":
-                await go_on(request)
+        except (Refusal, SessionGone, StoreError):
+            # The legacy server may refuse before a body is sent; the proxy always reads it.
+            await go_on(request)
+            raise
         michiq = request.app[DEPS].michiq
         if decision.side == "new" or michiq is None:
+            await go_on(request)
             return await _answer_from_new(request, name)
         if request.method == "OPTIONS":
             return await pass_options(request, michiq)
