@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from typing import Final, TypeAlias
 
 from proxy import charsets
@@ -31,6 +33,43 @@ class BadHeader(Refusal):
         super().__init__("malformed", cause)
 
 
+class HeaderFields(tuple[tuple[bytes, bytes], ...]):
+    """The fields of a head, as they came and in their order.
+
+    `names` are theirs in lower case: names are compared without regard to case (RFC 9110, section 5.1), and
+    a request's are looked through a dozen times.
+    """
+
+    names: tuple[bytes, ...]
+
+    def __new__(cls, pairs: RawHeaders) -> "HeaderFields":
+        made = super().__new__(cls, pairs)
+        made.names = tuple([name.lower() for name, _ in made])
+        return made
+
+    @classmethod
+    def of(cls, pairs: RawHeaders) -> "HeaderFields":
+        """Returns the fields, as they are where they are such already."""
+        return pairs if isinstance(pairs, HeaderFields) else cls(pairs)
+
+    def has(self, name: bytes) -> bool:
+        """Returns whether there is such a field; `name` in lower case."""
+        return name in self.names
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Returns the values of a field, in order; `name` in lower case."""
+        if name not in self.names:
+            return []
+        return [value for each, (_, value) in zip(self.names, self, strict=True) if each == name]
+
+    def named(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the fields with one of these names, which are in lower case: the name as it is there, and
+        the value as it came."""
+        for name, (_, value) in zip(self.names, self, strict=True):
+            if name in names:
+                yield name, value
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """An `Authorization` header that is there and is not one bearer token; `cause` is a short code."""
@@ -45,12 +84,11 @@ def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
     empty. Raises BadHeader for a header given twice in one spelling, for two spellings that differ,
     and for control characters.
     """
-    wanted = _folded(name.encode("ascii"))
+    fields, spellings = HeaderFields.of(raw_headers), _spellings(name)
+    if spellings.isdisjoint(fields.names):
+        return None
     found: dict[bytes, str] = {}
-    for key, value in raw_headers:
-        if _folded(key) != wanted:
-            continue
-        spelling = key.lower()
+    for spelling, value in fields.named(spellings):
         if spelling in found:
             raise BadHeader("header-repeated")
         found[spelling] = _decoded(value)
@@ -64,7 +102,7 @@ def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
 
     None when there is no `Authorization`, or one that is empty or a bare `Bearer`.
     """
-    values = [value.strip(b" \t") for key, value in raw_headers if key.lower() == b"authorization"]
+    values = [value.strip(b" \t") for value in HeaderFields.of(raw_headers).values(b"authorization")]
     if len(values) > 1:
         return Malformed("authorization-repeated")
     if not values or _NO_TOKEN.fullmatch(values[0]):
@@ -126,8 +164,15 @@ def content_disposition(name: str, filename: str | None = None) -> bytes:
     return value.encode()
 
 
-def _folded(name: bytes) -> bytes:
-    return name.lower().replace(b"_", b"-")
+@cache
+def _spellings(name: str) -> frozenset[bytes]:
+    """Returns a name of ours in lower case, with `_` and `-` in each of the places where it has one."""
+    first, *rest = re.split("[_-]", name.lower())
+    joined = (
+        first + "".join(sign + part for sign, part in zip(signs, rest, strict=True))
+        for signs in product("_-", repeat=len(rest))
+    )
+    return frozenset(each.encode("ascii") for each in joined)
 
 
 def _decoded(value: bytes) -> str:

@@ -10,7 +10,7 @@ from proxy.web.admin.keys import ACTOR, TOKENS
 from proxy.web.admin.problems import Problem
 from proxy.web.admin.resources import template
 from proxy.web.admin.tokens import BadLogin
-from proxy.web.keys import DEPS, REQUEST_ID
+from proxy.web.keys import DEPS
 
 _CHALLENGE: Final = 'Bearer realm="michiq-proxy admin"'
 _HINTS: Final = {
@@ -25,12 +25,12 @@ _log: Final = structlog.get_logger("proxy.admin")
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost: gives the request its id; nothing that is answered here is for a cache."""
-    request[REQUEST_ID] = request.app[DEPS].new_id()
+    request_id = request.app[DEPS].new_id()
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    structlog.contextvars.bind_contextvars(request_id=request_id)
     response = await handler(request)
     response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Request-ID"] = request[REQUEST_ID]
+    response.headers["X-Request-ID"] = request_id
     if ACTOR in request:
         _log.info(
             "admin_request",
