@@ -1,4 +1,4 @@
-"""Reading and writing single HTTP headers: identity, bearer token, media types, part dispositions."""
+"""Reads and writes single HTTP headers: identity, bearer token, media types, part dispositions."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 # RFC 6750 section 2.1: credentials are the scheme and one b64token (RFC 9110's token68).
 _BEARER: Final = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
-# What a program sends that puts a token there which it does not have (CONTRACT N07).
+# Sent by a program that writes the header although it has no token (CONTRACT N07).
 _NO_TOKEN: Final = re.compile(rb"(?:bearer)?", re.IGNORECASE)
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -72,17 +72,18 @@ class HeaderFields(tuple[tuple[bytes, bytes], ...]):
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An `Authorization` header that is there and is not one bearer token; `cause` is a short code."""
+    """An `Authorization` header that is not one bearer token; `cause` is a short code."""
 
     cause: str
 
 
 def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
-    """The value of an identity header, spelt with `_` or `-` (CONTRACT N06).
+    """Returns the value of an identity header, spelt with `_` or `-` (CONTRACT N06).
 
-    UTF-8, else Windows-1252; NFC; without the optional whitespace around it. None when it is missing or
-    empty. Raises BadHeader for a header given twice in one spelling, for two spellings that differ,
-    and for control characters.
+    The value is UTF-8, else Windows-1252, in NFC, without the optional whitespace around it. Returns None
+    when
+    it is missing or empty. Raises BadHeader for a header given twice in one spelling, for two spellings that
+    differ, and for control characters.
     """
     fields, spellings = HeaderFields.of(raw_headers), _spellings(name)
     if spellings.isdisjoint(fields.names):
@@ -100,7 +101,7 @@ def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
 def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
     """Returns the bearer token of a request (RFC 6750 section 2.1).
 
-    None when there is no `Authorization`, or one that is empty or a bare `Bearer`.
+    Returns None when there is no `Authorization`, or one that is empty or a bare `Bearer`.
     """
     values = [value.strip(b" \t") for value in HeaderFields.of(raw_headers).values(b"authorization")]
     if len(values) > 1:
@@ -112,9 +113,9 @@ def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
 
 
 def media_type(value: str) -> tuple[str, dict[str, str]]:
-    """A `Content-Type` as its lower-case type and its parameters (RFC 9110 section 8.3.1).
+    """Returns the lower-case type and the parameters of a `Content-Type` (RFC 9110 section 8.3.1).
 
-    `("", {})` for anything malformed, which a parameter given twice is too: two readers would pick
+    Returns `("", {})` for a malformed one. A parameter given twice is malformed too: two readers would pick
     different ones of two boundaries.
     """
     text = value.strip(" \t")
@@ -134,14 +135,14 @@ def media_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 def accepts_html(accept: str) -> bool:
-    """Whether an `Accept` value asks for a page rather than JSON (CONTRACT E01)."""
+    """Returns whether an `Accept` value asks for a page rather than JSON (CONTRACT E01)."""
     return prefers(accept, *_HTML)
 
 
 def prefers(accept: str, *kinds: str) -> bool:
-    """Whether an `Accept` value asks for one of these media types rather than for JSON.
+    """Returns whether an `Accept` value asks for one of these media types rather than for JSON.
 
-    True when one of them is named with q > 0 and JSON is not preferred to it; `*/*` alone, which every
+    True when one of them is named with q > 0 and JSON is not preferred to it. `*/*` alone, which every
     program sends, names none.
     """
     ranges = _ranges(accept)
@@ -153,10 +154,10 @@ def prefers(accept: str, *kinds: str) -> bool:
 
 
 def content_disposition(name: str, filename: str | None = None) -> bytes:
-    """The `Content-Disposition` value of an outgoing form part, in raw UTF-8.
+    """Returns the `Content-Disposition` value of an outgoing form part, in raw UTF-8.
 
-    Escaped as browsers do (HTML standard, "multipart/form-data encoding algorithm"), and the other
-    control characters with it: a header field can't hold them.
+    Escapes as browsers do (HTML standard, "multipart/form-data encoding algorithm"), and also the other
+    control characters: a header field can't hold them.
     """
     value = f'form-data; name="{_escaped(name)}"'
     if filename is not None:
@@ -183,7 +184,7 @@ def _decoded(value: bytes) -> str:
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """Media range → quality; a range given twice counts at its best, a malformed one not at all."""
+    """Maps each media range to its quality: the best of a repeated range; malformed ones are ignored."""
     ranges: dict[str, float] = {}
     for item in accept.split(","):
         kind, parameters = media_type(item)

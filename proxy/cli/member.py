@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.desk import DeskLocks
-from proxy.line import Line
+from proxy.line import Channel
 from proxy.web.keys import Serving
 from proxy.web.place import Place
 from proxy.web.server import Running
@@ -26,7 +26,7 @@ class Inherited:
 class Member:
     """One of several workers. `retired` tells whether others go on when this one has been told to stop."""
 
-    def __init__(self, line: Line, inherited: Inherited, stop: asyncio.Event) -> None:
+    def __init__(self, line: Channel, inherited: Inherited, stop: asyncio.Event) -> None:
         self.retired = False
         self._line = line
         self._stop = stop

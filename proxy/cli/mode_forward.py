@@ -13,7 +13,7 @@ from proxy.dispatch.snapshot import Snapshot
 from proxy.dispatch.verdict import Verdict
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Table
-from proxy.overrides import Change, Mode, Overrides, judge
+from proxy.overrides import Change, Mode, Overrides, validate
 from proxy.settings import Settings
 from proxy.store import Store
 
@@ -24,7 +24,7 @@ _RESCUES: Final[frozenset[Mode | None]] = frozenset({None, "legacy", "shadow", "
 async def judged(store: Store, change: Change, asked: Asked, settings: Settings, now: datetime) -> Change:
     """Returns the change with its percent. Misuse for a canary without one, Failure where it goes forward
     without evidence and `--despite-evidence`; BadChange for what can't be meant at all."""
-    judge(change, now)
+    validate(change, now)
     if change.mode in _RESCUES:
         return change
     overrides = await store.overrides.load()

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from proxy.cli.common import Misuse
 from proxy.mapping.complaints import did_you_mean
 from proxy.mapping.units import parse_duration
-from proxy.overrides import LINES, MODES, Change, Mode
+from proxy.overrides import MAX_LENGTHS, MODES, Change, Mode
 from proxy.store.audit import PROXY
 from proxy.store.sealer import Sealer
 
@@ -111,8 +111,8 @@ def judge_reason(reason: str | None, names: Iterable[str]) -> None:
     """Misuse for a reason that the audit can't keep: of more than a line, or with one of the names in it."""
     if reason is None:
         return
-    if not (reason.isprintable() and reason.strip() and len(reason) <= LINES["reason"]):
-        raise Misuse(f"the reason needs 1 to {LINES['reason']} printable signs, on one line")
+    if not (reason.isprintable() and reason.strip() and len(reason) <= MAX_LENGTHS["reason"]):
+        raise Misuse(f"the reason needs 1 to {MAX_LENGTHS['reason']} printable characters, on one line")
     if any(name.casefold() in reason.casefold() for name in names):
         raise Misuse("--reason is kept for good: name neither the case, the user nor the organization in it")
 

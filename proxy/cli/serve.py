@@ -15,7 +15,7 @@ from proxy.cli.member import Inherited, Member
 from proxy.cli.posture import refuse_what_is_unsafe, warn_of, warn_of_missing
 from proxy.cli.running import Stop, reload_on_hangup, rest_collector, run_until_stopped
 from proxy.cli.supervise import supervise
-from proxy.line import Line
+from proxy.line import Channel
 from proxy.mapping.table import Table
 from proxy.observe.logs import setup
 from proxy.settings import Settings
@@ -62,7 +62,7 @@ async def _alone(settings: Settings, table: Table, folder: Path, stop: Stop) -> 
 
 async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inherited, stop: Stop) -> None:
     """As one of several workers."""
-    line = await Line.over(socket.socket(fileno=inherited.line))
+    line = await Channel.over(socket.socket(fileno=inherited.line))
     member = Member(line, inherited, stop)
     hearing = asyncio.create_task(member.hear(), name="hear-parent")
     async with running(settings, table, folder=folder, place=member.place) as proxy:

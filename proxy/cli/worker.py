@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import proxy
-from proxy.line import Line
+from proxy.line import Channel
 from proxy.web.place import Place
 
 # The package is found where the parent's is, and nothing is found in the folder where the parent runs.
@@ -25,7 +25,7 @@ class Worker:
     """`urls` are where it serves, once it is `up`; it is up, too, when it has ended instead."""
 
     name: str
-    line: Line
+    line: Channel
     process: Process
     up: asyncio.Event = field(default_factory=asyncio.Event)
     urls: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ async def start(name: str, place: Place) -> Worker:
             start_new_session=True,
             stdin=DEVNULL,
         )
-    return Worker(name, await Line.over(ours), process)
+    return Worker(name, await Channel.over(ours), process)
 
 
 def _shared(place: Place) -> list[tuple[str, socket.socket]]:

@@ -94,7 +94,7 @@ def test_a_wrong_setting_is_an_error_beside_those_of_the_files(
     here.edit("query.toml", 'mode = "new"', 'mode = "nwe"')
     result = here.call("check")
     assert (result.exit_code, result.stdout) == (1, "2 errors\n")
-    assert "MICHIQ_LISTNE is no setting; the nearest one is MICHIQ_LISTEN" in said(result)
+    assert "MICHIQ_LISTNE is not a setting; the nearest one is MICHIQ_LISTEN" in said(result)
 
 
 def test_a_certificate_that_can_not_be_served_is_an_error(

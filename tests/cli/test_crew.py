@@ -11,7 +11,7 @@ import pytest
 
 from proxy.cli.crew import Crew, WorkerFailed
 from proxy.cli.worker import Worker
-from proxy.line import Line
+from proxy.line import Channel
 
 WORDS = ("stop", "retire")
 
@@ -25,7 +25,7 @@ class Hired:
     def __init__(self, name: str, *, fit: bool, stubborn: bool, mute: bool) -> None:
         self.name = name
         self.told: list[dict[str, Any]] = []
-        self.line: Line
+        self.line: Channel
         self.returncode: int | None = None
         self._fit = fit
         self._stubborn = stubborn
@@ -72,10 +72,10 @@ class Agency:
         ours, theirs = socket.socketpair()
         fit = self.fit(len(self.hired))
         hired = Hired(name, fit=fit, stubborn=self.stubborn, mute=self.mute)
-        hired.line = await Line.over(theirs)
+        hired.line = await Channel.over(theirs)
         self.hired.append(hired)
         self._tasks.append(asyncio.create_task(hired.work()))
-        return Worker(name, await Line.over(ours), cast(asyncio.subprocess.Process, hired))
+        return Worker(name, await Channel.over(ours), cast(asyncio.subprocess.Process, hired))
 
     @property
     def there(self) -> list[str]:

@@ -139,7 +139,7 @@ def test_a_user_N06_is_found_in_any_case_also_what_an_earlier_release_kept_under
         (("--case", "x", "--organization", ORGANIZATION), "--user and --organization go together"),
         (("--case", "x", "--json"), "--json needs --yes"),
         (("--case", "x-1", "--yes", "--reason", "the family of X-1"), "name neither the case, the user"),
-        (("--case", "x", "--yes", "--reason", "a\nb"), "the reason needs 1 to 300 printable signs"),
+        (("--case", "x", "--yes", "--reason", "a\nb"), "the reason needs 1 to 300 printable characters"),
         (("--case", "x", "--yes", "--actor", "proxy"), "--actor: proxy is what the process itself"),
     ],
 )
