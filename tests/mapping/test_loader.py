@@ -249,7 +249,7 @@ MISTAKES: Final = {
         '{ when_known = "report.content", otherwise = "case.id" }',
         "generated_text",
         "answer.document.generated_text",
-        "when_known stands alone",
+        "when_known must be the only key",
     ),
     "a bad expression over the ehr": Mistake(
         "new_case.toml",
@@ -332,7 +332,7 @@ MISTAKES: Final = {
         "\n[[brownouts]]\nbegin = 2027-01-31T10:00:00\nend = 2027-01-31T11:00:00Z\n\n[errors]",
         "begin",
         "brownouts.begin",
-        "write a time with its zone",
+        "write a time with its time zone",
     ),
     "an empty agent": Mistake(
         "new_case.toml", "\n[errors]", '\n"7" = ""\n\n[errors]', '"7"', "templates.7", "it is empty"
