@@ -1,4 +1,4 @@
-"""The one estimate of token counts (CONTRACT N13, L02)."""
+"""Estimates token counts (CONTRACT N13, L02)."""
 
 import re
 from typing import Final
@@ -7,10 +7,10 @@ _PIECE: Final = re.compile(r"\w{1,4}|[^\w\s]")
 
 
 def estimate(text: str) -> int:
-    """About how many tokens a language model would make of `text`; 0 for an empty one.
+    """Returns about how many tokens a language model would make of `text`; 0 for an empty one.
 
-    Each word counts one for every four characters begun, each other visible sign counts one, white space
-    nothing. Byte-pair vocabularies come close to that for Spanish and English prose; it is an estimate,
-    needs no vocabulary file and takes linear time. A longer text never counts less than a part of it.
+    Each word counts one for every four characters begun, each other visible character counts one, white space
+    nothing. Byte-pair vocabularies come close to that for Spanish and English prose; the estimate needs no
+    vocabulary file and takes linear time. A longer text never counts less than a part of it.
     """
     return _PIECE.subn("", text)[1]

@@ -67,7 +67,7 @@ def test_a_schema_refuses_what_the_loader_would(name: str, change: dict[str, Any
 
 
 def test_a_schema_tells_what_a_key_means() -> None:
-    assert "Where the conversation goes" in str(SCHEMAS["new_case"]["properties"]["conversation"])
+    assert "The form of the conversation" in str(SCHEMAS["new_case"]["properties"]["conversation"])
 
 
 @pytest.mark.parametrize("name", NAMES)
