@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar, cast
 import structlog
 
 from proxy.isolated import wire
-from proxy.isolated.channel import Channel, Died
+from proxy.isolated.channel import Died, TaskChannel
 from proxy.isolated.process import nothing
 from proxy.isolated.spawner import Spawner
 from proxy.later import Later, Timer, later
@@ -164,8 +164,8 @@ class _Process:
 
     def __init__(self, spawner: Spawner) -> None:
         self._spawner = spawner
-        self._channel: Channel | None = None
-        self._coming: asyncio.Task[Channel] | None = None
+        self._channel: TaskChannel | None = None
+        self._coming: asyncio.Task[TaskChannel] | None = None
 
     async def ended(
         self, task: Callable[..., object], args: Sequence[object], seconds: float
@@ -195,7 +195,7 @@ class _Process:
             self._take()
         self._drop()
 
-    async def _ready(self) -> Channel:
+    async def _ready(self) -> TaskChannel:
         """Returns the channel of a process that waits for a task.
 
         Raises WorkerCrashed. A caller that is cancelled meanwhile leaves the process to the next.

@@ -6,11 +6,11 @@ from typing import Final
 
 from proxy.errors import Refusal
 
-MAX_LINES: Final = 8  # RFC 7578 knows three
+MAX_LINES: Final = 8  # RFC 7578 defines three
 
-# Not a dash in front: that is a delimiter whose part has lost its blank line.
+# No dash in front: that would be a delimiter whose part has lost its blank line.
 _NAME: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# A line end that isn't one of the framing: two readers would find different lines.
+# A line end that the framing does not use: two readers would find different lines.
 _BARE_END: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _FOLD: Final = re.compile(rb"\r\n[ \t]")
 _EMPTY_FOLD: Final = re.compile(rb"(?:^|\r\n)[ \t]+(?:\r\n|$)")
@@ -24,17 +24,17 @@ class PartHeaders:
     lines: tuple[tuple[str, bytes], ...] = field(repr=False)
 
     def last(self, name: str) -> bytes | None:
-        """Returns the value of this header, the last one where it comes twice."""
+        """Returns the value of this header, the last one if it comes twice."""
         return dict(self.lines).get(name)
 
     def one(self, name: str) -> bytes | None:
-        """Returns the value of this header; raises Refusal where it comes twice."""
+        """Returns the value of this header; raises Refusal if it comes twice."""
         if sum(key == name for key, _ in self.lines) > 1:
             raise broken()
         return self.last(name)
 
     def length(self) -> int | None:
-        """Returns how many bytes the part says it has; raises Refusal where that is no number."""
+        """Returns the number of bytes that the part declares; raises Refusal if that is no number."""
         value = self.one("content-length")
         if value is None:
             return None
@@ -44,7 +44,7 @@ class PartHeaders:
 
 
 def read_headers(block: bytes) -> PartHeaders:
-    """Returns the header lines of `block`, which is all that stands before a part's blank line.
+    """Returns the header lines of `block`, which is everything before a part's blank line.
 
     Folded lines are joined (RFC 5322 section 2.2.3). Raises Refusal for anything that is no header line.
     """
@@ -65,7 +65,7 @@ def _header(line: bytes) -> tuple[str, bytes]:
 
 
 def broken() -> Refusal:
-    """Returns the refusal of a form whose framing cannot be read in one way only."""
+    """Returns the refusal of a form whose framing can be read in more than one way, or in none."""
     return Refusal("malformed", "broken-form")
 
 
