@@ -9,7 +9,7 @@ import click
 from proxy.cli.paper import show, steps
 from proxy.cli.store_access import echo_json
 from proxy.dispatch.findings import Finding
-from proxy.dispatch.known import Known, known_of
+from proxy.dispatch.known import MappedAnswer, mapped_answer
 from proxy.dispatch.learner import findings
 from proxy.fields import ELEMENT
 from proxy.mapping.table import Table
@@ -30,11 +30,11 @@ def tell(rows: Sequence[LeafCount], table: Table, *, as_json: bool) -> None:
         show(steps(_lines(seen, found)))
 
 
-def _known(table: Table) -> dict[str, Known]:
+def _known(table: Table) -> dict[str, MappedAnswer]:
     """What each mapping says of our own answers; a list's table shapes one element."""
     lists = {spec.name for spec in SPECS if spec.lists}
     return {
-        name: known_of(
+        name: mapped_answer(
             route.mapping.answer,
             (error.status for error in route.mapping.errors.values()),
             ELEMENT if name in lists else "",

@@ -27,10 +27,10 @@ GOOD: Final = SwitchEvidence(
 LABELS: Final = (
     "Comparisons in the last",
     "Comparisons with unexplained differences",
-    "What could not be compared",
+    "Calls that could not be compared",
     "Dry runs",
     "Organizations",
-    "Calls of which nobody knows",
+    "Calls that may have worked",
     "The newest run of the contract's checks",
 )
 
@@ -61,11 +61,12 @@ def test_good_evidence_is_a_yes_with_all_reasons() -> None:
         ),
         (
             {"dropped": {"timeout": 100, "queue-full": 40, "stopped": 0}},
-            "What could not be compared: 140 (queue-full 40, timeout 100); up to 10 % of all are allowed.",
+            "Calls that could not be compared: 140 (queue-full 40, timeout 100); "
+            "up to 10 % of all are allowed.",
         ),
         ({"dry_run_failures": 1}, "Dry runs that failed: 1; 0 are allowed."),
         ({"compared": frozenset({"a", "c"})}, "Organizations with traffic that were compared: 1 of 2."),
-        ({"ambiguous": 1}, "Calls of which nobody knows whether they worked: 1; none may be left."),
+        ({"ambiguous": 1}, "Calls that may have worked or not: 1; none may be left."),
         (
             {"contract_run": None},
             "Runs of the contract's checks: none; one of the last 7 days is needed, with no failure.",
