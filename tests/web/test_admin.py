@@ -518,7 +518,7 @@ async def test_what_nobody_foresaw_is_a_500_whose_text_is_told_to_nobody(
     with captured_log() as log:
         failed = await ana.get("requests/r-1")
     assert failed.status == 500
-    assert said(failed)["detail"] == "this is a fault of the proxy; its log has the place"
+    assert said(failed)["detail"] == "this is an error of the proxy; see its log"
     assert "CANARY" not in log.getvalue()
     line = next(json.loads(each) for each in log.getvalue().splitlines() if "request_failed" in each)
     assert line["request_id"] == failed.answer.header("X-Request-ID")

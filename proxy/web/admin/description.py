@@ -1,4 +1,4 @@
-"""The API's own description (contracts/admin.yaml), as it was released."""
+"""Returns the API's own description (contracts/admin.yaml), as it was released."""
 
 import asyncio
 from pathlib import Path
@@ -10,9 +10,9 @@ import proxy
 from proxy.values import Answer
 from proxy.web.responses import respond
 
-# Where the descriptions are: in the wheel inside the package, in a checkout beside it.
+# The folder of the descriptions: inside the package in a wheel, beside it in a checkout.
 _PACKAGE: Final = Path(proxy.__file__).parent
-_PLACES: Final = (_PACKAGE / "descriptions", _PACKAGE.parent / "contracts")
+_FOLDERS: Final = (_PACKAGE / "descriptions", _PACKAGE.parent / "contracts")
 _MEDIA_TYPE: Final = "application/yaml"  # RFC 9512
 
 
@@ -21,4 +21,4 @@ async def show(_request: web.Request) -> web.StreamResponse:
 
 
 def _read() -> bytes:
-    return next(place for place in _PLACES if place.is_dir()).joinpath("admin.yaml").read_bytes()
+    return next(each for each in _FOLDERS if each.is_dir()).joinpath("admin.yaml").read_bytes()
