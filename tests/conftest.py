@@ -50,7 +50,7 @@ class Api:
         return self.proxy.url
 
     async def new_case(self, form: aiohttp.FormData | None = None, **headers: str) -> dict[str, Any]:
-        """An answered newCase; `headers` go over IDENTITY."""
+        """Returns the answer to a newCase; `headers` replace those of IDENTITY."""
         async with self.http.post(
             f"{self.url}/michiQ/newCase", data=form or case_form(), headers={**IDENTITY, **headers}
         ) as response:
@@ -60,7 +60,7 @@ class Api:
 
 
 def case_form(**fields: str) -> aiohttp.FormData:
-    """A newCase form: an ehr and a conversation, or just these fields."""
+    """Returns a newCase form: an ehr and a conversation, or just these fields."""
     form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
     for name, value in (fields or {"ehr": '{"id": "p-1", "name": "Ana"}', "conversation": "Hola."}).items():
         form.add_field(name, value)
@@ -141,13 +141,13 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
 
 @pytest.fixture
 async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
-    """A proxy with the default mappings."""
+    """Runs a proxy with the default mappings."""
     async with start_proxy() as started:
         yield started
 
 
 def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
-    """The default mappings, with the text of some files changed."""
+    """Returns the default mappings, with the text of some files changed."""
     folder.mkdir(exist_ok=True)
     for path in (ROOT / "mappings").glob("*.toml"):
         text = path.read_text("utf-8")

@@ -18,7 +18,7 @@ def office() -> Office:
 
 
 class Queue:
-    """Those who wait for one lock; each one tells when it has it, and keeps it until it is told to go."""
+    """Tasks that wait for one lock; each one reports that it has it, and holds it until it is released."""
 
     def __init__(self, key: str = "a") -> None:
         self.key = key

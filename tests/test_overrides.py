@@ -1,4 +1,4 @@
-"""Which override is in force: the newest that has not ended, the organization's own before everyone's."""
+"""The override in force: the newest that has not ended, the organization's own before everyone's."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

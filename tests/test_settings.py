@@ -28,7 +28,7 @@ PRIVATE: Final = {
 
 
 def load(env_file: Path | None = None, /, **values: str) -> Settings:
-    """Load with a valid key and these settings, given without their prefix."""
+    """Loads a valid key and these settings, given without their prefix."""
     return load_settings({f"MICHIQ_{n}": v for n, v in {"SECRET_KEYS": KEY, **values}.items()}, env_file)
 
 
@@ -333,7 +333,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
 
 @pytest.mark.parametrize("service", ["", "_PROXY", "_PROXY_2", "_SERVICE", "_LISTEN"])
 def test_settings_26_what_kubernetes_makes_of_a_service_is_no_misspelt_setting(service: str) -> None:
-    """As its documentation lists them, for a Service called michiq, michiq-proxy, michiq-service …"""
+    """Uses the names in its documentation, for a Service called michiq, michiq-proxy, michiq-service …"""
     url, name = "tcp://10.0.0.11:8080", f"MICHIQ{service}"
     made = {
         f"{name}_SERVICE_HOST": "10.0.0.11",
@@ -464,7 +464,7 @@ def test_settings_31_a_secret_that_is_given_twice_is_refused(tmp_path: Path, nam
 def test_settings_31_a_file_without_a_secret_is_refused_by_the_settings_name(
     tmp_path: Path, content: bytes | None, said: str
 ) -> None:
-    """And not by its own: who pastes a secret there by mistake must not find it in a log."""
+    """Never shows the file's own name: a secret that was pasted there by mistake must not get into a log."""
     path = tmp_path / CANARY
     if content is not None:
         path.write_bytes(content)
@@ -513,7 +513,7 @@ def test_settings_G10_no_value_of_a_secret_is_ever_shown() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - PATHS))
 def test_settings_G10_no_complaint_repeats_the_value(name: str) -> None:
-    """A key pasted into the wrong line must not end in a terminal or a ticket."""
+    """Protects a key that was pasted into the wrong line: it must not end in a terminal or a ticket."""
     assert CANARY not in " ".join(problems(**{name.upper(): f"{CANARY} é"}))
 
 

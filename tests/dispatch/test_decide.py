@@ -1,4 +1,4 @@
-"""Who answers, as a table: homes go before modes, who is unknown goes to the legacy server."""
+"""The side that answers, as a table: homes go before modes, unknown callers go to the legacy server."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -198,5 +198,5 @@ def test_a_brownout_is_for_its_time_and_its_organizations(
 
 
 def _durations(mapping: RouteMapping) -> dict[str, Any]:
-    """model_dump gives times where a file has texts."""
+    """Returns texts for the fields that model_dump gives as times."""
     return {"step_back": {}, "shadow": {}, "body_limit": "1 MB", "body_pause": "60 s"}

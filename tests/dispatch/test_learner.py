@@ -1,4 +1,4 @@
-"""What is learned of the legacy server: findings against our answers."""
+"""Lessons from the legacy server: findings against our answers."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +20,7 @@ TREE: Final[Tree] = {
 
 @dataclass(frozen=True)
 class Row:
-    """As the store gives it."""
+    """A row in the store's form."""
 
     route: str
     side: Side
@@ -39,7 +39,7 @@ def rows(
     count: int = 12,
     route: str = "r",
 ) -> list[Row]:
-    """What `count` equal answers leave behind, the whole an object."""
+    """Returns the rows of `count` equal answers, the whole an object."""
     return [Row(route, side, status, kind, path, type_, count) for path, type_ in [("", "object"), *paths]]
 
 

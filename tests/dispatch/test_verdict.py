@@ -1,4 +1,4 @@
-"""Whether a route can be switched: every threshold, with its figures, and the exact bound of a rate."""
+"""The decision to switch a route: every threshold, with its figures, and the exact bound of a rate."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ LABELS: Final = (
 
 
 def failing(thresholds: Switch | None = None, **changes: Any) -> list[str]:
-    """The sentences that speak against it, once the evidence is changed like this."""
+    """Returns the sentences against a switch, once the evidence is changed like this."""
     verdict = can_switch(replace(GOOD, **changes), thresholds or Switch(), NOW)
     assert verdict.yes is all(reason.ok for reason in verdict.reasons)
     return [reason.sentence for reason in verdict.reasons if not reason.ok]
@@ -150,7 +150,7 @@ def test_the_bound_is_that_of_clopper_and_pearson(bad: int, seen: int, percent: 
     ("bad", "seen"), [(0, 3), (1, 2), (3, 40), (17, 20), (99, 100), (12, 700), (60, 400)]
 )
 def test_at_the_bound_so_few_are_seen_once_in_twenty(bad: int, seen: int) -> None:
-    """Against exact fractions."""
+    """Compares with exact fractions."""
     rate = Fraction(upper_bound(bad, seen))
     chance = sum(comb(seen, each) * rate**each * (1 - rate) ** (seen - each) for each in range(bad + 1))
     assert float(chance) == pytest.approx(0.05, rel=1e-8)
@@ -166,7 +166,7 @@ def test_at_the_bound_so_few_are_seen_once_in_twenty(bad: int, seen: int) -> Non
     ],
 )
 def test_of_ten_million_the_bound_is_found_all_the_same(bad: int, percent: float) -> None:
-    """The first two are Poisson's; the third was summed with 40 digits, the last is 0.95 ** 1e-7."""
+    """Takes the first two from Poisson; the third was summed with 40 digits, the last is 0.95 ** 1e-7."""
     assert 100 * upper_bound(bad, 10_000_000) == pytest.approx(percent, rel=2e-6)
 
 

@@ -211,7 +211,7 @@ async def test_logs_G10_a_task_that_failed_unseen_is_told_without_its_text(log: 
 async def test_logs_G10_aiohttps_own_complaints_carry_nothing_of_the_request(
     request_head: str, log: Lines
 ) -> None:
-    """TRAPS 13: aiohttp quotes the line that it could not read."""
+    """Provokes aiohttp's own message, which quotes the line that it could not read (TRAPS 13)."""
 
     async def fail(request: web.Request) -> web.Response:
         raise ValueError(request.query_string)
