@@ -15,6 +15,7 @@ from proxy.web.exchange import DRAFT, Draft
 from proxy.web.passthrough import Passed, Plan, pass_through
 from proxy.web.protocol import QuietRunner
 from tests.upstream.wire import Script, Wire, scripted
+from tests.web.quiet_server import QuietTestServer
 
 SECONDS: Final = 5.0
 PLAN: Final = Plan(path="/things/{id}", seconds=SECONDS)
@@ -108,14 +109,10 @@ async def through(wire: Wire, plan: Plan = PLAN, base: str = "") -> AsyncIterato
             response.headers["X-Request-ID"] = draft.request_id
             return response
 
-        runner = QuietRunner(_app(handle), lambda: "r-2", 0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            made.port = runner.addresses[0][1]
+        server = QuietTestServer(_app(handle), lambda app: QuietRunner(app, lambda: "r-2", 0))
+        async with server:
+            made.port = server.port or 0
             yield made
-        finally:
-            await runner.cleanup()
 
 
 def _app(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
