@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 import pytest
+from aioresponses import aioresponses
 from cryptography.fernet import Fernet
 
 from proxy.isolated import spawner
@@ -85,6 +86,13 @@ def _quick_fork_servers(
     """Spares each proxy under test the second that its fork server takes to import all modules."""
     if not any(request.node.path.is_relative_to(ROOT / each) for each in _REAL_START):
         monkeypatch.setattr(spawner, "launched", preloaded.launched)
+
+
+@pytest.fixture
+def mocked() -> Iterator[aioresponses]:
+    """Yields the stand-in for every server that aiohttp's client calls."""
+    with aioresponses() as answering:
+        yield answering
 
 
 StartProxy: TypeAlias = Callable[..., AbstractAsyncContextManager[Api]]
