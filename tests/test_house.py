@@ -94,6 +94,12 @@ def test_every_module_begins_by_saying_what_it_does() -> None:
     assert [name for name in silent if text(name) or name.startswith("proxy/")] == []
 
 
+def test_no_test_makes_its_server_by_hand() -> None:
+    """pytest-aiohttp's `aiohttp_server` and `tests/serving.py` do it; the bench's floor is a process."""
+    by_hand = re.compile(r"\b(?:App|Server)Runner\(|\b(?:TCP|Sock)Site\(")
+    assert [name for name in modules("tests/") if by_hand.search(text(name))] == ["tests/bench/floor.py"]
+
+
 def test_only_the_two_rims_catch_everything() -> None:
     places = [f"{name}:{handler.lineno}" for name in modules("proxy/") for handler in _catching_all(name)]
     assert {place.split(":")[0] for place in places} <= MAY_CATCH_ALL, places
