@@ -18,7 +18,8 @@ _MAX_DIGITS: Final = 300  # every finite float has fewer; Python refuses integer
 # Neither pattern tries the same bytes twice: an unterminated string runs to the end, a number is only
 # tried at its first digit. Otherwise a few megabytes of escaped quotes would take hours.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (_MAX_DIGITS + 1))
+_LONG_NUMBER: Final = b"0" * (_MAX_DIGITS + 1)
+_DIGITS_AS_0: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BRACKETS: Final = b"[{]}"
@@ -82,7 +83,7 @@ def load_object(data: bytes, *, rules: Rules = STRICT, max_values: int | None = 
 
 def dump(value: Json) -> bytes:
     """Returns `value` as compact UTF-8 JSON, not ASCII-escaped; `load` gives the same value back."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _decoded(data: bytes) -> str:
@@ -95,16 +96,24 @@ def _decoded(data: bytes) -> str:
 def _check_structure(data: bytes, max_depth: int, max_values: int | None) -> None:
     """Refuses JSON that would cost the parser its stack or quadratic time.
 
-    Looks once at everything outside strings.
+    Looks once at everything outside strings, or at less where counts alone rule both out.
     """
+    opened, commas = data.count(b"[") + data.count(b"{"), data.count(b",")
+    is_long = _has_long_number(data)
+    if not is_long and opened <= max_depth and (max_values is None or opened + commas <= max_values):
+        return
     bare = _STRING.sub(b'""', data)
     if max_values is not None and sum(map(bare.count, (b",", b"[", b"{"))) > max_values:
         raise BadJson("too-many-values")
     brackets = bare.translate(None, delete=_NOT_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > max_depth:
         raise BadJson("too-deep")
-    if _LONG_NUMBER.search(bare):
+    if is_long and _has_long_number(bare):
         raise BadJson("number-too-big")
+
+
+def _has_long_number(data: bytes) -> bool:
+    return _LONG_NUMBER in data.translate(_DIGITS_AS_0)
 
 
 def _parsed(text: str, decoder: json.JSONDecoder) -> Json:
@@ -143,6 +152,7 @@ def _readable(value: Json, rules: Rules) -> Json:
     return _parsed(_SURROGATE.sub("\ufffd", text), _LENIENT)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _LENIENT: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 import jmespath
 from jmespath.exceptions import JMESPathError
 
+from proxy.getters import getter_of
 from proxy.values import Json
 
 # A table of legacy fields. A leaf is an expression, or `{ when_known = expression }` for a field that
@@ -35,6 +36,7 @@ class Expression:
             raise BadExpression(
                 key, f"not a JMESPath expression: {text!r}; a fixed text is written \"'so'\""
             ) from error
+        self._get = getter_of(self._compiled.parsed) or self._compiled.search
         self.text = text
         self.key = key
 
@@ -45,7 +47,7 @@ class Expression:
     def over(self, facts: Json) -> Json:
         """Returns the expression's value; null also when a function met a value that it can't take."""
         try:
-            value: Json = self._compiled.search(facts)
+            value: Json = self._get(facts)
         except JMESPathError:
             return None
         return value

@@ -13,6 +13,7 @@ LAYERS: Final = {
     "proxy.charsets": 0,
     "proxy.values": 0,
     "proxy.errors": 0,
+    "proxy.getters": 0,
     "proxy.packed": 0,
     "proxy.addresses": 1,
     "proxy.codings": 1,

@@ -110,7 +110,7 @@ Stored: TypeAlias = Bytes | Spooled
 
 
 class Spool:
-    """Takes bytes as they arrive, counts and hashes them; `finish` returns the readable content.
+    """Takes bytes as they arrive and counts them; `finish` returns the readable content.
 
     After more than `memory` bytes, a temporary file in `folder` holds them. Raises OSError when the disk
     is full.
@@ -121,10 +121,7 @@ class Spool:
         self._folder = folder
         self._limit = memory
         self._memory = bytearray()
-        self._file: IO[bytes] | None = None
-        self._key = new_key()
-        self._cipher = sealing(self._key)
-        self._digest = hashlib.sha256()
+        self._file: _File | None = None
         self._size = 0
 
     @property
@@ -134,26 +131,42 @@ class Spool:
 
     def write(self, data: bytes) -> None:
         self._size += len(data)
-        self._digest.update(data)
         if self._file is None and self._size > self._limit:
-            self._move_to_file()
+            self._file = _File(self._folder)
+            self._file.write(self._memory)
+            self._memory = bytearray()
         if self._file is None:
             self._memory += data
         else:
-            self._file.write(self._cipher.update(data))
+            self._file.write(data)
 
     def finish(self) -> Stored:
         """Returns the content for reading; the spool itself is done."""
         if self._file is None:
             return Bytes(bytes(self._memory))
-        self._file.flush()
-        return Spooled(self._file, self._key, self._size, self._digest.hexdigest())
+        return self._file.finish(self._size)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    def _move_to_file(self) -> None:
-        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `Spooled` closes it
-        self._file.write(self._cipher.update(self._memory))
-        self._memory = bytearray()
+
+class _File:
+    """A temporary file that is being written, with a key of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `Spooled` closes it
+        self._key = new_key()
+        self._cipher = sealing(self._key)
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._digest.update(data)
+        self._file.write(self._cipher.update(data))
+
+    def finish(self, size: int) -> Spooled:
+        self._file.flush()
+        return Spooled(self._file, self._key, size, self._digest.hexdigest())
+
+    def close(self) -> None:
+        self._file.close()
