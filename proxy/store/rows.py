@@ -7,9 +7,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Insert,
     Table,
-    Update,
     and_,
     bindparam,
     exists,
@@ -19,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from proxy.store.point_writes import PointWrite
 from proxy.values import folded_id
 
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
@@ -29,9 +28,9 @@ _BATCH: Final = 500  # far under the number of parameters that a statement may h
 def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Sets the columns `values` of the row under `key`, which is made if need be; True when it was there."""
     row = {**key, **values}
-    there = bool(conn.execute(_change_of(table, (*key,), (*values,)), _parameters(row)).rowcount)
+    there = bool(_change_of(table, (*key,), (*values,)).run(conn, _parameters(row)))
     if not there:
-        conn.execute(_insert_into(table), row)
+        _insert_into(table).run(conn, row)
     return there
 
 
@@ -39,9 +38,7 @@ def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
     if not rows:
         return
-    values = {name: _parameter(table, name) for name in rows[0]}
-    missing = select(*values.values()).where(~exists().where(*_same_key(table)))
-    conn.execute(insert(table).from_select([*values], missing), [_parameters(row) for row in rows])
+    _insert_missing_into(table, (*rows[0],)).run_all(conn, [_parameters(row) for row in rows])
 
 
 def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
@@ -52,10 +49,8 @@ def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] 
     if not rows:
         return
     needed = ("count", *newest, *table.primary_key.columns.keys())
-    values = {name: _parameter(table, name) for name in newest}
-    grown = update(table).where(*_same_key(table)).values(count=table.c.count + _parameter(table, "count"))
     changes = [_parameters({name: row[name] for name in needed}) for row in rows]
-    conn.execute(grown.values(**values), changes)
+    _grown(table, (*newest,)).run_all(conn, changes)
     insert_missing(conn, table, rows)
 
 
@@ -85,15 +80,29 @@ def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @cache
-def _change_of(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> Update:
+def _change_of(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> PointWrite:
     """Returns the statement, which takes longer to build than to run."""
     where = [table.c[name] == _parameter(table, name) for name in key]
-    return update(table).where(*where).values({name: _parameter(table, name) for name in values})
+    return PointWrite(update(table).where(*where).values({name: _parameter(table, name) for name in values}))
 
 
 @cache
-def _insert_into(table: Table) -> Insert:
-    return insert(table)
+def _insert_into(table: Table) -> PointWrite:
+    return PointWrite(insert(table))
+
+
+@cache
+def _insert_missing_into(table: Table, names: tuple[str, ...]) -> PointWrite:
+    values = {name: _parameter(table, name) for name in names}
+    missing = select(*values.values()).where(~exists().where(*_same_key(table)))
+    return PointWrite(insert(table).from_select([*values], missing))
+
+
+@cache
+def _grown(table: Table, newest: tuple[str, ...]) -> PointWrite:
+    values = {name: _parameter(table, name) for name in newest}
+    grown = update(table).where(*_same_key(table)).values(count=table.c.count + _parameter(table, "count"))
+    return PointWrite(grown.values(**values))
 
 
 def _same_key(table: Table) -> list[ColumnElement[bool]]:

@@ -13,6 +13,7 @@ from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.point_reads import PointRead
+from proxy.store.point_writes import PointWrite
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
@@ -28,6 +29,7 @@ _BY_TOKEN: Final = PointRead(_WITH_KEY.where(sessions.c.token_hash == bindparam(
 _NEWEST_OF: Final = (
     _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
 )
+_RENEW: Final = PointWrite(update(sessions).where(sessions.c.token_hash == bindparam("token")))
 _OWNER_OF: Final = PointRead(select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token")))
 
 
@@ -114,7 +116,7 @@ class Sessions:
         key = token_hash(token)
 
         def work(conn: Connection) -> None:
-            conn.execute(update(sessions).where(sessions.c.token_hash == key).values(**values))
+            _RENEW.run(conn, {"token": key, **values})
             note_change(conn, subject_of("session", key))
 
         return work
