@@ -33,12 +33,10 @@ def decode(data: bytes, declared: str | None = None) -> str:
 
     `declared` is used when it names a charset and the bytes are valid in it.
     """
-    for charset in filter(None, (declared, "utf-8")):
-        try:
-            return decode_strictly(data, charset)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return _windows_1252(data)
+    try:
+        return decode_strictly(data, declared) if declared else data.decode()
+    except (LookupError, UnicodeDecodeError):
+        return decode(data) if declared else _windows_1252(data)
 
 
 def decode_strictly(data: bytes, charset: str) -> str:

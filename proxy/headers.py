@@ -81,9 +81,8 @@ def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
     """Returns the value of an identity header, spelt with `_` or `-` (CONTRACT N06).
 
     The value is UTF-8, else Windows-1252, in NFC, without the optional whitespace around it. Returns None
-    when
-    it is missing or empty. Raises BadHeader for a header given twice in one spelling, for two spellings that
-    differ, and for control characters.
+    when it is missing or empty. Raises BadHeader for a header given twice in one spelling, for two
+    spellings that differ, and for control characters.
     """
     fields, spellings = HeaderFields.of(raw_headers), _spellings(name)
     if spellings.isdisjoint(fields.names):
@@ -177,7 +176,10 @@ def _spellings(name: str) -> frozenset[bytes]:
 
 
 def _decoded(value: bytes) -> str:
-    text = unicodedata.normalize("NFC", charsets.decode(value).strip(" \t"))
+    text = charsets.decode(value).strip(" \t")
+    if text.isascii() and text.isprintable():
+        return text
+    text = unicodedata.normalize("NFC", text)
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise BadHeader("header-control-character")
     return text
@@ -195,4 +197,6 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def _escaped(text: str) -> str:
+    if text.isprintable() and '"' not in text:
+        return text
     return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match[0]):02X}", text)

@@ -52,12 +52,14 @@ class Packed:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yields the text in pieces of at most 64 KiB; every call starts from its beginning."""
-        rest = self.gzip
+        rest, left = self.gzip, self.size
         while rest:
             unpacking = zlib.decompressobj(_GZIP)
             while not unpacking.eof:
                 if piece := unpacking.decompress(rest, _PIECE):
+                    left -= len(piece)
                     yield piece
-                    await asyncio.sleep(0)
+                    if left > 0:
+                        await asyncio.sleep(0)
                 rest = unpacking.unconsumed_tail
             rest = unpacking.unused_data

@@ -17,6 +17,7 @@ from proxy.store.homes import Homes
 from proxy.store.journal import Journal
 from proxy.store.links import Links
 from proxy.store.owners import Owners
+from proxy.store.point_reads import PointRead
 from proxy.store.probe import Probe
 from proxy.store.recordings import Recordings
 from proxy.store.sessions import Sessions
@@ -58,6 +59,9 @@ class _ReadOnly(Database):
 
     async def lookup(self, work: Work[T]) -> T:
         return await self._database.lookup(work)
+
+    async def find(self, read: PointRead, **values: Any) -> Any:
+        return await self._database.find(read, **values)
 
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)

@@ -89,6 +89,8 @@ def _unescaped(value: str) -> str:
     A client that escapes, escapes each backslash. A single one belongs to a path such as C:\dir\x.pdf, which
     browsers send as it is; then only \" can be a pair.
     """
+    if "\\" not in value and "%" not in value:
+        return value
     if '\\"' not in value:
         for escape, sign in (("%0D", "\r"), ("%0A", "\n"), ("%22", '"')):
             value = value.replace(escape, sign)

@@ -24,14 +24,15 @@ class PartHeaders:
     lines: tuple[tuple[str, bytes], ...] = field(repr=False)
 
     def last(self, name: str) -> bytes | None:
-        """Returns the value of this header, the last one if it comes twice."""
-        return dict(self.lines).get(name)
+        """Returns the value of this header, the last one where it comes twice."""
+        return next((value for key, value in reversed(self.lines) if key == name), None)
 
     def one(self, name: str) -> bytes | None:
-        """Returns the value of this header; raises Refusal if it comes twice."""
-        if sum(key == name for key, _ in self.lines) > 1:
+        """Returns the value of this header; raises Refusal where it comes twice."""
+        values = [value for key, value in self.lines if key == name]
+        if len(values) > 1:
             raise broken()
-        return self.last(name)
+        return values[0] if values else None
 
     def length(self) -> int | None:
         """Returns the number of bytes that the part declares; raises Refusal if that is no number."""

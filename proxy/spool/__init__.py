@@ -43,8 +43,9 @@ class Bytes:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yields the content in pieces of at most 256 KiB; every call starts from its beginning."""
         for start in range(0, len(self._content), PIECE):
+            if start:
+                await asyncio.sleep(0)
             yield self._content[start : start + PIECE]
-            await asyncio.sleep(0)
 
     def read(self) -> bytes:
         return self._content

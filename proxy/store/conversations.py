@@ -40,7 +40,7 @@ class Conversations:
     sealer: Sealer
 
     async def get(self, case_id: str, owner: str) -> Conversation | None:
-        row = await self.database.lookup(lambda conn: _row(conn, case_id, owner))
+        row = await self.database.find(_ONE, **_key(case_id, owner))
         if row is None:
             return None
         opened = self.sealer.open_text(row.conversation, _CONVERSATION.at(row.case_id))

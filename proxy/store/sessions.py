@@ -73,7 +73,7 @@ class Sessions:
         if kept is not None and (now is None or _lives(kept, now)):
             return kept
 
-        row = await self.database.lookup(lambda conn: _BY_TOKEN.first(conn, token=key))
+        row = await self.database.find(_BY_TOKEN, token=key)
         if row is None:
             return None
         session = self._session(row)

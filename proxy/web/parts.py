@@ -1,6 +1,6 @@
 """One part of an inbound form: its names as they were meant, its bytes as they came (CONTRACT N10, N16)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from proxy import charsets
@@ -34,6 +34,12 @@ class Part:
     async def drop_rest(self) -> None:
         async for _ in self.chunks():
             pass
+
+
+async def events_of(events: Sequence[Event]) -> Events:
+    """The events of a form that has all come."""
+    for event in events:
+        yield event
 
 
 def part_of(headers: PartHeaders, events: Events) -> Part:
