@@ -12,7 +12,7 @@ from proxy.headers import media_type
 from proxy.inbound.multipart_parser import Event, MultipartParser
 from proxy.inbound.part_headers import PartHeaders
 from proxy.web.guards import LEAST_RATE, PAUSE_SECONDS
-from proxy.web.parts import Part, events_of, part_of
+from proxy.web.parts import Part, WholeForm, part_of
 
 # A form that says it is no longer is read before its parts are: most of the time it has come already.
 _AT_ONCE: Final = 64 * 1024
@@ -68,7 +68,7 @@ class RequestBody:
             whole += chunk
         events = parser.feed(bytes(whole))
         parser.close()
-        return events_of(events)
+        return WholeForm(events)
 
     async def _events(self, parser: MultipartParser, limit: int) -> AsyncIterator[Event]:
         async for chunk in self._chunks(limit):
