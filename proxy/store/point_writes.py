@@ -52,30 +52,28 @@ class PointWrite:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement for values of certain names."""
+    """A statement for values of certain names; `fixed` are its own, and `slots` both in its order."""
 
     sql: str
-    names: Sequence[str]
-    defaults: _Values
-    processors: Mapping[str, Callable[[Any], Any]]
+    fixed: _Values
+    slots: Sequence[tuple[str, Callable[[Any], Any] | None]]
 
     def parameters(self, values: _Values) -> list[Any]:
         """Returns the values as the driver takes them, in the statement's order. Raises StoreError for one
         that its column can't hold."""
-        given = {**self.defaults, **values}
+        given = {**self.fixed, **values} if self.fixed else values
         try:
-            for name, process in self.processors.items():
-                given[name] = process(given[name])
+            return [process(given[name]) if process else given[name] for name, process in self.slots]
         except (TypeError, ValueError) as error:
             raise StoreError("a value is not of the kind that its column holds") from error
-        return [given[name] for name in self.names]
 
 
 def _compiled(statement: Insert | Update | Delete, names: Sequence[str]) -> _Compiled:
     compiled: Any = statement.compile(dialect=DIALECT, column_keys=[*names])
     used: Sequence[str] = compiled.positiontup or ()
-    processors = {name: p for name in used if (p := _processor(compiled.binds[name].type))}
-    return _Compiled(str(compiled), used, compiled.params, processors)
+    fixed = {name: compiled.params[name] for name in used if name not in names}
+    slots = [(name, _processor(compiled.binds[name].type)) for name in used]
+    return _Compiled(str(compiled), fixed, slots)
 
 
 def _processor(kind: Any) -> Callable[[Any], Any] | None:
