@@ -144,7 +144,7 @@ def test_misuse_ends_with_2(arguments: list[str]) -> None:
 
 
 def _mappings(tmp_path: Path, file: str, old: str, new: str) -> Path:
-    """The default mappings with a mistake in one file."""
+    """Returns the default mappings with a mistake in one file."""
     folder = tmp_path / "wrong"
     shutil.copytree(ROOT / "mappings", folder)
     text = (folder / file).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The parent's part in several workers: who is brought up, replaced, seen off, and who gets which lock."""
+"""The parent of several workers: it starts, replaces and stops workers, and grants them locks."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ WORDS = ("stop", "retire")
 
 
 class Hired:
-    """A worker in the test's own process: it serves at once and leaves when told, unless it is `stubborn`.
+    """A worker in the test's own process: it serves at once and stops on order, unless it is `stubborn`.
 
     A `mute` one never begins to serve.
     """
@@ -59,7 +59,7 @@ class Hired:
 
 
 class Agency:
-    """Where workers come from; `fit` says which ones are."""
+    """A maker of workers; `fit` says which of them can serve."""
 
     def __init__(self) -> None:
         self.hired: list[Hired] = []
