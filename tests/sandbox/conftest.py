@@ -30,7 +30,7 @@ class SetClock:
 
 @dataclass
 class Receiver:
-    """A webhook's endpoint: what it got, and the statuses it answers first (then 200)."""
+    """A webhook's endpoint: the deliveries that it got, and the statuses that it answers first (then 200)."""
 
     url: str = ""
     got: list[tuple[bytes, str]] = field(default_factory=list)
