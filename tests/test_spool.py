@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from proxy.spool import HEAD, MEMORY_LIMIT, PIECE, Bytes, SealedFile, Spool, Spooled, Stored
+from proxy.spool import (
+    HEAD,
+    HELD_LIMIT,
+    MEMORY_LIMIT,
+    PIECE,
+    Bytes,
+    Held,
+    Room,
+    SealedFile,
+    Spool,
+    Spooled,
+    Stored,
+)
 from proxy.values import Content
 
 SIZES = [0, 1, HEAD + 1, PIECE, MEMORY_LIMIT, MEMORY_LIMIT + 1, 3 * MEMORY_LIMIT + 17]
@@ -20,8 +32,8 @@ def sample(size: int) -> bytes:
     return b"".join(count.to_bytes(4, "big") for count in range(size // 4 + 1))[:size]
 
 
-def spooled(content: bytes, folder: Path, step: int = 100_000) -> Stored:
-    spool = Spool(folder)
+def spooled(content: bytes, folder: Path, step: int = 100_000, room: Room | None = None) -> Stored:
+    spool = Spool(folder, room=room)
     for start in range(0, len(content), step):
         spool.write(content[start : start + step])
     assert spool.size == len(content)
@@ -33,9 +45,12 @@ def content(request: pytest.FixtureRequest) -> bytes:
     return sample(request.param)
 
 
-@pytest.fixture
-def stored(content: bytes, tmp_path: Path) -> Iterator[Stored]:
-    stored = spooled(content, tmp_path)
+@pytest.fixture(params=[(10, False), (100_000, False), (7_000, True), (300_000, True)])
+def stored(request: pytest.FixtureRequest, content: bytes, tmp_path: Path) -> Iterator[Stored]:
+    step, has_room = request.param
+    if len(content) > step * 10_000:
+        pytest.skip("too many pieces")
+    stored = spooled(content, tmp_path, step, Room() if has_room else None)
     yield stored
     stored.close()
 
@@ -137,3 +152,74 @@ def test_spool_given_up_before_its_end_closes_its_file(tmp_path: Path) -> None:
 def test_spool_G10_shows_nothing_of_its_content(tmp_path: Path) -> None:
     stored = spooled(b"Juan Perez", tmp_path)
     assert "Juan" not in repr(stored)
+
+
+def in_room(content: bytes, folder: Path, room: Room) -> tuple[Spool, Stored]:
+    spool = Spool(folder, room=room)
+    spool.write(content)
+    return spool, spool.finish()
+
+
+async def test_spool_with_room_stays_in_memory_and_gives_its_place_back_once(tmp_path: Path) -> None:
+    content, room = sample(3 * MEMORY_LIMIT), Room(4 * MEMORY_LIMIT)
+    spool, stored = in_room(content, tmp_path, room)
+    assert isinstance(stored, Held)
+    assert room.left == MEMORY_LIMIT
+    for closed in (stored, stored, spool):
+        closed.close()
+        assert room.left == 4 * MEMORY_LIMIT
+    with pytest.raises(ValueError, match="closed"):
+        await pieces(stored)
+
+
+def test_spool_finds_no_place_in_a_full_room(tmp_path: Path) -> None:
+    content, room = sample(3 * MEMORY_LIMIT), Room(4 * MEMORY_LIMIT)
+    first, _ = in_room(content, tmp_path, room)
+    second, stored = in_room(content, tmp_path, room)
+    assert isinstance(stored, Spooled)
+    assert stored.read() == content
+    first.close()
+    second.close()
+    assert room.left == 4 * MEMORY_LIMIT
+
+
+def test_spool_too_large_for_memory_leaves_the_room_as_it_goes_to_its_file(tmp_path: Path) -> None:
+    room, content = Room(2 * HELD_LIMIT), sample(HELD_LIMIT + 1)
+    spool = Spool(tmp_path, room=room)
+    spool.write(content[:-1])
+    assert room.left == HELD_LIMIT
+    spool.write(content[-1:])
+    assert room.left == 2 * HELD_LIMIT
+    assert spool.finish().read() == content
+    spool.close()
+
+
+def test_spool_given_up_leaves_the_room(tmp_path: Path) -> None:
+    room = Room()
+    was = room.left
+    spool = Spool(tmp_path, room=room)
+    spool.write(sample(2 * MEMORY_LIMIT))
+    assert room.left == was - 2 * MEMORY_LIMIT
+    spool.close()
+    assert room.left == was
+
+
+async def test_spool_U06_in_memory_goes_to_a_sealed_file_for_a_worker(tmp_path: Path) -> None:
+    content, room = b"Juan Perez, hipertenso. " * 100_000, Room()
+    was = room.left
+    spool, stored = in_room(content, tmp_path, room)
+    reading = stored.chunks()
+    first = await anext(reading)
+    source = stored.source()
+    assert isinstance(source, SealedFile)
+    assert room.left == was
+    assert b"Juan" not in os.pread(source.file.fileno(), len(content), 0)
+    with source.open() as file:
+        assert file.read() == content
+    assert stored.source() == source
+    assert [stored.read(), stored.head] == [content, content[:HEAD]]
+    assert b"".join(await pieces(stored)) == content
+    assert first + b"".join([piece async for piece in reading]) == content
+    spool.close()
+    with pytest.raises(ValueError, match="closed file"):
+        stored.read()

@@ -1,10 +1,10 @@
 """The body of a request as flows read it: once, counted as it comes, with time limits (CONTRACT N15, N16)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeAlias
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.errors import Refusal
@@ -20,6 +20,7 @@ IDLE_SECONDS: Final = 15.0  # of a pause while the process ends, and from one lo
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
 
+Read: TypeAlias = Callable[[StreamReader], Awaitable[bytes]]
 Headers: TypeAlias = "CIMultiDict[str] | CIMultiDictProxy[str]"
 
 
@@ -102,11 +103,16 @@ async def arriving(request: web.BaseRequest, pause: float = PAUSE_SECONDS) -> As
     """
     content, loop = request.content, asyncio.get_running_loop()
     received, waited = 0, 0.0
+    # As it came from the socket, a piece is handed on without a copy; the sender's own chunks may be tiny.
+    read = _read_joined if "Transfer-Encoding" in request.headers else _read_as_it_came
     while not content.at_eof():
         began = loop.time()
         try:
             # What is there already needs no time limit.
-            chunk = content.read_nowait() or await _next(request, received, waited, pause)
+            if content.total_bytes > received:
+                chunk = await read(content)
+            else:
+                chunk = await _next(request, read, received, waited, pause)
         except TimeoutError:
             raise Refusal("malformed", "body-stalled") from None
         except (web.RequestPayloadError, ConnectionError, asyncio.IncompleteReadError):
@@ -116,7 +122,15 @@ async def arriving(request: web.BaseRequest, pause: float = PAUSE_SECONDS) -> As
         yield chunk
 
 
-async def _next(request: web.BaseRequest, received: int, waited: float, pause: float) -> bytes:
+async def _read_joined(content: StreamReader) -> bytes:
+    return await content.readany()
+
+
+async def _read_as_it_came(content: StreamReader) -> bytes:
+    return (await content.readchunk())[0]
+
+
+async def _next(request: web.BaseRequest, read: Read, received: int, waited: float, pause: float) -> bytes:
     """What comes next, looked for in short times: a pause that began before the end did ends with it, too."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -125,7 +139,7 @@ async def _next(request: web.BaseRequest, received: int, waited: float, pause: f
         left = patience(received, waited, allowed) - (loop.time() - began)
         try:
             async with asyncio.timeout(min(left, IDLE_SECONDS)):
-                return await request.content.readany()
+                return await read(request.content)
         except TimeoutError:
             if left <= IDLE_SECONDS:
                 raise
