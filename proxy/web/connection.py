@@ -212,11 +212,12 @@ class QuietHandler(RequestHandler):
         """Ends the connection if its client has had its time; why, if so."""
         if self._wire is None or (self._wire.is_closing() and not self._wire.get_write_buffer_size()):
             return None
-        held = self._wire.get_write_buffer_size()
-        self._watch.look(_ready(self._wire, held) if held or self._unanswered else NOTHING, now)
+        held, stage = self._wire.get_write_buffer_size(), self._stage()
+        # The kernel is asked only where it counts.
+        self._watch.look(_ready(self._wire, held) if held or stage == "busy" else NOTHING, now)
         if self._reading_paused or self._buffer_paused or self._is_held_back():
             self._watch.wait(now, self._host.limits)
-        why = self._watch.overdue(self._stage(), now, self._host.limits, crowded=crowded)
+        why = self._watch.overdue(stage, now, self._host.limits, crowded=crowded)
         if why == "reader":
             _reset(self._wire)
         elif why is not None:

@@ -91,14 +91,18 @@ class Watch:
         if (self.ready.held or stage == "busy") and now - self.taken >= limits.taking:
             return "reader"
         silent = now - self.heard
-        late = {
-            "idle": crowded and silent >= limits.spare,
-            "head": self.since is not None and now - self.since >= limits.head,
-            "body": silent >= limits.body or now >= self.until,
-            "busy": False,
-            "refused": silent >= limits.refused,
-        }
-        return stage if late[stage] and stage != "busy" else None
+        match stage:
+            case "idle":
+                is_late = crowded and silent >= limits.spare
+            case "head":
+                is_late = self.since is not None and now - self.since >= limits.head
+            case "body":
+                is_late = silent >= limits.body or now >= self.until
+            case "refused":
+                is_late = silent >= limits.refused
+            case "busy":
+                return None
+        return stage if is_late else None
 
 
 class Doors:

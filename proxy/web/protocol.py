@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from math import ceil
 from typing import Final, TypeAlias, cast
 
 import structlog
@@ -18,6 +19,8 @@ __all__ = ["Broken", "Limits", "QuietHandler", "QuietRunner", "QuietServer", "br
 
 # Longer than load balancers keep an idle connection: it is never the proxy that hangs up on a request.
 _KEEPALIVE_SECONDS: Final = 75.0
+# Connections that are looked at in one go. All of a thousand at once would hold the loop some milliseconds.
+_LOOKED_AT: Final = 25
 # Where no time is given to drain: aiohttp takes 0 s for ever.
 _SOON_SECONDS: Final = 0.01
 
@@ -54,6 +57,9 @@ class QuietServer(web.Server):
         self._broken = broken
         self._turned_away = 0
         self._sweeping = False
+        self._unseen: list[QuietHandler] = []  # of this round
+        self._pause = limits.sweep
+        self._ended: Counter[str] = Counter()
 
     def __call__(self) -> QuietHandler:
         return QuietHandler(self, self, loop=self._loop, **self._options)
@@ -93,20 +99,28 @@ class QuietServer(web.Server):
                 return self.refusal(error.status, type(error).__name__)
 
     def _sweep_later(self) -> None:
-        self._loop.call_later(self.limits.sweep, self._sweep)
+        self._loop.call_later(self._pause, self._sweep)
 
     def _sweep(self) -> None:
-        """Ends the connections whose clients have had their time."""
+        """Ends the connections whose clients have had their time; looks at all of them in one round."""
+        if not self._unseen:
+            self._unseen = [cast(QuietHandler, each) for each in self.connections]
+            self._pause = self.limits.sweep / max(1, ceil(len(self._unseen) / _LOOKED_AT))
         now, crowded = self.clock(), self.doors.crowded
-        handlers = [cast(QuietHandler, each) for each in self.connections]
-        ended: Counter[str] = Counter()
-        ended.update(why for each in handlers if (why := each.overdue(now, crowded=crowded)))
-        if self._turned_away or any(ended[why] for why in ("head", "body", "reader", "idle")):
-            _log.warning("connections_ended", inside=len(handlers), no_room=self._turned_away, **ended)
-            self._turned_away = 0
-        self._sweeping = bool(handlers)
-        if handlers:
+        seen, self._unseen = self._unseen[-_LOOKED_AT:], self._unseen[:-_LOOKED_AT]
+        self._ended.update(why for each in seen if (why := each.overdue(now, crowded=crowded)))
+        if not self._unseen:
+            self._end_round()
+        if self._sweeping:
             self._sweep_later()
+
+    def _end_round(self) -> None:
+        ended, self._ended = self._ended, Counter()
+        inside = len(self.connections)
+        if self._turned_away or any(ended[why] for why in ("head", "body", "reader", "idle")):
+            _log.warning("connections_ended", inside=inside, no_room=self._turned_away, **ended)
+            self._turned_away = 0
+        self._sweeping = inside > 0
 
 
 class QuietRunner(web.AppRunner):
