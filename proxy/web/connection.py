@@ -190,6 +190,9 @@ class QuietHandler(RequestHandler):
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
+            # aiohttp keeps the last request of a connection until the next one comes.
+            request._state.clear()
+            request._cache.clear()
             self._answered += 1
             if not self._unanswered:
                 self._gone = None
