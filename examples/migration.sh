@@ -4,11 +4,11 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8 # for the accents in what is echoed
 
-PROXY=${PROXY:-http://127.0.0.1:8080}
 COMMAND=${COMMAND:-.venv/bin/michiq-proxy}
-# The demo's own key and legacy server: the command works on the same store as the running proxy.
-export MICHIQ_SECRET_KEYS MICHIQ_LEGACY_URL=${MICHIQ_LEGACY_URL:-http://127.0.0.1:8083}
-MICHIQ_SECRET_KEYS=$(cat var/secret.key)
+# The demo's keys and addresses: the commands work on the same store as the running proxy.
+set -a
+. var/demo.env
+set +a
 
 michiq-proxy() {
   printf '\n$ michiq-proxy' && printf ' %s' "${@@Q}" | sed "s/'\([A-Za-z0-9_.,%-]*\)'/\1/g" && printf '\n'
@@ -20,7 +20,7 @@ new_case() {
   local answer
   answer=$(curl --silent --show-error --fail-with-body --max-time 20 --dump-header var/demo/headers \
     -H 'API_KEY: sandbox-api-key' -H 'user_mail: ana@clinica.example' -H "organization: $1" \
-    -F 'conversation=Tengo fiebre.' -F 'ehr=@var/demo/ehr.json' "$PROXY/michiQ/newCase")
+    -F 'conversation=Tengo fiebre.' -F 'ehr=@var/demo/ehr.json' "$CONTRACT_TARGET/michiQ/newCase")
   if grep -qi '^Via: 1.1 michiq-proxy' var/demo/headers; then
     echo "newCase of $1: the legacy server made it"
   else

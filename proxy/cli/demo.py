@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 
 from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.demo_case import DemoCase, curl_lines, make_case, write_files
+from proxy.cli.demo_env import demo_environment, write_environment
 from proxy.cli.posture import refuse_what_is_unsafe
 from proxy.cli.running import reload_on_hangup, run_until_stopped
 from proxy.cli.sandbox import ports_option
@@ -21,6 +22,7 @@ from proxy.web.server import Running, running
 
 _VAR: Final = Path("var")
 _FILES: Final = _VAR / "demo"
+_ENVIRONMENT: Final = _VAR / "demo.env"
 
 
 @click.command()
@@ -39,20 +41,23 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
     config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
     async with run_sandbox(config, ports=ports) as systems:
         # These override the environment: the demo never calls a real system with its invented patients.
-        settings = read_settings(
-            MICHIQ_SECRET_KEYS=key,
-            MICHIQ_LLAMALITICA_API_URL=systems.llamalitica.url,
-            MICHIQ_LLAMALITICA_WEB_URL=systems.llamalitica.url,
-            MICHIQ_LLAMACHAT_URL=systems.llamachat.url,
-            MICHIQ_LLAMACHAT_API_KEY=min(config.chat_keys.values()),
-            MICHIQ_LEGACY_URL=systems.michiq.url,
-            MICHIQ_WEBHOOK_SECRETS=config.webhook_secret,
-        )
+        fixed = {
+            "MICHIQ_SECRET_KEYS": key,
+            "MICHIQ_LLAMALITICA_API_URL": systems.llamalitica.url,
+            "MICHIQ_LLAMALITICA_WEB_URL": systems.llamalitica.url,
+            "MICHIQ_LLAMACHAT_URL": systems.llamachat.url,
+            "MICHIQ_LLAMACHAT_API_KEY": min(config.chat_keys.values()),
+            "MICHIQ_LEGACY_URL": systems.michiq.url,
+            "MICHIQ_WEBHOOK_SECRETS": config.webhook_secret,
+        }
+        settings = read_settings(**fixed)
         folder = mappings_folder(settings.mappings)
         async with running(settings, read_table(folder), folder=folder) as proxy:
             reload_on_hangup(proxy.reload_soon)
             systems.llamalitica.webhook_url = f"{proxy.url}/webhooks/llamalitica"
             case = await make_case(proxy.url, _FILES)
+            environment = demo_environment(fixed, settings, folder, proxy)
+            await asyncio.to_thread(write_environment, _ENVIRONMENT, environment)
             click.echo("\n".join(_lines(proxy, systems, case)))
             setup(sys.stderr, pretty=sys.stderr.isatty())
             await stop.wait()
@@ -71,6 +76,7 @@ def _lines(proxy: Running, systems: Sandbox, case: DemoCase) -> Iterator[str]:
     yield f"michiq-proxy     {proxy.url}   (health: {proxy.admin_url}/readyz)"
     yield f"sandbox          Llamalitica {systems.llamalitica.url}, LlamaChat {systems.llamachat.url},"
     yield f"                 legacy michiQ {systems.michiq.url}"
+    yield f"other shells     set -a; . {_ENVIRONMENT}; set +a   (then: michiq-proxy routes)"
     for route, line in curl_lines(proxy.url, _FILES, case):
         yield f"\n# {route}\n{line}"
     yield "\nReady. Ctrl+C ends."

@@ -14,6 +14,7 @@ from proxy.contract.samples import pdf, tone
 
 API_KEY: Final = "sandbox-api-key"
 USER: Final = "ana@clinica.example"
+OTHER_USER: Final = "eva@clinica.example"
 ORGANIZATION: Final = "Clínica Norte"
 
 _EHR: Final = {

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import signal
+import stat
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Final
 import aiohttp
 import pytest
 
+from proxy.cli.demo_env import write_environment
 from tests.conftest import ROOT
 
 _SECONDS = 30
@@ -201,6 +204,58 @@ async def test_demo_makes_its_key_once_and_starts_again_on_the_same_state(tmp_pa
             keys.add((tmp_path / "var" / "secret.key").read_text())
             assert await ended(process, signal.SIGTERM) == 0
     assert len(keys) == 1
+
+
+_LOOKS: Final = (
+    "healthcheck",
+    "check --online",
+    "routes",
+    "routes --pending",
+    "mode --history",
+    "mode query shadow --reason 'to try it' --wait",
+    "clients",
+    "audit verify",
+    "contract --read-only --routes doc,encounters",
+)
+
+
+async def test_demo_env_lets_a_shell_in_another_folder_work_on_the_demo(tmp_path: Path) -> None:
+    """`. var/demo.env` as the README has it; what the shell had before gives way."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with demo(tmp_path) as process:
+        await until(process, "Ready.")
+        file = tmp_path / "var" / "demo.env"
+        assert stat.filemode(file.stat().st_mode) == "-rw-------"
+        for arguments in _LOOKS:
+            shell = await asyncio.create_subprocess_exec(
+                "sh",
+                "-ec",
+                f'set -a; . {file}; set +a; "$0" -m proxy {arguments}',
+                sys.executable,
+                cwd=elsewhere,
+                env={"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "MICHIQ_SECRET_KEYS_FILE": "/nowhere"},
+                stdout=PIPE,
+                stderr=STDOUT,
+            )
+            output, _ = await shell.communicate()
+            assert shell.returncode == 0, f"{arguments}: {output.decode()}"
+        assert await ended(process, signal.SIGTERM) == 0
+    assert [*elsewhere.iterdir()] == []
+
+
+def test_demo_env_is_for_its_owner_alone_and_keeps_any_value(tmp_path: Path) -> None:
+    file = tmp_path / "demo.env"
+    file.write_text("MICHIQ_X='of the last demo'\n")
+    file.chmod(0o644)
+    values = {"MICHIQ_A": "it's $HOME `id` \\", "MICHIQ_B": "Clínica Norte", "MICHIQ_C": ""}
+    write_environment(file, values)
+    assert stat.filemode(file.stat().st_mode) == "-rw-------"
+    shell = subprocess.run(
+        ["sh", "-c", f"set -a; . {file}; env -0"], capture_output=True, check=True, timeout=30
+    )
+    found = dict(line.split("=", 1) for line in shell.stdout.decode().split("\0") if line)
+    assert {name: value for name, value in found.items() if name.startswith("MICHIQ_")} == values
 
 
 async def test_sandbox_runs_the_three_systems(tmp_path: Path) -> None:
