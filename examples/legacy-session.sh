@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The session of the legacy document, with curl alone, against a running `make run`.
-# Usage: examples/legacy-session.sh [URL]. Ends with "session complete", or at the first answer that is wrong.
+# Usage: examples/legacy-session.sh [URL]. Without URL it goes to the demo: of var/demo.env, else of port 8080.
+# It ends with "session complete", or at the first answer that is wrong.
 set -euo pipefail
 
-url=${1:-http://127.0.0.1:8080}
+url=${1:-${CONTRACT_TARGET:-http://127.0.0.1:8080}}
 api_key=${MICHIQ_EXAMPLE_API_KEY:-sandbox-api-key}
 here=$(cd "$(dirname "$0")/session" && pwd)
 work=$(mktemp -d)

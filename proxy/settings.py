@@ -150,31 +150,30 @@ class Settings(BaseModel):
 
     listen: Annotated[tuple[Address, ...], PlainValidator(parse_addresses)] = _default(
         "127.0.0.1:8080",
-        "addresses of legacy routes and webhooks, comma between them; `[::]` includes IPv4",
+        "address of the legacy routes and webhooks; several with commas between them; `[::]` means IPv4, too",
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
         ADMIN_LISTEN, "address of the admin API, /livez, /readyz, /healthz and /metrics"
     )
     status_listen: Annotated[Address | None, PlainValidator(parse_address)] = Field(
         default=None,
-        description="second address of /livez, /readyz, /healthz and /metrics, without the admin API",
+        description="one more address of /livez, /readyz, /healthz and /metrics, without the admin API",
     )
     mappings: Path | None = Field(
-        default=None,
-        description="folder of the mapping files; unset: the folder `mappings`, else the built-in files",
+        default=None, description="folder of the mapping files; unset: `mappings`, else the built-in files"
     )
     database_url: Annotated[str, PlainValidator(_starting("sqlite:///"))] = _default(
-        "sqlite:///var/michiq.db", "the database: cases, sessions, audit"
+        "sqlite:///var/michiq.db", "the SQLite database"
     )
     blobs_url: Annotated[str, PlainValidator(_starting("file:"))] = _default(
-        "file:var/blobs", "folder of the audio files, which are encrypted"
+        "file:var/blobs", "the folder of the recordings, encrypted"
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
-        description="keys that encrypt stored data, newest first, comma between them; `demo` makes its own"
+        description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"
     )
     llamalitica_api_url: Annotated[str, PlainValidator(parse_base_url)] = _default(
         "https://api.llamalitica.com",
-        "Llamalitica's API; this and the next setting are both public or both private",
+        "Llamalitica's API; goes with MICHIQ_LLAMALITICA_WEB_URL: both public or both private",
     )
     llamalitica_web_url: Annotated[str, PlainValidator(parse_base_url)] = _default(
         "https://llamalitica.com", "Llamalitica's pages"
@@ -187,11 +186,11 @@ class Settings(BaseModel):
     )
     legacy_url: Annotated[str | None, PlainValidator(_legacy_url)] = Field(
         default=None,
-        description="the old michiQ server, for the modes legacy, shadow and canary, and for merging",
+        description="the old michiQ server; the modes legacy, shadow and canary and merged lists need it",
     )
     legacy_insecure: Annotated[bool, PlainValidator(_yes_or_no)] = _default(
         "no",
-        "`yes` allows http:// to an old server at a private address; the network can read the traffic",
+        "`yes` allows http:// to an old server at a private address; that network can then read what passes",
     )
     tester_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
         default=None,
@@ -199,52 +198,53 @@ class Settings(BaseModel):
     )
     admin_tokens: Annotated[Mapping[str, SecretStr], PlainValidator(_tokens)] = Field(
         default={},
-        description="`name:token,name:token` for the admin API; unset: closed; the audit shows the name",
+        description="`name:token,name:token` of those who may use the admin API; the audit shows the name; "
+        "unset: the API is closed",
     )
     webhook_secrets: Annotated[tuple[SecretStr, ...], PlainValidator(_secrets)] = Field(
-        default=(), description="secrets of Llamalitica's webhooks, comma between them; all are valid"
+        default=(), description="secrets of Llamalitica's webhooks, commas between them; each is valid"
     )
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
-        default=None, description="URL of your own webhook consumer; authentic webhooks are forwarded to it"
+        default=None, description="a consumer of your own; authentic webhooks are sent on to it"
     )
     ca_file: Path | None = Field(
         default=None,
-        description="file of certificate authorities (PEM) that https calls trust, besides the system's",
+        description="PEM file of certificate authorities; every https call trusts them beside the system's",
     )
     outbound_proxy: Annotated[SecretStr | None, PlainValidator(_outbound_proxy)] = Field(
         default=None,
-        description="`http://host:port` or `http://user:password@host:port` of the proxy to the internet: "
+        description="`http://host:port` or `http://user:password@host:port` of your proxy to the internet; "
         "every https call goes through it, by CONNECT; plain http goes directly",
     )
     no_proxy: Annotated[NoProxy, PlainValidator(parse_no_proxy)] = _default(
         "localhost,127.0.0.0/8,::1",
-        "hosts that are called without MICHIQ_OUTBOUND_PROXY, comma between them: names with their "
-        "subdomains, addresses, networks",
+        "what is called without MICHIQ_OUTBOUND_PROXY, commas between them: names (with all names below "
+        "them), addresses and networks",
     )
     workers: Annotated[int, PlainValidator(_whole(1, 64))] = _default(
-        "1", "number of serving processes, on the same sockets"
+        "1", "serving processes (workers), all on the same sockets"
     )
     tls_cert: Path | None = Field(
         default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
     )
     tls_key: Path | None = Field(
         default=None,
-        description="file of the certificate's key; set it with MICHIQ_TLS_CERT; SIGHUP reloads both",
+        description="file of the certificate's key; goes with MICHIQ_TLS_CERT; SIGHUP reads both again",
     )
     max_connections: Annotated[int, PlainValidator(_whole(1))] = _default(
         "2000",
-        "most connections at a time, per worker; fewer if the limit of open files is too low; more "
+        "most connections at a time, per worker; fewer if its limit of open files is too low; further ones "
         "are answered 503",
     )
     max_connections_per_address: Annotated[int, PlainValidator(_whole(0))] = _default(
         "0",
-        "most connections from one client address, per worker; 0 = no limit; keep 0 behind a load balancer "
+        "most connections from one client address, per worker; 0: no limit; keep 0 behind a load balancer "
         "unless MICHIQ_FORWARDERS is set",
     )
     forwarders: Annotated[tuple[Network, ...], PlainValidator(_networks)] = Field(
         default=(),
-        description="addresses or networks of your own load balancers, comma between them; the last address "
-        "in their `X-Forwarded-For` counts as the client address, for requests in progress",
+        description="addresses or networks of your own load balancers, commas between them; the last address "
+        "in their `X-Forwarded-For` counts as the client's, and its requests under way are limited",
     )
     drain_seconds: Annotated[int, PlainValidator(_whole(0))] = _default(
         "30", "most seconds from SIGTERM to the end of the process"
@@ -342,11 +342,11 @@ def without_files(fixed: Mapping[str, str]) -> dict[str, str]:
 def meaning(field: str) -> str:
     """Returns the meaning of a setting, for operators."""
     name, description = PREFIX + field.upper(), Settings.model_fields[field].description or ""
-    return f"{description} (or in a file: `{name}{FILE}`)" if name in _from_files() else description
+    return f"{description} (from a file: `{name}{FILE}`)" if name in _from_files() else description
 
 
 def settings_table() -> str:
-    """Returns the README's table of settings, in Markdown."""
+    """Returns the table of docs/settings.md, in Markdown."""
     rows = ["| name | default | meaning |", "|---|---|---|"]
     for name, field in _fields().items():
         about = Settings.model_fields[field]

@@ -1,4 +1,4 @@
-"""The README shows what the program does."""
+"""What README and docs/ show is what the program does, and what they link to is there."""
 
 import re
 import shutil
@@ -14,11 +14,18 @@ from proxy.mapping.models import NewCase
 from proxy.settings import settings_table
 from tests.conftest import ROOT
 
-README: Final = (ROOT / "README.md").read_text("utf-8")
+PAGES: Final = (
+    "README.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
+SETTINGS: Final = (ROOT / "docs" / "settings.md").read_text("utf-8")
 
 
 def test_the_settings_table_is_the_one_that_the_code_makes() -> None:
-    shown = re.search(r"<!-- settings: .*? -->\n(.*)<!-- /settings -->", README, re.DOTALL)
+    shown = re.search(r"<!-- settings: .*? -->\n(.*)<!-- /settings -->", SETTINGS, re.DOTALL)
     assert shown
     assert shown[1] == settings_table()
 
@@ -38,15 +45,37 @@ def test_a_mistake_is_complained_of_as_shown(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_mapping_example_is_accepted_in_the_place_of_the_default_values() -> None:
-    shown = re.search(r"```toml\n# mappings/new_case.toml, in part\n(.*?)```", README, re.DOTALL)
+    shown = re.search(r"```toml\n# mappings/new_case.toml, in part\n(.*?)```", SETTINGS, re.DOTALL)
     assert shown
     default = tomllib.loads((ROOT / "mappings" / "new_case.toml").read_text("utf-8"))
     assert NewCase.model_validate(_merged(default, tomllib.loads(shown[1]))).provision == "known"
 
 
+def test_the_readme_is_for_five_minutes() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 110
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_link_leads_to_a_file_and_a_heading_that_are_there(page: str) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL)
+    missing = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        name, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        if not target.exists() or (anchor and anchor not in _anchors(target.read_text("utf-8"))):
+            missing.append(link)
+    assert missing == []
+
+
+def _anchors(page: str) -> set[str]:
+    """Returns the anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def _shown(command: str) -> str:
-    """Returns the output that the README shows below a command."""
-    shown = re.search(rf"```console\n\$ {re.escape(command)}\n(.*?)```", README, re.DOTALL)
+    """Returns what docs/settings.md shows below a command."""
+    shown = re.search(rf"```console\n\$ {re.escape(command)}\n(.*?)```", SETTINGS, re.DOTALL)
     assert shown, command
     return shown[1]
 

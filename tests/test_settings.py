@@ -522,7 +522,7 @@ def test_settings_do_not_change_once_read() -> None:
         load().drain_seconds = 1
 
 
-def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
+def test_the_table_of_the_page_has_a_row_for_every_setting() -> None:
     rows = settings_table().splitlines()[2:]
     assert [row.split("`")[1].removeprefix("MICHIQ_").lower() for row in rows] == list(Settings.model_fields)
     assert "| `MICHIQ_CONTENT_DAYS` | `90` | retention of texts, in days |" in rows

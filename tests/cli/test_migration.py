@@ -1,4 +1,4 @@
-"""examples/migration.sh: one route from the legacy server to the new side and back, as the README has it."""
+"""examples/migration.sh: one route from the legacy server to the new side and back, as docs/move.md shows."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ _CHANGING = re.compile(
 )
 
 
-async def test_the_walk_of_one_route_goes_as_the_readme_shows(tmp_path: Path) -> None:
+async def test_the_walk_of_one_route_goes_as_the_page_shows(tmp_path: Path) -> None:
     async with demo(tmp_path) as process:
         await until(process, "Ready.")
         walk = await create_subprocess_exec(
@@ -39,9 +39,9 @@ async def test_the_walk_of_one_route_goes_as_the_readme_shows(tmp_path: Path) ->
 
 
 def _shown() -> list[str]:
-    """Returns the README's lines of the walk."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    [block] = re.findall(r"this is from its output:\n\n```console\n(.*?)```", readme, re.DOTALL)
+    """Returns the lines of the walk in docs/move.md."""
+    page = (ROOT / "docs" / "move.md").read_text("utf-8")
+    [block] = re.findall(r"This is from its output:\n\n```console\n(.*?)```", page, re.DOTALL)
     return [line for line in block.splitlines() if line]
 
 

@@ -109,7 +109,7 @@ def _tables(outcomes: Mapping[Client, Outcome]) -> dict[str, str]:
 
 def _versions(outcomes: Mapping[Client, Outcome]) -> str:
     ran = [f"{client.title} {outcome.version}" for client, outcome in outcomes.items() if outcome.version]
-    return f"{', '.join(ran)}.\n"
+    return f"{'; '.join(ran)}.\n"
 
 
 def _differences(tables: Mapping[str, str]) -> list[str]:
