@@ -67,6 +67,13 @@ def test_each_link_leads_to_a_file_and_a_heading_that_are_there(page: str) -> No
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_each_path_of_the_project_that_is_named_is_there(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    named = re.findall(r"`((?:proxy|tests|docs|docker|examples|contracts|mappings)/[\w./-]*)`", text)
+    assert [each for each in named if not (ROOT / each).exists()] == []
+
+
 def _anchors(page: str) -> set[str]:
     """Returns the anchors that GitHub gives to a page's headings."""
     headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
