@@ -36,7 +36,7 @@ soak: $(VENV)/.dev-stamp  ## the full figures of docs/reliability.md; ARGS='mode
 mutants: $(VENV)/.dev-stamp  ## small bugs put into critical code, one at a time; ARGS='decide canary' chooses
 	$(BIN)/python -m tests.mutation $(ARGS)
 
-check: $(VENV)/.run-stamp  ## judge the mapping files
+check: $(VENV)/.run-stamp  ## check the mapping files
 	$(BIN)/michiq-proxy check mappings
 
 lock:  ## the newest versions that pyproject.toml allows, with their hashes

@@ -18,6 +18,7 @@ PAGES = (
     "docs/move.md",
     "docs/clients.md",
     "docs/reliability.md",
+    "docs/performance.md",
     "docs/DESIGN.md",
 )
 
