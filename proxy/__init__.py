@@ -1,3 +1,3 @@
 """michiq-proxy: answers the obsolete michiQ API from Llamalitica's new API and LlamaChat."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from proxy import __version__
 from tests.conftest import ROOT
 
 _COPIED: Final = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
@@ -34,6 +35,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_says_that_it_is_typed(wheel: Path) -> None:
     assert "proxy/py.typed" in ZipFile(wheel).namelist()
+
+
+def test_the_wheel_the_program_and_the_changelog_name_one_version(wheel: Path) -> None:
+    newest = re.search(r"(?m)^## \[(\d\S*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    assert newest
+    assert wheel.name.split("-")[1] == __version__ == newest[1]
 
 
 @pytest.mark.parametrize(
