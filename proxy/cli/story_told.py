@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from proxy.cli.paper import moment, plural
 from proxy.cli.story_words import DIFFERENCES, DROPS, SIDES, TOKENS, WHYS
+from proxy.dispatch.outcome import ShadowOutcome
 from proxy.store.stories import Story
 
 Steps: TypeAlias = Iterator[tuple[str, str]]
@@ -96,12 +97,14 @@ def _shadow(shadow: _Part) -> Steps:
 
 def _outcome(outcome: str) -> str:
     """Codes of another version of the proxy are told as they are."""
-    how, _, why = outcome.partition(":")
-    if how == "dropped":
-        return f"Not compared: {DROPS.get(why, why)}."
-    if how == "dry-run-failed":
-        return f"What the new side would have sent breaks the new API's description: {why}."
-    return {
-        "match": "The new side would have answered the same.",
-        "difference": "The new side would have answered otherwise:",
-    }.get(how, outcome)
+    match ShadowOutcome.of_text(outcome):
+        case ShadowOutcome("match"):
+            return "The new side would have answered the same."
+        case ShadowOutcome("difference"):
+            return "The new side would have answered otherwise:"
+        case ShadowOutcome("dropped", why):
+            return f"Not compared: {DROPS.get(why, why)}."
+        case ShadowOutcome("dry-run-failed", why):
+            return f"What the new side would have sent breaks the new API's description: {why}."
+        case _:
+            return outcome

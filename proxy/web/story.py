@@ -128,5 +128,5 @@ def shadow_story(compared: Compared, at: datetime) -> Story:
         {"path": each.path, "kind": each.kind, "control": each.control.type, "candidate": each.candidate.type}
         for each in compared.differences[:_DIFFERENCES]
     ]
-    told: Json = {"outcome": compared.outcome, "differences": differences}
+    told: Json = {"outcome": compared.outcome.text, "differences": differences}
     return Story(compared.job.request_id, at, {"shadow": told})
