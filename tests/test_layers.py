@@ -14,6 +14,8 @@ LAYERS: Final = {
     "proxy.values": 0,
     "proxy.errors": 0,
     "proxy.packed": 0,
+    "proxy.shipped": 0,
+    "proxy.times": 0,
     "proxy.addresses": 1,
     "proxy.codings": 1,
     "proxy.audio": 1,

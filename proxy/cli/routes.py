@@ -1,6 +1,6 @@
 """`michiq-proxy routes`: every legacy route and who answers it, and what else an operator asks about them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,6 @@ from proxy.store.locations import database_path
 from proxy.web.live import mappings_digest
 
 # A process that was not heard of for so long is gone.
-_LIVE: Final = timedelta(seconds=10)
 _NO_STORE: Final = "MICHIQ_SECRET_KEYS is required"
 
 
@@ -82,7 +81,7 @@ def _standing(settings: Settings, folder: Path, at: datetime) -> Standing | None
         return Standing(
             now=at,
             overrides=await store.overrides.load(),
-            processes=await store.processes.live(at, _LIVE),
+            processes=await store.processes.live(at),
             mappings=digest,
             pending=len(await store.pending()),
         )

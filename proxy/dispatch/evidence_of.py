@@ -99,7 +99,7 @@ async def _still_to_move(
 
 
 def _named(store: Store, organizations: Organizations) -> dict[str, str]:
-    return {store.sealer.digest("organization", name): name for name in organizations.known}
+    return {store.sealer.organization(name): name for name in organizations.known}
 
 
 async def _newest_run(store: Store, route: str) -> ContractRun | None:

@@ -1,7 +1,6 @@
 """What the store knows of the past and of the processes: audit, requests, ambiguous calls."""
 
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field
@@ -9,9 +8,9 @@ from pydantic import Field
 from proxy import jsons
 from proxy.flows.answers import json
 from proxy.jsons import BadJson
-from proxy.overrides import rfc3339
 from proxy.store.audit import AuditEvent
 from proxy.store.processes import Process
+from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
 from proxy.web.admin.inputs import Query, Whole, read_query
 from proxy.web.admin.problems import Problem
@@ -19,7 +18,6 @@ from proxy.web.keys import DEPS
 from proxy.web.responses import respond
 
 # Longer without a word, and a process counts as gone (`mode --wait`).
-_LIVE: Final = timedelta(seconds=10)
 
 
 class _Limit(Query):
@@ -49,7 +47,7 @@ async def processes(request: web.Request) -> web.StreamResponse:
     """Who serves from this store, and how far each is."""
     deps = request.app[DEPS]
     revision = await deps.store.overrides.revision()
-    live = await deps.store.processes.live(deps.clock(), _LIVE)
+    live = await deps.store.processes.live(deps.clock())
     return respond(json(200, {"revision": revision, "processes": [_process(each) for each in live]}))
 
 
