@@ -4,7 +4,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
@@ -20,6 +20,9 @@ _ONE: Final = PointRead(
     select(conversations).where(
         conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
     )
+)
+_CHANGE: Final = update(conversations).where(
+    conversations.c.case_id == bindparam("of_case"), conversations.c.owner == bindparam("of_owner")
 )
 _CONVERSATION: Final = SealedColumn(conversations.c.conversation)
 
@@ -67,7 +70,8 @@ class Conversations:
             now = current(conn, owner)
             row = _row(conn, case_id, now)
             if row is not None:
-                upsert(conn, conversations, _key(case_id, now), {"sent": sorted({*row.sent, *hashes})})
+                key = {"of_case": folded_id(case_id), "of_owner": now}
+                conn.execute(_CHANGE, {**key, "sent": sorted({*row.sent, *hashes})})
 
         await self.database.write(work)
 

@@ -2,61 +2,50 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Insert,
-    Table,
-    Update,
-    and_,
-    bindparam,
-    exists,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Insert, Table, and_, or_, select
+from sqlalchemy.dialects import sqlite
 
 from proxy.values import folded_id
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    _DialectInsert: TypeAlias = sqlite.Insert | postgresql.Insert
 
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 _BATCH: Final = 500  # far under the number of parameters that a statement may have
 
 
-def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Sets the columns `values` of the row under `key`, which is made if need be; True when it was there."""
-    row = {**key, **values}
-    there = bool(conn.execute(_change_of(table, (*key,), (*values,)), _parameters(row)).rowcount)
-    if not there:
-        conn.execute(_insert_into(table), row)
-    return there
+def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Sets the columns `values` of the row under `key`, the table's primary key, or makes that row.
+
+    One statement: a row that another process makes meanwhile is changed, not met with an error. `values`
+    have each column that must not be NULL.
+    """
+    conn.execute(_upsert_into(conn.dialect.name, table, (*values,)), {**key, **values})
+
+
+def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Does what `upsert` does; returns whether the row was there."""
+    made = conn.execute(_insert_missing_into(conn.dialect.name, table), {**key, **values}).rowcount == 1
+    if not made:
+        upsert(conn, table, key, values)
+    return not made
 
 
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
-    if not rows:
-        return
-    values = {name: _parameter(table, name) for name in rows[0]}
-    missing = select(*values.values()).where(~exists().where(*_same_key(table)))
-    conn.execute(insert(table).from_select([*values], missing), [_parameters(row) for row in rows])
+    if rows:
+        conn.execute(_insert_missing_into(conn.dialect.name, table), rows)
 
 
 def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
-    """Adds each row's `count` to the one under its key, whose columns `newest` it sets; makes missing ones.
-
-    Two statements, however many rows there are; each key may be among them once.
-    """
-    if not rows:
-        return
-    needed = ("count", *newest, *table.primary_key.columns.keys())
-    values = {name: _parameter(table, name) for name in newest}
-    grown = update(table).where(*_same_key(table)).values(count=table.c.count + _parameter(table, "count"))
-    changes = [_parameters({name: row[name] for name in needed}) for row in rows]
-    conn.execute(grown.values(**values), changes)
-    insert_missing(conn, table, rows)
+    """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
+    if rows:
+        conn.execute(_count_up_in(conn.dialect.name, table, (*newest,)), rows)
 
 
 def own_spelling(spelling: str) -> str | None:
@@ -84,26 +73,42 @@ def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
-@cache
-def _change_of(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> Update:
-    """Returns the statement, which takes longer to build than to run."""
-    where = [table.c[name] == _parameter(table, name) for name in key]
-    return update(table).where(*where).values({name: _parameter(table, name) for name in values})
+# Each statement takes longer to build than to run.
 
 
 @cache
-def _insert_into(table: Table) -> Insert:
-    return insert(table)
+def _upsert_into(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
+    statement = _insert_into(dialect, table)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=_key(table), set_={name: new[name] for name in names}
+    )
 
 
-def _same_key(table: Table) -> list[ColumnElement[bool]]:
-    return [column == _parameter(table, column.name) for column in table.primary_key.columns]
+@cache
+def _insert_missing_into(dialect: str, table: Table) -> Insert:
+    statement = _insert_into(dialect, table).on_conflict_do_nothing(index_elements=_key(table))
+    # Of an INSERT SQLAlchemy drops the number of rows otherwise, at least with PostgreSQL.
+    return statement.execution_options(preserve_rowcount=True)
 
 
-def _parameter(table: Table, name: str) -> Any:
-    # Not named as the column: SQLAlchemy takes that for a value to set.
-    return bindparam(f"_{name}", type_=table.c[name].type)
+@cache
+def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> Insert:
+    statement = _insert_into(dialect, table)
+    new = statement.excluded
+    changed = {"count": table.c.count + new["count"], **{name: new[name] for name in newest}}
+    return statement.on_conflict_do_update(index_elements=_key(table), set_=changed)
 
 
-def _parameters(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"_{name}": value for name, value in row.items()}
+def _insert_into(dialect: str, table: Table) -> "_DialectInsert":
+    """Returns an INSERT that says what happens where the key is there: each dialect has its own."""
+    if dialect == "postgresql":
+        # Only where it is used: it takes a tenth of a second.
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def _key(table: Table) -> list[str]:
+    return table.primary_key.columns.keys()

@@ -13,7 +13,7 @@ from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.point_reads import PointRead
-from proxy.store.rows import upsert
+from proxy.store.rows import put, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
 from proxy.values import Identity, Json, Session
@@ -25,6 +25,7 @@ _ACCESS: Final = SealedColumn(sessions.c.access_token)
 _NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
 _BY_TOKEN: Final = PointRead(_WITH_KEY.where(sessions.c.token_hash == bindparam("token")))
+_CHANGE: Final = update(sessions).where(sessions.c.token_hash == bindparam("token"))
 _NEWEST_OF: Final = (
     _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
 )
@@ -169,10 +170,13 @@ def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
 
 def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_access: bool = False) -> bool:
     """In another write's transaction; True when the session was there. `keep_access` leaves its access
-    token."""
-    values = rows.who if keep_access else {**rows.who, **rows.access}
+    token, where it is known to be there."""
+    key = {"token_hash": token_hash(token)}
     upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
-    return upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
+    if keep_access:
+        conn.execute(_CHANGE, {"token": key["token_hash"], **rows.who})
+        return True
+    return put(conn, sessions, key, {**rows.who, **rows.access})
 
 
 def owner_of(conn: Connection, token: str) -> str | None:
