@@ -1,4 +1,4 @@
-"""`python -m proxy` is `michiq-proxy`."""
+"""Runs `michiq-proxy` as `python -m proxy`."""
 
 from proxy.cli import main
 

@@ -1,4 +1,4 @@
-"""Network addresses as an operator writes them: where to listen, and the base URLs that are called."""
+"""Reads network addresses as an operator writes them: listeners, and the base URLs of upstreams."""
 
 import ipaddress
 import re
@@ -11,10 +11,10 @@ _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9
 _FORWARDED: Final = re.compile(
     r"\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+)(?::[0-9]{1,5})?|(?P<bare>[0-9A-Fa-f:.]+)"
 )
-# Fewer signs than RFC 3986 allows: on these no two parsers disagree about which host is meant.
+# Fewer characters than RFC 3986 allows: with these, all parsers agree which host is meant.
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*)?", re.IGNORECASE)
 
-# What no router passes on to the internet: RFC 1918, RFC 4193, link-local, shared (RFC 6598), loopback.
+# Networks that no router forwards to the internet: RFC 1918, RFC 4193, link-local, RFC 6598, loopback.
 _PRIVATE: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -30,14 +30,14 @@ _PRIVATE: Final = tuple(
     )
 )
 
-WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104  what an operator may write
+WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104  an operator may write it
 
 Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; port 0 lets the system choose."""
+    """An address to listen on; port 0 lets the system choose."""
 
     host: str
     port: int
@@ -47,7 +47,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """`host:port` or `[IPv6]:port`. Raises ValueError with the mend, never the text."""
+    """Reads `host:port` or `[IPv6]:port`. Raises ValueError with the remedy, never the text."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65535:
         raise ValueError("needs host:port, such as 127.0.0.1:8080 or [::1]:8080")
@@ -57,9 +57,9 @@ def parse_address(text: str) -> Address:
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
-    """Addresses with commas between them. Raises ValueError as `parse_address`, and where two overlap.
+    """Reads addresses with commas between them. Raises ValueError as `parse_address`, and when two overlap.
 
-    Both wildcards on one port are IPv4 and IPv6, each by itself.
+    The two wildcards on one port do not overlap: one is for IPv4, the other for IPv6.
     """
     addresses = tuple(parse_address(entry.strip()) for entry in text.split(","))
     for one, other in combinations(addresses, 2):
@@ -69,9 +69,9 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
 
 
 def overlap(one: Address, other: Address) -> bool:
-    """Returns whether both can't be listened on, since some connection would be meant for either.
+    """Returns whether the two can't both be listened on, since some connection would belong to either.
 
-    Port 0 is another one each time. What a name stands for is known only once it is looked up.
+    Port 0 is a different port each time. A host name is not resolved here.
     """
     hosts = _plain_host(one), _plain_host(other)
     return one.port == other.port != 0 and (_covers(*hosts) or _covers(*reversed(hosts)))
@@ -82,7 +82,7 @@ def _plain_host(address: Address) -> str:
 
 
 def _covers(host: str, other: str) -> bool:
-    if host == "0.0.0.0":  # noqa: S104  what an operator may write
+    if host == "0.0.0.0":  # noqa: S104  an operator may write it
         return not isinstance(parse_ip(other), ipaddress.IPv6Address)
     return host in ("::", other) or (host == "localhost" and other in ("127.0.0.1", "::1"))
 
@@ -90,29 +90,29 @@ def _covers(host: str, other: str) -> bool:
 def parse_forwarded(hop: str) -> Ip | None:
     """Returns the address of one entry of X-Forwarded-For, with or without a port, brackets or quotes.
 
-    None for `unknown`, for an obfuscated name (RFC 7239, section 6.3), and for anything else.
+    Returns None for `unknown`, for an obfuscated name (RFC 7239, section 6.3), and for anything else.
     """
     match = _FORWARDED.fullmatch(hop.strip(' \t"'))
     return parse_ip(match["v6"] or match["bare"] or match["v4"]) if match else None
 
 
 def parse_base_url(text: str) -> str:
-    """As `parse_url`, without trailing slash: paths are put after it."""
+    """Reads a URL as `parse_url` does, and drops the trailing slash: paths are appended to it."""
     return parse_url(text).rstrip("/")
 
 
 def parse_url(text: str) -> str:
-    """An https URL; http only to this machine itself (CONTRACT X01).
+    """Reads an https URL, or an http URL of this machine itself (CONTRACT X01).
 
-    Raises ValueError with the mend, never the text, which may hold a password by mistake.
+    Raises ValueError with the remedy, never the text, which may hold a password by mistake.
     """
     if is_plain(parse_any_url(text)):
-        raise ValueError("needs https; http is for this machine itself only (localhost, 127.0.0.1, [::1])")
+        raise ValueError("needs https; http is allowed only for this machine (localhost, 127.0.0.1, [::1])")
     return text
 
 
 def parse_any_url(text: str) -> str:
-    """An https or http URL to any host; raises as `parse_url`."""
+    """Reads an https or http URL of any host; raises as `parse_url`."""
     if any(sign in text for sign in "@?#"):
         raise ValueError("takes no user name, query or fragment")
     if _BASE_URL.fullmatch(text) is None or not _has_host(text):
@@ -121,23 +121,23 @@ def parse_any_url(text: str) -> str:
 
 
 def is_plain(url: str) -> bool:
-    """Returns whether a URL is http to another machine than this one."""
+    """Returns whether a URL is http to a machine other than this one."""
     return url.lower().startswith("http:") and not _is_loopback(host_of(url))
 
 
 def may_be_private(host: str) -> bool:
-    """Returns whether a host is a private address, or a name, whose addresses are to be looked at later."""
+    """Returns whether a host is a private address, or a name, which is resolved and checked later."""
     return parse_ip(host) is None or is_private(host)
 
 
 def is_private(address: str) -> bool:
-    """Returns whether an IP address is one of a closed network's, or this machine's own."""
+    """Returns whether an IP address belongs to a closed network or to this machine."""
     ip = parse_ip(address)
     return ip is not None and any(ip in network for network in _PRIVATE)
 
 
 def parse_ip(text: str) -> Ip | None:
-    """Returns an IP address, as IPv4 where it is an IPv6 one for that; None for anything else."""
+    """Returns an IP address, an IPv4-mapped IPv6 one as IPv4; None for anything else."""
     try:
         ip = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -146,7 +146,7 @@ def parse_ip(text: str) -> Ip | None:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL that parse_url let pass, in lower case, without a final dot."""
+    """Returns the host of a URL that parse_url accepted, in lower case, without a final dot."""
     return (urlsplit(url).hostname or "").rstrip(".")
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 # WHATWG Encoding, section 4.2: browsers read these labels as Windows-1252.
 _READ_AS_WINDOWS_1252: Final = frozenset({"ascii", "iso8859-1", "cp1252"})
-# Python remembers for good each name that it is asked for: what a client invents must not get that far.
-# Its codecs for host names and the source of programs are not here: what they decode is no plain text.
+# Python caches every codec name that it is asked for and never forgets one: a name that a client invents
+# must not get that far. Codecs for host names and for source code are left out: they decode no plain text.
 _WITHOUT_ALIAS: Final = {
     "cp1006",
     "cp720",
@@ -21,7 +21,7 @@ _WITHOUT_ALIAS: Final = {
     "utf_8_sig",
 }
 _CHARSETS: Final = frozenset({*aliases, *aliases.values(), *_WITHOUT_ALIAS})
-# Browsers read no UTF-7 (WHATWG); Python's makes half surrogate pairs of it, which no text can be sent with.
+# Browsers read no UTF-7 (WHATWG); Python's codec can make lone surrogates of it, which no text can carry.
 _NO_CHARSETS: Final = frozenset({"utf-7"})
 
 # Python's own cp1252 refuses the five bytes that WHATWG's table reads as C1 controls.
@@ -31,23 +31,21 @@ _WINDOWS_1252: Final = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(b
 def decode(data: bytes, declared: str | None = None) -> str:
     """Returns the text of `data`; never fails, and loses no byte.
 
-    `declared` counts where it names a charset and the bytes are valid in it.
+    `declared` is used when it names a charset and the bytes are valid in it.
     """
-    for charset in filter(None, (declared, "utf-8")):
-        try:
-            return decode_strictly(data, charset)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return _windows_1252(data)
+    try:
+        return decode_strictly(data, declared) if declared else data.decode()
+    except (LookupError, UnicodeDecodeError):
+        return decode(data) if declared else _windows_1252(data)
 
 
 def decode_strictly(data: bytes, charset: str) -> str:
     """Returns the text of `data` in this charset.
 
-    Raises LookupError for a name that stands for no charset, and UnicodeDecodeError for invalid bytes.
+    Raises LookupError for a name of no charset, and UnicodeDecodeError for invalid bytes.
     """
-    known = normalize_encoding(charset).lower()
-    name = codecs.lookup(known).name if known in _CHARSETS and charset.isascii() else ""
+    label = normalize_encoding(charset).lower()
+    name = codecs.lookup(label).name if label in _CHARSETS and charset.isascii() else ""
     if not name or name in _NO_CHARSETS:
         raise LookupError("no such charset")
     return _windows_1252(data) if name in _READ_AS_WINDOWS_1252 else data.decode(name)

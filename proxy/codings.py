@@ -8,34 +8,34 @@ from typing import Final, TypeAlias
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _RAW: Final = -zlib.MAX_WBITS
-# More of either is nobody's honest answer, and would cost much more time than it has bytes.
+# No honest server sends more of either, and more would cost far more time than its size suggests.
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 64
 _ZSTD_WINDOW: Final = 23  # 8 MB, the most that a sender may use on the web (RFC 9659, section 3)
 
-# At most one byte more than the limit comes back: then there is too much.
+# Returns at most one byte more than the limit: that byte says that the text is too long.
 _Undo: TypeAlias = Callable[[bytes, int], bytes]
 
 
 class BadCoding(Exception):
-    """A body in a coding that nobody here knows, or not in the coding that it is said to be in."""
+    """A body in an unknown coding, or not in the coding that its header names."""
 
 
 class TooLong(Exception):
-    """A body that is above the limit once it is unpacked."""
+    """A body that is longer than the limit once it is unpacked."""
 
 
 def unpacked(body: bytes, values: Iterable[str], limit: int) -> bytes:
     """Returns the body without the codings that the values of Content-Encoding name.
 
-    A text under a coding that it is not in comes back as it is: some servers write `utf-8` there, or
-    leave the field of a copy that they unpacked. Raises BadCoding or TooLong; `limit` is in bytes, and
+    A text that is not in the named coding comes back as it is: some servers write `utf-8` there, or do not
+    remove the field from a copy that they unpacked. Raises BadCoding or TooLong; `limit` is in bytes, and
     no more than that is ever unpacked.
     """
     codings = _codings(values)
     if len(codings) > _MAX_CODINGS:
         raise BadCoding
-    for coding in reversed(codings):  # in the order in which they were applied (RFC 9110, section 8.4)
+    for coding in reversed(codings):  # listed in the order of their application (RFC 9110, section 8.4)
         body = _without(body, coding, limit)
     return body
 
@@ -61,7 +61,7 @@ def _without(body: bytes, coding: str, limit: int) -> bytes:
 
 
 def _is_text(body: bytes) -> bool:
-    """Nothing that was compressed: gzip's second byte begins no character, and others are as unlikely."""
+    """Returns whether a body was never compressed: gzip's second byte begins no UTF-8 character."""
     try:
         body.decode()
     except UnicodeDecodeError:
@@ -70,7 +70,7 @@ def _is_text(body: bytes) -> bool:
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:
-    """Members one after the other are one text (RFC 1952, section 2.2)."""
+    """Unpacks gzip members; several one after the other are one text (RFC 1952, section 2.2)."""
     found = bytearray()
     for _ in range(_MAX_MEMBERS):
         piece, data = _inflate(data, limit - len(found), _GZIP)
@@ -81,7 +81,7 @@ def _gunzip(data: bytes, limit: int) -> bytes:
 
 
 def _undeflate(data: bytes, limit: int) -> bytes:
-    """In the zlib format, or bare, as some servers send it (RFC 9110, section 8.4.1.2)."""
+    """Unpacks the zlib format, or bare deflate, which some servers send (RFC 9110, section 8.4.1.2)."""
     is_zlib = data[:1] and data[0] & 0x0F == 8 and int.from_bytes(data[:2]) % 31 == 0
     found, rest = _inflate(data, limit, zlib.MAX_WBITS if is_zlib else _RAW)
     if rest and len(found) <= limit:
@@ -90,7 +90,7 @@ def _undeflate(data: bytes, limit: int) -> bytes:
 
 
 def _inflate(data: bytes, limit: int, wbits: int) -> tuple[bytes, bytes]:
-    """One stream, and what is behind its end."""
+    """Returns one unpacked stream, and the bytes behind its end."""
     unpacking = zlib.decompressobj(wbits)
     try:
         found = unpacking.decompress(data, limit + 1)
@@ -115,7 +115,7 @@ def _of_brotli(library: ModuleType) -> _Undo:
         unpacking = library.Decompressor()
         try:
             found: bytes = unpacking.process(data, output_buffer_limit=limit + 1)
-        except (library.error, TypeError):  # before 1.2 it knows no limit, and is of no use
+        except (library.error, TypeError):  # before 1.2 brotli has no limit, and can't be used
             raise BadCoding from None
         if len(found) <= limit and not unpacking.is_finished():
             raise BadCoding
@@ -141,12 +141,12 @@ def _of_zstd(library: ModuleType) -> _Undo:
 
 
 def _undo() -> Mapping[str, _Undo]:
-    known: dict[str, _Undo] = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _undeflate}
+    found: dict[str, _Undo] = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _undeflate}
     if brotli := _library("brotli", "brotlicffi"):
-        known["br"] = _of_brotli(brotli)
+        found["br"] = _of_brotli(brotli)
     if zstd := _library("compression.zstd", "backports.zstd"):
-        known["zstd"] = _of_zstd(zstd)
-    return known
+        found["zstd"] = _of_zstd(zstd)
+    return found
 
 
 _UNDO: Final = _undo()

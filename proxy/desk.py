@@ -1,4 +1,4 @@
-"""One first-come-first-served lock for each key, for several processes: a desk hands them out."""
+"""Hands out one first-come-first-served lock for each key, to several processes."""
 
 import asyncio
 from collections import deque
@@ -8,26 +8,29 @@ from hashlib import sha256
 from itertools import count
 from typing import TypeAlias
 
-# Who asks, and which of their requests it is.
+# The name of the process that asks, and the number of its request.
 Ticket: TypeAlias = tuple[str, int]
 
 
 class Desk:
-    """The parent's side: who has which lock, and who is next."""
+    """The lock server, in the parent process: the queue of every lock."""
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Ticket]] = {}
         self._keys: dict[Ticket, str] = {}
 
     def ask(self, ticket: Ticket, key: str) -> bool:
-        """Whether the lock is granted at once."""
+        """Queues a ticket for a lock, and returns whether the lock is granted at once."""
         queue = self._queues.setdefault(key, deque())
         queue.append(ticket)
         self._keys[ticket] = key
         return len(queue) == 1
 
     def give_back(self, ticket: Ticket) -> Ticket | None:
-        """Whom the lock is granted to by this. Who still waits may give back too: the place in the queue."""
+        """Returns the ticket that now gets the lock, if any.
+
+        A ticket that still waits may be given back too: it leaves the queue.
+        """
         key = self._keys.pop(ticket, None)
         if key is None:
             return None
@@ -39,17 +42,17 @@ class Desk:
         return queue[0] if queue and was_first else None
 
     def forget(self, who: str) -> list[Ticket]:
-        """Whom locks are granted to by the end of this process."""
+        """Gives back all tickets of a process that ended, and returns those that now get a lock."""
         granted = [self.give_back(ticket) for ticket in [*self._keys] if ticket[0] == who]
         return [ticket for ticket in granted if ticket is not None and ticket[0] != who]
 
 
 class DeskGone(Exception):
-    """Nobody hands out locks any more: what needs one can't be done in order."""
+    """The lock server has ended: work that needs a lock can't be done in order any more."""
 
 
 class DeskLocks:
-    """The side of a process that asks. Keys leave it as hashes only: tokens are among them."""
+    """The lock server's client, in a worker; it sends keys as hashes, since tokens are among them."""
 
     def __init__(self, send: Callable[..., None]) -> None:
         self._send = send
@@ -59,7 +62,7 @@ class DeskLocks:
 
     @asynccontextmanager
     async def hold(self, *key: Hashable) -> AsyncIterator[None]:
-        """DeskGone where there is no desk any more."""
+        """Holds the lock of a key. Raises DeskGone when the lock server has ended."""
         if self._gone:
             raise DeskGone
         number = next(self._numbers)
@@ -73,13 +76,13 @@ class DeskLocks:
             self._send(give_back=number)
 
     def grant(self, number: int) -> None:
-        """The desk says so."""
+        """Wakes the waiter with this number: the lock server grants it the lock."""
         granted = self._granted.get(number)
         if granted is not None and not granted.done():
             granted.set_result(None)
 
     def lose_desk(self) -> None:
-        """Who waits is told; who holds a lock goes on."""
+        """Ends every wait with DeskGone; a lock that is held stays held."""
         self._gone = True
         for granted in self._granted.values():
             if not granted.done():

@@ -1,4 +1,4 @@
-"""Where settings are written: the environment, a `.env` file, and files of one secret each."""
+"""Reads settings from where they are written: the environment, a `.env` file, files of one secret each."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -7,10 +7,10 @@ from typing import Final
 
 PREFIX: Final = "MICHIQ_"
 FILE: Final = "_FILE"
-ADMIN_LISTEN: Final = "127.0.0.1:9090"  # where nothing else is set
+ADMIN_LISTEN: Final = "127.0.0.1:9090"  # the default
 
-# What Kubernetes makes of a Service, and Docker of a link, whose name is michiq or begins with michiq-: a
-# name, and where an operator could write the same by mistake, the form of the value.
+# Variables that Kubernetes sets for a Service, and Docker for a link, named michiq or michiq-...: the name,
+# and where an operator could write the same name by mistake, the form of the value.
 _ANY: Final = re.compile(r".*", re.DOTALL)
 _OTHERS: Final = tuple(
     (re.compile(rf"MICHIQ(?:_[A-Z0-9_]+)?_{suffix}"), value)
@@ -26,7 +26,7 @@ _OTHERS: Final = tuple(
 
 
 class Unreadable(Exception):
-    """Settings that can't be read where they are written. Each of `problems` says where, never what."""
+    """Settings that can't be read; each of `problems` says where, never what."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -34,10 +34,10 @@ class Unreadable(Exception):
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Returns the variables of a `.env` file, none where there is no such file. Raises Unreadable."""
+    """Returns the variables of a `.env` file, none if there is no such file. Raises Unreadable."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
-            from dotenv.parser import parse_stream  # for most, who have no such file, it is none of the start
+            from dotenv.parser import parse_stream  # most have no such file, and start faster without it
 
             bindings = list(parse_stream(lines))
     except FileNotFoundError:
@@ -62,9 +62,9 @@ def mode_read_by_others(path: Path) -> str | None:
 def read_secret_files(
     given: Mapping[str, str], names: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns the variables with each `NAME_FILE` of `names` replaced by NAME, and what was wrong by NAME.
+    """Replaces each `NAME_FILE` of `names` by NAME; returns the variables, and the problem of each bad NAME.
 
-    The value is the file's content without its last line end. A variable that is empty counts as unset.
+    The value is the file's content without its last line end. An empty variable counts as unset.
     """
     found = {name: value for name, value in given.items() if name.removesuffix(FILE) not in names}
     found |= {name: given[name] for name in names if given.get(name)}
@@ -80,13 +80,16 @@ def read_secret_files(
 
 
 def _content(setting: str, path: Path) -> str:
-    """Raises ValueError with the setting and the reason, never the path, which may be a secret by mistake."""
+    """Returns the secret in a file.
+
+    Raises ValueError with the setting and the reason, never the path, which may be a secret by mistake.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"{setting} names a file that can't be read: {error.strerror}") from None
     except ValueError:
-        raise ValueError(f"{setting} names a file that is no UTF-8 text") from None
+        raise ValueError(f"{setting} names a file that is not UTF-8 text") from None
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
         raise ValueError(f"{setting} names an empty file")

@@ -1,9 +1,9 @@
-"""The errors that become a legacy answer, all in one place: `web/middlewares.py`."""
+"""The errors that become a legacy answer; `web/middlewares.py` alone turns them into one."""
 
 from collections.abc import Set
 from typing import Final
 
-# Raised at the door, before or around any flow; every mapping gives a text for each of them.
+# Raised before or around any flow; every mapping has a text for each of them.
 DOOR_KINDS: Final[Set[str]] = frozenset(
     {
         "wrong_method",
@@ -18,7 +18,7 @@ DOOR_KINDS: Final[Set[str]] = frozenset(
     }
 )
 
-# What a call to an upstream can end in (CONTRACT G08); flows that call one declare them all.
+# How a call to an upstream can fail (CONTRACT G08); a flow that calls one declares them all.
 UPSTREAM_KINDS: Final[Set[str]] = frozenset(
     {
         "upstream_unauthorized",
@@ -72,5 +72,5 @@ class UpstreamError(Refusal):
 
     @property
     def may_have_worked(self) -> bool:
-        """Whether the upstream may have done what it was asked; a 4xx says that it didn't."""
+        """Returns whether the upstream may have done what was asked; a 4xx means that it did not."""
         return self.arrived and not (self.status is not None and 400 <= self.status < 500)

@@ -1,9 +1,9 @@
-"""What may be told of a JSON value without telling it: its type, its text's kind, the path it stands at.
+"""Describes a JSON value without its data: its type, the kind of its text, the path of its position.
 
 A path is `document.username` or `[].Input.documents[].name`: keys with dots between them, `[]` for any
 element, "" for the whole. In a key `.`, `[`, `]`, `*` and `%` are written as in URLs (`a.b` is `a%2Eb`)
 and the empty key is a bare `%`, so that one path has one meaning. A key that looks like data rather than
-like a field's name is told as `*`: an object may be keyed by patients.
+like a field's name is written as `*`: an object may be keyed by patients.
 """
 
 import re
@@ -17,7 +17,7 @@ ELEMENT: Final = "[]"
 _DATA: Final = "*"
 _LONGEST_NAME: Final = 64
 
-# The first that fits. A digest made of digits alone is a digest, not a numeral.
+# The first match counts: a digest made of digits alone is a digest, not a numeral.
 _KINDS: Final = tuple(
     (kind, re.compile(pattern, re.ASCII | re.IGNORECASE))
     for kind, pattern in (
@@ -27,7 +27,7 @@ _KINDS: Final = tuple(
         ("time", r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
         ("digest", r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}"),
         ("numeral", r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?"),
-        # Not by its digits: a random token has none now and then.
+        # A digit is not required: now and then a random token has none.
         ("token", r"[\w.~+/=-]{16,}"),
     )
 )
@@ -37,7 +37,7 @@ _SYNTAX: Final = re.compile(r"[.\[\]*%]")
 
 
 def type_of(value: Json) -> Type:
-    """The JSON type; integers and other numbers are one."""
+    """Returns the JSON type; integers and other numbers are one type."""
     match value:
         case None:
             return "null"
@@ -54,22 +54,22 @@ def type_of(value: Json) -> Type:
 
 
 def kind_of(text: str) -> str:
-    """What sort of text it is: uuid, jwt, time, digest, numeral, token, empty, or any other string."""
+    """Returns the kind of a text: uuid, jwt, time, digest, numeral, token, empty, or any other string."""
     return next((kind for kind, pattern in _KINDS if pattern.fullmatch(text)), "string")
 
 
 def child(path: str, key: str) -> str:
-    """The path of a field of the object at `path`."""
+    """Returns the path of a field of the object at `path`."""
     return f"{path}.{_name(key)}" if path else _name(key)
 
 
 def element(path: str) -> str:
-    """The path of every element of the array at `path`."""
+    """Returns the path of every element of the array at `path`."""
     return path + ELEMENT
 
 
 def parent(path: str) -> str:
-    """The path of what the value at `path` stands in; "" for the whole, which stands in nothing."""
+    """Returns the path of the object or array that holds the value at `path`; "" for the whole, too."""
     return path.removesuffix(ELEMENT) if path.endswith(ELEMENT) else path.rpartition(".")[0]
 
 
@@ -82,5 +82,5 @@ def _name(key: str) -> str:
 
 
 def means_json(media_type: str) -> bool:
-    """Whether a media type, in lower case and without parameters, is one of JSON."""
+    """Returns whether a media type, in lower case and without parameters, is one of JSON."""
     return media_type == "application/json" or media_type.endswith("+json")

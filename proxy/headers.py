@@ -1,9 +1,11 @@
-"""Reading and writing single HTTP headers: identity, bearer token, media types, part dispositions."""
+"""Reads and writes single HTTP headers: identity, bearer token, media types, part dispositions."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from typing import Final, TypeAlias
 
 from proxy import charsets
@@ -13,7 +15,7 @@ RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 # RFC 6750 section 2.1: credentials are the scheme and one b64token (RFC 9110's token68).
 _BEARER: Final = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
-# What a program sends that puts a token there which it does not have (CONTRACT N07).
+# Sent by a program that writes the header although it has no token (CONTRACT N07).
 _NO_TOKEN: Final = re.compile(rb"(?:bearer)?", re.IGNORECASE)
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -31,26 +33,62 @@ class BadHeader(Refusal):
         super().__init__("malformed", cause)
 
 
+class HeaderFields(tuple[tuple[bytes, bytes], ...]):
+    """The fields of a head, as they came and in their order.
+
+    `names` are theirs in lower case: names are compared without regard to case (RFC 9110, section 5.1), and
+    a request's are looked through a dozen times.
+    """
+
+    names: tuple[bytes, ...]
+
+    def __new__(cls, pairs: RawHeaders) -> "HeaderFields":
+        made = super().__new__(cls, pairs)
+        made.names = tuple([name.lower() for name, _ in made])
+        return made
+
+    @classmethod
+    def of(cls, pairs: RawHeaders) -> "HeaderFields":
+        """Returns the fields, as they are where they are such already."""
+        return pairs if isinstance(pairs, HeaderFields) else cls(pairs)
+
+    def has(self, name: bytes) -> bool:
+        """Returns whether there is such a field; `name` in lower case."""
+        return name in self.names
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Returns the values of a field, in order; `name` in lower case."""
+        if name not in self.names:
+            return []
+        return [value for each, (_, value) in zip(self.names, self, strict=True) if each == name]
+
+    def named(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the fields with one of these names, which are in lower case: the name as it is there, and
+        the value as it came."""
+        for name, (_, value) in zip(self.names, self, strict=True):
+            if name in names:
+                yield name, value
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An `Authorization` header that is there and is not one bearer token; `cause` is a short code."""
+    """An `Authorization` header that is not one bearer token; `cause` is a short code."""
 
     cause: str
 
 
 def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
-    """The value of an identity header, spelt with `_` or `-` (CONTRACT N06).
+    """Returns the value of an identity header, spelt with `_` or `-` (CONTRACT N06).
 
-    UTF-8, else Windows-1252; NFC; without the optional whitespace around it. None when it is missing or
-    empty. Raises BadHeader for a header given twice in one spelling, for two spellings that differ,
-    and for control characters.
+    The value is UTF-8, else Windows-1252, in NFC, without the optional whitespace around it. Returns None
+    when it is missing or empty. Raises BadHeader for a header given twice in one spelling, for two
+    spellings that differ, and for control characters.
     """
-    wanted = _folded(name.encode("ascii"))
+    fields, spellings = HeaderFields.of(raw_headers), _spellings(name)
+    if spellings.isdisjoint(fields.names):
+        return None
     found: dict[bytes, str] = {}
-    for key, value in raw_headers:
-        if _folded(key) != wanted:
-            continue
-        spelling = key.lower()
+    for spelling, value in fields.named(spellings):
         if spelling in found:
             raise BadHeader("header-repeated")
         found[spelling] = _decoded(value)
@@ -62,9 +100,9 @@ def identity_value(raw_headers: RawHeaders, name: str) -> str | None:
 def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
     """Returns the bearer token of a request (RFC 6750 section 2.1).
 
-    None when there is no `Authorization`, or one that is empty or a bare `Bearer`.
+    Returns None when there is no `Authorization`, or one that is empty or a bare `Bearer`.
     """
-    values = [value.strip(b" \t") for key, value in raw_headers if key.lower() == b"authorization"]
+    values = [value.strip(b" \t") for value in HeaderFields.of(raw_headers).values(b"authorization")]
     if len(values) > 1:
         return Malformed("authorization-repeated")
     if not values or _NO_TOKEN.fullmatch(values[0]):
@@ -74,9 +112,9 @@ def bearer(raw_headers: RawHeaders) -> str | Malformed | None:
 
 
 def media_type(value: str) -> tuple[str, dict[str, str]]:
-    """A `Content-Type` as its lower-case type and its parameters (RFC 9110 section 8.3.1).
+    """Returns the lower-case type and the parameters of a `Content-Type` (RFC 9110 section 8.3.1).
 
-    `("", {})` for anything malformed, which a parameter given twice is too: two readers would pick
+    Returns `("", {})` for a malformed one. A parameter given twice is malformed too: two readers would pick
     different ones of two boundaries.
     """
     text = value.strip(" \t")
@@ -96,14 +134,14 @@ def media_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 def accepts_html(accept: str) -> bool:
-    """Whether an `Accept` value asks for a page rather than JSON (CONTRACT E01)."""
+    """Returns whether an `Accept` value asks for a page rather than JSON (CONTRACT E01)."""
     return prefers(accept, *_HTML)
 
 
 def prefers(accept: str, *kinds: str) -> bool:
-    """Whether an `Accept` value asks for one of these media types rather than for JSON.
+    """Returns whether an `Accept` value asks for one of these media types rather than for JSON.
 
-    True when one of them is named with q > 0 and JSON is not preferred to it; `*/*` alone, which every
+    True when one of them is named with q > 0 and JSON is not preferred to it. `*/*` alone, which every
     program sends, names none.
     """
     ranges = _ranges(accept)
@@ -115,10 +153,10 @@ def prefers(accept: str, *kinds: str) -> bool:
 
 
 def content_disposition(name: str, filename: str | None = None) -> bytes:
-    """The `Content-Disposition` value of an outgoing form part, in raw UTF-8.
+    """Returns the `Content-Disposition` value of an outgoing form part, in raw UTF-8.
 
-    Escaped as browsers do (HTML standard, "multipart/form-data encoding algorithm"), and the other
-    control characters with it: a header field can't hold them.
+    Escapes as browsers do (HTML standard, "multipart/form-data encoding algorithm"), and also the other
+    control characters: a header field can't hold them.
     """
     value = f'form-data; name="{_escaped(name)}"'
     if filename is not None:
@@ -126,19 +164,29 @@ def content_disposition(name: str, filename: str | None = None) -> bytes:
     return value.encode()
 
 
-def _folded(name: bytes) -> bytes:
-    return name.lower().replace(b"_", b"-")
+@cache
+def _spellings(name: str) -> frozenset[bytes]:
+    """Returns a name of ours in lower case, with `_` and `-` in each of the places where it has one."""
+    first, *rest = re.split("[_-]", name.lower())
+    joined = (
+        first + "".join(sign + part for sign, part in zip(signs, rest, strict=True))
+        for signs in product("_-", repeat=len(rest))
+    )
+    return frozenset(each.encode("ascii") for each in joined)
 
 
 def _decoded(value: bytes) -> str:
-    text = unicodedata.normalize("NFC", charsets.decode(value).strip(" \t"))
+    text = charsets.decode(value).strip(" \t")
+    if text.isascii() and text.isprintable():
+        return text
+    text = unicodedata.normalize("NFC", text)
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise BadHeader("header-control-character")
     return text
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """Media range → quality; a range given twice counts at its best, a malformed one not at all."""
+    """Maps each media range to its quality: the best of a repeated range; malformed ones are ignored."""
     ranges: dict[str, float] = {}
     for item in accept.split(","):
         kind, parameters = media_type(item)
@@ -149,4 +197,6 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def _escaped(text: str) -> str:
+    if text.isprintable() and '"' not in text:
+        return text
     return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match[0]):02X}", text)

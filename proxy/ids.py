@@ -1,4 +1,4 @@
-"""Random ids, made many at a time: asking the system for the randomness of each costs more than the id."""
+"""Makes random ids, many at a time: a call to the system for each id would cost more than the id."""
 
 from collections.abc import Callable
 from typing import Final

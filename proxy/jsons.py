@@ -1,4 +1,4 @@
-"""The one JSON reader and writer, with rules that leave no input without a verdict."""
+"""Reads and writes JSON, by rules that either accept or refuse every input."""
 
 import json
 import math
@@ -10,15 +10,16 @@ from typing import Final
 from proxy.values import Json
 
 MAX_DEPTH: Final = 64
-# For what clients send: less than a tenth of what 10 MB can hold, and what a dense record of that size has.
-# Each takes a hundred bytes, and time in which nobody else is served.
+# The limit for clients: less than a tenth of what 10 MB can hold, and what a dense record of that size has.
+# Each value takes a hundred bytes, and time in which no other client is served.
 MAX_VALUES: Final = 350_000
-_MAX_DIGITS: Final = 300  # every finite float has fewer; Python itself refuses integers from 4301 on
+_MAX_DIGITS: Final = 300  # every finite float has fewer; Python refuses integers of 4301 digits or more
 
-# Both patterns never try the same bytes twice: an unterminated string runs to the end, a number is only
+# Neither pattern tries the same bytes twice: an unterminated string runs to the end, a number is only
 # tried at its first digit. Otherwise a few megabytes of escaped quotes would take hours.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_LONG_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{%d}" % (_MAX_DIGITS + 1))
+_LONG_NUMBER: Final = b"0" * (_MAX_DIGITS + 1)
+_DIGITS_AS_0: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BRACKETS: Final = b"[{]}"
@@ -28,9 +29,9 @@ _STEPS: Final = tuple(1 if byte in b"[{" else -1 for byte in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is taken of JSON that not every program reads alike (RFC 8259, sections 4 and 8.2).
+    """Rules for JSON that programs read in different ways (RFC 8259, sections 4 and 8.2).
 
-    `repeated_keys`: the last value of a key counts. `lone_surrogates`: each reads as U+FFFD.
+    `repeated_keys` accepts a repeated key: its last value counts. `lone_surrogates` reads each one as U+FFFD.
     """
 
     repeated_keys: bool = False
@@ -38,14 +39,14 @@ class Rules:
 
 
 STRICT: Final = Rules()
-# What an upstream or a webhook says (CONTRACT X03): a text that was cut inside an emoji loses no case.
+# For upstreams and webhooks (CONTRACT X03): a text that was cut inside an emoji must not lose a case.
 ANSWER: Final = Rules(lone_surrogates=True)
-# An ehr (CONTRACT N08): converters from XML write one key for each of several elements.
+# For an ehr (CONTRACT N08): converters from XML repeat a key for each of several elements.
 RECORD: Final = Rules(repeated_keys=True, lone_surrogates=True)
 
 
 class BadJson(Exception):
-    """Bytes that are not acceptable JSON. `cause` is a short code; nothing of the data is kept.
+    """Bytes that are not acceptable JSON; `cause` is a short code, and none of the data is stored.
 
     Codes: not-utf8, syntax, too-deep, too-many-values, not-a-number, number-too-big, duplicate-key,
     lone-surrogate, not-an-object.
@@ -59,21 +60,21 @@ class BadJson(Exception):
 def load(
     data: bytes, *, rules: Rules = STRICT, max_depth: int = MAX_DEPTH, max_values: int | None = None
 ) -> Json:
-    """The value of one JSON text (RFC 8259) in UTF-8; a leading byte order mark is skipped.
+    """Returns the value of one JSON text (RFC 8259) in UTF-8; skips a leading byte order mark.
 
     Raises BadJson, and nothing else, for any other bytes. Stricter than the standard library: no NaN or
     Infinity, at most `max_depth` levels and `max_values` values, at most 300 digits in a row, no number
-    that overflows to infinity; and no repeated key and no lone surrogate, unless `rules` take them. The
+    that overflows to infinity; and no repeated key and no lone surrogate, unless `rules` accept them. The
     caller limits the size.
     """
     text = _decoded(data)
-    _judge_structure(data, max_depth, max_values)
+    _check_structure(data, max_depth, max_values)
     value = _parsed(text, _LENIENT if rules.repeated_keys else _DECODER)
     return _readable(value, rules) if _SURROGATE_ESCAPE.search(data) else value
 
 
 def load_object(data: bytes, *, rules: Rules = STRICT, max_values: int | None = None) -> dict[str, Json]:
-    """`load`, for a text that must be an object; raises BadJson("not-an-object") for any other value."""
+    """Returns an object as `load` does; raises BadJson("not-an-object") for any other value."""
     value = load(data, rules=rules, max_values=max_values)
     if not isinstance(value, dict):
         raise BadJson("not-an-object")
@@ -81,8 +82,8 @@ def load_object(data: bytes, *, rules: Rules = STRICT, max_values: int | None = 
 
 
 def dump(value: Json) -> bytes:
-    """`value` as compact UTF-8 JSON, not ASCII-escaped; what `load` gives comes back from it unchanged."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Returns `value` as compact UTF-8 JSON, not ASCII-escaped; `load` gives the same value back."""
+    return _ENCODER.encode(value).encode()
 
 
 def _decoded(data: bytes) -> str:
@@ -92,16 +93,27 @@ def _decoded(data: bytes) -> str:
         raise BadJson("not-utf8") from None
 
 
-def _judge_structure(data: bytes, max_depth: int, max_values: int | None) -> None:
-    """Refuse what would cost the parser its stack or a quadratic time, by one pass over what is no string."""
+def _check_structure(data: bytes, max_depth: int, max_values: int | None) -> None:
+    """Refuses JSON that would cost the parser its stack or quadratic time.
+
+    Looks once at everything outside strings, or at less where counts alone rule both out.
+    """
+    opened, commas = data.count(b"[") + data.count(b"{"), data.count(b",")
+    is_long = _has_long_number(data)
+    if not is_long and opened <= max_depth and (max_values is None or opened + commas <= max_values):
+        return
     bare = _STRING.sub(b'""', data)
     if max_values is not None and sum(map(bare.count, (b",", b"[", b"{"))) > max_values:
         raise BadJson("too-many-values")
     brackets = bare.translate(None, delete=_NOT_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > max_depth:
         raise BadJson("too-deep")
-    if _LONG_NUMBER.search(bare):
+    if is_long and _has_long_number(bare):
         raise BadJson("number-too-big")
+
+
+def _has_long_number(data: bytes) -> bool:
+    return _LONG_NUMBER in data.translate(_DIGITS_AS_0)
 
 
 def _parsed(text: str, decoder: json.JSONDecoder) -> Json:
@@ -131,7 +143,7 @@ def _no_constant(_name: str) -> Json:
 
 
 def _readable(value: Json, rules: Rules) -> Json:
-    """The value with U+FFFD for each lone surrogate, in keys too."""
+    """Returns the value with U+FFFD for each lone surrogate, in keys too."""
     text = json.dumps(value, ensure_ascii=False)
     if not _SURROGATE.search(text):
         return value
@@ -140,6 +152,7 @@ def _readable(value: Json, rules: Rules) -> Json:
     return _parsed(_SURROGATE.sub("\ufffd", text), _LENIENT)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _LENIENT: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant

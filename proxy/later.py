@@ -1,4 +1,4 @@
-"""Calls that are to come, so that what ends after a while needs no task that looks at a clock."""
+"""Schedules calls for later, so that a time limit needs no task that watches a clock."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 
 class Timer(Protocol):
-    """A call that is to come."""
+    """A scheduled call that can be cancelled."""
 
     def cancel(self) -> None: ...
 
@@ -15,5 +15,5 @@ Later: TypeAlias = Callable[[float, Callable[[], None]], Timer]
 
 
 def later(seconds: float, call: Callable[[], None]) -> Timer:
-    """Has the event loop that runs make the call after so many seconds."""
+    """Schedules the call on the running event loop, after so many seconds."""
     return asyncio.get_running_loop().call_later(seconds, call)

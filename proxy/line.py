@@ -1,4 +1,4 @@
-"""JSON messages, one a line, over a socket between a parent and one of its processes."""
+"""Sends JSON messages, one a line, over a socket between the supervisor and one worker."""
 
 import asyncio
 import json
@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 
 
-class Line:
-    """One end. What is sent when the other end is gone is lost; whoever reads learns that it is gone."""
+class Channel:
+    """One end of the channel between the supervisor and a worker.
+
+    A message that is sent when the other end has closed is lost; `messages` ends then.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -23,7 +26,7 @@ class Line:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
-        """Until the other end is gone."""
+        """Yields messages until the other end closes."""
         try:
             while text := await self._reader.readline():
                 yield json.loads(text)

@@ -1,4 +1,4 @@
-"""Locks that exist only while somebody holds or awaits them."""
+"""Locks that exist only while a task holds or awaits them."""
 
 import asyncio
 from collections import Counter
@@ -8,13 +8,13 @@ from typing import Protocol
 
 
 class Locks(Protocol):
-    """One first-come-first-served lock for each key."""
+    """First-come-first-served locks, one for each key."""
 
     def hold(self, *key: Hashable) -> AbstractAsyncContextManager[None]: ...
 
 
 class KeyedLocks:
-    """One first-come-first-served lock for each key, within this process."""
+    """First-come-first-served locks, one for each key, within this process."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, asyncio.Lock] = {}

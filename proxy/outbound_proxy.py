@@ -1,4 +1,4 @@
-"""The hospital's proxy on the way to the internet: its address, and the hosts that are called without it."""
+"""The hospital's outbound proxy: its address, and the hosts that are called without it."""
 
 import base64
 import ipaddress
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class NoProxy:
-    """Hosts that are called directly: names, with all below them, and networks."""
+    """Hosts that are called directly: networks, and names with all their subdomains."""
 
     names: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
@@ -25,7 +25,10 @@ class NoProxy:
         return ",".join([*self.names, *map(str, self.networks)])
 
     def covers(self, host: str) -> bool:
-        """Returns whether a host is named. A name is not looked up: only an address is in a network."""
+        """Returns whether a host is called directly.
+
+        A name is not resolved: only an address is in a network.
+        """
         address = _network(host)
         if address is not None:
             return any(address[0] in network for network in self.networks)
@@ -42,10 +45,10 @@ class OutboundProxy:
     unless: NoProxy = NoProxy()
 
     def is_for(self, host: str, *, tls: bool) -> bool:
-        """Returns whether a host is reached through it: by https only, which no proxy can read.
+        """Returns whether a host is reached through the proxy: only for https, which no proxy can read.
 
-        Plain http stays on this machine or in the closed network (CONTRACT X01), where no proxy is needed;
-        proxies refuse tunnels to its port, and would see and mix what they relay themselves.
+        Plain http stays on this machine or in the closed network (CONTRACT X01), where no proxy is needed.
+        Proxies refuse tunnels to its port, and would see and mix what they relay themselves.
         """
         return tls and not self.unless.covers(host)
 
@@ -93,7 +96,7 @@ def _network(text: str) -> Network | None:
 
 
 def _basic(user: str | None, password: str | None) -> bytes | None:
-    """The credentials as RFC 7617 has them."""
+    """Returns the credentials in the form of RFC 7617."""
     if user is None:
         return None
     pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password or "")

@@ -1,4 +1,4 @@
-"""Overrides: the modes that are set while the proxy runs, and which of them is in force (DESIGN "Modes")."""
+"""Overrides: modes that are set while the proxy runs, and which of them is in force (DESIGN "Modes")."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,24 +12,24 @@ from proxy.values import Json
 Mode: TypeAlias = Literal["legacy", "new", "shadow", "canary", "off"]
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
-# What can't be in force where there is no legacy server.
+# These modes can't be in force without a legacy server.
 NEED_LEGACY: Final[frozenset[Mode]] = frozenset({"legacy", "shadow", "canary"})
 EVERYONE: Final = "*"
 
 _LONGEST: Final = timedelta(days=3650)
-LINES: Final = {"reason": 300, "actor": 100, "organization": 300}
+MAX_LENGTHS: Final = {"reason": 300, "actor": 100, "organization": 300}
 
 
 class BadChange(ValueError):
-    """A change that can't be made as it was asked for; the text says how to ask."""
+    """A change that can't be made as requested; the text says how to ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What an operator, or the proxy itself, wants to be in force from now on, `until` a time or for good.
+    """A change that an operator, or the proxy itself, asks for: from now on, `until` a time or for good.
 
     `organization` is a legacy name, None for everyone. `mode` None gives the route back to its mapping,
-    or an organization back to what everyone has. `percent` None leaves a canary at its mapping's.
+    or an organization back to everyone's mode. `percent` None leaves a canary at its mapping's percent.
     """
 
     actor: str
@@ -43,11 +43,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One change. `scope` is EVERYONE or the keyed hash of an organization, whose legacy name is beside it
-    where a key still opens it.
+    """One change of a mode, as it is stored.
 
-    `mode` None gives the route back to its mapping. `until` None is for good. `undoes` is the revision
-    that a rollback took back.
+    `scope` is EVERYONE or the keyed hash of an organization, whose legacy name is beside it if a key still
+    opens it. `mode` None gives the route back to its mapping. `until` None means for good. `undoes` is the
+    revision that a rollback took back.
     """
 
     revision: int
@@ -65,18 +65,18 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """All that may be in force: of each (route, scope) the changes from the newest back to one for good."""
+    """Every override that may be in force, by (route, scope): from the newest back to one for good."""
 
     revision: int
     stacks: Mapping[tuple[str, str], tuple[Override, ...]]
 
     def in_force(self, route: str, scope: str | None, now: datetime) -> Override | None:
-        """The organization's own override, else everyone's; None leaves the mapping in charge."""
+        """Returns the organization's own override, else everyone's; None means the mapping decides."""
         own = self._newest(route, scope, now) if scope is not None else None
         return own or self._newest(route, EVERYONE, now)
 
     def all_in_force(self, now: datetime) -> list[Override]:
-        """One for each (route, scope) that has one, by route, everyone's first."""
+        """Returns the override in force of each (route, scope), by route, everyone's first."""
         found = (self._newest(*key, now) for key in self.stacks)
         return sorted(filter(None, found), key=lambda each: (each.route, each.organization or "", each.scope))
 
@@ -91,7 +91,7 @@ NONE: Final = Overrides(0, {})
 
 
 def overrides_of(history: Iterable[Override]) -> Overrides:
-    """What a whole history leaves to be in force; its order doesn't matter."""
+    """Returns the overrides that a whole history leaves; its order doesn't matter."""
     newest_first = sorted(history, key=lambda each: -each.revision)
     stacks: defaultdict[tuple[str, str], list[Override]] = defaultdict(list)
     for each in _counting(newest_first):
@@ -103,9 +103,9 @@ def overrides_of(history: Iterable[Override]) -> Overrides:
 
 
 def _counting(newest_first: Iterable[Override]) -> Iterator[Override]:
-    """Without what was undone, and of the rollbacks of a key only the newest.
+    """Yields the changes that count: none that was undone, and only the newest rollback of each key.
 
-    A rollback says again what the changes before it left. An older one may say again what was undone since,
+    A rollback repeats what the changes before it left. An older one may repeat what was undone since,
     and would come back when the newest ends.
     """
     undone: set[int | None] = set()
@@ -124,7 +124,7 @@ def _outlives(older: Override, newer: Override) -> bool:
 
 
 def as_json(override: Override) -> dict[str, Json]:
-    """An override for programs."""
+    """Returns an override for programs."""
     return {
         "revision": override.revision,
         "at": rfc3339(override.at),
@@ -140,24 +140,24 @@ def as_json(override: Override) -> dict[str, Json]:
     }
 
 
-def judge(change: Change, now: datetime) -> None:
-    """BadChange for a change that must not be written at `now`."""
-    for name, most in LINES.items():
+def validate(change: Change, now: datetime) -> None:
+    """Raises BadChange when a change must not be written at `now`."""
+    for name, most in MAX_LENGTHS.items():
         text = getattr(change, name)
         if text is not None and not (text.isprintable() and text.strip() and len(text) <= most):
-            raise BadChange(f"the {name} needs 1 to {most} printable signs, on one line")
+            raise BadChange(f"the {name} needs 1 to {most} printable characters, on one line")
     if change.percent is not None and change.mode != "canary":
-        raise BadChange("a percent goes with the mode canary alone")
+        raise BadChange("a percent goes only with the mode canary")
     if change.percent is not None and not 0 <= change.percent <= 100:
         raise BadChange("the percent is a number from 0 to 100")
     if change.until is not None:
-        _judge_until(change.until, now)
+        _validate_until(change.until, now)
 
 
-def _judge_until(until: datetime, now: datetime) -> None:
+def _validate_until(until: datetime, now: datetime) -> None:
     if until.tzinfo is None:
-        raise BadChange("the time of the end needs its zone, such as 2027-01-31T18:00:00Z")
+        raise BadChange("the end time needs a time zone, such as 2027-01-31T18:00:00Z")
     if until <= now:
-        raise BadChange("the time of the end lies in the past")
+        raise BadChange("the end time is in the past")
     if until - now > _LONGEST:
-        raise BadChange(f"the time of the end lies more than {_LONGEST.days} days ahead")
+        raise BadChange(f"the end time is more than {_LONGEST.days} days ahead")

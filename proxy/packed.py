@@ -1,4 +1,4 @@
-"""Texts that are kept compressed: a case may have many megabytes, of which little is ever read."""
+"""Stores texts compressed: a case may have many megabytes, of which little is ever read."""
 
 import asyncio
 import gzip
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 _PIECE: Final = 64 * 1024
-_LEVEL: Final = 1  # most of what there is to save, at a third of the time
+_LEVEL: Final = 1  # saves nearly as much as higher levels, in a third of the time
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
+_SURROGATES: Final = "surrogatepass"  # text from a PDF may hold lone ones
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The `size` bytes of a text, as gzip members one after the other (RFC 1952); a `values.Content`, too."""
+    """A compressed text: `size` bytes as gzip members in a row (RFC 1952); also a `values.Content`."""
 
     gzip: bytes = field(repr=False)
     size: int
@@ -27,12 +27,12 @@ class Packed:
 
     @classmethod
     def again(cls, member: bytes) -> Self:
-        """What `of` made, from its `gzip`, which ends with the size (ISIZE: no text comes near its 4 GB)."""
+        """Restores a text that `of` made, from its `gzip`, which ends with the size (ISIZE: below 4 GB)."""
         return cls(member, int.from_bytes(member[-4:], "little"))
 
     @classmethod
     def joined(cls, pieces: "Iterable[bytes | Packed]") -> Self:
-        """Returns all of them as one text, without unpacking any."""
+        """Joins all pieces to one text, without unpacking any."""
         members: list[Packed] = []
         loose = bytearray()
         for piece in pieces:
@@ -48,20 +48,22 @@ class Packed:
         return cls(b"".join(each.gzip for each in members), sum(each.size for each in members))
 
     def read(self) -> bytes:
-        """All of it at once."""
+        """Returns the whole text at once."""
         return gzip.decompress(self.gzip)
 
     def text(self) -> str:
         return self.read().decode("utf-8", _SURROGATES)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The text from its beginning in pieces of at most 64 KiB; every call starts a new reading."""
-        rest = self.gzip
+        """Yields the text in pieces of at most 64 KiB; every call starts from its beginning."""
+        rest, left = self.gzip, self.size
         while rest:
             unpacking = zlib.decompressobj(_GZIP)
             while not unpacking.eof:
                 if piece := unpacking.decompress(rest, _PIECE):
+                    left -= len(piece)
                     yield piece
-                    await asyncio.sleep(0)
+                    if left > 0:
+                        await asyncio.sleep(0)
                 rest = unpacking.unconsumed_tail
             rest = unpacking.unused_data

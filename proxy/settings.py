@@ -1,4 +1,4 @@
-"""The settings of a process: MICHIQ_* variables, read once, judged together, frozen."""
+"""The settings of a process: MICHIQ_* variables, read once, validated together, frozen."""
 
 import difflib
 import re
@@ -43,7 +43,7 @@ HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
     ("api.private.llamalitica.com", "private.llamalitica.com"),
 )
-# What may stand in a file of its own, as Docker, Kubernetes and systemd hand over secrets.
+# Settings that may be in a file of their own: Docker, Kubernetes and systemd pass secrets so.
 IN_FILES: Final = (
     "database_url",
     "secret_keys",
@@ -56,7 +56,7 @@ IN_FILES: Final = (
 
 
 class SettingsError(Exception):
-    """Settings that can't be served with. Each of `problems` names a setting and its mend, never a value."""
+    """Settings that can't be used; each of `problems` names a setting and its remedy, never a value."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -66,7 +66,7 @@ class SettingsError(Exception):
 def _starting(form: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not text.startswith(form) or text == form:
-            raise ValueError(f"needs {form}PATH; this release keeps what it stores on this machine")
+            raise ValueError(f"needs {form}PATH; this release stores its data on this machine")
         return text
 
     return check
@@ -88,13 +88,13 @@ def _yes_or_no(text: str) -> bool:
 
 
 def _legacy_url(text: str) -> str:
-    """Whether plain http is allowed is judged with MICHIQ_LEGACY_INSECURE."""
+    """Reads the URL; `_plain_legacy_is_meant_and_near` decides whether plain http is allowed."""
     return parse_any_url(text).rstrip("/")
 
 
 def _secret(text: str) -> SecretStr:
     if re.fullmatch(r"[\x21-\x7e]+", text) is None:
-        raise ValueError("needs ASCII letters, digits and signs, nothing empty and no spaces")
+        raise ValueError("needs ASCII letters, digits and punctuation, without spaces, and none may be empty")
     return SecretStr(text)
 
 
@@ -103,19 +103,19 @@ def _secrets(text: str) -> tuple[SecretStr, ...]:
 
 
 def _tokens(text: str) -> Mapping[str, SecretStr]:
-    """Names to tokens; a token is at least 16 signs long, since it is all that stands before the modes."""
+    """Reads names and tokens; a token has at least 16 characters, since nothing else protects the modes."""
     pairs = [entry.strip().partition(":") for entry in text.split(",")]
     if not all(re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) and len(token) >= 16 for name, _, token in pairs):
-        raise ValueError("needs name:token with a token of at least 16 signs each, comma between them")
+        raise ValueError("needs name:token, comma between them; each token has at least 16 characters")
     if len({name for name, _, _ in pairs}) < len(pairs) or len({token for *_, token in pairs}) < len(pairs):
         raise ValueError("has a name or a token twice")
     if "proxy" in (name for name, _, _ in pairs):
-        raise ValueError("names somebody proxy: the audit calls the process itself so")
+        raise ValueError("has the name proxy: the audit uses it for the process itself")
     return {name: _secret(token) for name, _, token in pairs}
 
 
 def _outbound_proxy(text: str) -> SecretStr:
-    """A secret as a whole: it may hold a password."""
+    """Checks the proxy's URL, and hides it as a whole: it may hold a password."""
     parse_outbound_proxy(text)
     return SecretStr(text)
 
@@ -135,54 +135,55 @@ def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
 
 
 def _default(text: str, description: str) -> Any:
-    """A field whose default is written, and judged, as an operator would write it."""
+    """Returns a field whose default is written, and validated, as an operator would write it."""
     return Field(default=text, validate_default=True, description=description)
 
 
 class Settings(BaseModel):
     """Every MICHIQ_* setting of this release, under its name in lower case without the prefix.
 
-    `mappings` is None where the default look-up is meant; URLs come without a trailing slash. Sources:
-    DESIGN, "Names fixed for everyone"; CONTRACT X01 for the hosts.
+    `mappings` is None for the default folder; URLs come without a trailing slash. Sources: DESIGN, "Names
+    fixed for everyone"; CONTRACT X01 for the hosts.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     listen: Annotated[tuple[Address, ...], PlainValidator(parse_addresses)] = _default(
         "127.0.0.1:8080",
-        "where legacy routes and webhooks are served; several with commas between them; `[::]` is IPv4, too",
+        "addresses of legacy routes and webhooks, comma between them; `[::]` includes IPv4",
     )
     admin_listen: Annotated[Address, PlainValidator(parse_address)] = _default(
-        ADMIN_LISTEN, "where the admin API, /livez, /readyz, /healthz and /metrics are served"
+        ADMIN_LISTEN, "address of the admin API, /livez, /readyz, /healthz and /metrics"
     )
     status_listen: Annotated[Address | None, PlainValidator(parse_address)] = Field(
         default=None,
-        description="where /livez, /readyz, /healthz and /metrics are served without the admin API, too",
+        description="second address of /livez, /readyz, /healthz and /metrics, without the admin API",
     )
     mappings: Path | None = Field(
-        default=None, description="folder of the mapping files; unset: `mappings`, else the built-in ones"
+        default=None,
+        description="folder of the mapping files; unset: the folder `mappings`, else the built-in files",
     )
     database_url: Annotated[str, PlainValidator(_starting("sqlite:///"))] = _default(
-        "sqlite:///var/michiq.db", "where rows are kept"
+        "sqlite:///var/michiq.db", "the database: cases, sessions, audit"
     )
     blobs_url: Annotated[str, PlainValidator(_starting("file:"))] = _default(
-        "file:var/blobs", "where audio is kept, encrypted"
+        "file:var/blobs", "folder of the audio files, which are encrypted"
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
-        description="keys for what is stored, newest first, comma between them; `demo` makes its own"
+        description="keys that encrypt stored data, newest first, comma between them; `demo` makes its own"
     )
     llamalitica_api_url: Annotated[str, PlainValidator(parse_base_url)] = _default(
         "https://api.llamalitica.com",
-        "Llamalitica's API; a pair with the next, both public or both private",
+        "Llamalitica's API; this and the next setting are both public or both private",
     )
     llamalitica_web_url: Annotated[str, PlainValidator(parse_base_url)] = _default(
         "https://llamalitica.com", "Llamalitica's pages"
     )
     llamachat_url: Annotated[str | None, PlainValidator(parse_base_url)] = Field(
-        default=None, description="LlamaChat, needed by query and speechToText"
+        default=None, description="LlamaChat; query and speechToText need it"
     )
     llamachat_api_key: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
-        default=None, description="LlamaChat's consumer key; goes with MICHIQ_LLAMACHAT_URL"
+        default=None, description="LlamaChat's consumer key; set it together with MICHIQ_LLAMACHAT_URL"
     )
     legacy_url: Annotated[str | None, PlainValidator(_legacy_url)] = Field(
         default=None,
@@ -190,25 +191,25 @@ class Settings(BaseModel):
     )
     legacy_insecure: Annotated[bool, PlainValidator(_yes_or_no)] = _default(
         "no",
-        "`yes` allows http:// to an old server at a private address; what it carries can be read on the way",
+        "`yes` allows http:// to an old server at a private address; the network can read the traffic",
     )
     tester_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
         default=None,
-        description="lets testers choose a side by `X-Michiq-Tester: new SECRET`; unset: nobody can",
+        description="lets testers choose a side by `X-Michiq-Tester: new SECRET`; unset: no tester can",
     )
     admin_tokens: Annotated[Mapping[str, SecretStr], PlainValidator(_tokens)] = Field(
         default={},
-        description="`name:token,name:token` for the admin API, closed without; the name stands in the audit",
+        description="`name:token,name:token` for the admin API; unset: closed; the audit shows the name",
     )
     webhook_secrets: Annotated[tuple[SecretStr, ...], PlainValidator(_secrets)] = Field(
-        default=(), description="secrets of Llamalitica's webhooks, comma between them, all valid"
+        default=(), description="secrets of Llamalitica's webhooks, comma between them; all are valid"
     )
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
-        default=None, description="a consumer of your own, which authentic webhooks are sent on to"
+        default=None, description="URL of your own webhook consumer; authentic webhooks are forwarded to it"
     )
     ca_file: Path | None = Field(
         default=None,
-        description="file of certificate authorities (PEM) that every https call trusts beside the system's",
+        description="file of certificate authorities (PEM) that https calls trust, besides the system's",
     )
     outbound_proxy: Annotated[SecretStr | None, PlainValidator(_outbound_proxy)] = Field(
         default=None,
@@ -217,40 +218,43 @@ class Settings(BaseModel):
     )
     no_proxy: Annotated[NoProxy, PlainValidator(parse_no_proxy)] = _default(
         "localhost,127.0.0.0/8,::1",
-        "names, with all below them, addresses and networks that are called without MICHIQ_OUTBOUND_PROXY, "
-        "comma between them",
+        "hosts that are called without MICHIQ_OUTBOUND_PROXY, comma between them: names with their "
+        "subdomains, addresses, networks",
     )
     workers: Annotated[int, PlainValidator(_whole(1, 64))] = _default(
-        "1", "processes that serve side by side, on the same sockets"
+        "1", "number of serving processes, on the same sockets"
     )
     tls_cert: Path | None = Field(
-        default=None, description="file of the certificate, chain included, to serve https; unset: plain http"
+        default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
     )
     tls_key: Path | None = Field(
-        default=None, description="file of its key; goes with MICHIQ_TLS_CERT, both read again at SIGHUP"
+        default=None,
+        description="file of the certificate's key; set it with MICHIQ_TLS_CERT; SIGHUP reloads both",
     )
     max_connections: Annotated[int, PlainValidator(_whole(1))] = _default(
         "2000",
-        "connections at a time, to a process; fewer where its limit of open files leaves no room; further "
-        "ones are answered 503",
+        "most connections at a time, per worker; fewer if the limit of open files is too low; more "
+        "are answered 503",
     )
     max_connections_per_address: Annotated[int, PlainValidator(_whole(0))] = _default(
-        "0", "of them from one address; 0 for as many as there are: behind a forwarder all come from one"
+        "0",
+        "most connections from one client address, per worker; 0 = no limit; keep 0 behind a load balancer "
+        "unless MICHIQ_FORWARDERS is set",
     )
     forwarders: Annotated[tuple[Network, ...], PlainValidator(_networks)] = Field(
         default=(),
-        description="addresses or networks of your own forwarders, comma between them: who their last "
-        "`X-Forwarded-For` names is counted as the address, by the requests under way",
+        description="addresses or networks of your own load balancers, comma between them; the last address "
+        "in their `X-Forwarded-For` counts as the client address, for requests in progress",
     )
     drain_seconds: Annotated[int, PlainValidator(_whole(0))] = _default(
-        "30", "seconds from SIGTERM to the end of the process"
+        "30", "most seconds from SIGTERM to the end of the process"
     )
-    content_days: Annotated[int, PlainValidator(_whole(1))] = _default("90", "days that texts are kept")
-    audio_days: Annotated[int, PlainValidator(_whole(1))] = _default("30", "days that audio is kept")
+    content_days: Annotated[int, PlainValidator(_whole(1))] = _default("90", "retention of texts, in days")
+    audio_days: Annotated[int, PlainValidator(_whole(1))] = _default("30", "retention of audio, in days")
 
     @property
     def listeners(self) -> dict[str, tuple[Address, ...]]:
-        """The addresses of each listener, by the name of its setting."""
+        """Returns the addresses of each listener, by the name of its setting."""
         found = {"MICHIQ_LISTEN": self.listen, "MICHIQ_ADMIN_LISTEN": (self.admin_listen,)}
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
@@ -258,27 +262,27 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _hosts_are_a_pair(self) -> Self:
-        """CONTRACT X01: the two hosts are a documented pair, or neither is Llamalitica's."""
+        """Requires that the two hosts are a documented pair, or neither is Llamalitica's (CONTRACT X01)."""
         pair = (host_of(self.llamalitica_api_url), host_of(self.llamalitica_web_url))
         llamalitica = any(f".{host}".endswith(".llamalitica.com") for host in pair)
         if llamalitica and pair not in HOST_PAIRS:
-            known = ", or ".join(f"https://{api} with https://{web}" for api, web in HOST_PAIRS)
+            pairs = ", or ".join(f"https://{api} with https://{web}" for api, web in HOST_PAIRS)
             raise ValueError(
-                f"MICHIQ_LLAMALITICA_API_URL and MICHIQ_LLAMALITICA_WEB_URL are no pair: set {known}"
+                f"MICHIQ_LLAMALITICA_API_URL and MICHIQ_LLAMALITICA_WEB_URL are no pair: set {pairs}"
             )
         return self
 
     @model_validator(mode="after")
     def _listeners_are_apart(self) -> Self:
-        """Two listeners on one port look alive to everybody, and one of them never gets a request."""
+        """Refuses two listeners on one port: both look alive, and one of them never gets a request."""
         for (one, addresses), (other, more) in combinations(self.listeners.items(), 2):
             if any(overlap(*pair) for pair in product(addresses, more)):
-                raise ValueError(f"{one} and {other} are on one port: give each its own")
+                raise ValueError(f"{one} and {other} are on one port: give each its own port")
         return self
 
     @model_validator(mode="after")
     def _plain_legacy_is_meant_and_near(self) -> Self:
-        """CONTRACT X01: plain http needs a word of the operator's, and never leaves the closed network."""
+        """Allows plain http only if the operator asked for it, and to a private address (CONTRACT X01)."""
         if self.legacy_url is None or not is_plain(self.legacy_url):
             return self
         if not self.legacy_insecure:
@@ -303,10 +307,11 @@ class Settings(BaseModel):
 
 
 def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings:
-    """Read the settings from `environ` and, below it, from `env_file` where there is such a file.
+    """Reads the settings from `environ` and, below it, from `env_file` if there is such a file.
 
-    A name that is set to nothing counts as unset; what Kubernetes and Docker make of a Service's name is none
-    of ours. Raises SettingsError with every problem found.
+    An empty variable counts as unset; variables that Kubernetes and Docker set for a Service's name are
+    ignored.
+    Raises SettingsError with every problem found.
     """
     try:
         given = {**(read_env_file(env_file) if env_file else {}), **environ}
@@ -321,7 +326,7 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
     try:
         settings = Settings.model_validate({fields[n]: v for n, v in named.items() if v and n in fields})
     except ValidationError as error:
-        # Not chained: pydantic's error holds the values, keys among them.
+        # The error is not chained: pydantic's holds the values, keys among them.
         wrong = [each for each in _complaints(error) if each.split()[0] not in unread]
         raise SettingsError(problems + wrong) from None
     if problems:
@@ -330,18 +335,18 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
 
 
 def without_files(fixed: Mapping[str, str]) -> dict[str, str]:
-    """Returns settings that a command makes itself, with what unsets a file of the same one."""
+    """Returns settings that a command makes itself; a file of the same setting is unset."""
     return {**fixed, **{name + FILE: "" for name in _from_files() & fixed.keys()}}
 
 
 def meaning(field: str) -> str:
-    """Returns what a setting is, as operators are told."""
+    """Returns the meaning of a setting, for operators."""
     name, description = PREFIX + field.upper(), Settings.model_fields[field].description or ""
-    return f"{description} (or a file with it: `{name}{FILE}`)" if name in _from_files() else description
+    return f"{description} (or in a file: `{name}{FILE}`)" if name in _from_files() else description
 
 
 def settings_table() -> str:
-    """The README's table of settings, in Markdown."""
+    """Returns the README's table of settings, in Markdown."""
     rows = ["| name | default | meaning |", "|---|---|---|"]
     for name, field in _fields().items():
         about = Settings.model_fields[field]
@@ -359,13 +364,13 @@ def _from_files() -> set[str]:
 
 
 def _unknown(name: str) -> str:
-    known = [*_fields(), *(each + FILE for each in _from_files())]
+    names = [*_fields(), *(each + FILE for each in _from_files())]
 
     def likeness(one: str) -> tuple[int, float]:
         shared = {*name.upper().split("_")} & {*one.split("_")}
         return len(shared), difflib.SequenceMatcher(None, name.upper(), one).ratio()
 
-    return f"{name} is no setting; the nearest one is {max(known, key=likeness)}"
+    return f"{name} is not a setting; the nearest one is {max(names, key=likeness)}"
 
 
 def _complaints(error: ValidationError) -> list[str]:

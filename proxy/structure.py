@@ -1,4 +1,4 @@
-"""The structure of an answer: which fields it has, of which types; nothing of their values."""
+"""The structure of an answer: its fields and their types, without their values."""
 
 from collections import deque
 from collections.abc import Iterator, Set
@@ -13,10 +13,11 @@ _TEXT: Final = frozenset({("", "text")})
 
 
 def leaves(answer: Answer, opaque: Set[str] = frozenset()) -> frozenset[tuple[str, str]]:
-    """(path, type) of every value of a JSON answer, objects and arrays too; ("", "text") for other answers.
+    """Returns (path, type) of every value of a JSON answer, objects and arrays too; other answers are "text".
 
-    Paths as in proxy.fields; of what stands at an `opaque` one only its own type is told. Of more than
-    MAX_PAIRS pairs those nearest to the top are given.
+    The only pair of another answer is ("", "text"). Paths are those of proxy.fields; of the value at an
+    `opaque`
+    path only its own type is returned. Of more than MAX_PAIRS pairs those nearest to the top are returned.
     """
     if not fields.means_json(media_type(answer.content_type)[0]):
         return _TEXT

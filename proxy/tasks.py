@@ -1,4 +1,4 @@
-"""Work that outlives its request, or goes on beside a block: owned, named, logged when it fails, ended."""
+"""Runs work that outlives its request, or runs beside a block: owned, named, ended, its failures logged."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -13,17 +13,20 @@ _log: Final = structlog.get_logger("proxy.tasks")
 
 
 class Tasks:
-    """The tasks that are under way in this process."""
+    """The running tasks of this process."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Begin work that nobody waits for; its failure is logged."""
+        """Starts work that no caller awaits; its failure is logged."""
         self._own(name, work).add_done_callback(_report)
 
     async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
-        """Await work that goes on to its end even if the caller is cancelled; then its failure is logged."""
+        """Awaits work that runs to its end even if the caller is cancelled.
+
+        After a cancellation, a failure of the work is logged.
+        """
         task = self._own(name, work)
         try:
             return await asyncio.shield(task)
@@ -32,7 +35,7 @@ class Tasks:
             raise
 
     async def drain(self, seconds: float) -> None:
-        """Wait for all tasks, those they start included; cancel what is left after `seconds`."""
+        """Waits for all tasks, those they start included; cancels what is left after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while self._running:
@@ -52,7 +55,7 @@ class Tasks:
 
 @asynccontextmanager
 async def beside(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs work while the block runs, and has ended it afterwards; its failure is logged."""
+    """Runs work while the block runs, and ends it afterwards; its failure is logged."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_report)
     try:
@@ -63,6 +66,6 @@ async def beside(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[No
 
 
 def _report(task: asyncio.Task[Any]) -> None:
-    """Nobody awaits this task: the log is where its failure shows."""
+    """Logs the failure of a task that no caller awaits."""
     if not task.cancelled() and (error := task.exception()):
         _log.error("task_failed", task=task.get_name(), exc_info=error)

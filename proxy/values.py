@@ -12,7 +12,7 @@ from proxy.packed import Packed
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-# Who answers a request: the old michiQ server, or this proxy from the new APIs.
+# The side that answers a request: the old michiQ server, or this proxy from the new APIs.
 Side: TypeAlias = Literal["legacy", "new"]
 
 LEGACY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -22,17 +22,17 @@ _ASCII_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def folded_id(spelling: str) -> str:
-    """Returns what an id is looked up by: in UUID form its case says nothing (RFC 9562, section 4; G03)."""
+    """Returns the key that an id is looked up by: a UUID in lower case (RFC 9562, section 4; G03)."""
     return spelling.lower() if _UUID.fullmatch(spelling) else spelling
 
 
 def folded_mail(user: str) -> str:
-    """Returns what a user is known by: a mail address without regard to the case of ASCII letters (N06)."""
+    """Returns the key that a user is looked up by: a mail address in ASCII lower case (CONTRACT N06)."""
     return user.translate(_ASCII_LOWER) if "@" in user else user
 
 
 class Content(Protocol):
-    """Bytes of known length that can be read more than once, from memory, a file or the blob store."""
+    """Bytes of fixed length that can be read more than once, from memory, a file or the blob store."""
 
     @property
     def size(self) -> int: ...
@@ -42,7 +42,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the new API is called as. `organization` is what goes out as X-ORGANIZATION; None leaves it out."""
+    """The caller of the new API; `organization` is sent as X-ORGANIZATION, None leaves it out."""
 
     api_key: str = field(repr=False)
     user: str = field(repr=False)
@@ -51,10 +51,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a legacy token stands for (CONTRACT G05).
+    """The session of a legacy token (CONTRACT G05).
 
     `organization` is the legacy header's value; `owner` the keyed hash of user and organization, under
-    which everything of theirs is stored. `side` is who gave the token out. `ref` names the stored session,
+    which all their data is stored. `side` is the side that issued the token. `ref` names the stored session,
     for writes that must not outlive it.
     """
 
@@ -88,7 +88,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A file of a case: what was received, and the text found in it."""
+    """A file of a case: its properties as received, and the text found in it."""
 
     name: str = field(repr=False)
     content_type: str
@@ -99,10 +99,11 @@ class CaseFile:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The durable record of a case (CONTRACT N18). `id` is both `michiq_uuid` and the upstream caseId, as the
-    platform spelt it (G03).
+    """The durable record of a case (CONTRACT N18).
 
-    `ehr` is a JSON object as it came, without the blanks around it.
+    `id` is both `michiq_uuid` and the upstream caseId, in the platform's spelling (G03). `ehr` is a JSON
+    object
+    as it came, without the blanks around it.
     """
 
     id: str
@@ -150,26 +151,26 @@ class Recording:
 
     @property
     def digest(self) -> str:
-        """What its bytes are known by: SHA-256 over the chunks' own digests, in order."""
+        """Returns the recording's digest: SHA-256 over the chunks' own digests, in order."""
         return self.digests()[-1]
 
     def digests(self) -> list[str]:
-        """What the recording was known by after each of its chunks."""
+        """Returns the recording's digest after each of its chunks."""
         return digests_of([chunk.sha256 for chunk in self.chunks])
 
 
 def digests_of(pieces: Sequence[str]) -> list[str]:
-    """What a recording is known by after each of its chunks, whose own digests these are, in order."""
-    running, known = sha256(), []
+    """Returns a recording's digest after each of its chunks; `pieces` are their own digests, in order."""
+    running, found = sha256(), []
     for piece in pieces:
         running.update(piece.encode())
-        known.append(running.copy().hexdigest())
-    return known
+        found.append(running.copy().hexdigest())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """The kept result of transcribing one recording; `digest` is Recording.digest."""
+    """The stored transcription of one recording; `digest` is Recording.digest."""
 
     digest: str
     text: str = field(repr=False)
@@ -181,7 +182,7 @@ class Transcription:
 class LinkedCase:
     """A second upstream case of the same patient, made for new audio (CONTRACT S05).
 
-    `legacy_id` is folded, `case_id` as the platform spelt it (G03).
+    `legacy_id` is folded, `case_id` has the platform's spelling (G03).
     """
 
     legacy_id: str
@@ -194,11 +195,11 @@ class LinkedCase:
 
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """A call of which nobody knows whether it made a case, or whose case nobody was told of (CONTRACT N19):
-    it is never sent again, and shown to operators.
+    """A call that may have made a case, or whose case no client learned of (CONTRACT N19).
 
-    `id` is the intent's, or of a linked case (S05) the legacy id; `kind` the flow that made the call;
-    `made` the case's, where it is known to be there.
+    The call is never sent again, and is shown to operators. `id` is the intent's, or of a linked case
+    (S05) the
+    legacy id; `kind` is the flow that made the call; `made` is the case's id, if the case is there for sure.
     """
 
     id: str
@@ -224,7 +225,7 @@ class ReportEvent:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A clinical report as the newest event left it; `size` is about how many bytes it has."""
+    """A clinical report as the newest event left it; `size` is its approximate number of bytes."""
 
     id: str
     case_id: str
@@ -237,7 +238,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client gets: status, body and headers, ready to send. A large body is packed."""
+    """The client's answer: status, body and headers, ready to send. A large body is packed."""
 
     status: int
     body: bytes | Packed = field(repr=False)
@@ -249,12 +250,12 @@ class Answer:
         return self.body.size if isinstance(self.body, Packed) else len(self.body)
 
     def read(self) -> bytes:
-        """The body, whole."""
+        """Returns the whole body."""
         return self.body.read() if isinstance(self.body, Packed) else self.body
 
 
 class FormPart(Protocol):
-    """One part of an inbound multipart form. Bytes that nobody reads are read and dropped."""
+    """One part of an inbound multipart form; bytes that no caller reads are dropped."""
 
     @property
     def name(self) -> str: ...
@@ -278,7 +279,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What came in, freed of the HTTP library. `headers` are the raw pairs, in order."""
+    """A request without the HTTP library; `headers` are the raw pairs, in order."""
 
     legacy_id: str
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
@@ -288,6 +289,6 @@ class Inbound:
     started: float
 
     @property
-    def known_id(self) -> str | None:
-        """The path's id where it is one at all (CONTRACT G03)."""
+    def valid_id(self) -> str | None:
+        """Returns the path's id, or None if it is not a valid id (CONTRACT G03)."""
         return self.legacy_id if LEGACY_ID.fullmatch(self.legacy_id) else None

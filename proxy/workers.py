@@ -1,4 +1,4 @@
-"""Runs work on hostile files in processes that may hang or die without harm to anyone else."""
+"""Runs work on hostile files in isolated processes, which may hang or die without harm to others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar, cast
 import structlog
 
 from proxy.isolated import wire
-from proxy.isolated.channel import Channel, Died
+from proxy.isolated.channel import Died, TaskChannel
 from proxy.isolated.process import nothing
 from proxy.isolated.spawner import Spawner
 from proxy.later import Later, Timer, later
@@ -18,10 +18,10 @@ from proxy.later import Later, Timer, later
 T = TypeVar("T")
 
 PROCESSES: Final = 3
-_LONG: Final = PROCESSES - 1  # of them for what may take its time
-_TASKS_EACH: Final = 100  # then a process is replaced: parsers leak
+_LONG: Final = PROCESSES - 1  # of these for long tasks
+_TASKS_EACH: Final = 100  # then a process is replaced, since parsers leak memory
 _START_SECONDS: Final = 15.0
-IDLE_SECONDS: Final = 600.0  # a surgery's pause; what has ended takes a second to begin again
+IDLE_SECONDS: Final = 600.0  # longer than a pause of a surgery; a new start takes a second
 
 _log: Final = structlog.get_logger("proxy.workers")
 
@@ -35,7 +35,7 @@ class WorkerTimeout(Exception):
 
 
 class WorkerCrashed(Exception):
-    """The task ended without a result. `cause` is the name of an error's type; no data is kept."""
+    """The task ended without a result; `cause` is the name of an error's type, without data."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -43,14 +43,16 @@ class WorkerCrashed(Exception):
 
 
 class Workers:
-    """Processes for tasks on hostile files, and for what would hold up the loop; an async context manager.
+    """A pool of isolated processes for hostile files and slow work; an async context manager.
 
-    Files may be made to take all the time that they are given, so they never have all of the processes.
+    A file may be made to use all of its time, so long tasks never get all of the processes.
 
-    Nothing is started before the first `run` or `warm`, and all of it ends when there was no task for ten
-    minutes, until the next one. `modules`, those of the tasks, are imported once, in the fork server that the
-    processes come from: they share that memory, and a new one is there at once. A process may open no file
-    but those in `readable` folders; an open file among a task's arguments goes over as a descriptor.
+    No process starts before the first `run` or `warm`. All end after ten minutes without a task, until
+    the next
+    one. `modules`, those of the tasks, are imported once, in the fork server that the processes come
+    from: they
+    share that memory, and a new one is there at once. A process may open only files in `readable` folders; an
+    open file among a task's arguments is passed as a descriptor.
     """
 
     def __init__(
@@ -83,11 +85,11 @@ class Workers:
         await self._close()
 
     async def warm(self) -> None:
-        """Starts a process and waits until it is ready, its modules imported: the others come from there."""
+        """Starts a process and waits until it is ready, its modules imported: later ones fork from it."""
         await self.run(nothing, seconds=_START_SECONDS)
 
     def warm_soon(self) -> None:
-        """Starts a process beside whatever else is done."""
+        """Starts a process in the background."""
         self._warming = asyncio.create_task(self._try_to_warm(), name="workers-warm")
 
     async def _try_to_warm(self) -> None:
@@ -104,12 +106,15 @@ class Workers:
         raises: type[Exception] | tuple[type[Exception], ...] = (),
         long: bool = False,
     ) -> T:
-        """What `task(*args)` returns; `task` is a function of a module that may be run twice.
+        """Returns the result of `task(*args)`; `task` is a function of a module that may be run twice.
 
-        Its result is of plain values, and of dataclasses that its module knows. `long` says that it may take
-        its time, and leaves a process to those that don't. Its `seconds` begin when a process takes it.
-        Raises WorkerTimeout when they are over, the errors in `raises` as the task raised them, and
-        WorkerCrashed for any other end: other errors may quote the file. A cancelled call kills its task.
+        The result consists of plain values, and of dataclasses of the task's module. `long` marks a
+        slow task, which
+        leaves a process to the others. `seconds` begin when a process takes the task. Raises
+        WorkerTimeout when they
+        are over, the errors in `raises` as the task raised them, and WorkerCrashed for any other end:
+        other errors
+        may quote the file. A cancelled call kills its task.
         """
         async with self._busy(), self._long if long else nullcontext():
             process = await self._idle.get()
@@ -124,7 +129,7 @@ class Workers:
 
     @asynccontextmanager
     async def _busy(self) -> AsyncIterator[None]:
-        """While any task is under way, or waits, nothing ends."""
+        """Stops the processes from ending while any task runs or waits."""
         if self._rest is not None:
             self._rest.cancel()
         self._under_way += 1
@@ -140,7 +145,7 @@ class Workers:
             self._ending = asyncio.create_task(self._end(), name="workers-end")
 
     async def _end(self) -> None:
-        """Ends all processes, none of which has a task; one that comes meanwhile waits for a new one."""
+        """Ends all idle processes; a task that comes meanwhile waits for a new one."""
         for _ in self._processes:
             self._idle.get_nowait()
         try:
@@ -155,12 +160,12 @@ class Workers:
 
 
 class _Process:
-    """One isolated process at a time, made anew when it was killed or has had its number of tasks."""
+    """One isolated process at a time; replaced when it was killed or has done its number of tasks."""
 
     def __init__(self, spawner: Spawner) -> None:
         self._spawner = spawner
-        self._channel: Channel | None = None
-        self._coming: asyncio.Task[Channel] | None = None
+        self._channel: TaskChannel | None = None
+        self._coming: asyncio.Task[TaskChannel] | None = None
 
     async def ended(
         self, task: Callable[..., object], args: Sequence[object], seconds: float
@@ -190,10 +195,10 @@ class _Process:
             self._take()
         self._drop()
 
-    async def _ready(self) -> Channel:
+    async def _ready(self) -> TaskChannel:
         """Returns the channel of a process that waits for a task.
 
-        Raises WorkerCrashed. Whoever is cancelled meanwhile leaves the process to the next.
+        Raises WorkerCrashed. A caller that is cancelled meanwhile leaves the process to the next.
         """
         if self._channel is not None and not self._channel.is_idle:
             self._drop()
@@ -231,7 +236,7 @@ def _result(ended: tuple[Any, ...], raises: tuple[type[Exception], ...]) -> obje
 
 
 def _expected(names: list[str], args: list[object], raises: tuple[type[Exception], ...]) -> Exception | None:
-    """Returns the error as the task raised it, if it is one of those that are expected."""
+    """Returns the error as the task raised it, if it is one of the expected ones."""
     kinds = [kind for kind in raises if kind.__qualname__ in names]
     try:
         return kinds[0](*args) if kinds else None

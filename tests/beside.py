@@ -19,7 +19,7 @@ from tests.conftest import Api, Clock, edited_table, settings_for
 
 
 class Office:
-    """A desk and its processes, in one: what they send arrives at once, and is kept."""
+    """A lock server and its processes, in one: messages arrive at once, and are recorded."""
 
     def __init__(self) -> None:
         self.desk = Desk()
@@ -48,7 +48,7 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all workers have in common."""
+    """The parts that all workers share."""
 
     sandbox: Sandbox
     http: aiohttp.ClientSession
@@ -59,7 +59,7 @@ class Site:
 
     @asynccontextmanager
     async def worker(self, name: str) -> AsyncIterator[Api]:
-        """One of them; its sockets are its own, so that a test says who answers."""
+        """Runs one of the workers; its sockets are its own, so that a test chooses the one that answers."""
         sockets = open_sockets(LISTEN, *self.settings.listen), open_sockets(ADMIN, self.settings.admin_listen)
         place = Place(*sockets, locks=self.office.process(name))
         async with running(self.settings, self.table, self.clock, place=place) as proxy:
@@ -76,7 +76,7 @@ async def site(folder: Path, office: Office, **environ: str) -> AsyncIterator[Si
 
 @asynccontextmanager
 async def two_proxies(folder: Path, office: Office, **environ: str) -> AsyncIterator[tuple[Api, Api]]:
-    """Two workers on one store."""
+    """Runs two workers on one store."""
     async with (
         site(folder, office, **environ) as place,
         place.worker("one") as one,

@@ -16,7 +16,7 @@ from proxy.observe.logs import setup
 
 @contextmanager
 def restored_logging() -> Iterator[None]:
-    """Logging as it was, whatever the block does to it."""
+    """Restores logging, whatever the block does to it."""
     root, ours = logging.getLogger(), logging.getLogger("proxy")
     before = list(root.handlers), root.level, ours.level
     with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +37,7 @@ def restored_logging() -> Iterator[None]:
 
 @contextmanager
 def captured_log() -> Iterator[StringIO]:
-    """All that the process logs, as JSON lines."""
+    """Captures everything that the process logs, as JSON lines."""
     with restored_logging():
         stream = StringIO()
         setup(stream, pretty=False)

@@ -25,7 +25,7 @@ class Made:
         return {"MICHIQ_TLS_CERT": str(self.certificate), "MICHIQ_TLS_KEY": str(self.key)}
 
     def take(self, other: "Made") -> None:
-        """The other one's files lie in the place of these."""
+        """Replaces these files by the other one's."""
         self.certificate.write_bytes(other.certificate.read_bytes())
         self.key.write_bytes(other.key.read_bytes())
 
@@ -54,7 +54,7 @@ def make(folder: Path, name: str, kind: Literal["ec", "rsa"] = "ec", password: b
 
 
 def trusting(*certificates: Made) -> ssl.SSLContext:
-    """A client's context that trusts these and nothing else."""
+    """Returns a client's context that trusts these certificates and nothing else."""
     context = ssl.create_default_context(cafile=None, cadata=_together(certificates))
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 import pytest
+from aioresponses import aioresponses
 from cryptography.fernet import Fernet
 
 from proxy.isolated import spawner
@@ -50,7 +51,7 @@ class Api:
         return self.proxy.url
 
     async def new_case(self, form: aiohttp.FormData | None = None, **headers: str) -> dict[str, Any]:
-        """An answered newCase; `headers` go over IDENTITY."""
+        """Returns the answer to a newCase; `headers` replace those of IDENTITY."""
         async with self.http.post(
             f"{self.url}/michiQ/newCase", data=form or case_form(), headers={**IDENTITY, **headers}
         ) as response:
@@ -60,7 +61,7 @@ class Api:
 
 
 def case_form(**fields: str) -> aiohttp.FormData:
-    """A newCase form: an ehr and a conversation, or just these fields."""
+    """Returns a newCase form: an ehr and a conversation, or just these fields."""
     form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
     for name, value in (fields or {"ehr": '{"id": "p-1", "name": "Ana"}', "conversation": "Hola."}).items():
         form.add_field(name, value)
@@ -85,6 +86,13 @@ def _quick_fork_servers(
     """Spares each proxy under test the second that its fork server takes to import all modules."""
     if not any(request.node.path.is_relative_to(ROOT / each) for each in _REAL_START):
         monkeypatch.setattr(spawner, "launched", preloaded.launched)
+
+
+@pytest.fixture
+def mocked() -> Iterator[aioresponses]:
+    """Yields the stand-in for every server that aiohttp's client calls."""
+    with aioresponses() as answering:
+        yield answering
 
 
 StartProxy: TypeAlias = Callable[..., AbstractAsyncContextManager[Api]]
@@ -141,13 +149,13 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
 
 @pytest.fixture
 async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
-    """A proxy with the default mappings."""
+    """Runs a proxy with the default mappings."""
     async with start_proxy() as started:
         yield started
 
 
 def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
-    """The default mappings, with the text of some files changed."""
+    """Returns the default mappings, with the text of some files changed."""
     folder.mkdir(exist_ok=True)
     for path in (ROOT / "mappings").glob("*.toml"):
         text = path.read_text("utf-8")

@@ -18,7 +18,7 @@ class Reply:
 
     @property
     def last(self) -> bool:
-        """Whether the server said that nothing more may follow on this connection."""
+        """Returns whether the server said that this answer is the connection's last one."""
         return self.headers.get("connection") == "close"
 
 
@@ -31,7 +31,7 @@ class Connection:
 
     @classmethod
     async def open(cls, url: str, tls: ssl.SSLContext | None = None, name: str | None = None) -> Self:
-        """`name` is the server's, as the client asks for it."""
+        """Opens a connection; `name` is the server's name in the client's request."""
         parts = urlsplit(url)
         return cls(
             *await asyncio.open_connection(
@@ -43,7 +43,7 @@ class Connection:
         self._writer.write(data)
 
     async def reply(self) -> Reply:
-        """The next answer; ConnectionError or IncompleteReadError where none, or no whole one, comes."""
+        """Returns the next answer; raises ConnectionError or IncompleteReadError if no whole one comes."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         status, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
         fields = (line.partition(": ") for line in lines)
@@ -55,16 +55,16 @@ class Connection:
         return await self.reply()
 
     async def ended(self) -> bool:
-        """True once the server has closed the connection without a further word."""
+        """Returns True once the server has closed the connection without another byte."""
         return await self._reader.read(1) == b""
 
     @property
     def over(self) -> bool:
-        """Whether the server's end of it has been seen."""
+        """Returns whether the server's end of the connection has been seen."""
         return self._reader.at_eof()
 
     def certificate(self) -> bytes:
-        """What the server showed."""
+        """Returns the certificate that the server showed."""
         shown: bytes = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         return shown
 
@@ -82,6 +82,6 @@ class Connection:
 
 
 def get(path: str, token: str | None = None) -> bytes:
-    """A request without a body."""
+    """Sends a request without a body."""
     line = f"Authorization: Bearer {token}\r\n" if token else ""
     return f"GET {path} HTTP/1.1\r\nHost: proxy.example\r\n{line}\r\n".encode()

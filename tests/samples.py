@@ -60,28 +60,28 @@ _FILLER: Final = (
 
 
 def pdf(pages: Sequence[str]) -> bytes:
-    """A PDF with a text layer; each page's text is given with its line ends."""
+    """Returns a PDF with a text layer; each page's text is given with its line ends."""
     return _drawn(pages, encrypt=None)
 
 
 def long_pdf(pages: int, facts: Mapping[int, str]) -> bytes:
-    """A PDF of everyday notes in Spanish; `facts` names, by page from 1, a sentence that stands there."""
+    """Returns a PDF of everyday notes in Spanish; `facts` has a sentence for some pages, by number from 1."""
     return pdf(long_pages(pages, facts))
 
 
 def long_pages(pages: int, facts: Mapping[int, str]) -> list[str]:
-    """The texts of `long_pdf`: some 35 lines a page."""
+    """Returns the texts of `long_pdf`: some 35 lines a page."""
     random = Random(7)
     return [_noted(random, facts.get(number)) for number in range(1, pages + 1)]
 
 
 def encrypted_pdf(password: str = "secreto") -> bytes:
-    """A PDF that opens with `password`; with an empty one any reader may open it, but not change it."""
+    """Returns a PDF that opens with `password`; if that is empty, any reader may open but not change it."""
     return _drawn(["Texto cifrado"], encrypt=StandardEncryption(password, ownerPassword="dueño", canPrint=0))
 
 
 def scanned_pdf() -> bytes:
-    """A page that is one picture."""
+    """Returns a PDF of one page that is one picture."""
     noise = Image.frombytes("L", (80, 120), Random(3).randbytes(80 * 120))
     buffer = BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1)
@@ -92,8 +92,12 @@ def scanned_pdf() -> bytes:
 
 
 def damaged_pdf(damage: Damage) -> bytes:
-    """A PDF whose text nobody can read: cut in half, filled with noise, robbed of its page tree (DAMAGES) or
-    of its header, or with streams that do not decompress."""
+    """Returns a PDF whose text can't be read.
+
+    It is cut in half, filled with noise, without its page tree (DAMAGES) or its header, or has streams
+    that do not
+    decompress.
+    """
     sound = pdf(["Alergia a la penicilina"] * 3)
     match damage:
         case "cut":
@@ -111,7 +115,7 @@ def damaged_pdf(damage: Damage) -> bytes:
 def docx(
     paragraphs: Sequence[str], table: Sequence[Sequence[str]] = (), *, header: str = "", footer: str = ""
 ) -> bytes:
-    """A DOCX with paragraphs, then a table of equally long rows."""
+    """Returns a DOCX with paragraphs, then a table of equally long rows."""
     document = Document()
     document.sections[0].header.paragraphs[0].text = header
     document.sections[0].footer.paragraphs[0].text = footer
@@ -128,7 +132,7 @@ def docx(
 
 
 def wav(seconds: float, *, streamed: bool = False) -> bytes:
-    """A mono WAV; streamed, its sizes are the 0xFFFFFFFF of a writer that cannot go back."""
+    """Returns a mono WAV; streamed, its sizes are the 0xFFFFFFFF of a writer that cannot go back."""
     buffer = BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -142,7 +146,7 @@ def wav(seconds: float, *, streamed: bool = False) -> bytes:
 
 
 def audio(container: Container, seconds: float, *, streamed: bool = False) -> bytes:
-    """A tone in `container`; streamed, as a recorder or a pipe writes it, without a length in the header."""
+    """Returns a tone in `container`; streamed, as recorders write it, it has no length in its header."""
     if container == "amr":
         return b"#!AMR\n" + _AMR_FRAME * round(seconds * 50)
     muxer, codec, live = _CODING[container]
@@ -150,12 +154,12 @@ def audio(container: Container, seconds: float, *, streamed: bool = False) -> by
 
 
 def rf64(seconds: float, *, streamed: bool = False) -> bytes:
-    """A WAV with sizes of 64 bits, as broadcast recorders write it; streamed, its sizes are zero."""
+    """Returns a WAV with sizes of 64 bits, as broadcast recorders write it; streamed, its sizes are zero."""
     return _coded(seconds, "wav", "pcm_s16le", {"rf64": "always"}, streamed=streamed)
 
 
 def id3(length: int) -> bytes:
-    """An empty ID3v2 tag, header and `length` bytes."""
+    """Returns an empty ID3v2 tag: its header and `length` bytes."""
     size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
     return b"ID3\x04\x00\x00" + size + bytes(length)
 
@@ -180,7 +184,7 @@ def _coded(seconds: float, muxer: str, codec: str, options: Mapping[str, str], *
 
 
 def webm_chunks(seconds: float, n: int) -> list[bytes]:
-    """A live WEBM recording in `n` pieces, of which only the first has the header."""
+    """Returns a live WEBM recording in `n` pieces, of which only the first has the header."""
     whole = audio("webm", seconds, streamed=True)
     borders = [len(whole) * i // n for i in range(n + 1)]
     return [whole[start:end] for start, end in pairwise(borders)]
@@ -230,7 +234,7 @@ def _noted(random: Random, fact: str | None) -> str:
 
 
 def _without_streams(sound: bytes) -> bytes:
-    """Each stream loses a letter of its coding; nothing else moves, so that the references stay right."""
+    """Removes a letter of each stream's coding; nothing else moves, so that the references stay right."""
     head, *parts = sound.split(b"stream\n")
     parts[::2] = [part[:10] + part[11:34] + b"!" + part[34:] for part in parts[::2]]
     return b"stream\n".join([head, *parts])

@@ -1,7 +1,7 @@
 """`python -m tests.supply`: holds what is installed with the proxy to the known advisories, by pip-audit.
 
 pip-audit says "no known vulnerabilities" also when its service knew nothing of any package: what it could not
-look up is told here, and never counts as clean.
+look up is reported here, and never counts as clean.
 """
 
 import json
@@ -20,14 +20,14 @@ _SECONDS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ok` is false where there is something to mend, not where nobody could be asked."""
+    """The result of the audit; `ok` is false if there is a fault to fix, not if no service answered."""
 
     ok: bool
     lines: tuple[str, ...]
 
 
 def judged(report: str, complaint: str) -> Verdict:
-    """What pip-audit's report says; `complaint` is what it wrote beside it."""
+    """Reads pip-audit's report; `complaint` is the text that it wrote beside it."""
     try:
         packages: list[dict[str, Any]] = json.loads(report)["dependencies"]
     except ValueError:
@@ -49,7 +49,7 @@ def _advisories(package: dict[str, Any]) -> list[str]:
 
 
 def _not_asked(why: str) -> Verdict:
-    """Nothing was judged, and the line says so: it is not for the project to mend."""
+    """Returns a verdict that says that nothing was checked: the project can't fix that."""
     line = f"SKIPPED, nothing was audited: no advisory service answers from here: {why}"
     return Verdict(ok=True, lines=(line,))
 

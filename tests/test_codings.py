@@ -22,7 +22,7 @@ def bare(data: bytes) -> bytes:
 
 
 def with_library(*names: str) -> Any:
-    """The first of these libraries that is installed."""
+    """Returns the first of these libraries that is installed."""
     for name in names:
         try:
             return import_module(name)

@@ -37,7 +37,7 @@ def differences(control: Answer, candidate: Answer, rules: Rules | None = None) 
 
 
 def told(control: Any, candidate: Any, **rules: Any) -> list[tuple[str, str]]:
-    """Path and kind of each difference of two JSON answers."""
+    """Returns path and kind of each difference of two JSON answers."""
     return [(each.path, each.kind) for each in differences(of(control), of(candidate), Rules(**rules))]
 
 
@@ -375,7 +375,7 @@ def test_every_path_of_a_difference_can_be_written_in_a_mapping() -> None:
 
 
 def test_twenty_thousand_elements_in_another_order_are_one_difference_and_two_hashes() -> None:
-    """Trying all pairs, 400 million of them, would not end in the time that a test run has."""
+    """Needs no trial of all pairs: 400 million of them would not end within a test run."""
     asked: list[str] = []
 
     def counting(text: str) -> str:
@@ -441,7 +441,7 @@ def test_the_other_way_round_what_was_missing_is_extra(one: Answer, other: Answe
 @given(values, values)
 def test_without_rules_equal_is_what_python_and_json_call_equal(one: Any, other: Any) -> None:
     def plain(value: Any) -> str:
-        """1 is 1.0, and no truth."""
+        """Returns JSON in which 1 equals 1.0, but not True."""
         return json.dumps(json.loads(json.dumps(value), parse_int=float), sort_keys=True)
 
     assert (differences(of(one), of(other)) == []) is (plain(one) == plain(other))

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from proxy.desk import DeskGone, DeskLocks
-from proxy.line import Line
+from proxy.line import Channel
 from tests.beside import Office
 
 
@@ -18,7 +18,7 @@ def office() -> Office:
 
 
 class Queue:
-    """Those who wait for one lock; each one tells when it has it, and keeps it until it is told to go."""
+    """Tasks that wait for one lock; each one reports that it has it, and holds it until it is released."""
 
     def __init__(self, key: str = "a") -> None:
         self.key = key
@@ -121,9 +121,9 @@ async def test_without_a_desk_who_waits_is_told_and_who_holds_a_lock_goes_on(off
 
 
 @asynccontextmanager
-async def lines() -> AsyncIterator[tuple[Line, Line]]:
+async def lines() -> AsyncIterator[tuple[Channel, Channel]]:
     async with AsyncExitStack() as stack:
-        ends = [await Line.over(end) for end in socket.socketpair()]
+        ends = [await Channel.over(end) for end in socket.socketpair()]
         for end in ends:
             stack.callback(end.close)
         yield ends[0], ends[1]

@@ -1,4 +1,4 @@
-"""What is told of a value: types, kinds of texts, unambiguous paths that hold no data."""
+"""The description of a value: types, kinds of texts, unambiguous paths that hold no data."""
 
 from itertools import product
 

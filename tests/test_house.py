@@ -28,7 +28,7 @@ def git(*arguments: str) -> str:
 
 
 def files() -> list[str]:
-    """Tracked files and new ones that no .gitignore keeps out."""
+    """Returns tracked files, and new ones that no .gitignore excludes."""
     listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
     return sorted({name for name in listed if name and (ROOT / name).is_file()})
 
@@ -38,7 +38,7 @@ def modules(*folders: str) -> list[str]:
 
 
 def text(name: str) -> str:
-    """The file's text; nothing for a binary file."""
+    """Returns the file's text; nothing for a binary file."""
     try:
         return (ROOT / name).read_text("utf-8")
     except UnicodeDecodeError:
@@ -83,7 +83,7 @@ def _names(requirements: list[str]) -> set[str]:
 
 
 def _pins(name: str) -> Iterator[tuple[tuple[str, str], str]]:
-    """(name, marker) and version: one name may be pinned differently for different Pythons."""
+    """Yields (name, marker) and version: one name may be pinned differently for different Pythons."""
     for line in (ROOT / name).read_text().splitlines():
         if match := re.match(r"([a-z0-9-]+)(?:\[\S+\])?==(\S+)(?: ; (.+))? \\$", line):
             yield (match[1], match[3] or ""), match[2]
@@ -92,6 +92,12 @@ def _pins(name: str) -> Iterator[tuple[tuple[str, str], str]]:
 def test_every_module_begins_by_saying_what_it_does() -> None:
     silent = [name for name in modules("proxy/", "tests/") if not text(name).startswith('"""')]
     assert [name for name in silent if text(name) or name.startswith("proxy/")] == []
+
+
+def test_no_test_makes_its_server_by_hand() -> None:
+    """pytest-aiohttp's `aiohttp_server` and `tests/serving.py` do it; the bench's floor is a process."""
+    by_hand = re.compile(r"\b(?:App|Server)Runner\(|\b(?:TCP|Sock)Site\(")
+    assert [name for name in modules("tests/") if by_hand.search(text(name))] == ["tests/bench/floor.py"]
 
 
 def test_only_the_two_rims_catch_everything() -> None:

@@ -107,7 +107,7 @@ def _cause(data: bytes) -> str:
 
 @pytest.mark.parametrize("text", [b"[1,2]", b'{"a":[2]}', b'[",[{",2]', b"[[],2]"])
 def test_how_many_values_there_are_is_limited_where_a_limit_is_given(text: bytes) -> None:
-    """Counted by what is between them, and what begins one that holds others."""
+    """Counts commas between values, and the brackets of values that hold others."""
     values = 3 if text == b"[[],2]" else 2
     assert load(text, max_values=values) == load(text)
     with pytest.raises(BadJson) as caught:

@@ -13,6 +13,7 @@ LAYERS: Final = {
     "proxy.charsets": 0,
     "proxy.values": 0,
     "proxy.errors": 0,
+    "proxy.getters": 0,
     "proxy.packed": 0,
     "proxy.shipped": 0,
     "proxy.times": 0,
@@ -76,7 +77,7 @@ SERVERS: Final = frozenset({"proxy.web", "proxy.sandbox"})
 
 
 def unit(module: str) -> str:
-    """The entry of LAYERS that a module belongs to: its package, or itself where it stands alone."""
+    """Returns the entry of LAYERS that a module belongs to: its package, or itself if it is in none."""
     return module if module == "proxy" else ".".join(module.split(".")[:2])
 
 
@@ -86,7 +87,7 @@ def flow(module: str) -> str | None:
 
 
 def imported(module: str, source: str) -> Iterator[str]:
-    """Every module that is imported, wherever in the file; of `from a import b` both a and a.b."""
+    """Yields every module that is imported, anywhere in the file; for `from a import b` both a and a.b."""
     package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -99,7 +100,7 @@ def imported(module: str, source: str) -> Iterator[str]:
 
 
 def problems(module: str, source: str) -> Iterator[str]:
-    """What is wrong with a module's imports, in sentences."""
+    """Yields each fault of a module's imports, as a sentence."""
     if unit(module) not in LAYERS:
         yield f"{module} stands in no layer: add it to the table"
         return

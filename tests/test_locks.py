@@ -1,4 +1,4 @@
-"""Locks by key: first come, first served, and gone when nobody wants them."""
+"""Locks by key: first come, first served, and gone when no task wants them."""
 
 import asyncio
 

@@ -75,5 +75,5 @@ def test_no_proxy_that_names_no_host_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("host", "tls", "through"), [("a.example", True, True), ("a.example", False, False)])
 def test_outbound_proxy_is_for_https_only(host: str, tls: bool, through: bool) -> None:
-    """Plain http stays in the closed network (CONTRACT X01)."""
+    """Keeps plain http in the closed network (CONTRACT X01)."""
     assert OutboundProxy("proxy.example", 80).is_for(host, tls=tls) is through

@@ -1,4 +1,4 @@
-"""Which override is in force: the newest that has not ended, the organization's own before everyone's."""
+"""The override in force: the newest that has not ended, the organization's own before everyone's."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from proxy.overrides import EVERYONE, NONE, BadChange, Change, Override, as_json, judge, overrides_of
+from proxy.overrides import EVERYONE, NONE, BadChange, Change, Override, as_json, overrides_of, validate
 
 NOW: Final = datetime(2026, 3, 21, 10, tzinfo=UTC)
 HERE: Final = "hash of h1"
@@ -161,13 +161,13 @@ CHANGE: Final = Change(
     ids=str,
 )
 def test_a_change_that_is_whole_may_be_written(changes: dict[str, Any]) -> None:
-    judge(replace(CHANGE, **changes), NOW)
+    validate(replace(CHANGE, **changes), NOW)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"reason": ""}, "the reason needs 1 to 300 printable signs"),
+        ({"reason": ""}, "the reason needs 1 to 300 printable characters"),
         ({"reason": "  "}, "the reason"),
         ({"reason": "r" * 301}, "the reason"),
         ({"reason": "two\nlines"}, "the reason"),
@@ -177,14 +177,14 @@ def test_a_change_that_is_whole_may_be_written(changes: dict[str, Any]) -> None:
         ({"actor": "a\tb"}, "the actor"),
         ({"organization": ""}, "the organization"),
         ({"organization": "a\x00b"}, "the organization"),
-        ({"mode": "shadow"}, "a percent goes with the mode canary alone"),
-        ({"mode": None}, "a percent goes with the mode canary alone"),
+        ({"mode": "shadow"}, "a percent goes only with the mode canary"),
+        ({"mode": None}, "a percent goes only with the mode canary"),
         ({"percent": -0.1}, "from 0 to 100"),
         ({"percent": 100.1}, "from 0 to 100"),
         ({"percent": float("nan")}, "from 0 to 100"),
         ({"until": NOW}, "in the past"),
         ({"until": hours(-1)}, "in the past"),
-        ({"until": datetime(2027, 1, 1)}, "needs its zone"),  # noqa: DTZ001
+        ({"until": datetime(2027, 1, 1)}, "needs a time zone"),  # noqa: DTZ001
         ({"until": datetime.fromisoformat("9999-12-31T23:59:59-23:00")}, "more than 3650 days"),
     ],
     ids=str,
@@ -193,7 +193,7 @@ def test_a_change_that_may_not_be_written_is_refused_with_its_mend(
     changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BadChange, match=said):
-        judge(replace(CHANGE, **changes), NOW)
+        validate(replace(CHANGE, **changes), NOW)
 
 
 def test_for_programs_an_override_has_its_times_in_utc_and_its_organization_by_name() -> None:

@@ -1,4 +1,4 @@
-"""Texts kept compressed: they come back as they were, whole or in pieces."""
+"""Compressed texts: they come back as they were, whole or in pieces."""
 
 from random import Random
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the proxy refuses to start with, what it warns of, and whether SECURITY.md speaks of this code."""
+"""The settings that the proxy refuses or warns of at start, and SECURITY.md's claims about this code."""
 
 import json
 import os
@@ -33,7 +33,7 @@ SECURITY: Final = (ROOT / "SECURITY.md").read_text("utf-8")
 def test_a_python_that_takes_checks_away_is_refused_in_a_sentence(
     tmp_path: Path, secret_key: str, command: str, options: list[str], environ: dict[str, str], said: str
 ) -> None:
-    """With settings that would serve, so that nothing else is wrong."""
+    """Uses settings that would serve, so that nothing else is wrong."""
     settings = {"MICHIQ_SECRET_KEYS": secret_key, "MICHIQ_LISTEN": "127.0.0.1:0"}
     ran = _ran(tmp_path, [*options, "-m", "proxy", command], {**settings, **environ})
     assert (ran.returncode, ran.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""What the README shows is what the program does."""
+"""The README shows what the program does."""
 
 import re
 import shutil
@@ -45,14 +45,14 @@ def test_the_mapping_example_is_accepted_in_the_place_of_the_default_values() ->
 
 
 def _shown(command: str) -> str:
-    """What the README shows below a command."""
+    """Returns the output that the README shows below a command."""
     shown = re.search(rf"```console\n\$ {re.escape(command)}\n(.*?)```", README, re.DOTALL)
     assert shown, command
     return shown[1]
 
 
 def _lines(text: str) -> list[str]:
-    """Without the spaces between columns: a terminal has them, a pipe has tabs."""
+    """Returns the lines without the spaces between columns: a terminal has them, a pipe has tabs."""
     return [" ".join(line.split()) for line in text.strip("\n").splitlines()]
 
 

@@ -28,7 +28,7 @@ PRIVATE: Final = {
 
 
 def load(env_file: Path | None = None, /, **values: str) -> Settings:
-    """Load with a valid key and these settings, given without their prefix."""
+    """Loads a valid key and these settings, given without their prefix."""
     return load_settings({f"MICHIQ_{n}": v for n, v in {"SECRET_KEYS": KEY, **values}.items()}, env_file)
 
 
@@ -88,7 +88,7 @@ def test_an_address_to_listen_on_is_read_and_shown_alike(text: str, host: str, p
 )
 def test_settings_34_two_listeners_on_one_port_are_refused(listen: str, admin: str) -> None:
     assert problems(LISTEN=listen, ADMIN_LISTEN=admin) == (
-        "MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own",
+        "MICHIQ_LISTEN and MICHIQ_ADMIN_LISTEN are on one port: give each its own port",
     )
 
 
@@ -97,7 +97,7 @@ def test_settings_34_the_listener_for_probes_is_on_a_port_of_its_own() -> None:
     assert str(load(STATUS_LISTEN="0.0.0.0:8081").status_listen) == "0.0.0.0:8081"
     for other in ("LISTEN", "ADMIN_LISTEN"):
         assert problems(STATUS_LISTEN="0.0.0.0:8081", **{other: "127.0.0.1:8081"}) == (
-            f"MICHIQ_{other} and MICHIQ_STATUS_LISTEN are on one port: give each its own",
+            f"MICHIQ_{other} and MICHIQ_STATUS_LISTEN are on one port: give each its own port",
         )
 
 
@@ -155,8 +155,8 @@ def test_settings_34_listeners_on_addresses_or_ports_of_their_own_are_served(lis
         ("CONTENT_DAYS", "0", "whole number from 1"),
         ("AUDIO_DAYS", "0", "whole number from 1"),
         *[("SECRET_KEYS", bad, "make one: python3") for bad in ("short", KEY[:-1], f"{KEY},{'+' * 43}=")],
-        ("SECRET_KEYS", f"{KEY},", "nothing empty"),
-        ("WEBHOOK_SECRETS", "one,,two", "nothing empty"),
+        ("SECRET_KEYS", f"{KEY},", "none may be empty"),
+        ("WEBHOOK_SECRETS", "one,,two", "none may be empty"),
         ("WEBHOOK_SECRETS", "ñandú", "needs ASCII"),
     ],
 )
@@ -328,12 +328,12 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
     environ = {"MICHIQ_SECRET_KEYS": KEY} | ({name: "x"} if where == "environment" else {})
     with pytest.raises(SettingsError) as caught:
         load_settings(environ, env_file)
-    assert caught.value.problems == (f"{name} is no setting; the nearest one is {nearest}",)
+    assert caught.value.problems == (f"{name} is not a setting; the nearest one is {nearest}",)
 
 
 @pytest.mark.parametrize("service", ["", "_PROXY", "_PROXY_2", "_SERVICE", "_LISTEN"])
 def test_settings_26_what_kubernetes_makes_of_a_service_is_no_misspelt_setting(service: str) -> None:
-    """As its documentation lists them, for a Service called michiq, michiq-proxy, michiq-service …"""
+    """Uses the names in its documentation, for a Service called michiq, michiq-proxy, michiq-service …"""
     url, name = "tcp://10.0.0.11:8080", f"MICHIQ{service}"
     made = {
         f"{name}_SERVICE_HOST": "10.0.0.11",
@@ -378,7 +378,7 @@ def test_settings_26_what_a_docker_link_makes_of_a_container_is_no_misspelt_sett
 )
 def test_settings_26_what_only_looks_like_a_service_stays_a_mistake(name: str, value: str) -> None:
     [problem] = problems(**{name: value})
-    assert problem.startswith(f"MICHIQ_{name} is no setting; ")
+    assert problem.startswith(f"MICHIQ_{name} is not a setting; ")
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -431,7 +431,8 @@ def test_settings_31_a_secret_is_its_files_content_without_the_last_line_end(
 def test_settings_31_only_the_last_line_end_is_none_of_the_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("one\n\n")
     assert problems(TESTER_SECRET_FILE=str(tmp_path / "secret")) == (
-        "MICHIQ_TESTER_SECRET needs ASCII letters, digits and signs, nothing empty and no spaces",
+        "MICHIQ_TESTER_SECRET needs ASCII letters, digits and punctuation, without spaces, and none may be "
+        "empty",
     )
 
 
@@ -456,14 +457,14 @@ def test_settings_31_a_secret_that_is_given_twice_is_refused(tmp_path: Path, nam
         (None, "names a file that can't be read: No such file or directory"),
         (b"", "names an empty file"),
         (b"\n", "names an empty file"),
-        (CANARY.encode() + b"\xff", "names a file that is no UTF-8 text"),
+        (CANARY.encode() + b"\xff", "names a file that is not UTF-8 text"),
     ],
     ids=["no file", "nothing", "a line end", "bytes"],
 )
 def test_settings_31_a_file_without_a_secret_is_refused_by_the_settings_name(
     tmp_path: Path, content: bytes | None, said: str
 ) -> None:
-    """And not by its own: who pastes a secret there by mistake must not find it in a log."""
+    """Never shows the file's own name: a secret that was pasted there by mistake must not get into a log."""
     path = tmp_path / CANARY
     if content is not None:
         path.write_bytes(content)
@@ -473,7 +474,7 @@ def test_settings_31_a_file_without_a_secret_is_refused_by_the_settings_name(
 
 def test_settings_31_a_setting_that_is_no_secret_has_no_file() -> None:
     assert problems(LISTEN_FILE="x") == (
-        "MICHIQ_LISTEN_FILE is no setting; the nearest one is MICHIQ_LISTEN",
+        "MICHIQ_LISTEN_FILE is not a setting; the nearest one is MICHIQ_LISTEN",
     )
 
 
@@ -512,7 +513,7 @@ def test_settings_G10_no_value_of_a_secret_is_ever_shown() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - PATHS))
 def test_settings_G10_no_complaint_repeats_the_value(name: str) -> None:
-    """A key pasted into the wrong line must not end in a terminal or a ticket."""
+    """Protects a key that was pasted into the wrong line: it must not end in a terminal or a ticket."""
     assert CANARY not in " ".join(problems(**{name.upper(): f"{CANARY} é"}))
 
 
@@ -524,7 +525,7 @@ def test_settings_do_not_change_once_read() -> None:
 def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
     rows = settings_table().splitlines()[2:]
     assert [row.split("`")[1].removeprefix("MICHIQ_").lower() for row in rows] == list(Settings.model_fields)
-    assert "| `MICHIQ_CONTENT_DAYS` | `90` | days that texts are kept |" in rows
+    assert "| `MICHIQ_CONTENT_DAYS` | `90` | retention of texts, in days |" in rows
 
 
 def test_admin_tokens_are_named_and_told_to_nobody() -> None:
@@ -540,11 +541,11 @@ def test_admin_tokens_are_named_and_told_to_nobody() -> None:
     ("tokens", "said"),
     [
         ("ana", "needs name:token"),
-        ("ana:short", "at least 16 signs"),
+        ("ana:short", "at least 16 characters"),
         (":0123456789abcdef", "needs name:token"),
         ("ana:0123456789abcdef,ana:fedcba9876543210", "twice"),
         ("ana:0123456789abcdef,eva:0123456789abcdef", "twice"),
-        ("proxy:0123456789abcdef", "the audit calls the process itself so"),
+        ("proxy:0123456789abcdef", "the audit uses it for the process itself"),
     ],
 )
 def test_admin_tokens_that_could_be_mistaken_are_refused(tokens: str, said: str) -> None:

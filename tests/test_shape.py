@@ -1,7 +1,9 @@
 """Legacy bodies from facts, by the expressions of a mapping."""
 
+import jmespath
 import pytest
 
+from proxy.getters import getter_of
 from proxy.shape import BadExpression, Expression, Tree, compile_shape
 from proxy.values import Json
 
@@ -86,3 +88,42 @@ def test_a_shape_leaves_its_facts_as_they_were() -> None:
 def test_the_refusal_of_a_shape_names_the_field() -> None:
     with pytest.raises(BadExpression, match=r"^answer\.a\.b: not a JMESPath"):
         compile_shape({"a": {"b": "case."}}, "answer")
+
+
+_EHRS: tuple[Json, ...] = (
+    {"a": {"id": 1, "x": [1, None]}, "b": [{"id": None}, {"id": "z"}, 3, [{"id": 0}]], "id": False},
+    [{"id": 1}, [2, [3]], None, "text"],
+    "text",
+    7,
+    None,
+    [],
+    {},
+)
+
+
+@pytest.mark.parametrize("facts", _EHRS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id",
+        "a.id",
+        "@",
+        "*",
+        "*.id",
+        "a.*",
+        "b[].id",
+        "b[*].id",
+        "[id, a.x, *.id][]",
+        "[][]",
+        "a | id",
+        "'t'",
+    ],
+)
+def test_an_expression_compiled_to_a_function_gives_what_jmespath_does(text: str, facts: Json) -> None:
+    assert getter_of(jmespath.compile(text).parsed) is not None
+    assert Expression(text, "answer.x").over(facts) == jmespath.search(text, facts)
+
+
+@pytest.mark.parametrize("text", ["a || b", "a[0]", "length(@)", "*.[a || b]", "[?a]", "{a: b}"])
+def test_an_expression_that_needs_jmespath_is_left_to_it(text: str) -> None:
+    assert getter_of(jmespath.compile(text).parsed) is None

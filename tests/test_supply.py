@@ -1,4 +1,4 @@
-"""What a report of pip-audit is taken for."""
+"""The reading of pip-audit's report."""
 
 import json
 from typing import Any

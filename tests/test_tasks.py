@@ -1,4 +1,4 @@
-"""Work that outlives its request is seen through, and its failures are told."""
+"""Work that outlives its request runs to its end, and its failures are logged."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from proxy.tasks import Tasks, beside
 
 
 class Work:
-    """Something that takes until it is told to end."""
+    """Work that takes until it is released."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.gate = asyncio.Event()
@@ -28,7 +28,7 @@ class Work:
 
 
 async def _leave(tasks: Tasks, work: Work) -> None:
-    """Somebody awaits the work, and is cancelled."""
+    """Awaits the work, and is cancelled."""
     client = asyncio.create_task(tasks.finish("work", work.run()))
     await asyncio.sleep(0)
     client.cancel()

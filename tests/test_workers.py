@@ -374,7 +374,7 @@ async def test_a_task_that_comes_while_workers_end_is_done_by_new_ones() -> None
 
 
 def descendants() -> set[int]:
-    """The processes that came from this one, the fork server's too."""
+    """Returns the processes that came from this one, with those of the fork server."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -388,7 +388,7 @@ def descendants() -> set[int]:
 @pytest.mark.parametrize("ending", ["pass", "raise SystemExit(0)", "os.kill(os.getpid(), 9)"])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 async def test_a_console_script_leaves_no_process_behind(tmp_path: Path, loop: str, ending: str) -> None:
-    """The pipe of its output stays open as long as any process of its own lives."""
+    """Reads the output's pipe, which stays open as long as any process of its own lives."""
     program = tmp_path / "michiq"
     program.write_text(PROGRAM.format(loop=loop, ending=ending))
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

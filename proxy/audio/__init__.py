@@ -1,1 +1,1 @@
-"""What the proxy reads out of audio: containers and durations."""
+"""Reads the container and the duration of audio."""

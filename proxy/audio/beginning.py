@@ -1,4 +1,4 @@
-"""Judges a chunk by its beginning, alone and joined with the short chunks before it (CONTRACT U04)."""
+"""Classifies a chunk by its beginning, alone and joined with the short chunks before it (CONTRACT U04)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from proxy.audio.sniff import HEAD_SIZE, Container, container, opens, undecided
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a chunk is: whether it opens a recording, of which container, beginning how many chunks before.
+    """The class of a chunk: whether it opens a recording, in which container, and how many chunks earlier.
 
-    `short` says that it is too short to tell, and is judged again with the next one.
+    `short` says that it is too short to decide, and is classified again with the next one.
     """
 
     opens: bool
@@ -28,22 +28,25 @@ class Beginning:
         self._starts = [_Start(before) for before in joined]
 
     def add(self, data: bytes) -> None:
-        """Takes the next piece."""
+        """Adds the next piece."""
         for start in self._starts:
             start.add(data)
 
     @property
     def head(self) -> bytes:
-        """The chunk's own first bytes."""
+        """Returns the chunk's own first bytes."""
         return self._starts[-1].head
 
     @property
     def whole(self) -> bool:
-        """Whether more bytes change no verdict."""
+        """Returns whether the verdict is final, whatever bytes follow."""
         return len(self.head) == HEAD_SIZE
 
     def verdict(self, last: str | None, *, has_recording: bool) -> Verdict:
-        """The earliest start that opens a recording counts; `last` is the last recording's container."""
+        """Returns the class of the chunk; the earliest start that opens a recording counts.
+
+        `last` is the last recording's container.
+        """
         for at, start in enumerate(self._starts):
             if opens(start.head, last, has_recording=has_recording):
                 found = start.container
@@ -57,7 +60,7 @@ class Beginning:
 
 
 class _Start:
-    """The first bytes of what may be a recording, and those behind its tag, however long that is."""
+    """The first bytes of a possible recording, and those behind its tag, whatever the tag's length."""
 
     def __init__(self, before: bytes) -> None:
         self.head = b""

@@ -1,4 +1,4 @@
-"""Measures how long a recording is. Runs inside a worker process: the files are hostile."""
+"""Measures the length of a recording; runs in an isolated process, since files are hostile."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
-# FFmpeg, which the serving process has no use for (`isolated.forkserver`).
+# FFmpeg, which the serving process does not need (`isolated.forkserver`).
 IMPORTED_LATE: Final = ("av",)
 
 # A playlist's demuxer would open files and addresses named inside the upload.
@@ -15,14 +15,14 @@ _OPTIONS: Final = {
     "format_whitelist": "wav,flac,ogg,matroska,webm,mov,mp4,m4a,mp3,asf,aiff,amr,caf,au,aac",
     "protocol_whitelist": "file",
 }
-_TO_THE_END: Final = {"ignore_length": "1"}  # of the WAV demuxer
+_TO_THE_END: Final = {"ignore_length": "1"}  # an option of the WAV demuxer
 
 _PRE_SKIP: Final = slice(10, 12)
-_OPUS_RATE: Final = 48_000  # of the pre-skip, whatever the stream's own rate (RFC 7845, 4)
+_OPUS_RATE: Final = 48_000  # the pre-skip's rate, whatever the stream's own (RFC 7845, 4)
 
 
 class BadAudio(Exception):
-    """Bytes that are no audio in one of the known containers. `cause` is a short code, without data.
+    """Bytes that are not audio in one of the containers; `cause` is a short code, without data.
 
     Codes: undecodable, no-audio-stream.
     """
@@ -33,22 +33,22 @@ class BadAudio(Exception):
 
 
 def seconds(file: BinaryIO) -> float:
-    """The length of the audio in `file`, which can seek; raises BadAudio.
+    """Returns the length of the audio in `file`, which can seek; raises BadAudio.
 
-    Always counted over the packets, without decoding them: live WEBM and piped FLAC have no duration in the
-    header, and the header of a recording that was cut off promises what never came.
+    Always counts the packets, without decoding them: live WEBM and piped FLAC have no duration in the
+    header, and the header of a recording that was cut off promises more than the file has.
     """
     import av
 
     try:
-        # A piped RF64 says in its header that it has no bytes at all.
+        # A piped RF64 declares a length of 0 in its header.
         return _measured(file, _OPTIONS) or _measured(file, _OPTIONS | _TO_THE_END)
     except av.FFmpegError:
         raise BadAudio("undecodable") from None
 
 
 def hms(seconds: float) -> str:
-    """`seconds` as hh:mm:ss, to the nearest second (CONTRACT S01); there is no limit to the hours."""
+    """Returns `seconds` as hh:mm:ss, to the nearest second (CONTRACT S01); the hours have no limit."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours:02}:{minute:02}:{second:02}"
@@ -68,16 +68,16 @@ def _measured(file: BinaryIO, options: dict[str, str]) -> float:
 
 
 def _pre_skip(header: bytes | None) -> float:
-    """The seconds at the beginning of an Opus stream that are never played (RFC 7845, 5.1); else 0."""
+    """Returns the seconds of an Opus stream that are skipped at its beginning (RFC 7845, 5.1); else 0."""
     if header is None or len(header) < _PRE_SKIP.stop or not header.startswith(b"OpusHead"):
         return 0.0
     return int.from_bytes(header[_PRE_SKIP], "little") / _OPUS_RATE
 
 
 def _ticks(packets: "Iterable[Packet[AudioStream]]") -> int:
-    """The longer one of what the packets hold together and what they span, in the stream's time base.
+    """Returns the sum of the packets' lengths or their span, whichever is longer, in the stream's time base.
 
-    Together they hold less where silence was not sent; they span less where the time begins anew.
+    The sum is shorter if silence was not sent; the span is shorter if the time begins anew.
     """
     held, first, end = 0, None, 0
     for packet in packets:

@@ -1,4 +1,4 @@
-"""Headers of bare audio frames, MP3's and AAC's, and of the tag that may precede them."""
+"""Reads the headers of bare MP3 and AAC frames, and of the ID3v2 tag that may precede them."""
 
 from typing import Final
 
@@ -9,27 +9,29 @@ _SAMPLE_RATES: Final = (44_100, 48_000, 32_000)  # of MPEG-1; halved for MPEG-2,
 _DIVISORS: Final = {0b11: 1, 0b10: 2, 0b00: 4}  # by the version's bits; 0b01 is reserved
 _LAYER_III: Final = 0b01
 
-# ADTS (ISO 13818-7, 6.2): the header's size without a checksum, how many sampling rates there are.
+# ADTS (ISO 13818-7, 6.2): the header's size without a checksum, the number of sampling rates.
 _ADTS_HEADER: Final = 7
-_ADTS_LENGTH_ENDS: Final = 6  # the byte after the last one that tells the frame's length
+_ADTS_LENGTH_ENDS: Final = 6  # the byte after the last one of the frame's length
 _ADTS_RATES: Final = 13
 
-# ID3v2 (id3.org, ID3v2.4.0, 3.1): the header's size, and the flag of a footer that is as long.
+# ID3v2 (id3.org, ID3v2.4.0, 3.1): the header's size, and the flag of a footer of the same size.
 _TAG_HEADER: Final = 10
 _TAG_FOOTER: Final = 0x10
 
-LONGEST_START: Final = _ADTS_LENGTH_ENDS  # bytes that tell a bare frame's header from other bytes
+LONGEST_START: Final = _ADTS_LENGTH_ENDS  # bytes that identify a bare frame's header
 
 
 def begins_mp3(head: bytes) -> bool:
-    """Whether `head` begins a layer III frame, followed by another one where `head` reaches that far."""
+    """Returns whether `head` begins a layer III frame, followed by another one if `head` reaches that far."""
     size = _mp3_size(head)
     return size > 0 and (len(head) < size + 4 or _mp3_size(head[size : size + 4]) > 0)
 
 
 def begins_adts(head: bytes) -> bool:
-    """Whether `head` begins an ADTS frame of AAC, followed by another one of the same stream where `head`
-    reaches that far."""
+    """Returns whether `head` begins an ADTS frame of AAC.
+
+    Another frame of the same stream must follow, if `head` reaches that far.
+    """
     size = _adts_size(head)
     following = head[size : size + _ADTS_LENGTH_ENDS]
     if not size or len(following) < _ADTS_LENGTH_ENDS:
@@ -39,7 +41,7 @@ def begins_adts(head: bytes) -> bool:
 
 
 def may_begin_frames(head: bytes) -> bool:
-    """Whether `head` is too short for a frame's header, and begins as one does: with eleven bits set."""
+    """Returns whether `head` is too short for a frame's header, and begins like one: with eleven bits set."""
     return (
         len(head) < LONGEST_START
         and head[:1] == b"\xff"
@@ -48,8 +50,10 @@ def may_begin_frames(head: bytes) -> bool:
 
 
 def tag_length(head: bytes) -> int:
-    """The bytes of the ID3v2 tag that begins here, its header too; 0 when none does, or not all of its header
-    is there."""
+    """Returns the bytes of the ID3v2 tag that begins here, with its header.
+
+    Returns 0 if none begins here, or its header is not complete.
+    """
     size = head[6:_TAG_HEADER]
     if len(size) < 4 or not head.startswith(b"ID3") or max(size) > 0x7F:
         return 0
@@ -58,7 +62,7 @@ def tag_length(head: bytes) -> int:
 
 
 def _mp3_size(header: bytes) -> int:
-    """The bytes of the layer III frame that begins here; 0 when none does, or its bitrate is not told."""
+    """Returns the bytes of the layer III frame that begins here; 0 if none does, or its bitrate is free."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return 0
     version, layer = header[1] >> 3 & 0b11, header[1] >> 1 & 0b11
@@ -72,7 +76,7 @@ def _mp3_size(header: bytes) -> int:
 
 
 def _adts_size(header: bytes) -> int:
-    """The bytes of the ADTS frame that begins here; 0 when none does."""
+    """Returns the bytes of the ADTS frame that begins here; 0 if none does."""
     if len(header) < _ADTS_LENGTH_ENDS or header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
         return 0
     size = (header[3] & 0b11) << 11 | header[4] << 3 | header[5] >> 5

@@ -1,4 +1,4 @@
-"""Gives audio files names that end as their container does: others tell formats by the name alone."""
+"""Gives audio files the ending of their container: other programs go by the name alone."""
 
 import re
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ _ENDINGS: Final[Mapping[Container, frozenset[str]]] = {
     "au": frozenset({"au", "snd"}),
     "aac": frozenset({"aac", "adts"}),
 }
-# What any audio file's name may end with: another ending, such as a date's, belongs to the stem.
-_KNOWN: Final = frozenset().union(*_ENDINGS.values()) | {"mp2", "mpg", "m4v", "3gpp", "w64", "pcm", "raw"}
+# Any audio file's endings: another ending, such as a date's, belongs to the stem.
+_AUDIO: Final = frozenset().union(*_ENDINGS.values()) | {"mp2", "mpg", "m4v", "3gpp", "w64", "pcm", "raw"}
 _ENDING: Final = re.compile(r"(?<=[^/\\])\.([0-9A-Za-z]{1,4})\s*\Z")
 
 
 def with_ending(filename: str, container: str | None) -> str:
-    """The file's name with an ending of its container; the stem stays, and so does an ending that fits.
+    """Returns the file's name with an ending of its container; an ending that fits stays.
 
-    An ending of another container is replaced. The name stays as it is where the container is unknown.
+    An ending of another container is replaced. The name stays as it is if the container is unknown.
     """
     kind = next((each for each in _ENDINGS if each == container), None)
     if kind is None:
@@ -37,5 +37,5 @@ def with_ending(filename: str, container: str | None) -> str:
     ending = found[1].lower() if found else ""
     if ending in _ENDINGS[kind]:
         return filename
-    stem = filename[: found.start()] if found and ending in _KNOWN else filename
+    stem = filename[: found.start()] if found and ending in _AUDIO else filename
     return stem + extension(kind)

@@ -1,4 +1,4 @@
-"""Tells audio containers by their first bytes, and where a new recording begins."""
+"""Recognizes audio containers by their first bytes, and the beginning of a new recording."""
 
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
@@ -13,8 +13,8 @@ HEAD_SIZE: Final = 4096  # bytes that are enough for `container`: two frames of 
 
 _ID3: Final = b"ID3"
 
-# What stands at which offset. Longer files than 4 GB are RF64 (EBU Tech 3306) or BW64 (ITU-R BS.2088). Of Ogg
-# only the page that begins a stream counts, by its flags at 5 (RFC 3533, 6); an MP4's first box is short.
+# Bytes by offset. Files longer than 4 GB are RF64 (EBU Tech 3306) or BW64 (ITU-R BS.2088). For Ogg only the
+# page that begins a stream counts, by its flags at 5 (RFC 3533, 6); an MP4's first box is short.
 _SIGNATURES: Final[tuple[tuple[Container, Mapping[int, bytes]], ...]] = (
     ("wav", {0: b"RIFF", 8: b"WAVE"}),
     ("wav", {0: b"RF64", 8: b"WAVE"}),
@@ -50,11 +50,11 @@ _MEDIA_TYPES: Final[Mapping[Container, str]] = {
 
 
 def container(head: bytes, behind: bytes = b"") -> Container | None:
-    """The container that `head`, the first `HEAD_SIZE` bytes or fewer, begins; None for anything else.
+    """Returns the container that `head`, the first `HEAD_SIZE` bytes or fewer, begins, or None.
 
-    Behind an ID3v2 tag it may be FLAC or AAC; `behind` are the bytes there, for a tag that `head` does not
-    hold. A bare MPEG sync counts only when it is a whole header and, where `head` reaches that far, another
-    follows at its frame's end: compressed audio of any kind shows a plausible sync by chance once in some
+    Behind an ID3v2 tag there may be FLAC or AAC; `behind` are the bytes there, for a tag that `head` does not
+    hold. A bare MPEG sync counts only when it is a whole header and, if `head` reaches that far, another
+    follows at its frame's end: compressed audio of any kind has a plausible sync by chance once in some
     thousand chunks.
     """
     if not head.startswith(_ID3):
@@ -64,10 +64,11 @@ def container(head: bytes, behind: bytes = b"") -> Container | None:
 
 
 def opens(head: bytes, last: str | None, *, has_recording: bool) -> bool:
-    """Whether a chunk opens a new recording (CONTRACT U04).
+    """Returns whether a chunk opens a new recording (CONTRACT U04).
 
-    `last` is the container of the recording that it would otherwise continue. A bare MPEG sync is where
-    any MP3 or AAC file may have been cut, so that it never ends a recording of its own kind.
+    `last` is the container of the recording that it would otherwise continue. Any MP3 or AAC file may
+    have been
+    cut at a bare MPEG sync, so that a sync never ends a recording of its own kind.
     """
     if not has_recording:
         return True
@@ -77,18 +78,18 @@ def opens(head: bytes, last: str | None, *, has_recording: bool) -> bool:
 
 
 def undecided(head: bytes) -> bool:
-    """Whether `head` is all of a chunk, and what follows it may make it a signature (CONTRACT U04)."""
+    """Returns whether `head` is a whole chunk, and what follows may make it a signature (CONTRACT U04)."""
     short = any(_may_become(head, marks) for _, marks in _SIGNATURES)
     return short or (len(head) < len(_ID3) and _ID3.startswith(head)) or may_begin_frames(head)
 
 
 def extension(container: Container) -> str:
-    """The usual ending of a file name, with its dot."""
+    """Returns the usual ending of a file name, with its dot."""
     return f".{container}"
 
 
 def media_type(container: Container) -> str:
-    """The media type to send such a file with."""
+    """Returns the media type to send such a file with."""
     return _MEDIA_TYPES[container]
 
 
@@ -102,6 +103,6 @@ def _untagged(head: bytes) -> Container | None:
 
 
 def _may_become(head: bytes, marks: Mapping[int, bytes]) -> bool:
-    """Whether `head` ends within the marks, and agrees with them so far."""
+    """Returns whether `head` ends within the marks, and agrees with them so far."""
     end = max(at + len(mark) for at, mark in marks.items())
     return len(head) < end and all(mark.startswith(head[at : at + len(mark)]) for at, mark in marks.items())

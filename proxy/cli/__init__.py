@@ -16,17 +16,17 @@ from proxy.cli.help_texts import SUMMARIES, epilog
 
 
 class _Optimized(click.ClickException):
-    """Asserts are checks to the libraries that the proxy stands on, and to itself."""
+    """The complaint about `python -O`: the proxy and its libraries use asserts as checks."""
 
     exit_code = 2
 
     def __init__(self) -> None:
-        super().__init__("python -O (PYTHONOPTIMIZE) takes checks away; start it without")
+        super().__init__("python -O (PYTHONOPTIMIZE) removes checks; start michiq-proxy without it")
 
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """The garbage collector finds nothing in modules, and takes a sixth of the time to import them."""
+    """Switches the garbage collector off: it finds nothing in modules, and takes a sixth of their imports."""
     on = gc.isenabled()
     gc.disable()
     try:
@@ -37,7 +37,10 @@ def _no_collections() -> Iterator[None]:
 
 
 def _import_without_rich(name: str) -> None:
-    """structlog takes rich for tracebacks in colour, which the log never has: a tenth of the memory."""
+    """Imports the module as if rich were not installed.
+
+    structlog uses rich for tracebacks in colour, which the log never has: they cost a tenth of the memory.
+    """
     if name not in sys.modules and "rich" not in sys.modules:
         sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
         import_module(name)
@@ -45,17 +48,19 @@ def _import_without_rich(name: str) -> None:
 
 
 def _give_up_printing() -> None:
-    """What is left in the buffer would fail once more at the end, with a traceback."""
+    """Sends the rest of stdout nowhere: at exit, the buffer would fail once more, with a traceback."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Commands(click.Group):
-    """Imports a command when it is called. The worker processes import this module too, and need none."""
+    """A group that imports a command when it is called: workers import this module, and need no command."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Ends with a sentence where nothing can be printed: no terminal's letters, no full disk, is a fault
-        that needs a traceback."""
+        """Runs the command, and ends with a sentence when nothing can be printed.
+
+        Neither a terminal without some letters nor a full disk needs a traceback.
+        """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")
@@ -96,7 +101,7 @@ class _Commands(click.Group):
     "folder",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False),
-    help="Work in FOLDER, where its .env, mappings and store are.",
+    help="Work in FOLDER, with its .env, mappings and store.",
 )
 def main(folder: str | None) -> None:
     """Answers the obsolete michiQ API from Llamalitica's new API and LlamaChat."""

@@ -1,4 +1,4 @@
-"""`michiq-proxy audit`: who did what, and whether the trail is whole."""
+"""`michiq-proxy audit`: lists the audit trail, and verifies that it is whole."""
 
 import re
 from typing import Final
@@ -17,17 +17,17 @@ _SHOWN: Final = 50
 
 @click.group()
 def audit() -> None:
-    """Read the audit trail: changes of modes, first sights of users, accesses to cases, erasures."""
+    """Read the audit trail: mode changes, first sights of users, accesses to cases, erasures."""
 
 
 @audit.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def verify(context: click.Context, *, as_json: bool) -> None:
-    """Tell whether every row is as it was written, and none is missing: exit code 0, else 1.
+    """Verify that every row is as it was written, and that none is missing: exit code 0, else 1.
 
-    A database that was put back whole to an earlier state is whole too: to see that, keep `end` (--json)
-    elsewhere, and look for it again.
+    A database that was restored whole from an earlier state passes, too. To detect that, store `end` (--json)
+    elsewhere, and look for it again later.
     """
     verdict = with_store(read_settings(), lambda store: store.audit.verify())
     if as_json:
@@ -53,9 +53,9 @@ def verify(context: click.Context, *, as_json: bool) -> None:
 
 @audit.command("list")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=_SHOWN, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def newest(limit: int, *, as_json: bool) -> None:
-    """List the newest rows. A subject is a keyed hash, `*` is everyone."""
+    """List the newest rows. A subject is a keyed hash; `*` means everyone."""
     rows = with_store(read_settings(), lambda store: store.audit.newest(limit))
     if as_json:
         echo_json(
@@ -86,5 +86,5 @@ def newest(limit: int, *, as_json: bool) -> None:
 
 
 def _short(actor: str) -> str:
-    """A user's keyed hash by its first digits; an operator's name whole."""
+    """Returns the first digits of a user's keyed hash, or an operator's whole name."""
     return shown_hash(actor) if re.fullmatch("[0-9a-f]{64}", actor) else actor

@@ -1,4 +1,4 @@
-"""`michiq-proxy can-switch`: whether the evidence is enough to give a route over to the new side."""
+"""`michiq-proxy can-switch`: checks whether the evidence is enough to move a route to the new side."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import click
 
 from proxy.cli import switch_report
 from proxy.cli.common import mappings_folder, read_settings, read_table
-from proxy.cli.mode_request import known_route
+from proxy.cli.mode_request import existing_route
 from proxy.cli.store_access import echo_json, with_store
 from proxy.cli.switch_report import Found
 from proxy.dispatch import verdict
@@ -17,17 +17,17 @@ from proxy.store import Store
 
 @click.command("can-switch")
 @click.argument("route")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def can_switch(context: click.Context, route: str, *, as_json: bool) -> None:
-    """Tell whether ROUTE can be given over to the new side, and by which figures.
+    """Check whether ROUTE can move to the new side, and show the figures behind the answer.
 
-    The thresholds stand in the route's mapping file, under [switch]. Exit code 0: yes; 1: no; 2: it was asked
-    wrongly.
+    The thresholds are in the route's mapping file, under [switch]. Exit code 0: yes; 1: no; 2: wrong usage or
+    settings.
     """
     settings = read_settings()
     table = read_table(mappings_folder(settings.mappings))
-    known_route(route, table.routes)
+    existing_route(route, table.routes)
     now = datetime.now(UTC)
     found = with_store(settings, lambda store: look(store, route, table, now))
     if as_json:
@@ -39,7 +39,7 @@ def can_switch(context: click.Context, route: str, *, as_json: bool) -> None:
 
 
 async def look(store: Store, route: str, table: Table, now: datetime) -> Found:
-    """Reads all that speaks for or against the new side."""
+    """Reads all evidence for and against the new side."""
     mapping = table.routes[route].mapping
     since = window_of(mapping, now)
     evidence = await switch_evidence(store, route, mapping, table.organizations, now)

@@ -1,4 +1,4 @@
-"""`michiq-proxy check`: whether these settings and mapping files can be served, and may be meant."""
+"""`michiq-proxy check`: finds errors in settings and mapping files, and warns of what may be a mistake."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from proxy.web.tls import BadCertificate, Tls
 
 @dataclass
 class _Found:
-    """What is wrong, and what may not be meant: by its place in a file, or as a sentence of a setting."""
+    """The errors and warnings of a check: Complaints about files, and sentences about settings."""
 
     errors: list[Complaint | str] = field(default_factory=list)
     warnings: list[Complaint | str] = field(default_factory=list)
@@ -33,8 +33,8 @@ class _Found:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
-@click.option("--online", is_flag=True, help="Also look from here at hosts, certificates and the store.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--online", is_flag=True, help="Also check hosts, certificates and the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option(
     "--schema", type=click.Choice(sorted(MODELS)), help="Print a file's JSON Schema instead of checking."
 )
@@ -42,29 +42,30 @@ class _Found:
 def check(
     context: click.Context, folder: Path | None, *, online: bool, as_json: bool, schema: str | None
 ) -> None:
-    """Check settings and mapping files, alone and against each other; with FOLDER its mapping files alone.
+    """Check the settings and the mapping files, each alone and against each other.
 
-    Exit code 0: this can be served, whatever is warned of; 1: it can't.
+    With FOLDER, only its mapping files are checked. Exit code 0: this configuration can be served, even with
+    warnings; 1: it can't be served; 2: wrong usage.
     """
     if schema is not None:
         click.echo(schema_of(schema))
         return
     if online and folder is not None:
-        raise Misuse("--online looks at what the settings name: it goes without FOLDER")
+        raise Misuse("--online checks what the settings name: use it without FOLDER")
     found = _Found()
     settings = None if folder is not None else _settings(found)
     named = settings.mappings if settings is not None else None
-    place = mappings_folder(folder if folder is not None else named)
-    table = _table(place, settings, found)
+    mappings = mappings_folder(folder if folder is not None else named)
+    table = _table(mappings, settings, found)
     if settings is not None:
         _cross(settings, table, online=online, found=found)
-    _tell(found, place, len(table.routes) if table else 0, as_json=as_json)
+    _print(found, mappings, len(table.routes) if table else 0, as_json=as_json)
     if found.errors:
         context.exit(1)
 
 
 def _settings(found: _Found) -> Settings | None:
-    """None where there are none at all, as in a checkout, or they are wrong."""
+    """Returns the settings; None when there are none at all, as in a checkout, or when they are wrong."""
     if not Path(".env").exists() and not any(name.startswith(PREFIX) for name in os.environ):
         return None
     try:
@@ -97,14 +98,14 @@ def _cross(settings: Settings, table: Table | None, *, online: bool, found: _Fou
             (found.errors if is_error else found.warnings).append(sentence)
 
 
-def _tell(found: _Found, folder: Path, routes: int, *, as_json: bool) -> None:
+def _print(found: _Found, folder: Path, routes: int, *, as_json: bool) -> None:
     if as_json:
-        told: Json = {
+        report: Json = {
             "ok": not found.errors,
             "complaints": _rows(found.errors),
             "warnings": _rows(found.warnings),
         }
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps(report, ensure_ascii=False))
         return
     for word, each in [("", e) for e in found.errors] + [("warning: ", w) for w in found.warnings]:
         click.echo(f"{word}{folder}/{each}" if isinstance(each, Complaint) else f"{word}{each}", err=True)

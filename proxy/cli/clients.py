@@ -1,4 +1,4 @@
-"""`michiq-proxy clients`: who still calls what, out of the ledger."""
+"""`michiq-proxy clients`: lists from the ledger which clients still call which routes."""
 
 import json
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from proxy.store.ledger import Calls, Client
 from proxy.store.sealer import shown_hash
 from proxy.web.flows import SPECS
 
-# Two lines a row, so that 80 signs are enough; what a client chooses is broken where it must be.
+# Each row has two lines, so that 80 columns are enough. A text that a client chooses may be broken anywhere.
 _COLUMNS: Final = (
     "route",
     "organization",
@@ -30,16 +30,16 @@ _BROKEN: Final = frozenset({"organization", "user agent", "answers"})
 
 
 @click.command()
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From this day of UTC on.")
-@click.option("--route", type=click.Choice([spec.name for spec in SPECS]), help="Only this one.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From this day (UTC) on.")
+@click.option("--route", type=click.Choice([spec.name for spec in SPECS]), help="Only this route.")
 @click.option(
-    "--csv", "as_csv", is_flag=True, help="For spreadsheets: a row a client, day, route and answer."
+    "--csv", "as_csv", is_flag=True, help="Print CSV: one row for each client, day, route and answer."
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs: the same rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same rows as JSON.")
 def clients(since: datetime | None, route: str | None, *, as_csv: bool, as_json: bool) -> None:
-    """List who still calls what: a row a client and route, whoever called last first.
+    """List which clients still call which routes, the latest caller first.
 
-    A client is an API key and a user, both by fingerprints, an organization and a user agent.
+    A client is an API key and a user (both as fingerprints), an organization and a user agent.
     """
     if as_csv and as_json:
         raise click.UsageError("--csv and --json don't go together")
@@ -76,7 +76,7 @@ def _table_rows(calls: Sequence[Calls]) -> Iterator[tuple[str, ...]]:
 
 
 def _answers(rows: Sequence[Calls]) -> str:
-    """`new 200×41, legacy 401×2`: what they got of whom, the most frequent first."""
+    """Returns the answers by side and status, the most frequent first: `new 200×41, legacy 401×2`."""
     counts: Counter[tuple[str, int]] = Counter()
     for each in rows:
         counts[each.mode, each.status] += each.count

@@ -1,4 +1,4 @@
-"""What several commands need: settings and mappings, or a clear word about what is wrong with them."""
+"""Reads settings and mappings for the commands, and complains clearly when something is wrong with them."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,8 @@ import click
 
 from proxy import shipped
 
-# Each command imports this module. What it doesn't need of it is imported in the functions: the application
-# takes most of a second.
+# Every command imports this module. The functions import the application: it takes most of a second, and not
+# every command needs it.
 if TYPE_CHECKING:
     from proxy.mapping.table import Table
     from proxy.settings import Settings
@@ -24,13 +24,16 @@ class Failure(click.ClickException):
 
 
 class Misuse(Failure):
-    """What was asked for can't be done as it was asked: a wrong setting, a folder that isn't there."""
+    """Ends a command that can't be done as it was asked: a setting is wrong, or a folder is missing."""
 
     exit_code = 2
 
 
 def read_settings(**fixed: str) -> "Settings":
-    """The settings of the environment and `.env`; `fixed` ones are the command's own."""
+    """Returns the settings of the environment and `.env`; `fixed` ones are the command's own.
+
+    Raises Misuse when a setting is wrong.
+    """
     from proxy.settings import SettingsError, load_settings, without_files
 
     try:
@@ -40,7 +43,10 @@ def read_settings(**fixed: str) -> "Settings":
 
 
 def mappings_folder(given: Path | None) -> Path:
-    """The folder that was named, else `mappings` here, else the built-in one."""
+    """Returns the folder that was named, else `mappings` here, else the built-in one.
+
+    Raises Misuse when the named folder doesn't exist.
+    """
     if given is not None:
         if not given.is_dir():
             raise Misuse(f"MICHIQ_MAPPINGS: there is no folder {given}")
@@ -59,8 +65,8 @@ def read_table(folder: Path, *, has_legacy: bool = True) -> "Table":
         raise Failure(f"{folder} can't be served:\n{error}") from None
 
 
-def organizations_known(settings: "Settings") -> set[str]:
-    """The legacy names that organizations.toml has; none where the mapping files can't be read."""
+def named_organizations(settings: "Settings") -> set[str]:
+    """Returns the legacy names in organizations.toml; none when the mapping files can't be read."""
     try:
         return {*read_table(mappings_folder(settings.mappings)).organizations.known}
     except Failure:

@@ -1,4 +1,4 @@
-"""`michiq-proxy completion`: what a shell reads to complete commands and options."""
+"""`michiq-proxy completion`: prints what a shell reads to complete commands and options."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ _NAME: Final = "michiq-proxy"
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
 @click.pass_context
 def completion(context: click.Context, shell: str | None) -> None:
-    """Print the lines by which a SHELL (default: the one in $SHELL) completes commands and options."""
+    """Print a script for SHELL (default: the one in $SHELL) that completes commands and options."""
     shell = shell or Path(os.environ.get("SHELL", "")).name
     found = get_completion_class(shell) if shell in _SHELLS else None
     if found is None:

@@ -1,4 +1,4 @@
-"""`michiq-proxy contract`: whether a host keeps the legacy contract, row by row."""
+"""`michiq-proxy contract`: checks row by row whether a host keeps the legacy contract."""
 
 import asyncio
 from pathlib import Path
@@ -24,15 +24,17 @@ _REFUSED: Final = (
 
 @click.command()
 @click.option("--target", "url", required=True, envvar="CONTRACT_TARGET", help="The host's base URL.")
-@click.option("--api-key", required=True, envvar="CONTRACT_API_KEY", help="Better in CONTRACT_API_KEY.")
-@click.option("--organization", required=True, envvar="CONTRACT_ORGANIZATION", help="As newCase names it.")
-@click.option("--user", required=True, envvar="CONTRACT_USER", help="A user's mail.")
-@click.option("--other-user", envvar="CONTRACT_OTHER_USER", help="A second one, to show who may see what.")
-@click.option("--routes", "names", default="", help=f"Only these, comma between them: {', '.join(ROUTES)}.")
+@click.option("--api-key", required=True, envvar="CONTRACT_API_KEY", help="Better set CONTRACT_API_KEY.")
+@click.option("--organization", required=True, envvar="CONTRACT_ORGANIZATION", help="As newCase sends it.")
+@click.option("--user", required=True, envvar="CONTRACT_USER", help="A user's mail address.")
+@click.option("--other-user", envvar="CONTRACT_OTHER_USER", help="A second user, to check who sees what.")
+@click.option("--routes", "names", default="", help=f"Only these, with commas between: {', '.join(ROUTES)}.")
 @click.option("--read-only", is_flag=True, help="Create nothing: most rows are then not applicable.")
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout; progress goes to stderr.")
-@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="For CI.")
-@click.option("--record", "recorded", is_flag=True, help="Keep the sums in the store, for can-switch.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout; progress goes to stderr.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="Write JUnit XML."
+)
+@click.option("--record", "recorded", is_flag=True, help="Store the counts, for can-switch.")
 @click.pass_context
 def contract(
     context: click.Context,
@@ -48,13 +50,13 @@ def contract(
     junit: Path | None,
     recorded: bool,
 ) -> None:
-    """Hold a host (the old server, this proxy, a rebuilt one) to the contract, over HTTP.
+    """Check over HTTP whether a host (the old server, this proxy, a rebuilt one) keeps the contract.
 
-    Every option but the last six may stand in the environment instead, as CONTRACT_…. Exit code 0: nothing
-    failed; 1: something did, or the host can't be reached; 2: it was asked wrongly.
+    The first five options can also be set in the environment, as CONTRACT_…. Exit code 0: nothing failed; 1:
+    a check failed, or the host can't be reached; 2: wrong usage or settings.
 
-    --record is for a michiq-proxy whose settings stand here. What it tells is told of the side that answers:
-    ask as an organization whose routes have the mode new.
+    --record needs the settings of the michiq-proxy that is checked. Its counts describe the side that
+    answers: name an organization whose routes have the mode new.
     """
     target = Target(_base(url), api_key, organization, user, other_user or None)
     checks = checks_of(_routes(names))
@@ -75,7 +77,7 @@ def contract(
 async def _run(
     target: Target, checks: tuple[Check, ...], *, read_only: bool, to_stderr: bool
 ) -> tuple[bool, list[Outcome]]:
-    """Whether a michiq-proxy answered, and the outcomes; each is told of as it comes."""
+    """Returns whether a michiq-proxy answered, and the outcomes; prints each outcome as it comes."""
     outcomes: list[Outcome] = []
     writing = () if read_only else checks
     try:
@@ -109,11 +111,11 @@ def _base(text: str) -> URL:
 def _routes(names: str) -> frozenset[str]:
     routes = frozenset(name.strip() for name in names.split(",") if name.strip())
     if unknown := sorted(routes - {*ROUTES}):
-        raise Misuse(f"--routes: there is no {unknown[0]}; there are {', '.join(ROUTES)}")
+        raise Misuse(f"--routes: there is no route {unknown[0]}; there are {', '.join(ROUTES)}")
     return routes
 
 
 def _can_write(path: Path | None) -> None:
-    """Said before anything is made rather than after."""
+    """Raises Misuse when the folder is missing: better before anything is made on the host than after."""
     if path is not None and not path.parent.is_dir():
         raise Misuse(f"--junit: there is no folder {path.parent}")

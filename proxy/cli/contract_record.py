@@ -1,4 +1,4 @@
-"""Keeps what a run of the contract came to, route by route, for `can-switch`."""
+"""Stores the counts of a contract run, route by route, for `can-switch`."""
 
 import unicodedata
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from proxy.cli.common import Misuse, mappings_folder, read_settings, read_table
-from proxy.cli.store_access import tell_place, with_store
+from proxy.cli.store_access import name_store, with_store
 from proxy.contract.verdicts import Outcome, Verdict
 from proxy.dispatch.decide import Asked, decide
 from proxy.dispatch.snapshot import Snapshot
@@ -18,12 +18,13 @@ from proxy.web.flows import SPECS
 
 
 def store_for(organization: str, *, read_only: bool) -> Settings:
-    """The settings, whose store opens; Misuse else, said before anything is made on the host.
+    """Returns the settings of a store that opens.
 
-    Also for an organization whose cases the legacy server makes: the run would tell of that server.
+    Raises Misuse or Failure before anything is made on the host: when the store can't be opened, and when the
+    legacy server makes the organization's cases, because the run would describe that server.
     """
     if read_only:
-        raise Misuse("--record and --read-only don't go together: most rows would not be asked for")
+        raise Misuse("--record and --read-only don't go together: most rows would not be checked")
     settings = read_settings()
     table = read_table(mappings_folder(settings.mappings))
     has_legacy = settings.legacy_url is not None
@@ -41,17 +42,20 @@ def store_for(organization: str, *, read_only: bool) -> Settings:
 
 
 def record(settings: Settings, target: str, outcomes: Iterable[Outcome], *, is_proxy: bool) -> str:
-    """Keeps the run, and says so. Another host's is not kept: it proves nothing of the new side."""
+    """Stores the run, and returns a sentence about it.
+
+    A run on another host is not stored: it proves nothing about the new side.
+    """
     if not is_proxy:
-        return f"Not recorded: {target} is no michiq-proxy, so it tells nothing about the new side."
+        return f"Not recorded: {target} is no michiq-proxy, so the run says nothing about the new side."
     runs = runs_of(target, outcomes, datetime.now(UTC))
     with_store(settings, lambda store: store.contract_runs.add(runs))
-    tell_place(settings)
+    name_store(settings)
     return f"Recorded for can-switch: {', '.join(run.route for run in runs)}."
 
 
 def runs_of(target: str, outcomes: Iterable[Outcome], at: datetime) -> list[ContractRun]:
-    """The sums of each route, in the order in which the routes came."""
+    """Returns the counts of each route, in the order in which the routes came."""
     counts: dict[str, Counter[Verdict]] = {}
     for outcome in outcomes:
         counts.setdefault(outcome.route, Counter())[outcome.verdict] += 1
@@ -62,7 +66,7 @@ def runs_of(target: str, outcomes: Iterable[Outcome], at: datetime) -> list[Cont
 
 
 def _side(snapshot: Snapshot, organization: str, store: Store, now: datetime, *, has_legacy: bool) -> Side:
-    """Who makes a case of this organization."""
+    """Returns the side that makes a case of this organization."""
     makes = next(spec.name for spec in SPECS if spec.makes_case)
     name = unicodedata.normalize("NFC", organization)
     scope = store.sealer.organization(name)

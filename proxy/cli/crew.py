@@ -1,4 +1,4 @@
-"""The workers of one service: as many as wanted, each replaced when it dies, all of them when asked."""
+"""Runs the workers of one service: as many as wanted, each replaced when it dies, all of them on request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -12,9 +12,9 @@ from proxy.cli.worker import Worker
 from proxy.desk import Desk, Ticket
 
 _START_SECONDS: Final = 60.0
-# Over the time to drain: a worker that has not ended by then never will.
+# Beyond the time to drain: a worker that has not ended by then never will.
 _LATE_SECONDS: Final = 10.0
-# Before a worker that died is replaced: nothing at first, longer when the next ones die soon, too.
+# The pauses before a dead worker is replaced: none at first, longer when the next ones die soon, too.
 _PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _LONG_SECONDS: Final = 60.0
 
@@ -22,7 +22,7 @@ _log: Final = structlog.get_logger("proxy.crew")
 
 
 class WorkerFailed(Exception):
-    """A worker ended before it served; `code` is its exit code, and why is what it printed."""
+    """A worker's end before it served. `code` is its exit code; the worker has printed the reason."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -30,7 +30,7 @@ class WorkerFailed(Exception):
 
 
 class Crew:
-    """`start` makes a worker of a new name; `drain` are the seconds that one has to end."""
+    """A supervisor of workers: `start` makes a worker of a new name, which has `drain` seconds to end."""
 
     def __init__(
         self,
@@ -53,22 +53,25 @@ class Crew:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> tuple[str, ...]:
-        """Returns where they serve once all of them do; WorkerFailed when one can't."""
-        # The first one by itself: it brings the database to this release.
+        """Starts the workers, and returns the URLs once all of them serve.
+
+        Raises WorkerFailed when a worker can't serve.
+        """
+        # The first worker starts alone: it brings the database to this release.
         first = await self._bring_up()
         await asyncio.gather(*(self._bring_up() for _ in range(self._wanted - 1)))
         return first.urls
 
     def reload(self) -> None:
-        """Each takes the mapping files and the certificate as they are now."""
+        """Sends a reload to all workers: each reads the mapping files and the certificate again."""
         self._say(do="reload")
 
     def roll_soon(self) -> None:
-        """For a signal."""
+        """Starts a rolling restart in the background, for a signal handler."""
         self._own(self.roll(), "roll")
 
     async def roll(self) -> None:
-        """A new worker in the place of each, one after the other: each serves before an old one ends."""
+        """Replaces the workers one after the other: each new one serves before an old one ends."""
         async with self._rolling:
             for _ in range(self._wanted):
                 try:
@@ -81,15 +84,15 @@ class Crew:
             _log.info("rolled")
 
     async def end(self) -> None:
-        """All of them are told, and are gone on return."""
+        """Stops all workers, and returns when they are gone."""
         self._over.set()
         self._serving.clear()
-        await asyncio.gather(*(self._see_off(worker, "stop") for worker in [*self._alive.values()]))
+        await asyncio.gather(*(self._stop_worker(worker, "stop") for worker in [*self._alive.values()]))
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def kill(self) -> None:
-        """At once."""
+        """Kills all workers at once."""
         for worker in self._alive.values():
             worker.kill()
 
@@ -106,20 +109,20 @@ class Crew:
             raise WorkerFailed(await worker.process.wait())
         worker.since = asyncio.get_running_loop().time()
         self._serving.append(worker)
-        self._tell()
+        self._announce()
         return worker
 
     async def _retire_the_oldest(self) -> None:
-        """Until there are no more than are wanted."""
+        """Retires the oldest workers until no more serve than are wanted."""
         while len(self._serving) > self._wanted:
             worker = self._serving.pop(0)
-            self._tell()
-            await self._see_off(worker, "retire")
+            self._announce()
+            await self._stop_worker(worker, "retire")
 
-    async def _see_off(self, worker: Worker, word: str) -> None:
+    async def _stop_worker(self, worker: Worker, word: str) -> None:
         if not worker.urls:
             worker.kill()  # it has not begun to serve
-        worker.line.send(do=word)
+        worker.channel.send(do=word)
         try:
             async with asyncio.timeout(self._drain + _LATE_SECONDS):
                 await worker.process.wait()
@@ -129,15 +132,15 @@ class Crew:
             await worker.process.wait()
 
     async def _watch(self, worker: Worker) -> None:
-        """To its end, and beyond: its locks go on, what it left is taken over, its place is filled."""
-        code = await worker.ended(self._hear)
+        """Waits for a worker's end; then passes its locks on, has its work taken over, and replaces it."""
+        code = await worker.ended(self._on_message)
         del self._alive[worker.name]
         for ticket in self._desk.forget(worker.name):
             self._grant(ticket)
         self._say(do="take over")
         if worker in self._serving:
             self._serving.remove(worker)
-            self._tell()
+            self._announce()
             _log.error("worker_died", worker=worker.name, code=code)
             await self._replace(worker)
 
@@ -153,7 +156,7 @@ class Crew:
         await self._retire_the_oldest()
 
     async def _pause(self) -> bool:
-        """False where the crew ended meanwhile."""
+        """Waits before a replacement; returns False when the crew has ended meanwhile."""
         seconds = self._pauses[min(self._died_soon, len(self._pauses) - 1)]
         self._died_soon += 1
         with suppress(TimeoutError):
@@ -161,7 +164,7 @@ class Crew:
                 await self._over.wait()
         return not self._over.is_set()
 
-    def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
+    def _on_message(self, worker: Worker, message: dict[str, Any]) -> None:
         match message:
             case {"ready": [*urls]}:
                 worker.ready(urls)
@@ -173,14 +176,14 @@ class Crew:
 
     def _grant(self, ticket: Ticket | None) -> None:
         if ticket is not None and ticket[0] in self._alive:
-            self._alive[ticket[0]].line.send(grant=ticket[1])
+            self._alive[ticket[0]].channel.send(grant=ticket[1])
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         self._say(crew=[len(self._serving), self._wanted])
 
     def _say(self, **message: Any) -> None:
         for worker in self._alive.values():
-            worker.line.send(**message)
+            worker.channel.send(**message)
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -1,4 +1,4 @@
-"""Holds settings and mapping files against each other: what each allows alone, and may not be meant."""
+"""Checks settings and mapping files against each other: each may be right alone, and both a mistake."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +10,13 @@ from proxy.mapping.models import EncounterPage, NewCase, RouteMapping
 from proxy.mapping.table import Table
 from proxy.settings import Settings
 
-# The routes that LlamaChat answers, where the new side does.
+# The routes that the new side answers through LlamaChat.
 _CHAT_ROUTES: Final = ("query", "speech_to_text")
 _OLD_SIDE: Final = frozenset({"legacy", "off"})
 
 
 def warnings_of(settings: Settings, table: Table) -> Iterator[str]:
-    """What is missing for what the mapping files say, each as a sentence that names the setting."""
+    """Yields a sentence for each setting that the mapping files need and that is not set."""
     if settings.llamachat_url is None and (routes := without_llamachat(table)):
         yield f"MICHIQ_LLAMACHAT_URL is not set: the new side can't answer {' and '.join(routes)}"
     if not settings.webhook_secrets and table.routes["new_case"].mapping.mode not in _OLD_SIDE:
@@ -24,12 +24,12 @@ def warnings_of(settings: Settings, table: Table) -> Iterator[str]:
 
 
 def without_llamachat(table: Table) -> list[str]:
-    """The routes that are of no use without LlamaChat."""
+    """Returns the routes that are useless without LlamaChat."""
     return [name for name in _CHAT_ROUTES if table.routes[name].mapping.mode not in _OLD_SIDE]
 
 
 def strangers(folder: Path, table: Table) -> Iterator[Complaint]:
-    """Organizations that a mapping file names and organizations.toml does not: most likely misspelt."""
+    """Yields a complaint for each organization that organizations.toml doesn't name: most likely misspelt."""
     known = table.organizations.known
     for route, each in table.routes.items():
         file = read_file(folder / f"{route}.toml")
@@ -40,7 +40,7 @@ def strangers(folder: Path, table: Table) -> Iterator[Complaint]:
 
 
 def _named(mapping: RouteMapping) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each organization that stands in a mapping, and where."""
+    """Yields the key and the name of each organization in a mapping."""
     for kind in ("allow", "deny"):
         yield from ((("canary", kind), name) for name in getattr(mapping.canary, kind))
     for brownout in mapping.brownouts:

@@ -1,4 +1,4 @@
-"""`michiq-proxy demo`: the proxy in front of the sandbox, with lines to paste."""
+"""`michiq-proxy demo`: runs the proxy in front of the sandbox, and prints lines to paste."""
 
 import asyncio
 import sys
@@ -26,19 +26,19 @@ _FILES: Final = _VAR / "demo"
 @click.command()
 @ports_option
 def demo(ports: tuple[int, int, int]) -> None:
-    """Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."""
+    """Run the proxy and the sandbox on synthetic data, state under var/; print a curl line for each route."""
     refuse_what_is_unsafe()
     raise_limit()
     run_until_stopped(lambda stop: _demo(ports, stop))
 
 
 async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
-    # The lines to paste first; then what the pasted calls do.
+    # Until the lines to paste are printed, the log has warnings only; then it shows what the pasted calls do.
     setup(sys.stderr, pretty=sys.stderr.isatty(), level="warning")
     key = await asyncio.to_thread(_secret_key, _VAR / "secret.key")
     config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
     async with run_sandbox(config, ports=ports) as systems:
-        # Whatever the environment says: the demo never calls a real system with its made-up patients.
+        # These override the environment: the demo never calls a real system with its invented patients.
         settings = read_settings(
             MICHIQ_SECRET_KEYS=key,
             MICHIQ_LLAMALITICA_API_URL=systems.llamalitica.url,
@@ -59,7 +59,7 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
 
 
 def _secret_key(path: Path) -> str:
-    """Made on the first start; the demo's state can only be read with it."""
+    """Returns the key, made on the first start; the demo's state can only be read with it."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)

@@ -30,14 +30,14 @@ _HERTZ: Final = 440
 
 @dataclass(frozen=True, slots=True)
 class DemoCase:
-    """A case that the proxy has answered for."""
+    """A case that the proxy has made, and its token."""
 
     id: str
     token: str = field(repr=False)
 
 
 def write_files(folder: Path) -> Mapping[str, str]:
-    """ehr.json, informe.pdf and consulta.wav in `folder`; the recording's digest and what is said in it."""
+    """Writes ehr.json, informe.pdf and consulta.wav; returns the recording's digest with its spoken text."""
     folder.mkdir(parents=True, exist_ok=True)
     recording = folder / "consulta.wav"
     (folder / "ehr.json").write_text(json.dumps(_EHR, ensure_ascii=False), "utf-8")
@@ -47,7 +47,7 @@ def write_files(folder: Path) -> Mapping[str, str]:
 
 
 async def make_case(url: str, folder: Path) -> DemoCase:
-    """One newCase and one uploadAudio, so that every printed line has a case to work on."""
+    """Sends one newCase and one uploadAudio, so that every printed line has a case to work on."""
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(url, timeout=timeout, raise_for_status=True) as http:
         headers = {"API_KEY": API_KEY, "user_mail": USER, "organization": ORGANIZATION}
@@ -64,7 +64,7 @@ async def make_case(url: str, folder: Path) -> DemoCase:
 
 
 def curl_lines(url: str, folder: Path, case: DemoCase) -> Iterator[tuple[str, str]]:
-    """Each legacy route with a line that works as pasted, from the folder where the demo was started."""
+    """Yields each legacy route with a line that works as pasted, in the folder where the demo was started."""
     bearer = f"-H 'Authorization: Bearer {case.token}'"
     identity = f"-H 'API_KEY: {API_KEY}' -H 'user_mail: {USER}' -H 'organization: {ORGANIZATION}'"
     files = f"-F 'ehr=@{folder}/ehr.json' -F 'files=@{folder}/informe.pdf'"

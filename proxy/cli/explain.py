@@ -1,22 +1,22 @@
-"""`michiq-proxy explain`: the story of one request, from what came in to what the shadow found."""
+"""`michiq-proxy explain`: shows the trace of one request, from its arrival to its shadow's result."""
 
 import click
 
 from proxy.cli.common import Failure, read_settings
 from proxy.cli.paper import show, steps
 from proxy.cli.store_access import echo_json, with_store
-from proxy.cli.story_told import title, told
+from proxy.cli.story_told import sentences, title
 from proxy.times import rfc3339
 
 
 @click.command()
 @click.argument("request_id", metavar="REQUEST-ID")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def explain(request_id: str, *, as_json: bool) -> None:
-    """Tell what became of a request: who answered it and why, which calls went out, what came back.
+    """Show what happened to a request: who answered it and why, which calls went out, what came back.
 
-    REQUEST-ID is the answer's X-Request-ID, as in the log. The last 1,000 requests are kept, without anything
-    of a patient: users and organizations are the hashes of the log.
+    REQUEST-ID is the answer's X-Request-ID, as in the log. The last 1,000 requests are stored, without
+    anything about a patient. Users and organizations appear as the hashes of the log.
     """
     stories = with_store(read_settings(), lambda store: store.stories.of(request_id))
     if not stories:
@@ -27,4 +27,4 @@ def explain(request_id: str, *, as_json: bool) -> None:
         )
         return
     for each in stories:
-        show(title(each), steps(told(each)))
+        show(title(each), steps(sentences(each)))

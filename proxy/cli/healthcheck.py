@@ -1,7 +1,7 @@
-"""`michiq-proxy healthcheck`: for containers, whether the proxy beside it is ready.
+"""`michiq-proxy healthcheck`: asks, inside a container, whether the proxy is ready.
 
-It runs each few seconds, so it stands on little: the settings that it needs are read without the others,
-which the proxy has judged when it started.
+The command runs every few seconds, so it imports little: it reads the settings that it needs without the
+others, which the proxy has checked at its start.
 """
 
 import json
@@ -20,13 +20,13 @@ _SECONDS: Final = 5.0
 _MAX_ANSWER: Final = 1024 * 1024
 # The first one that is set.
 _SETTINGS: Final = ("MICHIQ_STATUS_LISTEN", "MICHIQ_ADMIN_LISTEN")
-# A wildcard is where a server listens, not where a client connects to.
+# A server listens on a wildcard address; a client can't connect to one.
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "localhost"}  # noqa: S104
 
 
 @click.command()
 def healthcheck() -> None:
-    """Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."""
+    """Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only when ready."""
     address = _address()
     try:
         status, body = _asked(address)
@@ -54,8 +54,8 @@ def _asked(address: Address) -> tuple[int, bytes]:
 
     HTTP/1.0 (RFC 9112, section 6.3): the body ends where the connection does.
     """
-    place = _LOOPBACK.get(address.host, address.host), address.port
-    with socket.create_connection(place, _SECONDS) as connection:
+    target = _LOOPBACK.get(address.host, address.host), address.port
+    with socket.create_connection(target, _SECONDS) as connection:
         connection.sendall(f"GET /readyz HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
         with connection.makefile("rb") as answer:
             whole = answer.read(_MAX_ANSWER)

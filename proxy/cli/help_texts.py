@@ -1,48 +1,46 @@
-"""What each command's --help ends with: examples that work as pasted, and the settings that it reads."""
+"""The end of each command's --help: examples that work as pasted, and the settings that the command reads."""
 
 from typing import Final
 
 _STORE: Final = ("MICHIQ_SECRET_KEYS", "MICHIQ_DATABASE_URL", "MICHIQ_BLOBS_URL")
 _MODES: Final = (*_STORE, "MICHIQ_MAPPINGS", "MICHIQ_LEGACY_URL")
 
-# The commands in the order of --help, each with its first sentence: to import them all takes seconds.
+# The commands in the order of --help, each with its first sentence. To import all commands takes seconds.
 SUMMARIES: Final[dict[str, str]] = {
-    "init": "Lay out mapping files, their schemas and a `.env` with a fresh key in FOLDER.",
-    "check": (
-        "Check settings and mapping files, alone and against each other; with FOLDER its mapping files alone."
-    ),
-    "routes": (
-        "List the routes of the mapping files in FOLDER (default: `mappings`, else the built-in ones)."
-    ),
-    "serve": "Serve the legacy routes by the settings and the mapping files.",
+    "init": "Write mapping files, their schemas and a `.env` with a new key into FOLDER.",
+    "check": "Check the settings and the mapping files, each alone and against each other.",
+    "routes": "List the routes of the mapping files in FOLDER (default: `mappings`, else the built-in ones).",
+    "serve": "Serve the legacy routes with the settings and the mapping files.",
     "demo": (
-        "Run proxy and sandbox together on synthetic data, state under var/, and print a curl line per route."
+        "Run the proxy and the sandbox on synthetic data, state under var/; print a curl line for each route."
     ),
     "sandbox": (
         "Run the new Llamalitica API, LlamaChat and a legacy michiQ with synthetic data and public keys."
     ),
     "mode": (
-        "Show who answers each route (or this ROUTE), or change it: MODE is legacy, new, shadow, "
-        "canary or off."
+        "Show who answers each route (or this ROUTE), or change it: MODE is legacy, new, shadow, canary or "
+        "off."
     ),
-    "audit": ("Read the audit trail: changes of modes, first sights of users, accesses to cases, erasures."),
-    "clients": "List who still calls what: a row a client and route, whoever called last first.",
-    "can-switch": "Tell whether ROUTE can be given over to the new side, and by which figures.",
+    "audit": "Read the audit trail: mode changes, first sights of users, accesses to cases, erasures.",
+    "clients": "List which clients still call which routes, the latest caller first.",
+    "can-switch": "Check whether ROUTE can move to the new side, and show the figures behind the answer.",
     "explain": (
-        "Tell what became of a request: who answered it and why, which calls went out, what came back."
+        "Show what happened to a request: who answered it and why, which calls went out, what came back."
     ),
-    "contract": "Hold a host (the old server, this proxy, a rebuilt one) to the contract, over HTTP.",
-    "rotate-keys": "Put everything that is stored under the first of MICHIQ_SECRET_KEYS.",
-    "erase": "Remove all that is kept of a case or of a user, from the database, its log and the blobs.",
-    "retention": "Tell when what is past its retention was last removed, or remove it now.",
+    "contract": (
+        "Check over HTTP whether a host (the old server, this proxy, a rebuilt one) keeps the contract."
+    ),
+    "rotate-keys": "Encrypt everything in the store again, with the first key of MICHIQ_SECRET_KEYS.",
+    "erase": "Remove everything stored about a case or a user, from the database, its log and the blobs.",
+    "retention": "Show when data past its retention was last removed, or remove it now.",
     "settings": (
-        "Show the settings in force, by environment, .env and defaults; of secrets only whether they are set."
+        "Show the settings in force, from environment, .env and defaults; secrets only as set or unset."
     ),
     "completion": (
-        "Print the lines by which a SHELL (default: the one in $SHELL) completes commands and options."
+        "Print a script for SHELL (default: the one in $SHELL) that completes commands and options."
     ),
     "healthcheck": (
-        "Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only if it is ready."
+        "Ask /readyz on MICHIQ_STATUS_LISTEN, else on MICHIQ_ADMIN_LISTEN; exit code 0 only when ready."
     ),
 }
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
@@ -97,7 +95,7 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
 
 
 def epilog(command: str) -> str:
-    """Returns both, each line as it stands."""
+    """Returns the examples and the environment of a command, each example on a line of its own."""
     examples = "\n".join(f"  {line}" for line in EXAMPLES[command])
     names = ", ".join(ENVIRONMENT.get(command, ("nothing",)))
     return f"\b\nExamples:\n{examples}\n\nEnvironment (or .env): {names}."

@@ -1,4 +1,4 @@
-"""`michiq-proxy init`: lays out what an operator edits."""
+"""`michiq-proxy init`: writes the files that an operator edits."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from proxy.settings import Settings, meaning
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def init(folder: Path) -> None:
-    """Lay out mapping files, their schemas and a `.env` with a fresh key in FOLDER."""
+    """Write mapping files, their schemas and a `.env` with a new key into FOLDER."""
     files = dict(_files())
     existing = [name for name in files if (folder / name).exists()]
     if existing:
@@ -26,7 +26,7 @@ def init(folder: Path) -> None:
     except OSError as error:
         raise Failure(f"{error.filename or folder} can't be written: {error.strerror}") from None
     click.echo(
-        f"{folder}: edit .env and mappings/, then in that folder: michiq-proxy check, michiq-proxy serve"
+        f"{folder}: edit .env and mappings/, then run in that folder: michiq-proxy check, michiq-proxy serve"
     )
 
 
@@ -51,8 +51,8 @@ def _files() -> Iterator[tuple[str, str]]:
 
 
 def _env() -> str:
-    """Every setting with its meaning; all but the key commented out, at its default."""
-    lines = ["# Settings of michiq-proxy; the environment goes over this file. Keep it secret.", ""]
+    """Returns every setting with its meaning and default; all but the key are commented out."""
+    lines = ["# Settings of michiq-proxy; the environment overrides this file. Keep it secret.", ""]
     for name, field in Settings.model_fields.items():
         lines.append(f"# {meaning(name)}")
         if name == "secret_keys":

@@ -1,4 +1,4 @@
-"""What `michiq-proxy routes --learned` tells: where real legacy answers differ from what we took them for."""
+"""Prints `michiq-proxy routes --learned`: where real legacy answers differ from what we expect of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,18 +9,18 @@ import click
 from proxy.cli.paper import show, steps
 from proxy.cli.store_access import echo_json
 from proxy.dispatch.findings import Finding
-from proxy.dispatch.known import Known, known_of
+from proxy.dispatch.known import MappedAnswer, mapped_answer
 from proxy.dispatch.learner import findings
 from proxy.fields import ELEMENT
 from proxy.mapping.table import Table
 from proxy.store.evidence import LeafCount
 from proxy.web.flows import SPECS
 
-_NOTHING: Final = "No legacy answer was seen yet: they are, where a route's calls go to MICHIQ_LEGACY_URL."
+_NOTHING: Final = "No legacy answer was seen yet: a route is learned while its calls go to MICHIQ_LEGACY_URL."
 
 
 def tell(rows: Sequence[LeafCount], table: Table, *, as_json: bool) -> None:
-    found = findings(rows, _known(table))
+    found = findings(rows, _own_answers(table))
     seen = sorted({row.route for row in rows if row.side == "legacy"})
     if as_json:
         echo_json([asdict(each) for each in found])
@@ -30,11 +30,11 @@ def tell(rows: Sequence[LeafCount], table: Table, *, as_json: bool) -> None:
         show(steps(_lines(seen, found)))
 
 
-def _known(table: Table) -> dict[str, Known]:
-    """What each mapping says of our own answers; a list's table shapes one element."""
+def _own_answers(table: Table) -> dict[str, MappedAnswer]:
+    """Returns what each mapping says about our own answers; a list's table shapes one element."""
     lists = {spec.name for spec in SPECS if spec.lists}
     return {
-        name: known_of(
+        name: mapped_answer(
             route.mapping.answer,
             (error.status for error in route.mapping.errors.values()),
             ELEMENT if name in lists else "",
@@ -44,7 +44,7 @@ def _known(table: Table) -> dict[str, Known]:
 
 
 def _lines(seen: Sequence[str], found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    """The route's name stands before its first line."""
+    """Yields the findings of each route; the route's name stands before its first one."""
     for route in seen:
         said = [each.sentence for each in found if each.route == route]
         heads = [route, *[""] * len(said)]

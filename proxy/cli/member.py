@@ -1,4 +1,4 @@
-"""A worker's end of the line to its parent: what it shares with its siblings, and what it is told."""
+"""A worker's end of the channel to its parent: what it shares with its siblings, and its orders."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.desk import DeskLocks
-from proxy.line import Line
+from proxy.line import Channel
 from proxy.web.keys import Serving
 from proxy.web.place import Place
 from proxy.web.server import Running
@@ -15,25 +15,25 @@ from proxy.web.server import Running
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """The numbers of the open files that a worker got from its parent."""
+    """The file descriptors that a worker got from its parent."""
 
-    line: int
+    channel: int
     listen: tuple[int, ...]
     admin: tuple[int, ...]
     status: tuple[int, ...]
 
 
 class Member:
-    """One of several workers. `retired` tells whether others go on when this one has been told to stop."""
+    """One of several workers. `retired` says whether the others go on after this one was asked to stop."""
 
-    def __init__(self, line: Line, inherited: Inherited, stop: asyncio.Event) -> None:
+    def __init__(self, channel: Channel, inherited: Inherited, stop: asyncio.Event) -> None:
         self.retired = False
-        self._line = line
+        self._channel = channel
         self._stop = stop
-        self._locks = DeskLocks(line.send)
+        self._locks = DeskLocks(channel.send)
         self._serving = Serving()
         self._running: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-        self.place = Place(
+        self.shared = Place(
             listen=_sockets(inherited.listen),
             admin=_sockets(inherited.admin),
             status=_sockets(inherited.status),
@@ -42,15 +42,15 @@ class Member:
         )
 
     def serve(self, proxy: Running) -> None:
-        """The worker has begun to serve."""
+        """Tells the parent that the worker has begun to serve."""
         self._running.set_result(proxy)
         urls = [proxy.url, proxy.admin_url, proxy.status_url]
-        self._line.send(ready=[url for url in urls if url is not None])
+        self._channel.send(ready=[url for url in urls if url is not None])
 
-    async def hear(self) -> None:
-        """Does what the parent says until it is gone; then nobody is there to go on."""
+    async def follow(self) -> None:
+        """Follows the parent's orders; retires when the parent is gone."""
         try:
-            async for message in self._line.messages():
+            async for message in self._channel.messages():
                 self._do(message)
         finally:
             self._locks.lose_desk()

@@ -1,4 +1,4 @@
-"""`michiq-proxy mode`: who answers each route, seen and changed straight in the store."""
+"""`michiq-proxy mode`: shows and changes in the store who answers each route."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -7,10 +7,10 @@ from typing import Any, Final
 import click
 
 from proxy.cli import mode_tables as tables
-from proxy.cli.common import Failure, mappings_folder, organizations_known, read_settings, read_table
+from proxy.cli.common import Failure, mappings_folder, named_organizations, read_settings, read_table
 from proxy.cli.mode_change import apply
-from proxy.cli.mode_forward import judged
-from proxy.cli.mode_request import Asked, action_of, actor_of, change_of, known_route, reason_of
+from proxy.cli.mode_forward import checked
+from proxy.cli.mode_request import Asked, action_of, actor_of, change_of, existing_route, reason_of
 from proxy.cli.store_access import echo_json, with_store
 from proxy.mapping.complaints import did_you_mean
 from proxy.overrides import NEED_LEGACY, Override, as_json
@@ -25,34 +25,36 @@ _SHOWN: Final = 20
 @click.command()
 @click.argument("route", required=False)
 @click.argument("wanted", metavar="[MODE]", required=False)
-@click.option("--organization", help="Only for this one, by its legacy name.")
-@click.option("--percent", type=float, help="Of the organizations, with MODE canary.")
-@click.option("--until", help='A duration ("2 h") or a time (2027-01-31T18:00:00Z); then back to what was.')
-@click.option("--clear", is_flag=True, help="Give the ROUTE back to its mapping.")
-@click.option("--rollback", is_flag=True, help="Undo the newest change of the ROUTE.")
-@click.option("--newest", is_flag=True, default=None, help="With --rollback: of whatever route it is.")
-@click.option("--despite-evidence", is_flag=True, default=None, help="Go forward though can-switch says no.")
-@click.option("--reason", help="Why; needed for every change.")
-@click.option("--actor", help="Who; default: the user of this machine.")
-@click.option("--expect", type=click.IntRange(0), metavar="REVISION", help="Only if this is the newest one.")
+@click.option("--organization", help="Only for this organization, by its legacy name.")
+@click.option("--percent", type=float, help="With MODE canary: the share of the organizations.")
+@click.option("--until", help='A duration ("2 h") or a time (2027-01-31T18:00:00Z), then back.')
+@click.option("--clear", is_flag=True, help="Remove the override of ROUTE.")
+@click.option("--rollback", is_flag=True, help="Undo the newest change of ROUTE.")
+@click.option("--newest", is_flag=True, default=None, help="With --rollback: undo the newest of any route.")
+@click.option("--despite-evidence", is_flag=True, default=None, help="Go forward even if can-switch says no.")
+@click.option("--reason", help="The reason; every change needs one.")
+@click.option("--actor", help="The operator; default: the user of this machine.")
+@click.option(
+    "--expect", type=click.IntRange(0), metavar="REVISION", help="Change only if this is the newest."
+)
 @click.option(
     "--wait",
     type=click.FloatRange(0, 3600),
     is_flag=False,
     flag_value=_WAIT_SECONDS,
     metavar="[SECONDS]",
-    help=f"Until every live process follows; default: {_WAIT_SECONDS:g} s.",
+    help=f"Wait until every live process follows; default: {_WAIT_SECONDS:g} s.",
 )
-@click.option("--history", is_flag=True, help="The changes, newest first.")
-@click.option("--limit", type=click.IntRange(1, 10_000), help=f"Of the history; default: {_SHOWN}.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--history", is_flag=True, help="List the changes, newest first.")
+@click.option("--limit", type=click.IntRange(1, 10_000), help=f"Length of the history; default: {_SHOWN}.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def mode(**given: Any) -> None:
     """Show who answers each route (or this ROUTE), or change it: MODE is legacy, new, shadow, canary or off.
 
-    It works on the store, whether or not a proxy runs; those that run follow within 2 s. What gives more
-    clients to the new side is held to can-switch; legacy, shadow, off and a rollback never are, and need no
-    good mapping files. Exit code 0: done, or in force already; 1: refused, or not followed in time; 2: it was
-    asked wrongly.
+    The command works on the store, whether or not a proxy runs; running proxies follow within 2 s. A change
+    that gives more clients to the new side needs a yes of can-switch. Legacy, shadow, off and a rollback
+    never need it, nor valid mapping files. Exit code 0: done, or in force already; 1: refused, or not
+    followed in time; 2: wrong usage or settings.
     """
     asked = Asked(**given)
     action = action_of(asked)
@@ -69,7 +71,7 @@ def mode(**given: Any) -> None:
 
 def _show(asked: Asked, settings: Settings) -> None:
     routes = read_table(mappings_folder(settings.mappings)).routes
-    wanted = routes if asked.route is None else [known_route(asked.route, routes)]
+    wanted = routes if asked.route is None else [existing_route(asked.route, routes)]
     mappings = {name: routes[name].mapping for name in wanted}
     overrides = with_store(settings, lambda store: store.overrides.load())
     now = datetime.now(UTC)
@@ -89,17 +91,17 @@ def _history(asked: Asked, settings: Settings) -> None:
 
 
 def _change(asked: Asked, settings: Settings) -> None:
-    """Asks the mapping files nothing but what it needs: a broken one must not stand before a rescue."""
+    """Makes the change; reads only the mapping files that it needs: a broken one must not block a rescue."""
     now = datetime.now(UTC)
-    change = change_of(asked, known_route(asked.route or "", FLOWS), now)
+    change = change_of(asked, existing_route(asked.route or "", FLOWS), now)
     if change.mode in NEED_LEGACY and settings.legacy_url is None:
         raise Failure(f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set")
     if change.organization is not None:
-        _note_stranger(change.organization, organizations_known(settings))
+        _note_stranger(change.organization, named_organizations(settings))
 
     async def make(store: Store) -> Override:
-        judged_one = await judged(store, change, asked, settings, now)
-        return await store.overrides.change(judged_one, expected=asked.expect, at=now, anew=False)
+        complete = await checked(store, change, asked, settings, now)
+        return await store.overrides.change(complete, expected=asked.expect, at=now, anew=False)
 
     apply(asked, settings, make, now)
 
@@ -117,7 +119,7 @@ def _roll_back(asked: Asked, settings: Settings) -> None:
 
 
 def _route(asked: Asked) -> str | None:
-    return None if asked.route is None else known_route(asked.route, FLOWS)
+    return None if asked.route is None else existing_route(asked.route, FLOWS)
 
 
 def _note_stranger(organization: str, known: Collection[str]) -> None:

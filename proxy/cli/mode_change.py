@@ -1,4 +1,4 @@
-"""Makes a change of `michiq-proxy mode`, waits for those who follow it, and tells what came of it."""
+"""Makes a change of `michiq-proxy mode`, waits for the processes that follow it, and prints the result."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import click
 from proxy.cli.common import Failure, Misuse
 from proxy.cli.mode_request import Asked
 from proxy.cli.mode_tables import meanwhile, sentence, unchanged, waited
-from proxy.cli.store_access import echo_json, tell_place, with_store
+from proxy.cli.store_access import echo_json, name_store, with_store
 from proxy.cli.waiting import Following, wait_for
 from proxy.overrides import EVERYONE, NEED_LEGACY, BadChange, Override, Overrides, as_json
 from proxy.settings import Settings
@@ -18,14 +18,14 @@ from proxy.store import Store
 from proxy.store.overrides import NothingToUndo, OverrideStore, StaleRevision, Unchanged
 from proxy.values import Json
 
-_MOST: Final = 20  # of the changes that came between
+_MOST: Final = 20  # changes that are shown to a stale one
 
 Make = Callable[[Store], Awaitable[Override]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What came of it: `override` is what is in force by now, `before` what was, None for the mapping."""
+    """The result of a change: `override` is in force now, `before` was until then; None is the mapping."""
 
     revision: int
     override: Override | None
@@ -34,7 +34,10 @@ class _Made:
 
 
 def apply(asked: Asked, settings: Settings, make: Make, now: datetime) -> None:
-    """Failure when it was refused, or is not followed in time; Misuse when it can't be meant."""
+    """Makes the change, and prints the result.
+
+    Raises Failure when it is refused or not followed in time, and Misuse when it can't be meant.
+    """
 
     async def work(store: Store) -> tuple[_Made, Following | None]:
         made = await _made(asked, store, make, now)
@@ -43,8 +46,8 @@ def apply(asked: Asked, settings: Settings, make: Make, now: datetime) -> None:
         return made, await wait_for(store.processes, made.revision, asked.wait)
 
     made, following = with_store(settings, work)
-    _tell(asked, made, following)
-    tell_place(settings)
+    _print(asked, made, following)
+    name_store(settings)
     override = made.override
     if (
         override and override.mode in NEED_LEGACY and settings.legacy_url is None
@@ -60,8 +63,8 @@ def _refuse_unfollowed(revision: int, following: Following, seconds: float) -> N
         raise Failure(f"revision {revision} is not followed after {seconds:g} s: {behind}")
     if not following.following:
         raise Failure(
-            f"revision {revision} is in the store, and nobody follows it: no process is live there; the next "
-            "one to start will. Is this the store of the proxy that runs?"
+            f"revision {revision} is in the store, but no process is live there to follow it; the next one "
+            "to start will. Is this the store of the running proxy?"
         )
 
 
@@ -90,11 +93,13 @@ async def _stale(expected: int, current: int, overrides: OverrideStore) -> str:
     if expected > current:
         return f"there is no revision {expected} yet, the newest is {current}; nothing was changed"
     between = await overrides.history(limit=min(current - expected, _MOST))
-    told = "\n".join(f"  {line}" for line in meanwhile(between))
-    return f"revision {expected} is not the newest any more; nothing was changed. Since then:\n{told}"
+    lines = "\n".join(f"  {line}" for line in meanwhile(between))
+    return (
+        f"revision {expected} is not the newest any more; nothing was changed. Changes since then:\n{lines}"
+    )
 
 
-def _tell(asked: Asked, made: _Made, following: Following | None) -> None:
+def _print(asked: Asked, made: _Made, following: Following | None) -> None:
     if asked.as_json:
         echo_json(_as_json(made, following))
         return
@@ -107,12 +112,12 @@ def _tell(asked: Asked, made: _Made, following: Following | None) -> None:
 
 
 def _as_json(made: _Made, following: Following | None) -> Json:
-    told: dict[str, Json] = {
+    report: dict[str, Json] = {
         "override": None if made.override is None else as_json(made.override),
         "unchanged": not made.is_new,
         "before": None if made.before is None else as_json(made.before),
     }
     if following is not None:
-        told["following"] = [each.name for each in following.following]
-        told["behind"] = [{"name": each.name, "revision": each.revision} for each in following.behind]
-    return told
+        report["following"] = [each.name for each in following.following]
+        report["behind"] = [{"name": each.name, "revision": each.revision} for each in following.behind]
+    return report

@@ -1,4 +1,4 @@
-"""Holds a change of `michiq-proxy mode` that gives clients to the new side to the evidence for it."""
+"""Checks the evidence for a change of `michiq-proxy mode` that gives clients to the new side."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -13,18 +13,21 @@ from proxy.dispatch.snapshot import Snapshot
 from proxy.dispatch.verdict import Verdict
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Table
-from proxy.overrides import Change, Mode, Overrides, judge
+from proxy.overrides import Change, Mode, Overrides, validate
 from proxy.settings import Settings
 from proxy.store import Store
 
-# What takes clients back, or from nobody: never held up, by evidence or by a mapping file.
+# These take clients back, or move none: neither evidence nor a mapping file may block them.
 _RESCUES: Final[frozenset[Mode | None]] = frozenset({None, "legacy", "shadow", "off"})
 
 
-async def judged(store: Store, change: Change, asked: Asked, settings: Settings, now: datetime) -> Change:
-    """Returns the change with its percent. Misuse for a canary without one, Failure where it goes forward
-    without evidence and `--despite-evidence`; BadChange for what can't be meant at all."""
-    judge(change, now)
+async def checked(store: Store, change: Change, asked: Asked, settings: Settings, now: datetime) -> Change:
+    """Returns the change with its percent, when the evidence allows it.
+
+    Raises Misuse for a canary without a percent, BadChange for a change that can't be meant, and Failure when
+    it goes forward with neither evidence nor `--despite-evidence`.
+    """
+    validate(change, now)
     if change.mode in _RESCUES:
         return change
     overrides = await store.overrides.load()
@@ -44,7 +47,10 @@ async def judged(store: Store, change: Change, asked: Asked, settings: Settings,
 def _percent(
     change: Change, overrides: Overrides, scope: str | None, now: datetime, settings: Settings
 ) -> float | None:
-    """The one that was given, else that of the canary in force; None leaves it at the mapping's own."""
+    """Returns the percent that was given, else that of the canary in force; None leaves it to the mapping.
+
+    Raises Misuse when none of the three has one.
+    """
     if change.mode != "canary" or change.percent is not None:
         return change.percent
     before = overrides.in_force(change.route, scope, now)
@@ -67,7 +73,7 @@ def _says_percent(mapping: RouteMapping) -> bool:
 
 
 def _share(mode: Mode | None, percent: float) -> float:
-    """The percentage of organizations that the new side answers."""
+    """Returns the percentage of organizations that the new side answers."""
     return {"new": 100.0, "canary": percent}.get(mode or "", 0.0)
 
 
@@ -77,5 +83,5 @@ def _hold(route: str, verdict: Verdict, *, despite: bool) -> None:
         return
     said = "\n".join([f"the evidence for {route} on the new side is not enough:", *against])
     if not despite:
-        raise Failure(f"{said}\nnothing was changed; --despite-evidence changes it all the same")
+        raise Failure(f"{said}\nnothing was changed; --despite-evidence changes it anyway")
     click.echo(f"note: {said}", err=True)

@@ -1,4 +1,4 @@
-"""What `michiq-proxy mode` was asked: which of its actions, and whether the words go together."""
+"""Reads the words of `michiq-proxy mode`: which action they mean, and whether they go together."""
 
 import getpass
 import unicodedata
@@ -10,14 +10,14 @@ from typing import Final, Literal, TypeAlias
 from proxy.cli.common import Misuse
 from proxy.mapping.complaints import did_you_mean
 from proxy.mapping.units import parse_duration
-from proxy.overrides import LINES, MODES, Change, Mode
+from proxy.overrides import MAX_LENGTHS, MODES, Change, Mode
 from proxy.store.audit import PROXY
 from proxy.store.sealer import Sealer
 
 Action: TypeAlias = Literal["show", "history", "change", "rollback"]
 
-# The options that only some of the actions know.
-_KNOWN: Final[dict[Action, frozenset[str]]] = {
+# The options that only some of the actions take.
+_TAKEN: Final[dict[Action, frozenset[str]]] = {
     "show": frozenset(),
     "history": frozenset({"limit"}),
     "change": frozenset(
@@ -25,12 +25,12 @@ _KNOWN: Final[dict[Action, frozenset[str]]] = {
     ),
     "rollback": frozenset({"reason", "actor", "expect", "wait", "newest"}),
 }
-_OPTIONS: Final = sorted(frozenset[str]().union(*_KNOWN.values()))
+_OPTIONS: Final = sorted(frozenset[str]().union(*_TAKEN.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The command line as click read it."""
+    """The command line as click has read it."""
 
     route: str | None
     wanted: str | None
@@ -51,7 +51,7 @@ class Asked:
 
 
 def action_of(asked: Asked) -> Action:
-    """Which action is meant; Misuse where none is meant clearly."""
+    """Returns the action that is meant. Raises Misuse when none is meant clearly."""
     words: dict[str, tuple[bool, Action]] = {
         "a MODE": (asked.wanted is not None, "change"),
         "--clear": (asked.clear, "change"),
@@ -63,20 +63,20 @@ def action_of(asked: Asked) -> Action:
         raise Misuse(f"{given[0]} and {given[1]} don't go together")
     action = words[given[0]][1] if given else "show"
     if action == "change" and asked.route is None:
-        raise Misuse(f"{given[0]} needs the ROUTE that it is for")
+        raise Misuse(f"{given[0]} needs a ROUTE")
     if action == "rollback" and (asked.route is None) == (not asked.newest):
-        raise Misuse("--rollback takes the ROUTE of the change to undo, or else --newest, of whatever route")
+        raise Misuse("--rollback takes the ROUTE of the change to undo, or else --newest, for any route")
     for name in _OPTIONS:
-        if name not in _KNOWN[action] and getattr(asked, name) is not None:
+        if name not in _TAKEN[action] and getattr(asked, name) is not None:
             option = name.replace("_", "-")
             raise Misuse(
-                f"--{option} does not go with {given[0] if given else 'showing: name a MODE, or --clear'}"
+                f"--{option} does not go with {given[0] if given else 'showing: give a MODE, or --clear'}"
             )
     return action
 
 
-def known_route(route: str, known: Iterable[str]) -> str:
-    """The route; Misuse for one that there is not."""
+def existing_route(route: str, known: Iterable[str]) -> str:
+    """Returns the route. Raises Misuse when there is no such route."""
     names = list(known)
     if route not in names:
         raise Misuse(f"there is no route {route}{did_you_mean(route, names)} (routes: {', '.join(names)})")
@@ -84,7 +84,7 @@ def known_route(route: str, known: Iterable[str]) -> str:
 
 
 def change_of(asked: Asked, route: str, now: datetime) -> Change:
-    """The change that was asked for; whether it may be made, the store judges."""
+    """Returns the change that was asked for; the store checks whether it may be made."""
     return Change(
         actor=actor_of(asked),
         route=route,
@@ -97,24 +97,24 @@ def change_of(asked: Asked, route: str, now: datetime) -> Change:
 
 
 def scope_of(organization: str | None, sealer: Sealer) -> str | None:
-    """The keyed hash that an organization's overrides are under; None for everyone."""
+    """Returns the keyed hash that an organization's overrides are stored under; None for everyone."""
     return None if organization is None else sealer.organization(organization)
 
 
 def reason_of(asked: Asked) -> str:
     if asked.reason is None:
-        raise Misuse("--reason is needed: a change without one is a riddle to the next operator")
+        raise Misuse("--reason is needed: the next operator can't guess it")
     return asked.reason.strip()
 
 
-def judge_reason(reason: str | None, names: Iterable[str]) -> None:
-    """Misuse for a reason that the audit can't keep: of more than a line, or with one of the names in it."""
+def check_reason(reason: str | None, names: Iterable[str]) -> None:
+    """Raises Misuse for a reason that the audit can't store: too long, on several lines, or with a name."""
     if reason is None:
         return
-    if not (reason.isprintable() and reason.strip() and len(reason) <= LINES["reason"]):
-        raise Misuse(f"the reason needs 1 to {LINES['reason']} printable signs, on one line")
+    if not (reason.isprintable() and reason.strip() and len(reason) <= MAX_LENGTHS["reason"]):
+        raise Misuse(f"the reason needs 1 to {MAX_LENGTHS['reason']} printable characters, on one line")
     if any(name.casefold() in reason.casefold() for name in names):
-        raise Misuse("--reason is kept for good: name neither the case, the user nor the organization in it")
+        raise Misuse("the audit keeps --reason for good: don't name the case, the user or the organization")
 
 
 def actor_of(asked: Asked) -> str:
@@ -122,13 +122,13 @@ def actor_of(asked: Asked) -> str:
 
 
 def actor_named(given: str | None) -> str:
-    """Who stands in the audit: `--actor`, else the user of this machine."""
+    """Returns the name for the audit: `--actor`, else the user of this machine."""
     try:
         actor = getpass.getuser() if given is None else given
     except (KeyError, OSError):  # a container may run under a number without a name
         raise Misuse("--actor is needed: this machine has no name for its user") from None
     if actor == PROXY:
-        raise Misuse(f"--actor: {PROXY} is what the process itself is called in the audit")
+        raise Misuse(f"--actor: {PROXY} is the name of the process itself in the audit")
     return actor
 
 

@@ -1,4 +1,4 @@
-"""What `michiq-proxy mode` tells of the overrides, for people and for programs."""
+"""Writes the overrides for `michiq-proxy mode`, for people and for programs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -33,8 +33,8 @@ def print_state(mappings: Mapping[str, RouteMapping], overrides: Overrides, now:
             table.add_row("", name, mapping.mode, "everyone", _mode(mapping.mode, mapping.canary_percent))
         for each in own:
             percent = mapping.canary_percent if each.percent is None else each.percent
-            told = (_mode(each.mode, percent), stacked(each.until), each.actor, each.reason)
-            table.add_row(str(each.revision), name, mapping.mode, whom(each), *told)
+            cells = (_mode(each.mode, percent), stacked(each.until), each.actor, each.reason)
+            table.add_row(str(each.revision), name, mapping.mode, whom(each), *cells)
     show(table)
 
 
@@ -42,13 +42,13 @@ def print_history(overrides: Iterable[Override]) -> None:
     table = columns("rev", "at", "actor", "route", "scope", "mode", "until", "reason", wraps=_WRAPS)
     for each in overrides:
         reason = each.reason if each.undoes is None else f"undoes {each.undoes}: {each.reason}"
-        told = (each.route, whom(each), _mode(each.mode, each.percent), stacked(each.until), reason)
-        table.add_row(str(each.revision), stacked(each.at), each.actor, *told)
+        cells = (each.route, whom(each), _mode(each.mode, each.percent), stacked(each.until), reason)
+        table.add_row(str(each.revision), stacked(each.at), each.actor, *cells)
     show(table)
 
 
 def sentence(override: Override, before: Override | None = None) -> str:
-    """One change in words; a rollback, and a change of a canary, with what was in force `before`."""
+    """Returns one change in words; a rollback, and a change of a canary, also name the mode `before`."""
     back = "its mapping" if override.scope == EVERYONE else "what everyone has"
     mode = _mode(override.mode, override.percent) if override.mode else back
     until = f" until {_minute(override.until)}" if override.until else ""
@@ -59,7 +59,7 @@ def sentence(override: Override, before: Override | None = None) -> str:
 
 
 def unchanged(route: str, override: Override | None) -> str:
-    """What a change came to that was in force already."""
+    """Returns the sentence about a change that was in force already."""
     if override is None:
         return f"{route}: unchanged, there was nothing to clear"
     until = f" until {_minute(override.until)}" if override.until else ""
@@ -74,12 +74,12 @@ def _was(before: Override | None) -> str:
 
 
 def meanwhile(overrides: Iterable[Override]) -> Iterator[str]:
-    """Who changed what, a line each."""
+    """Returns a line for each change, with its actor and reason."""
     return (f"{sentence(each)}, by {each.actor} at {_minute(each.at)}: {each.reason}" for each in overrides)
 
 
 def waited(following: Following) -> str:
-    """What a wait came to, where nobody was left behind."""
+    """Returns the sentence about a wait after which no process is behind."""
     names = ", ".join(each.name for each in following.following)
     return f"followed by {names}"
 
@@ -91,7 +91,7 @@ def whom(override: Override) -> str:
 
 
 def stacked(moment: datetime | None) -> str:
-    """A time for a narrow column."""
+    """Returns a time in two lines, for a narrow column."""
     return f"{moment.astimezone(UTC):%Y-%m-%d\n%H:%M:%SZ}" if moment else ""
 
 

@@ -1,4 +1,4 @@
-"""What a command prints for a person: sentences and tables. A pipe gets lines with tabs, whole."""
+"""Prints sentences and tables for a person; a pipe gets lines with tabs, whole."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.table import Column, Table
 
 _WIDTH: Final = 100
-_LEAST: Final = 12  # of a column that goes on below itself
+_LEAST: Final = 12  # of a column that wraps
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of texts. The columns named in `wraps` go on below themselves where the room is narrow; one
-    without heads is prose, with a word at the left of each sentence."""
+    """A table of texts; without heads it is prose, with a word at the left of each sentence.
+
+    The columns named in `wraps` go on below themselves when the terminal is narrow.
+    """
 
     heads: tuple[str, ...]
     wraps: frozenset[str] = frozenset()
@@ -28,12 +30,12 @@ class Grid:
         self.rows.append(cells)
 
     def for_pipe(self) -> str:
-        """A line a row, as `gh` writes for programs: tabs between, nothing padded, cut or folded."""
+        """Returns a line for each row, as `gh` does for programs: tabs between, nothing padded or cut."""
         lines = [self.heads, *self.rows]
         return "\n".join("\t".join(" ".join(cell.split()) for cell in line) for line in lines)
 
     def fits(self, width: int) -> bool:
-        """Tells whether no column that can't go on below itself would be cut."""
+        """Returns whether the table fits, with its wrapping columns at their least width."""
         return sum(self._widths()) + len(self.heads) <= width
 
     def _widths(self) -> list[int]:
@@ -49,7 +51,7 @@ class Grid:
 
 
 def show(*parts: str | Grid) -> None:
-    """As they are: names and reasons are no markup. A narrow terminal is kept to, prose to 100 columns."""
+    """Prints the parts in at most 100 columns; names and reasons are never read as markup."""
     console = Console(markup=False, emoji=False, highlight=False)
     is_terminal = console.is_terminal
     console.width = min(console.width, _WIDTH) if is_terminal else _WIDTH
@@ -61,7 +63,7 @@ def show(*parts: str | Grid) -> None:
 
 
 def print_to(console: Console, *parts: str | Grid) -> None:
-    """Prints for a terminal: a table that is too wide for it becomes a block of lines a row."""
+    """Prints for a terminal: each row of a table that is too wide becomes a block of lines."""
     for part in parts:
         if isinstance(part, str):
             console.print(part)
@@ -73,12 +75,12 @@ def print_to(console: Console, *parts: str | Grid) -> None:
 
 
 def columns(*heads: str, wraps: Iterable[str] = ()) -> Grid:
-    """An empty table."""
+    """Returns an empty table."""
     return Grid(heads, frozenset(wraps))
 
 
 def steps(lines: Iterable[tuple[str, str]]) -> Grid:
-    """Each line has a word at its left; a long one goes on below itself."""
+    """Returns prose: each line has a word at its left, and a long line goes on below itself."""
     return Grid(("", "said"), frozenset({"said"}), shows_heads=False, rows=[*lines])
 
 
@@ -87,14 +89,14 @@ def moment(at: datetime) -> str:
 
 
 def plural(count: int, what: str) -> str:
-    """`1 call`, `1,240 calls`."""
+    """Returns a count with its noun: `1 call`, `1,240 calls`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _block(heads: Sequence[str], row: Sequence[str]) -> Grid:
-    """One row on its own, a line a column; what is empty is left out."""
-    told = [(head, " ".join(cell.split())) for head, cell in zip(heads, row, strict=True) if cell]
-    return steps(told)
+    """Returns one row as prose, a line for each column; empty cells are left out."""
+    cells = [(head, " ".join(cell.split())) for head, cell in zip(heads, row, strict=True) if cell]
+    return steps(cells)
 
 
 def _table(grid: Grid) -> Table:

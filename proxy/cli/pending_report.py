@@ -1,4 +1,4 @@
-"""What `michiq-proxy routes --pending` tells: calls whose outcome nobody knows, or no client was told of."""
+"""Prints `michiq-proxy routes --pending`: calls whose outcome is unknown, or never reached a client."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,16 +11,16 @@ from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
 
 _WHAT_TO_DO: Final = (
-    "None is ever sent again: where the platform has no case of that time, the client has to ask anew."
+    "None is ever sent again: if the platform has no case of that time, the client must ask again."
 )
 _MADE: Final = (
-    "made-for-refused, made-without-session: the platform has the case, and its client was not told of it. "
-    "Clear it up there; `michiq-proxy erase --case ID` then takes it off this list."
+    "made-for-refused, made-without-session: the platform has the case, but its client never got it. "
+    "Delete it on the platform; `michiq-proxy erase --case ID` then removes it from this list."
 )
 
 
 def tell(calls: Sequence[PendingCall], *, as_json: bool) -> None:
-    """Oldest first."""
+    """Prints the calls, the oldest first."""
     if as_json:
         echo_json([_as_json(call) for call in calls])
         return
@@ -37,5 +37,5 @@ def tell(calls: Sequence[PendingCall], *, as_json: bool) -> None:
 
 
 def _as_json(call: PendingCall) -> Json:
-    told: dict[str, Json] = {"id": call.id, "at": rfc3339(call.at), "cause": call.cause, "kind": call.kind}
-    return told | ({"case": call.made} if call.made else {})
+    row: dict[str, Json] = {"id": call.id, "at": rfc3339(call.at), "cause": call.cause, "kind": call.kind}
+    return row | ({"case": call.made} if call.made else {})

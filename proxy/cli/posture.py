@@ -1,4 +1,4 @@
-"""What a server refuses to start with, and what it warns of."""
+"""Startup checks of a server: refuses what is unsafe, and warns of what may be a mistake."""
 
 import ipaddress
 from typing import Final
@@ -15,26 +15,26 @@ from proxy.settings import Settings
 
 _SLOW_PARSER: Final = (
     "aiohttp runs without its C parser, the only one that is tested here: unset AIOHTTP_NO_EXTENSIONS, and "
-    "install aiohttp from a wheel of this platform"
+    "install aiohttp from a wheel for this platform"
 )
 
 _log: Final = structlog.get_logger("proxy.posture")
 
 
 def refuse_what_is_unsafe() -> None:
-    """Misuse where this Python must not serve; `python -O` runs no command at all."""
+    """Raises Misuse when this Python must not serve; `python -O` runs no command at all."""
     if HttpRequestParser is HttpRequestParserPy:
         raise Misuse(_SLOW_PARSER)
 
 
 def warn_of_missing(settings: Settings, table: Table) -> None:
-    """What routes of the mapping files will fail for want of."""
+    """Logs the missing settings without which routes of the mapping files will fail."""
     if settings.llamachat_url is None and (routes := without_llamachat(table)):
         _log.warning("llamachat_missing", routes=routes)
 
 
 def warn_of(settings: Settings) -> None:
-    """What is allowed, and may have been meant otherwise."""
+    """Logs settings that are allowed, but may be a mistake."""
     if not _is_this_machine(settings.admin_listen):
         _log.warning("admin_listens_beyond_this_machine", address=str(settings.admin_listen))
     if mode := mode_read_by_others(ENV_FILE):

@@ -1,4 +1,4 @@
-"""`michiq-proxy retention`: when texts and audio past their days were last removed, and removing them now."""
+"""`michiq-proxy retention`: shows when texts and audio past their days were last removed, or removes them."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import click
 
 from proxy.cli.common import read_settings
 from proxy.cli.paper import moment, plural
-from proxy.cli.store_access import echo_json, tell_place, with_store
+from proxy.cli.store_access import echo_json, name_store, with_store
 from proxy.store import Store
 from proxy.store.retention import Swept
 from proxy.times import rfc3339
@@ -14,13 +14,13 @@ from proxy.values import Json
 
 
 @click.command()
-@click.option("--run", is_flag=True, help="Remove what is past its days, by this machine's clock, at once.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--run", is_flag=True, help="Remove data past its days now, by this machine's clock.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def retention(*, run: bool, as_json: bool) -> None:
-    """Tell when what is past its retention was last removed, or remove it now.
+    """Show when data past its retention was last removed, or remove it now.
 
-    A proxy does so every hour by itself. It holds back for 24 h where the machine's clock has jumped over 7
-    days, or lies over 30 days past the last sweep: `--run` says that the clock is right. The days stand in
+    A proxy removes it every hour by itself. It waits for 24 h when the machine's clock has jumped by over 7
+    days, or is over 30 days past the last sweep: `--run` says that the clock is right. The days are set in
     MICHIQ_CONTENT_DAYS and MICHIQ_AUDIO_DAYS.
     """
     settings, now = read_settings(), datetime.now(UTC)
@@ -32,12 +32,12 @@ def retention(*, run: bool, as_json: bool) -> None:
 
     last, swept = with_store(settings, work)
     if run:
-        tell_place(settings)
+        name_store(settings)
     if as_json:
         echo_json(_as_json(now, last, swept))
         return
     click.echo(f"clock: {moment(now)}; last sweep: {moment(last) if last else 'never'}")
-    click.echo(f"kept: texts {plural(days[0], 'day')}, audio {plural(days[1], 'day')}")
+    click.echo(f"retention: texts {plural(days[0], 'day')}, audio {plural(days[1], 'day')}")
     if swept is not None:
         click.echo(f"removed: {plural(swept.cases, 'case')}, {plural(swept.recordings, 'recording')}")
 

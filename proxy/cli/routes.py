@@ -1,4 +1,4 @@
-"""`michiq-proxy routes`: every legacy route and who answers it, and what else an operator asks about them."""
+"""`michiq-proxy routes`: lists the legacy routes and who answers each, learned differences, pending calls."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,23 +17,22 @@ from proxy.store import Store, StoreError
 from proxy.store.locations import database_path
 from proxy.web.live import mappings_digest
 
-# A process that was not heard of for so long is gone.
 _NO_STORE: Final = "MICHIQ_SECRET_KEYS is required"
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout; notes go to stderr.")
-@click.option("--learned", is_flag=True, help="Instead: where real legacy answers differ from ours.")
-@click.option("--pending", is_flag=True, help="Instead: calls of which nobody knows whether they worked.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout; notes go to stderr.")
+@click.option("--learned", is_flag=True, help="Show where real legacy answers differ from ours.")
+@click.option("--pending", is_flag=True, help="Show the calls whose outcome is unknown.")
 def routes(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) -> None:
     """List the routes of the mapping files in FOLDER (default: `mappings`, else the built-in ones).
 
-    Without FOLDER, and where the settings lead to a store, also what is in force for everyone, for how many
-    organizations something else is (+2), and which processes don't follow.
+    Without FOLDER, and when there is a store, the list also shows what is in force for everyone. `+2` means
+    that two organizations have another mode. Processes that don't follow are named.
     """
     if pending and (learned or folder):
-        raise Misuse("--pending goes with --json alone: it asks the store")
+        raise Misuse("--pending goes with --json only: it reads the store")
     if pending:
         calls = with_store(read_settings(), lambda store: store.pending())
         pending_report.tell(calls, as_json=as_json)
@@ -63,7 +62,7 @@ def _list(settings: Settings | None, given: Path | None, *, as_json: bool) -> No
 
 
 def _settings() -> Settings | None:
-    """None where nobody has set up a store yet, or the settings can't be used, which is said."""
+    """Returns the settings; None when there is no store yet, or, with a note, when they can't be used."""
     try:
         settings = read_settings()
         return settings if database_path(settings.database_url).exists() else None
@@ -74,7 +73,7 @@ def _settings() -> Settings | None:
 
 
 def _standing(settings: Settings, folder: Path, at: datetime) -> Standing | None:
-    """None where the store can't be opened, which is said: the listing alone is worth something still."""
+    """Returns the store's state; None, with a note, when the store can't be opened: the list alone helps."""
     digest = mappings_digest(folder)
 
     async def look(store: Store) -> Standing:

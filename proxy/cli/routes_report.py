@@ -1,4 +1,4 @@
-"""What `michiq-proxy routes` tells: the mappings, what is in force, and which processes don't follow."""
+"""Writes `michiq-proxy routes`: the mappings, what is in force, and which processes don't follow."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from proxy.values import Json
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the store says at `now`. `mappings` is the digest of the files that are listed."""
+    """The store's state at `now`. `mappings` is the digest of the listed files."""
 
     now: datetime
     overrides: Overrides
@@ -29,7 +29,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What is in force for everyone, until when, and for how many organizations something else is."""
+    """The mode in force for everyone, its end, and the number of organizations with another one."""
 
     everyone: InForce
     until: datetime | None
@@ -37,13 +37,13 @@ class Now:
 
 
 def in_force(table: Table, standing: Standing) -> dict[str, Now]:
-    """By route."""
+    """Returns what is in force, by route."""
     snapshot = Snapshot(table, standing.overrides)
     return {name: _now(name, snapshot, standing.now) for name in table.routes}
 
 
 def as_json(table: Table, now: Mapping[str, Now], at: datetime) -> Json:
-    """A row for each route."""
+    """Returns a row for each route."""
     return [
         {
             "route": name,
@@ -60,19 +60,19 @@ def as_json(table: Table, now: Mapping[str, Now], at: datetime) -> Json:
 
 
 def listing(table: Table, now: Mapping[str, Now], at: datetime) -> Grid:
-    """The same for a person; `now` empty leaves its column out."""
+    """Returns the same rows for a person; an empty `now` leaves its column out."""
     heads = ("route", "method", "path", "mode", *(["in force"] if now else []), "timeout s", "body bytes")
     printed = columns(*heads, wraps=["in force"])
     for name, route in table.routes.items():
         mapping = route.mapping
         sizes = f"{mapping.timeout.total_seconds():g}", str(mapping.body_limit)
-        told = [_told(now[name], at)] if now else []
-        printed.add_row(name, mapping.method, mapping.path, mapping.mode, *told, *sizes)
+        own = [_cell(now[name], at)] if now else []
+        printed.add_row(name, mapping.method, mapping.path, mapping.mode, *own, *sizes)
     return printed
 
 
 def brownouts(table: Table, at: datetime) -> Iterator[str]:
-    """Which routes answer 503 on purpose at this moment, for whom and until when."""
+    """Yields a sentence for each route that answers 503 on purpose at this moment."""
     for name, route in table.routes.items():
         for each in running_brownouts(route.mapping, at):
             whom = "everyone" if each.organizations is None else ", ".join(each.organizations)
@@ -90,14 +90,14 @@ def _brownout(brownout: Brownout) -> Json:
 
 
 def notes(standing: Standing) -> Iterator[str]:
-    """How far the processes are, which of them are not where they should be, and calls that are in doubt."""
+    """Yields sentences about the processes, those that are behind, and calls that are in doubt."""
     revision, live = standing.overrides.revision, len(standing.processes)
     yield f"Revision {revision}; {live} live {'process' if live == 1 else 'processes'}."
     for each in standing.processes:
         if each.revision != revision:
-            yield f"{each.name} serves by revision {each.revision}; the newest is {revision}."
-        if each.mappings not in ("", standing.mappings):  # "" is one that watches no folder
-            yield f"{each.name} serves by other mapping files than the listed ones ({each.mappings})."
+            yield f"{each.name} serves revision {each.revision}; the newest is {revision}."
+        if each.mappings not in ("", standing.mappings):  # "" is a process that watches no folder
+            yield f"{each.name} serves other mapping files than the listed ones ({each.mappings})."
     for complaint, names in _rejected(standing.processes).items():
         yield f"Rejected by {', '.join(names)}: {complaint}"
     if standing.pending:
@@ -126,8 +126,8 @@ def _json(now: Now) -> Json:
     }
 
 
-def _told(now: Now, at: datetime) -> str:
-    """`shadow until 14:30Z +2`."""
+def _cell(now: Now, at: datetime) -> str:
+    """Returns a cell such as `shadow until 14:30Z +2`."""
     mode, percent = _setting(now.everyone)
     until = ""
     if now.until is not None:
@@ -138,7 +138,7 @@ def _told(now: Now, at: datetime) -> str:
 
 
 def _rejected(processes: Sequence[Process]) -> Mapping[str, list[str]]:
-    """Who rejected it, by complaint."""
+    """Returns the names of the processes that rejected the mapping files, by complaint."""
     names: defaultdict[str, list[str]] = defaultdict(list)
     for each in processes:
         for complaint in each.rejected:

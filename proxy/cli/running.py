@@ -1,4 +1,4 @@
-"""Runs servers until they are told to end, with a clear word about what kept one from its start."""
+"""Runs servers until they are asked to stop, and complains clearly when one can't start."""
 
 import asyncio
 import gc
@@ -22,15 +22,15 @@ _THRESHOLDS: Final = (5_000, 10, 20)
 
 
 class Stop(asyncio.Event):
-    """Set by the first SIGINT or SIGTERM; the next one ends the process at once, whatever is under way."""
+    """An event that the first SIGINT or SIGTERM sets; the second one ends the process at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.at_once: Callable[[], None] = lambda: None  # what has to be done even then
         self._signalled = False
 
-    def told(self, number: signal.Signals) -> None:
-        # Not by whether it is set: who signals a whole group stops a worker twice, by its parent too.
+    def on_signal(self, number: signal.Signals) -> None:
+        # Not by `is_set()`: a signal to the whole group also reaches a worker through its parent.
         if self._signalled:
             self.at_once()
             flush()
@@ -44,34 +44,34 @@ def run_until_stopped(work: Callable[[Stop], Coroutine[Any, Any, None]]) -> None
     """Runs a server that ends when its event is set, as SIGINT and SIGTERM do."""
 
     async def main() -> None:
-        # The modules: nothing of them is garbage, and to look for it takes a tenth of a second.
+        # The modules are no garbage, and to walk through them takes a tenth of a second.
         gc.freeze()
         gc.set_threshold(*_THRESHOLDS)
         stop = Stop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.told, number)
-        await _told(work(stop))
+            asyncio.get_running_loop().add_signal_handler(number, stop.on_signal, number)
+        await _explained(work(stop))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
 
 
 def rest_collector() -> None:
-    """Leaves out all that a server began with; call it once it serves.
+    """Freezes all objects that a server has at its start out of garbage collection; call it once it serves.
 
-    The garbage collector holds everybody while it walks, and a large JSON text makes it walk again and again.
+    Everything waits while the collector runs, and a large JSON text makes it run again and again.
     """
     gc.collect()
     gc.freeze()
 
 
 def reload_on_hangup(reload: Callable[[], None]) -> None:
-    """SIGHUP reads the mapping files again; call it inside the loop."""
+    """Makes SIGHUP read the mapping files again; call it inside the loop."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
-async def _told(work: Awaitable[None]) -> None:
-    """Start-up errors in a sentence instead of a traceback."""
+async def _explained(work: Awaitable[None]) -> None:
+    """Raises start-up errors as a sentence instead of a traceback."""
     try:
         await work
     except (StoreError, BadCertificate, BadAuthorities) as error:

@@ -1,4 +1,4 @@
-"""`michiq-proxy sandbox`: the three systems around the proxy, strict to their documents."""
+"""`michiq-proxy sandbox`: runs the three systems around the proxy, strict to their documents."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ ports_option = click.option(
     type=click.IntRange(0, 65535),
     default=(8081, 8082, 8083),
     show_default=True,
-    help="The sandbox's Llamalitica, LlamaChat and legacy michiQ; 0 for a free port.",
+    help="Ports of the sandbox's Llamalitica, LlamaChat and legacy michiQ; 0 means a free one.",
 )
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @ports_option
-@click.option("--webhook-url", help="Where Llamalitica sends its events, signed.")
+@click.option("--webhook-url", help="The URL for Llamalitica's signed events.")
 def sandbox(host: str, ports: tuple[int, int, int], webhook_url: str | None) -> None:
     """Run the new Llamalitica API, LlamaChat and a legacy michiQ with synthetic data and public keys."""
     run_until_stopped(lambda stop: _sandbox(host, ports, webhook_url, stop))

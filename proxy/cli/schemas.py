@@ -1,4 +1,4 @@
-"""The mapping files' JSON Schemas, for editors."""
+"""Writes the JSON Schemas of the mapping files, for editors."""
 
 import ast
 import inspect
@@ -21,7 +21,7 @@ MODELS: Final[Mapping[str, type[Model]]] = {
 
 
 def schema_of(name: str) -> str:
-    """The schema as JSON for a person to read."""
+    """Returns the schema as JSON that a person can read."""
     _describe()
     return json.dumps(MODELS[name].model_json_schema(), indent=2, ensure_ascii=False)
 
@@ -30,14 +30,14 @@ def schema_of(name: str) -> str:
 def _describe() -> None:
     """Gives each field of the models its description.
 
-    pydantic would do so itself, and read the source of them all at each start of the proxy.
+    pydantic could do so itself, but would read the source of all models at each start of the proxy.
     """
     models = [*_below(Model)]
     for model in models:
         written = {name: text for each in reversed(model.__mro__) for name, text in _written(each).items()}
         for name, field in model.model_fields.items():
             field.description = field.description or written.get(name)
-    for model in models:  # those that a model holds come before it
+    for model in models:  # a model comes after those that it holds
         model.model_rebuild(force=True)
 
 

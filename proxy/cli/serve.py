@@ -1,4 +1,4 @@
-"""`michiq-proxy serve`: the proxy, until it is told to end."""
+"""`michiq-proxy serve`: runs the proxy until it is asked to stop."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from proxy.cli.member import Inherited, Member
 from proxy.cli.posture import refuse_what_is_unsafe, warn_of, warn_of_missing
 from proxy.cli.running import Stop, reload_on_hangup, rest_collector, run_until_stopped
 from proxy.cli.supervise import supervise
-from proxy.line import Line
+from proxy.line import Channel
 from proxy.mapping.table import Table
 from proxy.observe.logs import setup
 from proxy.settings import Settings
@@ -26,20 +26,22 @@ _log: Final = structlog.get_logger("proxy.serve")
 
 
 @click.command()
-@click.option("--line", type=int, hidden=True, help="Of a worker: its line to its parent.")
+@click.option("--line", "channel", type=int, hidden=True, help="For a worker: the channel to its parent.")
 @click.option("--listen", type=int, multiple=True, hidden=True)
 @click.option("--admin", type=int, multiple=True, hidden=True)
 @click.option("--status", type=int, multiple=True, hidden=True)
-def serve(line: int | None, listen: tuple[int, ...], admin: tuple[int, ...], status: tuple[int, ...]) -> None:
-    """Serve the legacy routes by the settings and the mapping files."""
+def serve(
+    channel: int | None, listen: tuple[int, ...], admin: tuple[int, ...], status: tuple[int, ...]
+) -> None:
+    """Serve the legacy routes with the settings and the mapping files."""
     refuse_what_is_unsafe()
     raise_limit()
     settings = read_settings()
     folder = mappings_folder(settings.mappings)
     table = read_table(folder, has_legacy=settings.legacy_url is not None)
     setup(sys.stdout, pretty=sys.stdout.isatty(), shared=settings.workers > 1)
-    if line is not None:
-        inherited = Inherited(line, listen, admin, status)
+    if channel is not None:
+        inherited = Inherited(channel, listen, admin, status)
         run_until_stopped(lambda stop: _beside(settings, table, folder, inherited, stop))
         return
     warn_of(settings)
@@ -61,11 +63,11 @@ async def _alone(settings: Settings, table: Table, folder: Path, stop: Stop) -> 
 
 
 async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inherited, stop: Stop) -> None:
-    """As one of several workers."""
-    line = await Line.over(socket.socket(fileno=inherited.line))
-    member = Member(line, inherited, stop)
-    hearing = asyncio.create_task(member.hear(), name="hear-parent")
-    async with running(settings, table, folder=folder, place=member.place) as proxy:
+    """Serves as one of several workers."""
+    channel = await Channel.over(socket.socket(fileno=inherited.channel))
+    member = Member(channel, inherited, stop)
+    following = asyncio.create_task(member.follow(), name="follow-parent")
+    async with running(settings, table, folder=folder, place=member.shared) as proxy:
         reload_on_hangup(proxy.reload_soon)
         member.serve(proxy)
         rest_collector()
@@ -74,4 +76,4 @@ async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inh
             proxy.ending.retire()
         else:
             await proxy.ending.notice()
-    hearing.cancel()
+    following.cancel()

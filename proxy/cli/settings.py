@@ -1,4 +1,4 @@
-"""`michiq-proxy settings`: the settings in force, and where each is from; a secret is only set or unset."""
+"""`michiq-proxy settings`: shows the settings in force and their sources; secrets only as set or unset."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ from proxy.settings import Settings
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def settings(*, as_json: bool) -> None:
-    """Show the settings in force, by environment, .env and defaults; of secrets only whether they are set."""
+    """Show the settings in force, from environment, .env and defaults; secrets only as set or unset."""
     read = read_settings()
-    rows = {f"{PREFIX}{name.upper()}": (_told(getattr(read, name)), _from(read, name)) for name in _names()}
+    rows = {f"{PREFIX}{name.upper()}": (_shown(getattr(read, name)), _from(read, name)) for name in _names()}
     if as_json:
         echo_json({name: {"value": value, "from": source} for name, (value, source) in rows.items()})
         return
@@ -37,8 +37,8 @@ def _from(read: Settings, name: str) -> str:
     return "set" if name in read.model_fields_set else "default"
 
 
-def _told(value: object) -> str:
-    """A value as an operator would write it, without secrets; of tokens the names."""
+def _shown(value: object) -> str:
+    """Returns a value as an operator would write it, without secrets; of tokens the names."""
     if value is None or value == () or value == {}:
         return "unset"
     if isinstance(value, SecretStr):
@@ -46,5 +46,5 @@ def _told(value: object) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{name}:set" for name in value)
     if isinstance(value, tuple):
-        return ",".join(map(_told, value))
+        return ",".join(map(_shown, value))
     return str(value)

@@ -1,4 +1,4 @@
-"""The store for a command that works straight on it, whether or not a proxy runs."""
+"""Opens the store for a command that works straight on it, whether or not a proxy runs."""
 
 import asyncio
 import json
@@ -19,17 +19,20 @@ T = TypeVar("T")
 
 
 def with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
-    """What `work` gives on the store of the settings; a sentence where the store can't be used."""
+    """Returns the result of `work` on the store of the settings.
+
+    Raises Misuse or Failure, with a sentence, when the store can't be used.
+    """
     return asyncio.run(_run(settings, work))
 
 
-def tell_place(settings: Settings) -> None:
-    """Says on stderr which store was changed."""
+def name_store(settings: Settings) -> None:
+    """Prints on stderr which store was changed."""
     click.echo(f"store: {database_path(settings.database_url).absolute()}", err=True)
 
 
 def echo_json(value: Json) -> None:
-    """In ASCII for a terminal that has not every letter."""
+    """Prints JSON, in ASCII for a terminal that lacks letters."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     click.echo(json.dumps(value, ensure_ascii=encoding != "utf8"))
 
@@ -50,13 +53,13 @@ async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
 
 
 def _refuse_missing(database_url: str) -> None:
-    """Failure where no store has been made: in a wrong folder, a command would work on an empty one."""
+    """Raises Failure when there is no store: in a wrong folder, a command would work on an empty one."""
     path = database_path(database_url)
     try:
         path.stat()
     except FileNotFoundError:
         raise Failure(
-            f"there is no store at {path.absolute()} (MICHIQ_DATABASE_URL). Call this in the proxy's folder, "
+            f"there is no store at {path.absolute()} (MICHIQ_DATABASE_URL). Run this in the proxy's folder, "
             "or name it: michiq-proxy -C FOLDER …; `michiq-proxy serve` makes a store"
         ) from None
     except OSError:  # opening it says what is wrong with it

@@ -1,4 +1,4 @@
-"""Tells a stored story in plain sentences, one for each step of the request."""
+"""Writes a stored request trace in plain sentences, one for each step of the request."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -13,13 +13,13 @@ _Part: TypeAlias = Mapping[str, Any]
 
 
 def title(story: Story) -> str:
-    """A request's story begins at its answer's time, a shadow's when the comparison was done."""
+    """Returns the heading: the request's id, and the time of the answer or of the shadow's comparison."""
     what = "compared" if "shadow" in _part(story.story) else "answered"
     return f"{story.request_id}, {what} at {moment(story.at)}"
 
 
-def told(story: Story) -> Steps:
-    """A word for each step, and its sentence."""
+def sentences(story: Story) -> Steps:
+    """Yields a word and a sentence for each step."""
     part = _part(story.story)
     if "shadow" in part:
         yield from _shadow(part["shadow"])
@@ -30,7 +30,7 @@ def told(story: Story) -> Steps:
         yield "called", _called(call)
     yield "answered", _answered(part["answered"])
     if part["decided"] and part["decided"]["shadowed"]:
-        yield "shadow", "The other side runs after the answer; what it found is told by itself."
+        yield "shadow", "The other side runs after the answer; its result stands by itself."
 
 
 def _part(story: object) -> _Part:
@@ -52,13 +52,13 @@ def _asked(route: str, asked: _Part) -> Steps:
 
 
 def _caller(asked: _Part) -> str:
-    known = [f"{what} {asked[what]}" for what in ("user", "organization") if asked[what]]
-    return " of ".join(known) if known else "somebody whom this proxy doesn't know"
+    names = [f"{what} {asked[what]}" for what in ("user", "organization") if asked[what]]
+    return " of ".join(names) if names else "a caller that this proxy doesn't know"
 
 
 def _decided(route: str, decided: _Part | None) -> Steps:
     if decided is None:
-        said = "It is no legacy call." if route == "none" else "It was refused before anybody was asked."
+        said = "It is no legacy call." if route == "none" else "It was refused before a side was chosen."
         yield "decided", said
         return
     side = SIDES[decided["side"]]
@@ -96,15 +96,15 @@ def _shadow(shadow: _Part) -> Steps:
 
 
 def _outcome(outcome: str) -> str:
-    """Codes of another version of the proxy are told as they are."""
+    """Returns the outcome in words; codes of another version of the proxy stay as they are."""
     match ShadowOutcome.of_text(outcome):
         case ShadowOutcome("match"):
             return "The new side would have answered the same."
         case ShadowOutcome("difference"):
-            return "The new side would have answered otherwise:"
+            return "The new side would have answered differently:"
         case ShadowOutcome("dropped", why):
             return f"Not compared: {DROPS.get(why, why)}."
         case ShadowOutcome("dry-run-failed", why):
-            return f"What the new side would have sent breaks the new API's description: {why}."
+            return f"A call that the new side would send breaks the new API's description: {why}."
         case _:
             return outcome

@@ -1,4 +1,4 @@
-"""The sentences that stand for the codes of a request's story."""
+"""The sentences for the codes of a request trace."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,17 +9,17 @@ from proxy.values import Side
 
 SIDES: Final[Mapping[Side, str]] = {"legacy": "the legacy server", "new": "the new side"}
 
-# `{side}` is who answered.
+# `{side}` is the side that answered.
 WHYS: Final[Mapping[Why, str]] = {
     "only-new": "there is no legacy server (MICHIQ_LEGACY_URL is not set)",
-    "options": "OPTIONS names nobody, so nothing but the mode decides, and it says {side}",
+    "options": "OPTIONS names no caller, so only the mode decides, and it says {side}",
     "home": "the case was made on {side}, so its calls go there whatever the mode says",
     "unknown-token": "this proxy never saw the token, and such calls go to {side} (unknown_to_legacy)",
     "unknown-id": "this proxy never saw the id in the path, so only {side} can know it (unknown_to_legacy)",
     "no-legacy-session": "the caller has no session on the legacy server, so only {side} knows them",
     "both-sides": "the caller has cases on both sides, and {side} can list both",
     "tester": "a tester asked for {side} (X-Michiq-Tester)",
-    "mode": "nothing but the mode decides here, and it says {side}",
+    "mode": "only the mode decides here, and it says {side}",
 }
 
 TOKENS: Final = {
@@ -30,10 +30,10 @@ TOKENS: Final = {
 
 DROPS: Final = {
     "answer-too-large": "the legacy server's answer was too large, or in a coding that can't be read",
-    "crashed": "the new side's run broke down; the log has it under this request id",
+    "crashed": "the new side's run crashed; the log has it under this request id",
     "daily-cap": "the day's live writes were used up (daily_cap)",
     "head": "a HEAD has no answer to compare",
-    "not-kept": "the request's body could not be kept",
+    "not-kept": "the request's body could not be stored",
     "not-sampled": "it was not in the sample (sample_percent)",
     "queue-full": "too many others were waiting",
     "stopped": "the process ended first",

@@ -1,4 +1,4 @@
-"""The parent of several workers: it holds the sockets and locks that they share, and answers no request."""
+"""Runs the parent of several workers, which holds their shared sockets and locks and answers no request."""
 
 import asyncio
 import signal
@@ -18,9 +18,9 @@ _log: Final = structlog.get_logger("proxy.supervise")
 
 
 async def supervise(settings: Settings, stop: Stop) -> None:
-    """Until it is told to stop, and its workers have ended."""
-    place = bound(settings)
-    crew = Crew(settings.workers, partial(start, place=place), settings.drain_seconds)
+    """Runs the workers until the parent is asked to stop and they have ended."""
+    shared = bound(settings)
+    crew = Crew(settings.workers, partial(start, shared=shared), settings.drain_seconds)
     stop.at_once = crew.kill
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, crew.reload)
@@ -30,20 +30,20 @@ async def supervise(settings: Settings, stop: Stop) -> None:
         await stop.wait()
         _log.info("draining")
     finally:
-        place.close()  # the workers' own hold lasts until each has drained
+        shared.close()  # each worker holds its own copies until it has drained
         await crew.end()
 
 
 async def _begin(crew: Crew, stop: Stop) -> None:
     beginning = asyncio.create_task(crew.begin(), name="begin")
-    told = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({beginning, told}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({beginning, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
     try:
         if beginning.done():
             _log.info("listening", **dict(zip(("url", "admin", "status"), beginning.result(), strict=False)))
         else:
             beginning.cancel()
     except WorkerFailed as failed:
-        # It has said why itself.
+        # The worker has printed the reason.
         raise SystemExit(failed.code if failed.code > 0 else Failure.exit_code) from None

@@ -1,4 +1,4 @@
-"""What `michiq-proxy can-switch` tells, for a person and for a program."""
+"""Writes `michiq-proxy can-switch`, for a person and for a program."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +17,7 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The verdict on a route, and what stands behind it. `names` are legacy names by keyed hash."""
+    """The verdict on a route, and its evidence. `names` are legacy names by keyed hash."""
 
     route: str
     verdict: Verdict
@@ -28,7 +28,7 @@ class Found:
 
     @property
     def never_compared(self) -> dict[str, str]:
-        """How each organization that was never compared is called, by its keyed hash."""
+        """Returns the name of each organization that was never compared, by its keyed hash."""
         missing = self.evidence.with_traffic - self.evidence.compared
         called = {scope: self.names.get(scope, shown_hash(scope)) for scope in missing}
         return dict(sorted(called.items(), key=lambda item: item[1]))
@@ -63,13 +63,13 @@ def as_json(found: Found) -> Json:
 
 
 def _reasons(found: Found) -> Iterator[tuple[str, str]]:
-    """What speaks against it stands out; what explains a figure stands below them all."""
+    """Yields the reasons, those against it marked NO; the explanations of figures come last."""
     for reason in found.verdict.reasons:
         yield ("ok" if reason.ok else "NO"), reason.sentence
     if found.never_compared:
         yield "", f"Never seen in shadow: {', '.join(found.never_compared.values())}."
     if found.sums.dry_run_failures:
-        yield "", f"What the dry runs failed at: {_counted(found.sums.dry_run_failures)}."
+        yield "", f"The dry runs failed at: {_counted(found.sums.dry_run_failures)}."
     if found.sums.left_out:
         yield "", f"Not meant to be compared: {_counted(found.sums.left_out)}."
 

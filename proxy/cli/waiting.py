@@ -26,7 +26,7 @@ def overrides_of(process: Process) -> int:
 
 
 def changes_of(process: Process) -> float:
-    """Returns the newest change that the process has followed; one that keeps nothing in memory is at all."""
+    """Returns the newest change that the process has followed; infinity when it holds nothing in memory."""
     return inf if process.changes is None else process.changes
 
 
@@ -38,7 +38,10 @@ async def wait_for(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Following:
-    """Returns when none is behind, or the seconds are over. One not heard of for 10 s is not live."""
+    """Returns the live processes once none is behind, or the seconds are over.
+
+    A process without a heartbeat for 10 s is not live.
+    """
     end = clock() + timedelta(seconds=seconds)
     while True:
         now = clock()

@@ -1,19 +1,19 @@
-"""Compares two legacy answers in the legacy shape; what is kept of a difference is structure, never a value.
+"""Compares two legacy answers; a stored difference holds structure, never a value.
 
-Rules name paths as proxy.fields writes them, and what stands below counts too. The path "" is the whole
-body, text or JSON. At a volatile path only types, the kinds of texts (which are then the leaves' types) and
-the numbers of elements are compared. Arrays in another order are recognized by the exact elements: with a
-number that only its tolerance makes equal, they are compared element by element.
+Rules name paths in the form of proxy.fields, and a rule also covers everything below its path. The path ""
+is the whole body, text or JSON. At a volatile path only types, the kinds of texts (which are then the leaves'
+types) and the numbers of elements are compared. Arrays in another order are recognized by equal elements: a
+number that is equal only within its tolerance makes them be compared element by element.
 
-At most MAX_DIFFERENCES are given, and MAX_OF_ONE of one kind at one path, so that a field that a thousand
-elements lack leaves room for others: a list that is full is cut.
+At most MAX_DIFFERENCES are returned, and MAX_OF_ONE of one kind at one path, so that a field that a thousand
+elements lack leaves room for others. A list of full length may be incomplete.
 """
 
 from collections.abc import Callable, Sequence
 
 from proxy.compare.bodies import bodies, content_type
 from proxy.compare.differences import MAX_DIFFERENCES, MAX_OF_ONE, Difference, Kind, Leaf
-from proxy.compare.rules import Place, Rules
+from proxy.compare.rules import Position, Rules
 from proxy.compare.values import Comparison
 from proxy.values import Answer
 
@@ -27,13 +27,13 @@ def compare(
     digest: Callable[[str], str],
     same: Sequence[tuple[str, str]] = (),
 ) -> list[Difference]:
-    """What a client would see differ, in a fixed order: status, content type, then the body's paths.
+    """Returns the differences that a client would see: status, content type, then the body's paths.
 
     `digest` is a keyed hash. `same` are pairs of a word of the control and the candidate's for the same
-    thing, such as the ids of one case; inside of texts the candidate's is read as the control's.
+    thing, such as the ids of one case; within texts the candidate's word is read as the control's.
     """
     comparison = Comparison(digest)
     comparison.statuses(control.status, candidate.status)
     comparison.content_types(content_type(control.content_type), content_type(candidate.content_type))
-    comparison.bodies(Place("", rules), *bodies(control, candidate, same))
+    comparison.bodies(Position("", rules), *bodies(control, candidate, same))
     return comparison.found

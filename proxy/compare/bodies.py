@@ -22,7 +22,7 @@ Body: TypeAlias = "Text | Json"
 
 
 def content_type(value: str) -> str:
-    """Media type and charset in lower case; a malformed one as it is.
+    """Returns media type and charset in lower case; a malformed one as it is.
 
     JSON is UTF-8 whether or not its type says so: it has no such parameter (RFC 8259, section 11).
     """
@@ -35,18 +35,18 @@ def content_type(value: str) -> str:
 
 
 def bodies(control: Answer, candidate: Answer, same: Sequence[tuple[str, str]]) -> tuple[Body, Body]:
-    """Both bodies as they are to be compared."""
+    """Returns both bodies in the form to compare."""
     words = {other: word for word, other in same if other}
     before, after = _body(control, candidate), _body(candidate, control)
     if not words:
         return before, after
-    # One pass, the longest first: what has been replaced is not looked at again.
+    # One pass, the longest word first, so that a replaced word is not replaced again.
     pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)))
     return before, _Translation(pattern, words).of(after)
 
 
 def _body(answer: Answer, other: Answer) -> Body:
-    """JSON where it parses and its content type, or at least the other side's, says so.
+    """Returns JSON if the body parses and its content type, or the other side's, says JSON; else text.
 
     So a wrong content type is one difference, and doesn't hide the fields.
     """

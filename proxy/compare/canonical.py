@@ -1,11 +1,11 @@
-"""Short texts that two values share exactly when they are no difference, tolerances aside."""
+"""Makes short texts that two values share exactly when they do not differ, tolerances aside."""
 
 import json
 from hashlib import blake2b
 from typing import Final
 
 from proxy.compare.bodies import Body, Text
-from proxy.compare.rules import Place
+from proxy.compare.rules import Position
 from proxy.fields import kind_of, type_of
 from proxy.values import Json
 
@@ -13,38 +13,38 @@ _BYTES: Final = 16
 _quoted: Final = json.encoder.encode_basestring_ascii
 
 
-def told_type(place: Place, value: Body) -> str:
-    """The type that is compared at this place: at a volatile one, a text's kind."""
+def compared_type(position: Position, value: Body) -> str:
+    """Returns the type that is compared at this position: at a volatile one, a text's kind."""
     text = value.text if isinstance(value, Text) else value
-    if place.volatile and isinstance(text, str):
+    if position.volatile and isinstance(text, str):
         return kind_of(text)
     return "text" if isinstance(value, Text) else type_of(value)
 
 
 class Canonical:
-    """Of objects and arrays a digest over their parts' own, made once: nesting costs nothing."""
+    """Makes canonical texts; an object's or array's is a digest over its parts', made only once."""
 
     def __init__(self) -> None:
-        # By identity, which is safe while the bodies live: the reader gives no object twice.
+        # By identity, which is safe while the bodies live: the JSON reader returns no object twice.
         self._made: dict[int, str] = {}
 
-    def of(self, place: Place, value: Json) -> str:
+    def of(self, position: Position, value: Json) -> str:
         if isinstance(value, dict | list):
             made = self._made.get(id(value))
             if made is None:
-                made = self._made[id(value)] = self._digest(place, value)
+                made = self._made[id(value)] = self._digest(position, value)
             return made
-        return f"?{told_type(place, value)}" if place.volatile else _scalar(value)
+        return f"?{compared_type(position, value)}" if position.volatile else _scalar(value)
 
-    def _digest(self, place: Place, value: dict[str, Json] | list[Json]) -> str:
+    def _digest(self, position: Position, value: dict[str, Json] | list[Json]) -> str:
         if isinstance(value, dict):
             parts = [
                 f"{_quoted(key)}:{self.of(below, value[key])}"
                 for key in sorted(value)
-                if not (below := place.child(key)).ignored
+                if not (below := position.child(key)).ignored
             ]
         else:
-            every = place.element
+            every = position.element
             parts = ["?" if every.ignored else self.of(every, each) for each in value]
         # No part holds a bare comma, so no two lists of parts collide.
         text = f"{type_of(value)}{','.join(parts)}"

@@ -1,4 +1,4 @@
-"""What is kept of a difference, and of the values on its two sides."""
+"""The stored form of a difference, and of the values on its two sides."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -13,10 +13,11 @@ MAX_OF_ONE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value as it may be kept: `length` in characters, fields or elements, `hash` of 16 hex digits.
+    """A value in the form that may be stored.
 
-    `type` is null, bool, number, string, object, array, text (a body that isn't JSON), none (nothing is
-    there), or at a volatile path the kind of a text (proxy.fields.kind_of).
+    `length` is in characters, fields or elements; `hash` has 16 hex digits. `type` is null, bool, number,
+    string, object, array, text (a body that isn't JSON), none (no value is there), or at a volatile path the
+    kind of a text (proxy.fields.kind_of).
     """
 
     type: str
@@ -29,7 +30,7 @@ NOTHING: Final = Leaf("none", None, None)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`missing` is what only the control has, `extra` what only the candidate has.
+    """One difference: `missing` is in the control only, `extra` in the candidate only.
 
     The path of a status, of a content type and of the whole body is "".
     """

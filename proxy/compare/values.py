@@ -1,20 +1,20 @@
-"""The walk over both sides, value by value, that finds the differences."""
+"""Walks over both sides, value by value, and finds the differences."""
 
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from proxy.compare.bodies import Body, Text
-from proxy.compare.canonical import Canonical, told_type
+from proxy.compare.canonical import Canonical, compared_type
 from proxy.compare.differences import MAX_DIFFERENCES, MAX_OF_ONE, NOTHING, Difference, Kind, Leaf
-from proxy.compare.rules import Place
+from proxy.compare.rules import Position
 from proxy.values import Json
 
 _HASH_DIGITS: Final = 16
 
 
 class _Absent:
-    """What a side has where it has no such field."""
+    """Stands for the value of a field that a side does not have."""
 
 
 _ABSENT: Final = _Absent()
@@ -41,33 +41,33 @@ class Comparison:
             one, other = (Leaf("string", len(text), self._hash(text)) for text in (control, candidate))
             self._add("", "content-type", one, other)
 
-    def bodies(self, root: Place, control: Body, candidate: Body) -> None:
+    def bodies(self, root: Position, control: Body, candidate: Body) -> None:
         if not (isinstance(control, Text) and isinstance(candidate, Text)):
             self._values(root, control, candidate)
         elif not root.ignored and control != candidate:
             self._texts(root, control, candidate)
 
-    def _texts(self, root: Place, control: Text, candidate: Text) -> None:
-        if told_type(root, control) != told_type(root, candidate):
+    def _texts(self, root: Position, control: Text, candidate: Text) -> None:
+        if compared_type(root, control) != compared_type(root, candidate):
             self._differ(root, "type", control, candidate)
         elif not root.volatile:
             self._differ(root, "text", control, candidate)
 
-    def _values(self, place: Place, control: Body, candidate: Body) -> None:
-        if place.ignored or len(self.found) >= MAX_DIFFERENCES:
+    def _values(self, position: Position, control: Body, candidate: Body) -> None:
+        if position.ignored or len(self.found) >= MAX_DIFFERENCES:
             return
-        if told_type(place, control) != told_type(place, candidate):
-            self._differ(place, "type", control, candidate)
+        if compared_type(position, control) != compared_type(position, candidate):
+            self._differ(position, "type", control, candidate)
         elif isinstance(control, dict) and isinstance(candidate, dict):
-            self._objects(place, control, candidate)
+            self._objects(position, control, candidate)
         elif isinstance(control, list) and isinstance(candidate, list):
-            self._arrays(place, control, candidate)
-        elif not (place.volatile or _equal(control, candidate, place.tolerance)):
-            self._differ(place, "value", control, candidate)
+            self._arrays(position, control, candidate)
+        elif not (position.volatile or _equal(control, candidate, position.tolerance)):
+            self._differ(position, "value", control, candidate)
 
-    def _objects(self, place: Place, control: dict[str, Json], candidate: dict[str, Json]) -> None:
+    def _objects(self, position: Position, control: dict[str, Json], candidate: dict[str, Json]) -> None:
         for key in sorted(control.keys() | candidate.keys()):
-            below = place.child(key)
+            below = position.child(key)
             if key in control and key in candidate:
                 self._values(below, control[key], candidate[key])
             elif below.ignored:
@@ -77,21 +77,21 @@ class Comparison:
             else:
                 self._differ(below, "extra", _ABSENT, candidate[key])
 
-    def _arrays(self, place: Place, control: list[Json], candidate: list[Json]) -> None:
-        every = place.element
+    def _arrays(self, position: Position, control: list[Json], candidate: list[Json]) -> None:
+        every = position.element
         before, after = ([self._canonical.of(every, each) for each in side] for side in (control, candidate))
         if len(before) != len(after):
-            self._differ(place, "length", control, candidate)
+            self._differ(position, "length", control, candidate)
         elif before != after and not every.ignored and sorted(before) == sorted(after):
-            self._differ(place, "order", control, candidate)
+            self._differ(position, "order", control, candidate)
             return
         for one, other, text, other_text in zip(control, candidate, before, after, strict=False):
             if text != other_text:
                 self._values(every, one, other)
 
-    def _differ(self, place: Place, kind: Kind, control: _Side, candidate: _Side) -> None:
-        if self._room(place.path, kind):
-            self._add(place.path, kind, self._leaf(place, control), self._leaf(place, candidate))
+    def _differ(self, position: Position, kind: Kind, control: _Side, candidate: _Side) -> None:
+        if self._room(position.path, kind):
+            self._add(position.path, kind, self._leaf(position, control), self._leaf(position, candidate))
 
     def _room(self, path: str, kind: Kind) -> bool:
         return self._counts[path, kind] < MAX_OF_ONE and len(self.found) < MAX_DIFFERENCES
@@ -100,21 +100,21 @@ class Comparison:
         self._counts[path, kind] += 1
         self.found.append(Difference(path, kind, control, candidate))
 
-    def _leaf(self, place: Place, value: _Side) -> Leaf:
+    def _leaf(self, position: Position, value: _Side) -> Leaf:
         if isinstance(value, _Absent):
             return NOTHING
-        told = told_type(place, value)
+        kind = compared_type(position, value)
         if isinstance(value, Text):
-            return Leaf(told, len(value.text), self._hash(f"?{told}" if place.volatile else value.text))
+            return Leaf(kind, len(value.text), self._hash(f"?{kind}" if position.volatile else value.text))
         length = len(value) if isinstance(value, str | list | dict) else None
-        return Leaf(told, length, self._hash(self._canonical.of(place, value)))
+        return Leaf(kind, length, self._hash(self._canonical.of(position, value)))
 
     def _hash(self, text: str) -> str:
         return self._digest(text)[:_HASH_DIGITS]
 
 
 def _equal(control: Body, candidate: Body, percent: float) -> bool:
-    """Of two scalars of one type; 1 and 1.0 are equal."""
+    """Returns whether two scalars of one type are equal within the tolerance; 1 and 1.0 are equal."""
     if control == candidate:
         return True
     if isinstance(control, bool) or not isinstance(control, int | float):

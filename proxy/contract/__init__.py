@@ -1,1 +1,1 @@
-"""The legacy contract as checks that any host can be held to: one source for the command and for pytest."""
+"""The legacy contract as checks that any host can be given: one source for the command and for pytest."""

@@ -1,4 +1,4 @@
-"""Every check there is, in the order of a run."""
+"""Lists every check, in the order of a run."""
 
 from collections.abc import Collection
 from typing import Final
@@ -37,5 +37,5 @@ ROUTES: Final = tuple(route.name for route in (*LEGACY, WEBHOOKS))
 
 
 def checks_of(routes: Collection[str]) -> tuple[Check, ...]:
-    """The checks of these routes; of all where none is named."""
+    """Returns the checks of these routes; those of all routes when none is named."""
     return tuple(check for check in CHECKS if not routes or check.route in routes)

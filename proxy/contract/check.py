@@ -1,4 +1,4 @@
-"""A check: which row of the contract it proves, at whom it may be held, and what it leaves behind."""
+"""A check: the contract row that it proves, the hosts that it binds, and the data that it leaves behind."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Run: TypeAlias = Callable[[Probe], Awaitable[None]]
 
 
 class Binds(Enum):
-    """Whom a check binds (CONTRACT, preamble)."""
+    """The hosts that a check binds (CONTRACT, preamble)."""
 
     ALL = "every host: the documents say so"
     FOLLOWERS = "a michiq-proxy; another host follows or not, for the documents are silent"
@@ -22,7 +22,7 @@ class Binds(Enum):
 
 
 class Writes(NamedTuple):
-    """What a check makes at a faithful host, beside the cases that all checks share."""
+    """The data that a check makes on a faithful host, beside the cases that all checks share."""
 
     cases: int = 0
     recordings: int = 0
@@ -34,7 +34,7 @@ SHARED: Final = Writes()  # needs a case or a token, makes nothing of its own
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of a run. `writes` is None for a check that a faithful host keeps nothing of."""
+    """One check of a run. `writes` is None when a faithful host stores nothing of it."""
 
     row: str
     route: str
@@ -48,22 +48,22 @@ class Check:
 
 
 def documented(row: str, route: Route, title: str, writes: Writes | None = None) -> Callable[[Run], Check]:
-    """Makes a check that binds every host of a coroutine."""
+    """Returns a decorator that makes a coroutine a check that binds every host."""
     return lambda run: Check(row, route.name, title, Binds.ALL, writes, run)
 
 
 def chosen(row: str, route: Route, title: str, writes: Writes | None = None) -> Callable[[Run], Check]:
-    """Makes a check of our own choice, where the documents are silent."""
+    """Returns a decorator for a check of our own choice, where the documents are silent."""
     return lambda run: Check(row, route.name, title, Binds.FOLLOWERS, writes, run)
 
 
 def proxys_own(row: str, route: Route, title: str, writes: Writes | None = None) -> Callable[[Run], Check]:
-    """Makes a check of something that no legacy server has."""
+    """Returns a decorator for a check of something that no legacy server has."""
     return lambda run: Check(row, route.name, title, Binds.PROXY, writes, run)
 
 
 def unseen(row: str, route: Route, title: str, why: str) -> Check:
-    """Stands for a row that no client can see."""
+    """Returns a check that stands for a row that no client can see."""
 
     async def run(_: Probe) -> None:
         raise NotApplicable(why)

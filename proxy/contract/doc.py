@@ -1,4 +1,4 @@
-"""D: GET /michiQ/doc/{id}."""
+"""Checks D: GET /michiQ/doc/{id}."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from proxy.contract.routes import DOC
 from proxy.contract.verdicts import Mismatch
 from proxy.values import Json
 
-# MichiqDocument in snake_case, the fields that are always there.
+# MichiqDocument in snake_case: the fields that are always there.
 FIELDS: Final = {
     "michiq_uuid": expect.FILLED,
     "timestamp": expect.TIME,
@@ -26,7 +26,7 @@ FIELDS: Final = {
 
 
 async def _doc(probe: Probe, case: Case) -> tuple[dict[str, Json], dict[str, Json]]:
-    """The document and its metadata."""
+    """Returns the document and its metadata."""
     answer = expect.json_object(await probe.ask(DOC.method, DOC.path(case.id), token=case.token))
     document, metadata = (expect.mapping(answer.get(key), f"`{key}`") for key in ("document", "metadata"))
     return document, metadata
@@ -70,7 +70,7 @@ async def unknown(probe: Probe) -> None:
 async def not_shown(probe: Probe) -> None:
     foreign = await probe.foreign()
     reply = await probe.ask(DOC.method, DOC.path(foreign.id), token=(await probe.main()).token)
-    expect.true(400 <= reply.status < 500, "a refusal", reply.told())
+    expect.true(400 <= reply.status < 500, "a refusal", reply.described())
 
 
 @chosen("D02", DOC, "another user's id is answered as an unknown one", SHARED)

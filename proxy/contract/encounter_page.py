@@ -1,4 +1,4 @@
-"""E: GET /app/encounter/{id}."""
+"""Checks E: GET /app/encounter/{id}."""
 
 import base64
 import binascii
@@ -119,7 +119,7 @@ def _url(value: Json) -> URL:
 
 
 def _config(url: URL) -> dict[str, Json]:
-    """The config of a page's address: standard base64 of UTF-8 JSON (CONTRACT E02)."""
+    """Returns the config in a page's address: standard base64 of UTF-8 JSON (CONTRACT E02)."""
     try:
         return jsons.load_object(base64.b64decode(url.query.get("config", ""), validate=True))
     except (binascii.Error, ValueError, jsons.BadJson):

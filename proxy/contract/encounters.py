@@ -1,4 +1,4 @@
-"""L: GET /michiQ/encounters."""
+"""Checks L: GET /michiQ/encounters."""
 
 from datetime import datetime
 from itertools import pairwise
@@ -47,10 +47,10 @@ async def newest_first(probe: Probe) -> None:
     older = await probe.main()
     newer = await probe.make(BARE, Authorization=f"Bearer {older.token}")
     listed = await probe.encounters(older.token)
-    places = {each.get("MichiqUUID"): place for place, each in enumerate(listed)}
-    if older.id not in places or newer.id not in places:
+    positions = {each.get("MichiqUUID"): position for position, each in enumerate(listed)}
+    if older.id not in positions or newer.id not in positions:
         raise Mismatch("both new cases in the list", "one of them is missing")
-    expect.true(places[newer.id] < places[older.id], "the newer case first", "the older one first")
+    expect.true(positions[newer.id] < positions[older.id], "the newer case first", "the older one first")
     expect.true(_descending(listed), "times that never rise", "an older encounter before a newer one")
 
 

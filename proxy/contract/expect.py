@@ -1,4 +1,4 @@
-"""What an answer is held to. Each of these raises Mismatch; none quotes a value that isn't ours."""
+"""Checks an answer: each function raises Mismatch when it fails, and quotes no value that isn't ours."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -39,25 +39,27 @@ ANYTHING: Final = Kind("any JSON", lambda _: True)
 
 
 def text(reply: Reply, status: int, sentence: str | None = None, *, when: str = "") -> None:
-    """Plain text of exactly this sentence; of any where None. A success that is plain text is a sentence
-    about what we sent."""
+    """Checks for plain text of exactly this sentence, or of any when it is None.
+
+    The reply of a success may be quoted: as plain text, it is a sentence about what we sent.
+    """
     fits = sentence is None or reply.body == sentence.encode()
     if not fits or reply.status != status or _plain(reply.content_type) != _plain(TEXT):
         wanted = f"{status} {TEXT}" + ("" if sentence is None else f" {sentence!r}")
-        raise Mismatch(_when(wanted, when), reply.told(ours=status == 200))
+        raise Mismatch(_when(wanted, when), reply.described(ours=status == 200))
 
 
 def status(reply: Reply, *wanted: int, when: str = "") -> None:
     if reply.status not in wanted:
-        raise Mismatch(_when(" or ".join(map(str, wanted)), when), reply.told())
+        raise Mismatch(_when(" or ".join(map(str, wanted)), when), reply.described())
 
 
 def json_value(reply: Reply, wanted: int = 200) -> Json:
-    """The answer's JSON: of this status, UTF-8, not ASCII-escaped (CONTRACT, preamble)."""
+    """Returns the answer's JSON: of this status, in UTF-8, not ASCII-escaped (CONTRACT, preamble)."""
     kind, options = media_type(reply.content_type)
     charset = options.get("charset", "utf-8").lower()
     if reply.status != wanted or kind != "application/json" or charset != "utf-8":
-        raise Mismatch(f"{wanted} application/json", reply.told())
+        raise Mismatch(f"{wanted} application/json", reply.described())
     if _ESCAPED.search(reply.body):
         raise Mismatch("JSON in UTF-8", "JSON with its letters escaped to ASCII")
     try:
@@ -71,7 +73,7 @@ def json_object(reply: Reply, wanted: int = 200) -> dict[str, Json]:
 
 
 def objects(reply: Reply) -> list[dict[str, Json]]:
-    """A JSON array of objects."""
+    """Returns a JSON array of objects."""
     value = json_value(reply)
     if not isinstance(value, list):
         raise Mismatch("a JSON array", name_of(value))
@@ -90,7 +92,7 @@ def exactly_keys(value: Mapping[str, Json], keys: set[str]) -> None:
 
 
 def kinds(value: Mapping[str, Json], wanted: Mapping[str, Kind], *, of: str = "the answer") -> None:
-    """The keys of `wanted` with values of their kinds; other keys don't matter."""
+    """Checks that the keys of `wanted` have values of their kinds; other keys don't matter."""
     for key, kind in wanted.items():
         if key not in value:
             raise Mismatch(f"{of} to have `{key}`", keys_of(value))
@@ -99,7 +101,7 @@ def kinds(value: Mapping[str, Json], wanted: Mapping[str, Kind], *, of: str = "t
 
 
 def same(came: Json, expected: Json, what: str) -> None:
-    """A value that was ours: it may be quoted."""
+    """Checks a value that was ours, so that it may be quoted."""
     if came != expected or type(came) is not type(expected):
         raise Mismatch(f"{what} {_shown(expected)}", _shown(came))
 
@@ -115,7 +117,7 @@ def keys_of(value: Mapping[str, Json]) -> str:
 
 
 def name_of(value: Json) -> str:
-    """What a value is, without saying it; of a number also its sign."""
+    """Returns a value's type without the value; of a number also its sign."""
     if isinstance(value, bool) or value is None:
         return jsons.dump(value).decode()
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""G: what holds on every legacy route, as far as a client can see it."""
+"""Checks G: the rules of every legacy route, as far as a client can see them."""
 
 import re
 from typing import Final
@@ -32,7 +32,7 @@ _BAD_CREDENTIALS: Final = {
     "the token is unknown": "Bearer prueba-michiq-proxy",
     "the token is an unsigned JWT": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJwcnVlYmEifQ.",
 }
-# Ids that are none, as they stand in a URL; and each route's answer to an unknown id.
+# Malformed ids, as a URL has them; and each route's answer to an unknown id.
 _NO_IDS: Final = ("prueba.punto", "prueba%2Fbarra", "..%2F..%2Fprueba", "prueba%00", "prueba%20", "p" * 65)
 _UNKNOWN: Final[dict[Route, tuple[int, str | None]]] = {
     DOC: (404, "Not Found"),
@@ -78,7 +78,9 @@ def head(route: Route) -> Check:
 
 
 def malformed_id(route: Route) -> Check:
-    @chosen("G03", route, "an id of other signs than letters, digits, _ and -, or of 65, is unknown", SHARED)
+    @chosen(
+        "G03", route, "an id of other characters than letters, digits, _ and -, or of 65, is unknown", SHARED
+    )
     async def run(probe: Probe) -> None:
         token = (await probe.main()).token
         body = dump({"query": "¿Qué edad tiene?"}) if route is QUERY else b""
@@ -113,15 +115,17 @@ async def cause(probe: Probe) -> None:
     expect.true(bool(re.fullmatch(r"[a-z0-9-]{1,40}", code)), "a short code in X-Michiq-Cause", "none")
 
 
-@proxys_own("G09", ENCOUNTERS, "every answer has an X-Request-ID; a sane one that came in is kept")
+@proxys_own("G09", ENCOUNTERS, "every answer has an X-Request-ID; a sane one of the client stays")
 async def request_id(probe: Probe) -> None:
     ours = "prueba-michiq-proxy-0001"
-    for given, kept in ((None, False), (ours, True), ("con espacios y; signos", False)):
+    for given, stays in ((None, False), (ours, True), ("con espacios y; signos", False)):
         headers = {"X-Request-ID": given} if given else {}
         came = (await probe.ask(ENCOUNTERS.method, ENCOUNTERS.path(), headers=headers)).header("X-Request-ID")
-        if not came or (came == given) != kept:
-            wanted = "the same X-Request-ID" if kept else "an X-Request-ID of the proxy's own"
-            raise Mismatch(wanted, "none" if not came else "another one" if kept else "the one that was sent")
+        if not came or (came == given) != stays:
+            wanted = "the same X-Request-ID" if stays else "an X-Request-ID of the proxy's own"
+            raise Mismatch(
+                wanted, "none" if not came else "another one" if stays else "the one that was sent"
+            )
 
 
 @proxys_own("G10", ENCOUNTERS, "an error never quotes a token, a key or an id that came in")
@@ -139,7 +143,7 @@ async def nothing_quoted(probe: Probe) -> None:
         expect.true(not quoted, f"no quotation when {when}", f"{reply.status} with what was sent in it")
 
 
-_INSIDE: Final = "happens inside the proxy, or takes the passing of hours; the project's own tests prove it"
+_INSIDE: Final = "happens inside the proxy, or takes hours; the project's own tests prove it"
 
 CHECKS: Final = (
     any_host,

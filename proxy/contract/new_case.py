@@ -1,4 +1,4 @@
-"""N, who may make a case and what is answered (CONTRACT N01–N07, N14, N17–N19)."""
+"""Checks N: the callers that may make a case, and newCase's answers (CONTRACT N01–N07, N14, N17–N19)."""
 
 from typing import Final
 
@@ -41,7 +41,7 @@ async def no_key(probe: Probe) -> None:
 
 @documented("N03", NEW_CASE, "a wrong API_KEY is answered 401", SHARED)
 async def wrong_key(probe: Probe) -> None:
-    # With a form that could be read: which of two faults is told of is nowhere said (N03, N08).
+    # The form is readable, because no document says which of two faults is answered first (N03, N08).
     expect.text(await probe.new_case(FULL, API_KEY="prueba-michiq-proxy"), 401, _UNAUTHORIZED)
 
 
@@ -115,7 +115,7 @@ async def foreign_token(probe: Probe) -> None:
 
 @proxys_own("N17", NEW_CASE, "the same Idempotency-Key gets the first answer again", Writes(cases=1))
 async def idempotent(probe: Probe) -> None:
-    # Of this run alone: the key of an earlier one would give that one's case.
+    # Each run has its own key: that of an earlier run would give the earlier case.
     key = f"prueba-michiq-proxy-{(await probe.main()).id}"
     first = await probe.make(BARE, **{"Idempotency-Key": key})
     again = await probe.make(BARE, **{"Idempotency-Key": key})
@@ -129,7 +129,7 @@ async def at_once(probe: Probe) -> None:
     case = await probe.bare()
     reply = await probe.ask(DOC.method, DOC.path(case.id), token=case.token)
     if reply.status != 200:
-        raise Mismatch("the document of the new case", reply.told())
+        raise Mismatch("the document of the new case", reply.described())
 
 
 CHECKS: Final = (
@@ -154,7 +154,7 @@ CHECKS: Final = (
         "N14",
         NEW_CASE,
         "`template` chooses an agent",
-        "which templates there are is the host's own, and so is what it does about an unknown one",
+        "each host has its own templates, and its own answer to an unknown one",
     ),
     idempotent,
     at_once,
@@ -162,6 +162,6 @@ CHECKS: Final = (
         "N19",
         NEW_CASE,
         "users/me is asked beside POST /api/cases",
-        "which calls the host makes, and in which order, is between it and the new platform",
+        "a client can't see the host's calls to the new platform",
     ),
 )

@@ -1,4 +1,4 @@
-"""N, what newCase makes of its form (CONTRACT N08–N13)."""
+"""Checks N: the case that newCase makes from its form (CONTRACT N08–N13)."""
 
 from typing import Final
 
@@ -70,7 +70,7 @@ async def _hold_files(probe: Probe, case: Case, sent: tuple[Part, ...]) -> None:
         )
 
 
-@chosen("N11", NEW_CASE, "the conversation is kept word for word", SHARED)
+@chosen("N11", NEW_CASE, "the conversation is stored word for word", SHARED)
 async def conversation(probe: Probe) -> None:
     expect.same(await _input(probe, await probe.main(), "conversation"), SAID, "the conversation")
 

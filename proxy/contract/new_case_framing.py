@@ -1,4 +1,4 @@
-"""N, forms that newCase can't take at all (CONTRACT N15, N16)."""
+"""Checks N: forms that newCase can't take at all (CONTRACT N15, N16)."""
 
 from typing import Final
 
@@ -14,14 +14,14 @@ _OVER_LIMIT: Final = 11 * 1024 * 1024
 
 @documented("N15", NEW_CASE, "a form of 11 MB is answered 413", SHARED)
 async def too_large(probe: Probe) -> None:
-    # Its ehr is broken, so that a host with a higher limit doesn't make a case of it either.
+    # The ehr is broken, so that a host with a higher limit makes no case from it either.
     filler = Part("files", b"prueba " * (_OVER_LIMIT // 7), "largo.txt", "text/plain")
     body = form(filler, Part("ehr", b'{"name": "Prueba'))
     expect.text(await _sent(probe, MULTIPART, body), 413)
 
 
 def _malformed() -> dict[str, tuple[str, bytes]]:
-    """By what is wrong: a Content-Type and a body."""
+    """Returns a Content-Type and a body for each fault."""
     delimiter = f"--{BOUNDARY}".encode()
     nameless = FULL.replace(b'form-data; name="ehr"', b"form-data")
     many = form(EHR_FILE, *[Part("campo", b"1")] * 64)

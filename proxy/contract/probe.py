@@ -1,4 +1,4 @@
-"""A legacy client that asks questions of one host, and keeps the synthetic cases that it made there."""
+"""A legacy client that calls one host, and remembers the synthetic cases that it made there."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +21,7 @@ _LIMIT: Final = 64 * 1024 * 1024  # of an answer: a user's list of encounters ma
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The host under test, and who asks. `other_user` is a second user of the same organization."""
+    """The host under test and the caller. `other_user` is a second user of the same organization."""
 
     url: URL
     api_key: str = field(repr=False)
@@ -32,7 +32,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case that the host has answered for, and newCase's answer."""
+    """A case that the host has made, with newCase's answer."""
 
     id: str
     token: str = field(repr=False)
@@ -40,8 +40,11 @@ class Case:
 
 
 class Probe:
-    """`is_proxy` says whether a michiq-proxy answers; `secrets` is what no report may show; `is_refused` says
-    that newCase took the caller for nobody."""
+    """A client of one host.
+
+    `is_proxy` says whether a michiq-proxy answers. `secrets` are what no report may show. `is_refused` says
+    that newCase does not know the caller.
+    """
 
     def __init__(self, http: aiohttp.ClientSession, target: Target, *, is_proxy: bool) -> None:
         self.target = target
@@ -52,7 +55,7 @@ class Probe:
         self.is_refused = False
 
     def identity(self, **changed: str) -> dict[str, str]:
-        """newCase's headers, some of them changed."""
+        """Returns newCase's headers, some of them changed."""
         target = self.target
         names = {"API_KEY": target.api_key, "user_mail": target.user, "organization": target.organization}
         return names | changed
@@ -67,7 +70,7 @@ class Probe:
         body: bytes | None = None,
         content_type: str = MULTIPART,
     ) -> Reply:
-        """The host's answer; redirects are answers. NoAnswer where there is none."""
+        """Returns the host's answer; redirects are answers. Raises NoAnswer when there is none."""
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -78,7 +81,7 @@ class Probe:
     async def raw(
         self, method: str, path: str, headers: list[tuple[str, bytes | str]], body: bytes | None = None
     ) -> Reply:
-        """The host's answer to exactly these header lines and bytes."""
+        """Returns the host's answer to exactly these header lines and bytes."""
         length: list[tuple[str, bytes | str]] = [] if body is None else [("Content-Length", str(len(body)))]
         head = wire.request(self.target.url, method, path, [*headers, *length])
         return await wire.talk(self.target.url, head + (body or b""))
@@ -87,7 +90,7 @@ class Probe:
         return await self.ask(NEW_CASE.method, NEW_CASE.path(), headers=self.identity(**headers), body=body)
 
     async def make(self, body: bytes, **headers: str) -> Case:
-        """A new case of this form; Mismatch where the host makes none that could be worked with."""
+        """Returns a new case of this form. Raises Mismatch when the host makes none that is usable."""
         reply = await self.new_case(body, **headers)
         if reply.status == 401 and not headers:
             self.is_refused = True
@@ -99,27 +102,27 @@ class Probe:
         return Case(legacy_id, token, answer)
 
     async def main(self) -> Case:
-        """The case with everything in it: conversation, ehr and two files."""
+        """Returns the case with everything in it: conversation, ehr and two files."""
         return await self._once("main", FULL)
 
     async def knock(self) -> bool:
-        """Makes the main case, and tells whether the key, the user and the organization are known there."""
+        """Makes the main case; returns whether the host knows the key, the user and the organization."""
         with suppress(Mismatch, NoAnswer):
             await self.main()
         return not self.is_refused
 
     async def bare(self) -> Case:
-        """A case of an ehr and one file."""
+        """Returns a case of an ehr and one file."""
         return await self._once("bare", BARE)
 
     async def foreign(self) -> Case:
-        """A case of the other user."""
+        """Returns a case of the other user. Raises NotApplicable when there is no other user."""
         if self.target.other_user is None:
-            raise NotApplicable("it takes a second user (--other-user)")
+            raise NotApplicable("it needs a second user (--other-user)")
         return await self._once("foreign", BARE, user_mail=self.target.other_user)
 
     async def _once(self, name: str, body: bytes, **headers: str) -> Case:
-        """Made once, and refused once: a host that makes no cases isn't asked for one by every check."""
+        """Returns the case of this name, or raises its Mismatch; asks the host once, not for each check."""
         if name not in self._made:
             try:
                 self._made[name] = await self.make(body, **headers)
@@ -131,11 +134,11 @@ class Probe:
         return made
 
     async def encounters(self, token: str) -> list[dict[str, Json]]:
-        """The list of that token's user."""
+        """Returns the list of that token's user."""
         return expect.objects(await self.ask(ENCOUNTERS.method, ENCOUNTERS.path(), token=token))
 
     async def encounter(self, case: Case) -> dict[str, Json]:
-        """What the list has of one case."""
+        """Returns the list's entry of one case. Raises Mismatch unless there is exactly one."""
         found = [each for each in await self.encounters(case.token) if each.get("MichiqUUID") == case.id]
         if len(found) != 1:
             raise Mismatch("the new case once in the list of encounters", f"it is there {len(found)} times")
@@ -144,9 +147,9 @@ class Probe:
 
 @asynccontextmanager
 async def probing(target: Target) -> AsyncIterator[Probe]:
-    """A probe of the host, which has been reached; NoAnswer else."""
+    """Yields a probe of the host. Raises NoAnswer when the host can't be reached."""
     async with aiohttp.ClientSession(
-        # No connection twice: the host may be closing it, and a POST that met that would seem refused.
+        # No connection is used twice: the host may close it, and a POST on it would then seem refused.
         connector=aiohttp.TCPConnector(force_close=True),
         timeout=aiohttp.ClientTimeout(total=_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -154,8 +157,8 @@ async def probing(target: Target) -> AsyncIterator[Probe]:
         headers={"Accept-Encoding": "identity", "User-Agent": wire.USER_AGENT},
         skip_auto_headers=("Content-Type",),
     ) as http:
-        # Refusals that the proxy makes itself, in whatever mode a route is, carry its own header. An
-        # X-Request-ID would not tell: gateways in front of old servers set it too.
+        # The proxy's own refusals have its header in every mode of a route. An X-Request-ID proves nothing:
+        # gateways in front of old servers set it, too.
         refused = await _asked(http, target.url, "DELETE", ENCOUNTERS.path(), {}, None)
         yield Probe(http, target, is_proxy=refused.header("X-Michiq-Cause") is not None)
 
@@ -175,7 +178,7 @@ async def _asked(
             async for piece in response.content.iter_chunked(64 * 1024):
                 content += piece
                 if len(content) > _LIMIT:
-                    raise NoAnswer("it never ended")
+                    raise NoAnswer("the answer never ended")
             return Reply(response.status, tuple(response.headers.items()), content)
     except (aiohttp.ClientError, OSError) as error:
         raise NoAnswer(type(error).__name__) from None

@@ -1,4 +1,4 @@
-"""Q: POST /michiQ/query/{id}."""
+"""Checks Q: POST /michiQ/query/{id}."""
 
 from typing import Final
 
@@ -25,8 +25,8 @@ _BAD_BODIES: Final = {
 
 async def _ask(probe: Probe, body: bytes, path: str | None = None) -> Reply:
     case = await probe.main()
-    where = QUERY.path(case.id) if path is None else path
-    return await probe.ask(QUERY.method, where, token=case.token, body=body, content_type=_JSON)
+    target = QUERY.path(case.id) if path is None else path
+    return await probe.ask(QUERY.method, target, token=case.token, body=body, content_type=_JSON)
 
 
 @documented("Q01", QUERY, "a question is answered with `response` alone", Writes(questions=1))
@@ -82,7 +82,9 @@ async def from_the_case(probe: Probe) -> None:
 async def long_question(probe: Probe) -> None:
     long = "En este caso de prueba hay mucho que contar. " * 60 + _QUESTION
     expect.kinds(expect.json_object(await _ask(probe, _body(long))), {"response": expect.FILLED})
-    expect.text(await _ask(probe, _body("prueba " * 2000)), 400, _BAD_REQUEST, when="it has 14,000 signs")
+    expect.text(
+        await _ask(probe, _body("prueba " * 2000)), 400, _BAD_REQUEST, when="it has 14,000 characters"
+    )
 
 
 def _body(query: Json) -> bytes:

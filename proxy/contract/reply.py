@@ -1,4 +1,4 @@
-"""An answer as it came, and how it may be told of in a report."""
+"""An answer as it came, and its description for a report."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,16 +15,19 @@ class Reply:
     body: bytes = field(repr=False)
 
     def header(self, name: str) -> str | None:
-        """The first header of that name."""
+        """Returns the first header of that name."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     @property
     def content_type(self) -> str:
         return self.header("Content-Type") or "no Content-Type"
 
-    def told(self, *, ours: bool = False) -> str:
-        """Status, type, and of an error its first words. A success is not quoted unless it is about what is
-        `ours`: a host that lets in whom it should not might be showing a patient's data."""
+    def described(self, *, ours: bool = False) -> str:
+        """Returns status and type, and of an error its first words.
+
+        A success is only quoted when it is about what is `ours`: a host that lets in a wrong caller may show
+        a patient's data.
+        """
         if self.status < 400 and not ours:
             return f"{self.status} {self.content_type}, {len(self.body)} bytes"
         text = self.body[: 4 * _EXCERPT].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What a run says: a line for each check, a summary, JSON for programs, JUnit for CI."""
+"""Writes the report of a run: a line for each check, a summary, JSON for programs, JUnit for CI."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010
 
 
 def plan(writes: Writes) -> str:
-    """What is said before anything is made."""
+    """Returns the announcement that is printed before anything is made."""
     if not writes.cases:
         return "Nothing will be created."
     return (
@@ -27,7 +27,7 @@ def plan(writes: Writes) -> str:
 
 
 def line(number: int, total: int, outcome: Outcome) -> str:
-    """One check; what was expected and what came stand below it."""
+    """Returns the line of one check; a failed one has the expected and the received answer below it."""
     width = len(str(total))
     head = (
         f"{number:{width}}/{total} {_MARKS[outcome.verdict]} {outcome.row} {outcome.route}: {outcome.title}"
@@ -49,7 +49,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def as_json(target: str, outcomes: Sequence[Outcome], *, is_proxy: bool) -> str:
-    """One object: the target, what it is, the counts, and every outcome."""
+    """Returns one JSON object: the target, whether it is a proxy, the counts, and every outcome."""
     count = Counter(outcome.verdict for outcome in outcomes)
     return dump(
         {
@@ -64,7 +64,7 @@ def as_json(target: str, outcomes: Sequence[Outcome], *, is_proxy: bool) -> str:
 
 
 def junit(target: str, outcomes: Sequence[Outcome]) -> bytes:
-    """JUnit's XML: one suite, one case a check; not applicable is skipped."""
+    """Returns JUnit's XML: one suite, with a case for each check; not applicable is skipped."""
     count = Counter(outcome.verdict for outcome in outcomes)
     suite = ElementTree.Element(
         "testsuite",
@@ -79,8 +79,8 @@ def junit(target: str, outcomes: Sequence[Outcome]) -> bytes:
         name, seconds = f"{outcome.row} {outcome.title}", f"{outcome.seconds:.3f}"
         case = ElementTree.SubElement(suite, "testcase", classname=outcome.route, name=name, time=seconds)
         if outcome.verdict == "fail":
-            told = f"expected {outcome.expected}; came {outcome.came}"
-            ElementTree.SubElement(case, "failure", message=_NOT_XML.sub("�", told))
+            message = f"expected {outcome.expected}; came {outcome.came}"
+            ElementTree.SubElement(case, "failure", message=_NOT_XML.sub("�", message))
         elif outcome.verdict == "not applicable":
             ElementTree.SubElement(case, "skipped", message=_NOT_XML.sub("�", outcome.why))
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + bytes(ElementTree.tostring(suite, "utf-8"))

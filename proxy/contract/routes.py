@@ -14,7 +14,7 @@ class Route:
     with_id: bool = True
 
     def path(self, legacy_id: str = "prueba-michiq-proxy") -> str:
-        """The path for an id as it stands in a URL, quoted where that is needed."""
+        """Returns the path for an id, which is quoted already when a URL needs that."""
         return f"{self.base}/{legacy_id}" if self.with_id else self.base
 
 

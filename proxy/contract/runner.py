@@ -1,4 +1,4 @@
-"""Runs checks one after the other and judges what comes of each."""
+"""Runs checks one after the other, and decides the outcome of each."""
 
 import re
 import time
@@ -15,17 +15,17 @@ _HIDDEN: Final = "•••"
 
 
 async def run(checks: Sequence[Check], probe: Probe, *, read_only: bool = False) -> AsyncIterator[Outcome]:
-    """The outcome of each check, as soon as there is one."""
+    """Yields the outcome of each check as soon as there is one."""
     for check in checks:
         if read_only and check.writes is not None:
             yield _outcome(check, "not applicable", 0.0, why="read-only: it would make something")
         else:
-            yield await judge(check, probe)
+            yield await outcome_of(check, probe)
 
 
-async def judge(check: Check, probe: Probe) -> Outcome:
+async def outcome_of(check: Check, probe: Probe) -> Outcome:
     started = time.monotonic()
-    outcome = await _judged(check, probe)
+    outcome = await _decided(check, probe)
     return replace(
         outcome,
         seconds=time.monotonic() - started,
@@ -35,7 +35,7 @@ async def judge(check: Check, probe: Probe) -> Outcome:
     )
 
 
-async def _judged(check: Check, probe: Probe) -> Outcome:
+async def _decided(check: Check, probe: Probe) -> Outcome:
     if check.binds is Binds.PROXY and not probe.is_proxy:
         return _outcome(check, "not applicable", why="only a michiq-proxy has this")
     try:
@@ -53,7 +53,7 @@ async def _judged(check: Check, probe: Probe) -> Outcome:
 
 
 def announced(checks: Sequence[Check], *, other_user: bool) -> Writes:
-    """What a run will make at most: what its checks make, and the cases that they share."""
+    """Returns the most that a run will make: the data of its checks, and the cases that they share."""
     writing = [check.writes for check in checks if check.writes is not None]
     if not writing:
         return Writes()
@@ -72,7 +72,7 @@ def _outcome(
 
 
 def _redacted(text: str, probe: Probe) -> str:
-    """Without the key and the tokens of this run, and without whatever looks like a token."""
+    """Returns the text without this run's key and tokens, and without anything that looks like a token."""
     for secret in sorted(probe.secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return _JWT.sub(_HIDDEN, text)

@@ -1,4 +1,4 @@
-"""The synthetic patient: everything that a contract run ever sends about anybody."""
+"""The synthetic patient: the only one about whom a contract run ever sends anything."""
 
 import wave
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ REPORT: Final = "Informe de prueba. Temperatura 38.7 C a las 21:00."
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a form; a field where it has no filename."""
+    """A part of a form; a part without a filename is a field."""
 
     name: str
     content: bytes = field(repr=False)
@@ -36,7 +36,7 @@ class Part:
     content_type: str | None = None
 
     def encoded(self) -> bytes:
-        """The part as browsers send it: names in raw UTF-8."""
+        """Returns the part as browsers send it: names in raw UTF-8."""
         disposition = f'Content-Disposition: form-data; name="{self.name}"'
         if self.filename is not None:
             disposition += f'; filename="{self.filename}"'
@@ -45,12 +45,12 @@ class Part:
 
 
 def form(*parts: Part) -> bytes:
-    """A multipart/form-data body (MULTIPART) of these parts."""
+    """Returns a multipart/form-data body (MULTIPART) of these parts."""
     return b"".join(b"%b\r\n%b\r\n" % (_DELIMITER, part.encoded()) for part in parts) + _DELIMITER + b"--\r\n"
 
 
 def pdf(line: str) -> bytes:
-    """The smallest PDF with one page and one line of ASCII text; without a line it is blank."""
+    """Returns the smallest PDF with one page and one line of ASCII text; without a line it is blank."""
     content = f"BT /F1 12 Tf 72 720 Td ({line}) Tj ET".encode() if line else b""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -73,7 +73,7 @@ def pdf(line: str) -> bytes:
 
 
 def tone(seconds: int, hertz: int) -> bytes:
-    """A WAV of 8 kHz mono; another pitch is another recording."""
+    """Returns a WAV of 8 kHz mono; another pitch is another recording."""
     half = _RATE // hertz // 2
     buffer = BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -85,7 +85,7 @@ def tone(seconds: int, hertz: int) -> bytes:
 
 
 def audio(content: bytes, filename: str = "consulta.wav") -> bytes:
-    """The form of uploadAudio."""
+    """Returns the form of uploadAudio."""
     return form(Part("audioChunk", content, filename, "audio/wav"))
 
 
@@ -97,8 +97,8 @@ PDF_FILE: Final = Part("files", pdf(REPORT), "informe año.pdf", "application/pd
 TEXT_FILE: Final = Part("files", NOTE.encode(), "a;b;c.txt", "text/plain")
 FILES: Final = (PDF_FILE, TEXT_FILE)
 
-# As the document's sample has it; and without a conversation, the ehr a plain field, one file.
+# FULL is like the document's sample. BARE has no conversation, the ehr as a plain field, and one file.
 FULL: Final = form(CONVERSATION, EHR_FILE, *FILES)
 BARE: Final = form(TEXT_FILE, Part("ehr", EHR_FILE.content))
-# To be refused before it is read; a host that lets it in makes no case of it either.
+# A host must refuse this before it reads it; a host that lets it in makes no case from it either.
 UNREADABLE: Final = form(CONVERSATION, Part("ehr", b'{"name": "Prueba'))

@@ -1,4 +1,4 @@
-"""S: POST /michiQ/speechToText/{id}."""
+"""Checks S: POST /michiQ/speechToText/{id}."""
 
 import re
 from typing import Final
@@ -24,7 +24,7 @@ async def _transcribe(probe: Probe, case: Case, legacy_id: str, body: bytes | No
 
 
 async def _recorded(probe: Probe, prefix: str, *names: str) -> tuple[Case, str]:
-    """A case's token, and an id of this run alone under which these files were uploaded."""
+    """Returns the case, and an id of this run alone under which these files were uploaded."""
     case = await probe.main()
     own = f"{prefix}-{case.id}"[:64]
     for number, name in enumerate(names):
@@ -103,12 +103,12 @@ async def repeated(probe: Probe) -> None:
     "S05", SPEECH_TO_TEXT, "the transcription joins the case's conversation", Writes(cases=2, recordings=1)
 )
 async def joined(probe: Probe) -> None:
-    # The second case is the linked one that a michiq-proxy makes of the audio on the new platform.
+    # The second case is the linked one that a michiq-proxy makes from the audio on the new platform.
     case = await probe.make(BARE)
     expect.status(await upload(probe, case, audio(tone(1, 400))), 200)
     said = expect.json_object(await _transcribe(probe, case, case.id)).get("transcription")
     if not said:
-        raise NotApplicable("the synthetic recording was heard as silence")
+        raise NotApplicable("the host transcribed the synthetic recording as silence")
     given = expect.mapping((await probe.encounter(case)).get("Input"), "`Input`")
     expect.true(
         str(said) in str(given.get("conversation")),

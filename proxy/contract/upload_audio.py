@@ -1,4 +1,4 @@
-"""U: POST /michiQ/uploadAudio/{id}."""
+"""Checks U: POST /michiQ/uploadAudio/{id}."""
 
 from typing import Final
 
@@ -50,7 +50,7 @@ async def bad_form(probe: Probe) -> None:
 @chosen("U03", UPLOAD_AUDIO, "an id that is no case is taken, in the caller's own name", Writes(recordings=1))
 async def unknown_id(probe: Probe) -> None:
     case = await probe.main()
-    # Of this run alone, so that runs don't add up under one id.
+    # Each run has its own id, so that the chunks of several runs don't add up.
     own = f"p-{case.id}"[:64]
     reply = await upload(probe, case, audio(tone(1, 400)), own)
     expect.text(reply, 200, f"Archivo subido exitosamente con UUID: {own}")
@@ -60,7 +60,7 @@ async def unknown_id(probe: Probe) -> None:
 async def foreign_refused(probe: Probe) -> None:
     foreign = await probe.foreign()
     reply = await upload(probe, await probe.main(), audio(tone(1, 400)), foreign.id)
-    expect.true(400 <= reply.status < 500, "a refusal", reply.told())
+    expect.true(400 <= reply.status < 500, "a refusal", reply.described())
 
 
 @chosen("U03", UPLOAD_AUDIO, "another user's case is answered 401", SHARED)
@@ -83,9 +83,9 @@ async def chunks(probe: Probe) -> None:
     for chunk in (whole[:middle], whole[middle:], whole[middle:]):
         expect.status(await upload(probe, case, audio(chunk), own), 200)
     reply = await probe.ask(SPEECH_TO_TEXT.method, SPEECH_TO_TEXT.path(own), token=case.token)
-    heard = expect.json_object(reply)
-    expect.same(heard.get("audioFiles"), ["consulta.wav"], "`audioFiles`")
-    expect.same(heard.get("totalSpeechTextTime"), "00:00:02", "`totalSpeechTextTime`")
+    answer = expect.json_object(reply)
+    expect.same(answer.get("audioFiles"), ["consulta.wav"], "`audioFiles`")
+    expect.same(answer.get("totalSpeechTextTime"), "00:00:02", "`totalSpeechTextTime`")
 
 
 @proxys_own("U05", UPLOAD_AUDIO, "a recording of 200 MB is answered 413 before it is sent", SHARED)

@@ -1,4 +1,4 @@
-"""How a check can end other than well, and what became of it."""
+"""The outcome of a check, and the exceptions for the ways in which it can fail."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -7,7 +7,7 @@ Verdict: TypeAlias = Literal["pass", "fail", "not applicable"]
 
 
 class Mismatch(Exception):
-    """The host does otherwise than its row says. Neither text may quote more than our own synthetic data."""
+    """The host does not do what its row says. Neither text may quote more than our own synthetic data."""
 
     def __init__(self, expected: str, came: str) -> None:
         super().__init__(f"expected {expected}; came {came}")
@@ -16,7 +16,7 @@ class Mismatch(Exception):
 
 
 class NotApplicable(Exception):
-    """A row that can't be judged here; `why` is a sentence without a full stop."""
+    """A row that can't be checked here; `why` is a sentence without a full stop."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -24,7 +24,7 @@ class NotApplicable(Exception):
 
 
 class NoAnswer(Exception):
-    """The host was not reached, or broke off; `reason` is a short word for how."""
+    """The host was not reached, or broke off; `reason` is a short word for that."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one check. `expected` and `came` are given for a fail, `why` for not applicable."""
+    """The outcome of one check. A fail has `expected` and `came`; not applicable has `why`."""
 
     row: str
     route: str

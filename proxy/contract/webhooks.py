@@ -1,4 +1,4 @@
-"""W: POST /webhooks/llamalitica, which only a michiq-proxy has; and X, the new platform's own rules."""
+"""Checks W: POST /webhooks/llamalitica, which only a michiq-proxy has; and X: the new platform's rules."""
 
 from typing import Final
 
@@ -29,15 +29,15 @@ async def unsigned(probe: Probe) -> None:
         expect.kinds(expect.json_object(reply, 401), {"error": expect.FILLED})
 
 
-_SECRET: Final = "takes the platform's webhook secret, which no client has"  # noqa: S105  a sentence
+_SECRET: Final = "needs the platform's webhook secret, which no client has"  # noqa: S105  a sentence
 _BEHIND: Final = "is about the calls behind the proxy, or its settings; the project's own tests prove it"
 
 CHECKS: Final = (
     unsigned,
-    unseen("W02", WEBHOOKS, "a signed event is kept before it is acknowledged", _SECRET),
+    unseen("W02", WEBHOOKS, "a signed event is stored before it is acknowledged", _SECRET),
     unseen("W03", WEBHOOKS, "repeated, late and unknown events do no harm", _SECRET),
     unseen("W04", WEBHOOKS, "events are passed on to the operator's own consumer", _SECRET),
     unseen("X01", ENCOUNTER_PAGE, "API and web hosts of the platform are a pair", _BEHIND),
     unseen("X02", QUERY, "LlamaChat is called as documented", _BEHIND),
-    unseen("X03", NEW_CASE, "no redirect is followed, no cookie kept", _BEHIND),
+    unseen("X03", NEW_CASE, "no redirect is followed, no cookie stored", _BEHIND),
 )

@@ -1,4 +1,4 @@
-"""Requests sent byte for byte: an HTTP library would mend what a check is about."""
+"""Sends requests byte for byte: an HTTP library would repair the faults that a check is about."""
 
 import asyncio
 import ssl
@@ -14,16 +14,17 @@ from yarl import URL
 from proxy.contract.reply import Reply
 from proxy.contract.verdicts import NoAnswer
 
-# By which a michiq-proxy knows its own prober, and leaves it out of its ledger of clients.
+# A michiq-proxy recognizes the contract suite by it, and leaves it out of its ledger of clients.
 USER_AGENT: Final = "michiq-proxy-contract"
 SECONDS: Final = 60.0
-_LIMIT: Final = 1024 * 1024  # of an answer; none of those to a malformed request is long
+_LIMIT: Final = 1024 * 1024  # of an answer; no answer to a malformed request is long
 
 
 async def talk(url: URL, data: bytes) -> Reply:
-    """The first final answer to `data` on a connection of its own; NoAnswer where there is none.
+    """Returns the first final answer to `data`, on a connection of its own.
 
-    The answer is read while the request is still being sent, as it may be refused before its end.
+    Raises NoAnswer when there is none. The answer is read while the request is still being sent, because a
+    host may refuse it before its end.
     """
     try:
         async with asyncio.timeout(SECONDS), _connected(url) as (reader, writer):
@@ -38,9 +39,9 @@ async def talk(url: URL, data: bytes) -> Reply:
 
 
 def request(url: URL, method: str, path: str, headers: Iterable[tuple[str, bytes | str]]) -> bytes:
-    """The head of a request to `path` below `url`.
+    """Returns the head of a request to `path` below `url`.
 
-    A `Host` or `User-Agent` among the headers stands for the right one.
+    A `Host` or `User-Agent` among the headers replaces the usual one.
     """
     lines = [
         (name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in headers
@@ -71,7 +72,7 @@ async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 async def _received(reader: asyncio.StreamReader) -> bytes:
-    """An answer whole: to its announced length, so that a server that still listens is not waited for."""
+    """Returns a whole answer, up to its announced length: a server that still listens is not waited for."""
     head = await reader.readuntil(b"\r\n\r\n")
     while head.startswith(b"HTTP/1.1 1"):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -89,7 +90,7 @@ async def _received(reader: asyncio.StreamReader) -> bytes:
 
 
 class _Read:
-    """What was received, as http.client wants to read it."""
+    """The received bytes in the form that http.client reads."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

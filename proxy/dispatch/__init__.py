@@ -1,1 +1,1 @@
-"""Who answers a request, and what is learnt from the side that does not."""
+"""Chooses the side that answers a request, and learns from the side that does not."""

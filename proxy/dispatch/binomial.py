@@ -1,4 +1,4 @@
-"""How high a rate may be at most, given how often something was seen (Clopper and Pearson's exact bound)."""
+"""Computes an upper bound of a rate from what was counted (Clopper and Pearson's exact bound)."""
 
 from math import exp, lgamma, log, log1p
 from typing import Final
@@ -8,9 +8,9 @@ _NEGLIGIBLE: Final = 1e-14
 
 
 def upper_bound(bad: int, seen: int, confidence: float = 0.95) -> float:
-    """The one-sided upper bound of the rate: the highest at which so few bad ones aren't a rare accident.
+    """Returns the one-sided upper bound of the rate of bad ones.
 
-    1.0 where nothing was seen.
+    At a higher rate, so few bad ones would be a rare accident. Returns 1.0 if nothing was counted.
     """
     if bad >= seen:
         return 1.0
@@ -25,10 +25,10 @@ def upper_bound(bad: int, seen: int, confidence: float = 0.95) -> float:
 
 
 def at_most(bad: int, seen: int, rate: float) -> float:
-    """The probability of `bad` or fewer of `seen`, for a rate above bad / seen.
+    """Returns the probability of `bad` or fewer of `seen`, for a rate above bad / seen.
 
-    Summed from the largest term down: each is smaller than the one before by a growing factor, so the
-    sum ends long before its last term where there are millions.
+    Sums from the largest term down: each is smaller than the one before by a growing factor, so the sum ends
+    long before its last term if there are millions.
     """
     if rate >= 1:
         return 0.0

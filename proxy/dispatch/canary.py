@@ -1,4 +1,4 @@
-"""Which organizations a canary's percentage holds, and which of them by name."""
+"""Selects the organizations of a canary: by percentage, and by name."""
 
 from math import floor
 from typing import Final
@@ -10,17 +10,17 @@ _DIGITS: Final = 16  # 64 bits: no bucket is likelier than another by more than 
 
 
 def bucket(digest_hex: str) -> int:
-    """The place, of BUCKETS, of an organization by its keyed hash; the same for ever, on every route."""
+    """Returns an organization's bucket, of BUCKETS, by its keyed hash; the same for ever, on every route."""
     return int(digest_hex[:_DIGITS], 16) % BUCKETS
 
 
 def in_canary(organization: str, digest_hex: str, percent: float, canary: Canary) -> bool:
-    """Whether the new side answers it. Deny goes over allow, allow over the percentage.
+    """Returns whether the new side answers the organization; deny wins over allow, allow over the percentage.
 
     A higher percentage only adds organizations.
     """
     if organization in canary.deny:
         return False
-    # Rounded first: 1.1 percent is 110.00000000000001 hundredths.
+    # Rounding comes first: 1.1 percent is 110.00000000000001 hundredths.
     below = floor(round(percent * BUCKETS / 100, 6))
     return organization in canary.allow or bucket(digest_hex) < below

@@ -1,7 +1,7 @@
-"""Who answers a request: a pure decision over what is in force and what is known of the caller and the id.
+"""Chooses the side that answers: a pure decision over the modes in force, the caller and the id.
 
-The order of the rules is the order of `decide`. A case lives where it was made, so its home goes before every
-mode and percentage; who is unknown here can only be known to the legacy server (CONTRACT G07).
+The order of the rules is the order of `decide`. A case stays on the server that made it, so its home goes
+before every mode and percentage; only the legacy server can know an unknown caller or id (CONTRACT G07).
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from proxy.errors import Refusal
 from proxy.mapping.models import RouteMapping
 from proxy.values import Side
 
-# What the bearer token is to this proxy.
+# The class of the bearer token, for this proxy.
 Token: TypeAlias = Literal["none", "unknown", "known"]
 Why: TypeAlias = Literal[
     "only-new",
@@ -30,7 +30,7 @@ Why: TypeAlias = Literal[
 
 
 class Brownout(Refusal):
-    """The route is off for a while; `until` is when it is back."""
+    """The route is off for a while; `until` is the time when it is back."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__("brownout", "brownout")
@@ -39,17 +39,18 @@ class Brownout(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is known of a request before anybody answers it.
+    """The facts about a request before any side answers it.
 
     `organization` is its legacy name, `scope` the keyed hash of that. `at_legacy` says whether the caller
     has a session on the legacy server, `both_sides` whether a list of theirs has parts on both. `home` is the
-    side that the path's id lives on, None for one never seen, `has_id` whether there is an id at all.
-    `options` asks what may be asked, as browsers do before they call (CONTRACT G02): for nobody's case.
+    side of the path's id, None for an id never seen, `has_id` whether there is an id at all. `options`
+    marks a
+    browser's question before a call (CONTRACT G02), which concerns no case.
     """
 
     organization: str | None = field(repr=False)
     scope: str | None
-    token: Token = "none"  # noqa: S105  what it is, not the token
+    token: Token = "none"  # noqa: S105  its class, not the token
     at_legacy: bool = False
     both_sides: bool = False
     has_id: bool = False
@@ -61,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`side` answers, for the reason `why`; `shadow` says whether the other side runs after it."""
+    """The side that answers, and why; `shadow` says whether the other side runs after it."""
 
     side: Side
     why: Why
@@ -72,11 +73,14 @@ class Decision:
 def decide(
     asked: Asked, in_force: InForce, mapping: RouteMapping, now: datetime, *, has_legacy: bool
 ) -> Decision:
-    """Raises Refusal for a route that is off, and Brownout. `has_legacy`: there is a legacy server at all."""
+    """Returns the decision. Raises Refusal for a route that is off, and Brownout.
+
+    `has_legacy` says whether there is a legacy server at all.
+    """
     if in_force.mode == "off":
         raise Refusal("off", "route-off")
     for brownout in mapping.brownouts:
-        # A browser that may not ask never sees the 503 that is meant for it.
+        # Without this, a browser would be refused at its question and never see the 503.
         if not asked.options and brownout.on(now, asked.organization):
             raise Brownout(brownout.end)
     if not has_legacy:
@@ -93,9 +97,9 @@ def _side(asked: Asked, in_force: InForce, mapping: RouteMapping) -> tuple[Side,
         return asked.home, "home"
     if asked.makes_case:
         return _by_mode(asked, in_force, mapping)
-    if asked.token == "unknown":  # noqa: S105  what it is, not the token
+    if asked.token == "unknown":  # noqa: S105  its class, not the token
         return ("legacy" if mapping.unknown_to_legacy else "new"), "unknown-token"
-    if asked.token == "known" and not asked.at_legacy:  # noqa: S105  what it is, not the token
+    if asked.token == "known" and not asked.at_legacy:  # noqa: S105  its class, not the token
         return "new", "no-legacy-session"
     if asked.both_sides:
         return "new", "both-sides"
@@ -113,7 +117,7 @@ def _by_mode(asked: Asked, in_force: InForce, mapping: RouteMapping) -> tuple[Si
 
 
 def _in_canary(asked: Asked, in_force: InForce, mapping: RouteMapping) -> bool:
-    """Whom nobody knows stays with the old server until everybody has moved."""
+    """Returns whether the new side answers; an unknown caller stays with the old server until 100 percent."""
     if asked.organization is None or asked.scope is None:
         return in_force.percent >= 100
     return in_canary(asked.organization, asked.scope, in_force.percent, mapping.canary)

@@ -1,4 +1,4 @@
-"""What the new systems' OpenAPI descriptions say of a call, so that it can be judged without being made."""
+"""Checks a call against the new systems' OpenAPI descriptions, without making it."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 class Description:
-    """One system's documented operations."""
+    """The documented operations of one system."""
 
     def __init__(self, name: str, document: Node) -> None:
         schemas = Schemas(document)
@@ -29,7 +29,7 @@ class Description:
         }
 
     async def faults(self, call: Call, read_json: ReadJson) -> list[str]:
-        """`operation:place:rule` for each rule of the description that the call breaks.
+        """Returns `operation:position:rule` for each rule of the description that the call breaks.
 
         None of them holds a value of the call, nor a name in it that the description doesn't have.
         """
@@ -37,20 +37,22 @@ class Description:
         if operation is None:
             return [f"{self.name}:{call.method} {call.path}:undocumented"]
         found = await operation.faults(call, read_json)
-        return [f"{operation.name}:{place}:{rule}" for place, rule in dict.fromkeys(found)]
+        return [f"{operation.name}:{position}:{rule}" for position, rule in dict.fromkeys(found)]
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptions:
-    """Those of the systems that the new side calls."""
+    """The descriptions of the systems that the new side calls."""
 
     llamalitica: Description
     llamachat: Description
 
 
 class LateDescriptions:
-    """Reads the built-in descriptions when they are first needed: most processes never make a dry run, and
-    what is read takes 15 MB."""
+    """Reads the built-in descriptions at the first dry run.
+
+    Most processes never make one, and the descriptions take 15 MB.
+    """
 
     def __init__(self) -> None:
         self._reading = asyncio.Lock()
@@ -65,9 +67,9 @@ class LateDescriptions:
 
 
 def load_descriptions(folder: Path | None = None) -> Descriptions:
-    """Reads the descriptions in `folder`, else the built-in ones. Takes a while: call it in a thread."""
-    place = folder or shipped.descriptions()
-    return Descriptions(_load(place, "llamalitica"), _load(place, "llamachat"))
+    """Reads the descriptions in `folder`, else the built-in ones; slow, so call it in a thread."""
+    source = folder or shipped.descriptions()
+    return Descriptions(_load(source, "llamalitica"), _load(source, "llamachat"))
 
 
 def _load(folder: Path, name: str) -> Description:
@@ -77,5 +79,5 @@ def _load(folder: Path, name: str) -> Description:
 
 
 def _template(path: str) -> str:
-    """A path whatever its parameter is called."""
+    """Returns a path without the names of its parameters."""
     return re.sub(r"\{\w+\}", "{}", path)

@@ -1,4 +1,4 @@
-"""Dry runs: what a flow would send is judged by the descriptions of the new systems, and goes nowhere."""
+"""Dry runs: the calls of a flow are checked against the new systems' descriptions, and never sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,28 +22,28 @@ from proxy.upstream.call import Call, M
 from proxy.values import Json
 from proxy.workers import Workers
 
-# By method and path: what a dry call is answered with, made anew each time.
+# The answer to a dry call, by method and path; made anew each time.
 Answers: TypeAlias = Mapping[tuple[str, str], Callable[[], Json]]
 
 _TOKEN_LIFE: Final = timedelta(hours=1)
-# An ehr is as a client may send one, and stands one level down.
+# An ehr has a client's form, and is one level down.
 _load: Final = partial(jsons.load, rules=jsons.RECORD, max_depth=jsons.MAX_DEPTH + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """One run of a flow, with `deps`. `failures` are codes of the rules that its calls broke."""
+    """One dry run of a flow, with `deps`; `failures` are codes of the rules that its calls broke."""
 
     deps: Deps
     failures: list[str] = field(default_factory=list)
 
     async def finish(self, seconds: float) -> None:
-        """Waits for what the flow left running: only then has `failures` everything."""
+        """Waits for the tasks that the flow left running: only then is `failures` complete."""
         await self.deps.tasks.drain(seconds)
 
 
 def dry_deps(deps: Deps, descriptions: Descriptions) -> DryRun:
-    """A Deps that sends and writes nothing, and shares no lock, task or caller with real requests."""
+    """Returns a Deps that sends and writes nothing, and shares no lock, task or caller with real requests."""
     failures: list[str] = []
     read_json = partial(_read_json, deps.workers)
     platform = DryUpstream(descriptions.llamalitica, platform_answers(deps), read_json, failures)
@@ -61,9 +61,9 @@ def dry_deps(deps: Deps, descriptions: Descriptions) -> DryRun:
 
 
 class DryUpstream:
-    """Stands in for an Upstream (`call.Fetches`): a call is judged and answered here, and goes nowhere.
+    """A fake Upstream (`call.Fetches`): checks and answers each call here, and sends nothing.
 
-    A call that breaks the description is answered all the same, so that a run finds all that is wrong.
+    A call that breaks the description is answered all the same, so that a run finds every fault.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class DryUpstream:
         self._failures = failures
 
     async def fetch(self, call: Call, model: type[M]) -> M:
-        """A documented answer. Raises UpstreamError for a call that has none."""
+        """Returns a documented answer. Raises UpstreamError for a call that has none."""
         found = await self._description.faults(call, self._read_json)
         self._failures += [code for code in found if code not in self._failures]
         make = self._answers.get((call.method, call.path))
@@ -87,7 +87,7 @@ class DryUpstream:
 def platform_answers(deps: Deps) -> Answers:
     def me() -> Json:
         expires = deps.clock() + _TOKEN_LIFE
-        # Unsigned, so that no page takes it for a real one.
+        # The token is unsigned, so that no page accepts it as a real one.
         token = jwt.encode({"exp": expires, "jti": deps.new_id()}, "", algorithm="none")
         return {
             "user": {

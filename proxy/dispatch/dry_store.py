@@ -1,4 +1,4 @@
-"""A store for a dry run: read like the real one it is made of, and never written."""
+"""The store of a dry run: reads like the real store, and never writes."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
@@ -17,6 +17,7 @@ from proxy.store.homes import Homes
 from proxy.store.journal import Journal
 from proxy.store.links import Links
 from proxy.store.owners import Owners
+from proxy.store.point_reads import PointRead
 from proxy.store.probe import Probe
 from proxy.store.recordings import Recordings
 from proxy.store.sessions import Sessions
@@ -29,16 +30,16 @@ _KEY: Final = bytes(32)
 
 
 def dry_store(store: Store) -> Store:
-    """The same store, whose flows' writes end in nothing; any other write raises StoreError.
+    """Returns the same store, but its flows' writes do nothing; any other write raises StoreError.
 
-    What a flow writes is not there when it reads: no flow asks for what it has just written.
+    A flow does not find its own writes: no flow reads what it has just written.
     """
     dry: Store = _dry(store)
     return dry
 
 
 def _dry(part: Any) -> Any:
-    """A part made anew of dry parts, whatever it is made of: one that comes later can't write either."""
+    """Returns a part made anew of dry parts, of any type: a part that is added later can't write either."""
     if isinstance(part, Database):
         return _ReadOnly(part)
     if isinstance(part, Blobs):
@@ -53,11 +54,14 @@ class _ReadOnly(Database):
     """The open database, for reading only."""
 
     def __init__(self, database: Database) -> None:
-        # Not the base's: that one would open the file once more.
+        # The base's __init__ would open the file again.
         self._database = database
 
     async def lookup(self, work: Work[T]) -> T:
         return await self._database.lookup(work)
+
+    async def find(self, read: PointRead, **values: Any) -> Any:
+        return await self._database.find(read, **values)
 
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
@@ -66,14 +70,14 @@ class _ReadOnly(Database):
         raise StoreError("a dry run does not write")
 
     async def close(self) -> None:
-        """Whose database it is closes it."""
+        """Does nothing: the owner of the database closes it."""
 
 
 class _Blobs(Blobs):
-    """The blobs that are there; new ones vanish as they are written."""
+    """The existing blobs; new ones vanish as they are written."""
 
     def __init__(self, blobs: Blobs) -> None:
-        # Not the base's: that one would tidy the folder.
+        # The base's __init__ would tidy the folder.
         self._blobs = blobs
 
     def writer(self) -> BlobWriter:
@@ -95,7 +99,7 @@ class _Blobs(Blobs):
 
 
 class _NoBlob(BlobWriter):
-    """Takes bytes and forgets them; its name and key open nothing."""
+    """A writer that drops its bytes; its name and key open nothing."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -126,7 +130,7 @@ class _Sessions(Sessions):
 
 class _Journal(Journal):
     async def begin(self, *_: object, **__: object) -> None:
-        """An earlier entry of its key is no answer: what would be sent is what has to be judged."""
+        """Does nothing: an earlier entry of the key must not stop the check of what would be sent."""
 
     async def record(self, *_: object, **__: object) -> None: ...
 
@@ -144,7 +148,7 @@ class _Transcriptions(Transcriptions):
 
 class _Links(Links):
     async def begin(self, case_id: str, digest: str, *_: object, **__: object) -> bool:
-        """Judged as the real one does: what was sent on for good is not sent on again."""
+        """Decides like the real one: audio that was sent for good is not sent again."""
         same = (link for link in await self.of(case_id) if link.digest == digest)
         return all(link.state in ("pending", "failed") for link in same)
 

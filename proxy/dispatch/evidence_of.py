@@ -1,4 +1,4 @@
-"""What `can-switch` decides on, gathered from the store: all that was seen of a route in its window."""
+"""Gathers the evidence of `can-switch` from the store: everything about a route in its window."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
@@ -15,15 +15,15 @@ from proxy.store import Store
 from proxy.store.contract_runs import ContractRun
 from proxy.store.evidence import ComparisonCount
 
-# Nobody meant to compare these: they are left out by a setting, or the legacy server goes on answering
-# such calls after the switch. All other losses may hide the very answers that would differ.
+# These were never to be compared: a setting leaves them out, or the legacy server still answers such calls
+# after the switch. All other losses may hide the very answers that would differ.
 _LEFT_OUT: Final = frozenset({"head", "not-sampled", "daily-cap", "unpaired", "unknown-token"})
 _ERROR: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a route's shadow runs came to: `lost` should have been compared, `left_out` was not meant to."""
+    """The sums of a route's shadow runs: `lost` should have been compared, `left_out` should not."""
 
     comparisons: int
     differences: int
@@ -34,7 +34,7 @@ class Sums:
 
 
 def window_of(mapping: RouteMapping, now: datetime) -> date:
-    """The first day, of UTC, whose evidence counts; it counts whole."""
+    """Returns the first day, in UTC, whose evidence counts; the whole day counts."""
     return (now - timedelta(days=mapping.switch.days)).astimezone(UTC).date()
 
 
@@ -58,7 +58,7 @@ def sums_of(rows: Iterable[ComparisonCount]) -> Sums:
 async def switch_evidence(
     store: Store, route: str, mapping: RouteMapping, organizations: Organizations, now: datetime
 ) -> SwitchEvidence:
-    """All that was seen of the route within its mapping's `switch.days`."""
+    """Returns the evidence about the route within its mapping's `switch.days`."""
     since = window_of(mapping, now)
     sums = sums_of(await store.evidence.comparisons(route, since))
     return SwitchEvidence(
@@ -74,7 +74,7 @@ async def switch_evidence(
 
 
 async def organization_names(store: Store, route: str, organizations: Organizations) -> dict[str, str]:
-    """Legacy names by keyed hash, as far as the ledger of this route or organizations.toml knows them."""
+    """Returns legacy names by keyed hash, those in the ledger of this route or in organizations.toml."""
     calls = await store.ledger.calls(route=route)
     seen = {each.client.organization_hash: each.client.organization for each in calls}
     return {scope: name for scope, name in (seen | _named(store, organizations)).items() if scope and name}
@@ -83,9 +83,9 @@ async def organization_names(store: Store, route: str, organizations: Organizati
 async def _still_to_move(
     store: Store, route: str, organizations: Organizations, since: date, now: datetime
 ) -> frozenset[str]:
-    """Those that call the route, and those that are known to the operator, without those that have moved.
+    """Returns the organizations that call the route or have a name in organizations.toml, and have not moved.
 
-    A call counts where it was answered well: anybody may send anybody's name, and be refused.
+    Only successful calls count: anyone may send any organization's name, and be refused.
     """
     calls = await store.ledger.calls(since, route)
     calling = {each.client.organization_hash for each in calls if each.status < _ERROR}
@@ -107,7 +107,7 @@ async def _newest_run(store: Store, route: str) -> ContractRun | None:
 
 
 async def _ambiguous(store: Store, route: str, since: date) -> int:
-    """A call's kind is the name of the flow that made it."""
+    """Counts the route's pending calls; a call's kind is the name of the flow that made it."""
     pending = await store.pending()
     return sum(call.kind == route and call.at.date() >= since for call in pending)
 

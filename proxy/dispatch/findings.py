@@ -1,15 +1,15 @@
-"""The fields of both sides' answers against each other: who has which, in which case, of which types."""
+"""Compares the fields of both sides' answers: which side has which, their case, their types."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from proxy.dispatch.known import Known
+from proxy.dispatch.known import MappedAnswer
 from proxy.fields import ELEMENT, parent
 
 FindingKind: TypeAlias = Literal["only-legacy", "only-new", "casing", "type", "content-type", "status"]
-# By path how many values of which type were seen; none yet for a field that only the mapping tells of.
+# By path, how many values of which type were seen; none for a field that only the mapping has.
 Fields: TypeAlias = Mapping[str, Counter[str]]
 
 _NEVER: Final[Counter[str]] = Counter()
@@ -17,7 +17,10 @@ _NEVER: Final[Counter[str]] = Counter()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`path` is the legacy server's where it has one; "" for the whole, a status and a content type."""
+    """A difference between the two sides' answers, as a sentence.
+
+    `path` is the legacy server's if it has one; "" stands for the whole, a status and a content type.
+    """
 
     route: str
     kind: FindingKind
@@ -29,9 +32,9 @@ def times(count: int) -> str:
     return "1 time" if count == 1 else f"{count:,} times"
 
 
-def field_findings(route: str, legacy: Fields, new: Fields, known: Known) -> Iterator[Finding]:
-    """Of a field that one side lacks nothing is said of what stands in it."""
-    ours = {path: new.get(path, _NEVER) for path in {"", *new, *known.fields}}
+def field_findings(route: str, legacy: Fields, new: Fields, mapped: MappedAnswer) -> Iterator[Finding]:
+    """Yields the findings about fields; of a field that one side lacks, its contents are not reported."""
+    ours = {path: new.get(path, _NEVER) for path in {"", *new, *mapped.fields}}
     twins = {path: path for path in legacy if path in ours} | _other_cases(legacy, ours)
     for path in sorted(legacy):
         if path in twins:
@@ -40,13 +43,13 @@ def field_findings(route: str, legacy: Fields, new: Fields, known: Known) -> Ite
             yield Finding(route, "only-legacy", path, f"Only the legacy server has {_field(path, legacy)}.")
     originals = {own: path for path, own in twins.items()}
     for path in sorted(ours.keys() - originals.keys()):
-        unseen = path in known.optional and not ours[path]
+        unseen = path in mapped.optional and not ours[path]
         if not unseen and _could_have(path, originals.get(parent(path)), legacy):
             yield Finding(route, "only-new", path, f"Only our side has {_field(path, ours)}.")
 
 
 def _other_cases(legacy: Fields, ours: Fields) -> dict[str, str]:
-    """Our path of the same letters for each legacy path that we don't have, where there is just one."""
+    """Maps each legacy path that we lack to our path of the same letters, if there is just one."""
     spelt: defaultdict[str, list[str]] = defaultdict(list)
     for path in ours.keys() - legacy.keys():
         spelt[path.lower()].append(path)
@@ -67,9 +70,9 @@ def _same_field(
 
 
 def _could_have(path: str, above: str | None, other: Fields) -> bool:
-    """Whether the other side's lack of a field says something: it has the object that the field stands in.
+    """Returns whether the other side's lack of a field means something: it has the object around the field.
 
-    An array that was always empty says nothing of its elements.
+    An array that was always empty says nothing about its elements.
     """
     if path.endswith(ELEMENT) or above is None:
         return False
@@ -79,7 +82,7 @@ def _could_have(path: str, above: str | None, other: Fields) -> bool:
 
 
 def _last(path: str) -> str:
-    """The last key; nothing for an array's elements, which are called as the array is."""
+    """Returns the last key; nothing for an array's elements, which have the array's name."""
     return "" if path.endswith(ELEMENT) else path.rpartition(".")[2]
 
 

@@ -1,4 +1,4 @@
-"""What a mapping says our answers look like, before any was seen."""
+"""The form of our answers by their mapping, before any answer was seen."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _SUCCESS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class MappedAnswer:
     """Paths of our answer, in `optional` those that may be left out; and the statuses that it may have."""
 
     fields: frozenset[str] = frozenset()
@@ -19,15 +19,18 @@ class Known:
     statuses: frozenset[int] = frozenset()
 
 
-def known_of(tree: "str | Tree", statuses: Iterable[int], at: str = "") -> Known:
-    """Of an answer table, `at` "[]" where it shapes one element of a list, and of the errors' statuses."""
+def mapped_answer(tree: "str | Tree", statuses: Iterable[int], at: str = "") -> MappedAnswer:
+    """Returns the paths of an answer table, and the statuses of success and errors.
+
+    `at` is "[]" if the table shapes one element of a list.
+    """
     paths = dict(_paths(tree, at, optional=False))
     optional = frozenset(path for path, may_lack in paths.items() if may_lack)
-    return Known(frozenset(paths), optional, frozenset({_SUCCESS, *statuses}))
+    return MappedAnswer(frozenset(paths), optional, frozenset({_SUCCESS, *statuses}))
 
 
 def _paths(tree: "str | Tree", at: str, *, optional: bool) -> Iterator[tuple[str, bool]]:
-    """Each path, and whether it may be left out."""
+    """Yields each path, and whether it may be left out."""
     yield at, optional
     for name, leaf in tree.items() if isinstance(tree, Mapping) else ():
         if isinstance(leaf, Mapping) and WHEN_KNOWN in leaf:

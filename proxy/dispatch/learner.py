@@ -1,4 +1,4 @@
-"""What the answers of both sides, as they were seen, say about a mapping: findings, each a plain sentence."""
+"""Compares the answers of both sides with each other and with the mapping: findings, in plain sentences."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -6,15 +6,15 @@ from typing import Final, Protocol
 
 from proxy.compare.bodies import content_type
 from proxy.dispatch.findings import Fields, Finding, field_findings, times
-from proxy.dispatch.known import Known
+from proxy.dispatch.known import MappedAnswer
 from proxy.headers import media_type
 from proxy.values import Side
 
-_UNKNOWN: Final = Known()
+_UNKNOWN: Final = MappedAnswer()
 
 
 class Learned(Protocol):
-    """How many of a side's answers of this status had a value of this type at this path."""
+    """A count of a side's answers of this status that had a value of this type at this path."""
 
     @property
     def route(self) -> str: ...
@@ -32,11 +32,11 @@ class Learned(Protocol):
     def count(self) -> int: ...
 
 
-def findings(rows: Iterable[Learned], known: Mapping[str, Known]) -> list[Finding]:
-    """What differs, route by route; a route whose legacy answers nobody saw has nothing to be held against.
+def findings(rows: Iterable[Learned], mapped: Mapping[str, MappedAnswer]) -> list[Finding]:
+    """Returns the differences, route by route; a route without legacy answers has none.
 
-    `known` is, by route, what its mapping says: a field that it gives is ours though no answer of ours
-    was seen. Fields are those of answers with a status of 2xx.
+    `mapped` is, by route, the answer's form by its mapping: a field in it is ours even if no answer of ours
+    was seen. Only answers with a status of 2xx count for fields.
     """
     routes: defaultdict[str, tuple[list[Learned], list[Learned]]] = defaultdict(lambda: ([], []))
     for row in rows:
@@ -45,13 +45,15 @@ def findings(rows: Iterable[Learned], known: Mapping[str, Known]) -> list[Findin
         finding
         for route, (legacy, new) in sorted(routes.items())
         if legacy
-        for finding in _of_route(route, legacy, new, known.get(route, _UNKNOWN))
+        for finding in _of_route(route, legacy, new, mapped.get(route, _UNKNOWN))
     ]
 
 
-def _of_route(route: str, legacy: list[Learned], new: list[Learned], known: Known) -> Iterator[Finding]:
+def _of_route(
+    route: str, legacy: list[Learned], new: list[Learned], mapped: MappedAnswer
+) -> Iterator[Finding]:
     ours, theirs = _content_types(new), _content_types(legacy)
-    yield from _statuses(route, theirs, ours, known.statuses)
+    yield from _statuses(route, theirs, ours, mapped.statuses)
     for status in sorted(ours.keys() & theirs.keys()):
         if ours[status].keys() != theirs[status].keys():
             sentence = (
@@ -59,8 +61,8 @@ def _of_route(route: str, legacy: list[Learned], new: list[Learned], known: Know
                 f"our side sends {_each(ours[status])}."
             )
             yield Finding(route, "content-type", "", sentence)
-    if _fields(legacy) and (new or known.fields):
-        yield from field_findings(route, _fields(legacy), _fields(new), known)
+    if _fields(legacy) and (new or mapped.fields):
+        yield from field_findings(route, _fields(legacy), _fields(new), mapped)
 
 
 def _statuses(
@@ -69,7 +71,7 @@ def _statuses(
     new: Mapping[int, Counter[str]],
     possible: Set[int],
 ) -> Iterator[Finding]:
-    """Those that one side never gave; nothing where nothing is known of ours."""
+    """Yields the statuses that one side never gave; nothing if nothing is known about our side."""
     sides = (("The legacy server", legacy, new, "our side"), ("Our side", new, legacy, "the legacy server"))
     for who, own, other, whom in sides if new or possible else ():
         spared = possible if own is legacy else frozenset()
@@ -79,7 +81,7 @@ def _statuses(
 
 
 def _content_types(rows: Iterable[Learned]) -> dict[int, Counter[str]]:
-    """By status how many answers had which content type: each has the path "" once."""
+    """Returns by status how many answers had which content type: each answer has the path "" once."""
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for row in rows:
         if row.path == "":

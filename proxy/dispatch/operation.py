@@ -1,4 +1,4 @@
-"""One operation of an OpenAPI description, and what of a call breaks it."""
+"""One operation of an OpenAPI description, and the check of a call against it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Operation:
         }
 
     async def faults(self, call: Call, read_json: ReadJson) -> list[Fault]:
-        """What of the call is not as documented, place and rule; the same one possibly twice."""
+        """Returns position and rule of each fault of the call; the same one possibly twice."""
         headers = {name.lower(): value for name, value in call.headers.items()}
         return [
             *self._without_credentials(headers),
@@ -65,19 +65,19 @@ class Operation:
         try:
             value = await media.value(body, read_json)
         except BadBody as error:
-            return [(error.place, error.rule)]
+            return [(error.position, error.rule)]
         return list(self._schemas.faults(media.schema, value, "body"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Media:
-    """A documented body; `fields` are the parts of a form, None is JSON."""
+    """A documented body; `fields` are the parts of a form, None means JSON."""
 
     schema: Node
     fields: Mapping[str, Field] | None
 
     async def value(self, body: Body, read_json: ReadJson) -> Json:
-        """What the body says. Raises BadBody."""
+        """Returns the value of the body. Raises BadBody."""
         if self.fields is not None:
             return await form_value(body, self.fields, read_json)
         try:
@@ -87,7 +87,7 @@ class _Media:
 
 
 def _credentials(document: Node, node: Node) -> list[list[str]]:
-    """The headers of each way to say who calls; none where nobody has to."""
+    """Returns the headers of each way to authenticate; none if no credentials are needed."""
     ways: list[Node] = {"security": [], **document, **node}["security"]
     schemes = document.get("components", {}).get("securitySchemes", {})
     return [[schemes[name].get("name", "Authorization") for name in way] for way in ways]

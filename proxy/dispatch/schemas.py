@@ -1,4 +1,4 @@
-"""The JSON Schemas of an OpenAPI 3.1 document, and what breaks them, told without a value."""
+"""Checks values against the JSON Schemas of an OpenAPI 3.1 document; faults never hold a value."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -7,17 +7,17 @@ if TYPE_CHECKING:
     pass
 
 Node: TypeAlias = dict[str, Any]
-# A place of the description and the rule of it that is broken.
+# A position in the description, and its rule that is broken.
 Fault: TypeAlias = tuple[str, str]
 
 _URI: Final = "urn:description"
 
 
 class Schemas:
-    """One document; every reference in it is absolute, so that its parts can be used alone."""
+    """One document; all its references are absolute, so that its parts can be used alone."""
 
     def __init__(self, document: Node) -> None:
-        # Descriptions are read where a legacy server is shadowed, and nowhere else.
+        # Only a proxy that shadows a legacy server reads descriptions.
         from referencing import Registry
         from referencing.jsonschema import DRAFT202012
 
@@ -26,18 +26,18 @@ class Schemas:
         self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
 
     def resolved(self, node: Node) -> Node:
-        """The node itself, or what it refers to."""
+        """Returns the node itself, or the node that it refers to."""
         while "$ref" in node:
             node = self._registry.resolver().lookup(node["$ref"]).contents
         return node
 
-    def faults(self, schema: Node, value: object, place: str) -> Iterator[Fault]:
-        """What of a value is not as the schema has it; `place` is the value's own."""
+    def faults(self, schema: Node, value: object, position: str) -> Iterator[Fault]:
+        """Yields each fault of a value against the schema; `position` is the value's own."""
         from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
         validator = Draft202012Validator(schema, registry=self._registry)
         for error in validator.iter_errors(value):
-            where = place + "".join(_names(error.absolute_schema_path))
+            where = position + "".join(_names(error.absolute_schema_path))
             if error.validator == "required":
                 missing = (name for name in error.validator_value if name not in error.instance)
                 yield from ((f"{where}.{name}", "missing") for name in missing)
@@ -57,7 +57,7 @@ def _absolute(node: Any) -> Any:
 
 
 def _names(schema_path: Iterable[str | int]) -> Iterator[str]:
-    """The documented names on the way: a value's own path may hold keys that a client made up."""
+    """Yields the documented names on the way: a value's own path may hold keys that a client invented."""
     steps = iter(schema_path)
     for step in steps:
         if step == "properties":

@@ -1,6 +1,6 @@
 """Shadowing: the candidate runs after the client has its answer, in a bounded queue, and is compared.
 
-Nothing in here can reach the client: what goes wrong becomes an outcome with its reason.
+Nothing here can affect the client: an error becomes an outcome with its reason.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from proxy.values import Answer
 
 _JOBS: Final = 64
 _BYTES: Final = 512 * 1024 * 1024
-# One after the other: a candidate takes the time that the process has left over, not a client's.
+# One after the other: a candidate may use only the process's spare time, never a client's.
 _AT_ONCE: Final = 1
 
 _log: Final = structlog.get_logger("proxy.shadow")
@@ -33,8 +33,11 @@ class Dropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a candidate came to: both answers as they are to be compared, the words that mean the same on both
-    sides, and what its dry run found wrong."""
+    """The result of a candidate's run.
+
+    It holds both answers in the form to compare, pairs of words for the same thing on both sides, and the
+    faults that the dry run found.
+    """
 
     control: Answer
     candidate: Answer
@@ -44,7 +47,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request whose candidate is still to run. `size` are the bytes that are kept of it."""
+    """A request whose candidate is still to run; `size` is the number of bytes that it holds."""
 
     route: str
     organization: str
@@ -58,7 +61,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A job and how it ended."""
+    """The end of a job."""
 
     job: Job
     outcome: ShadowOutcome
@@ -69,16 +72,16 @@ Digest: TypeAlias = Callable[[str], str]
 
 
 class Shadow:
-    """The queue. `told` hears of every job exactly once."""
+    """The queue of jobs; `report` gets every job's end exactly once."""
 
-    def __init__(self, digest: Digest, told: Callable[[Compared], None]) -> None:
+    def __init__(self, digest: Digest, report: Callable[[Compared], None]) -> None:
         self._digest = digest
-        self._told = told
+        self._report = report
         self._queue: asyncio.Queue[Job] = asyncio.Queue(_JOBS)
         self._held = 0
 
     def offer(self, job: Job) -> None:
-        """Takes the job, or drops it where there is no room; never waits."""
+        """Takes the job, or drops it if there is no room; never waits."""
         if self._held + job.size > _BYTES or self._queue.full():
             self._finish(Compared(job, dropped("queue-full")))
             return
@@ -86,7 +89,7 @@ class Shadow:
         self._queue.put_nowait(job)
 
     async def idle(self) -> None:
-        """Returns once every job that was taken is told of."""
+        """Returns once the end of every job that was taken is reported."""
         await self._queue.join()
 
     async def work(self) -> None:
@@ -107,7 +110,7 @@ class Shadow:
             self._queue.task_done()
 
     async def _compared(self, job: Job) -> Compared:
-        # In a task of its own: whatever it raises stays there, to be looked at.
+        # A task of its own holds any error that the job raises.
         task = asyncio.create_task(_run(job), name="shadow-candidate")
         try:
             await asyncio.wait({task})
@@ -122,9 +125,9 @@ class Shadow:
         if error is not None or task.cancelled():
             _log.error("candidate_crashed", route=job.route, request_id=job.request_id, exc_info=error)
             return Compared(job, dropped("crashed"))
-        return await asyncio.to_thread(self._judged, job, task.result())
+        return await asyncio.to_thread(self._outcome, job, task.result())
 
-    def _judged(self, job: Job, ran: Ran) -> Compared:
+    def _outcome(self, job: Job, ran: Ran) -> Compared:
         if ran.failures:
             return Compared(job, dry_run_failed(ran.failures[0]))
         differences = tuple(compare(ran.control, ran.candidate, job.rules, self._digest, ran.same))
@@ -132,7 +135,7 @@ class Shadow:
 
     def _finish(self, compared: Compared) -> None:
         compared.job.close()
-        self._told(compared)
+        self._report(compared)
 
 
 async def _run(job: Job) -> Ran:
@@ -145,7 +148,7 @@ async def _run(job: Job) -> Ran:
 
 @asynccontextmanager
 async def shadowing(shadow: Shadow) -> AsyncIterator[None]:
-    """Candidates run while the block does; what is queued at its end is dropped, and counted."""
+    """Runs candidates while the block runs; at its end, queued ones are dropped, and counted."""
     workers = [asyncio.create_task(shadow.work(), name="shadow") for _ in range(_AT_ONCE)]
     try:
         yield

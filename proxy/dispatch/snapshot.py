@@ -1,4 +1,4 @@
-"""What is in force at one moment: the mappings and the overrides, as one value that is replaced whole."""
+"""The settings in force at one moment: mappings and overrides, as one value that is replaced whole."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from proxy.overrides import EVERYONE, Mode, Overrides
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A route's mode for one organization; `scope` is whose setting it is, `revision` 0 the mapping's."""
+    """A route's mode for one organization; `scope` is the setting's owner, `revision` 0 is the mapping."""
 
     mode: Mode
     percent: float
@@ -19,13 +19,13 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A request takes one and keeps it to its end."""
+    """The settings in force, which a request takes once and uses to its end."""
 
     table: Table
     overrides: Overrides
 
     def in_force(self, route: str, scope: str | None, now: datetime) -> InForce:
-        """`scope` is the keyed hash of the caller's organization, None where nobody knows it."""
+        """Returns the mode in force; `scope` is the keyed hash of the caller's organization, if known."""
         mapping = self.table.routes[route].mapping
         override = self.overrides.in_force(route, scope, now)
         if override is None or override.mode is None:

@@ -1,4 +1,4 @@
-"""Notices when a canary goes badly: the share of bad outcomes within a window of time, for each scope."""
+"""Notices a bad canary: the share of bad outcomes within a window of time, for each scope."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from proxy.mapping.moving import StepBack
 Outcome: TypeAlias = Literal["error", "difference"]
 
 MAX_WINDOWS: Final = 4096
-# The window moves on by so many steps: what is in it is never older, and up to one step less.
+# The window moves in this many steps: it is up to one step shorter than its length, and never longer.
 _BUCKETS: Final = 60
 _WHAT: Final = {"error": "Answers with a status of 500 or more", "difference": "Comparisons with differences"}
 
@@ -26,7 +26,7 @@ class StepBackWatch:
     def note(
         self, route: str, scope: str, *, bad: bool, kind: Outcome, at: float, rules: StepBack
     ) -> Reason | None:
-        """Why to step back, once: then the route is silent for this scope until `reset`.
+        """Returns the reason to step back, once: then the route is silent for this scope until `reset`.
 
         `at` is in seconds of a monotonic clock. A window of another length than before begins anew.
         """
@@ -34,7 +34,7 @@ class StepBackWatch:
             return None
         window = self._window((route, scope, kind), rules.window.total_seconds())
         window.add(at, bad=bad)
-        reason = _judged(window, kind, rules)
+        reason = _reason(window, kind, rules)
         if reason is not None:
             self.reset(route, scope)
             self._silent.add((route, scope))
@@ -47,13 +47,13 @@ class StepBackWatch:
         self._windows.pop((route, scope, "difference"), None)
 
     def _window(self, key: tuple[str, str, Outcome], seconds: float) -> "_Window":
-        known = self._windows.pop(key, None)
-        if known is None or known.seconds != seconds:
-            known = _Window(seconds)
-        self._windows[key] = known
+        window = self._windows.pop(key, None)
+        if window is None or window.seconds != seconds:
+            window = _Window(seconds)
+        self._windows[key] = window
         if len(self._windows) > MAX_WINDOWS:
             self._windows.popitem(last=False)
-        return known
+        return window
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class _Window:
         return sum(seen for seen, _ in self.counts.values()), sum(bad for _, bad in self.counts.values())
 
 
-def _judged(window: _Window, kind: Outcome, rules: StepBack) -> Reason | None:
+def _reason(window: _Window, kind: Outcome, rules: StepBack) -> Reason | None:
     seen, bad = window.totals()
     allowed = rules.max_error_percent if kind == "error" else rules.max_difference_percent
     if seen < rules.least or 100 * bad <= allowed * seen:

@@ -1,4 +1,4 @@
-"""Error texts, masked, and told to nobody before several callers have got them often enough."""
+"""Masks error texts, and returns none before several callers have got it often enough."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _ID: Final = "{id}"
 _MASKS: Final = (
     (re.compile(r"""[^\s@<>"'(),;:]+@[^\s@<>"'(),;:]+"""), "{mail}"),
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE), _ID),
-    # A long word with a digit in it is an id, a token or a digest.
+    # A long word with a digit is an id, a token or a digest.
     (re.compile(r"(?=[\w.+/=-]*\d)\w[\w.+/=-]{14,}[\w=]"), _ID),
     (re.compile(r"\d+"), "#"),
 )
@@ -32,37 +32,39 @@ class _Memory:
 
 
 class Texts:
-    """Remembers up to MAX_TEXTS of them. A new one takes the place of the one that was rare for longest."""
+    """Remembers up to MAX_TEXTS texts; a new one replaces the one that was rare for longest."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Memory] = {}
+        self._memories: dict[str, _Memory] = {}
 
     def note(self, text: str, caller: str, own: Iterable[str] = ()) -> str | None:
-        """The masked text once it came three times, from two callers; None before, if empty, or if very long.
+        """Returns the masked text once it came three times, from two callers.
 
-        `caller` is a fingerprint; `own` are ids and other words of this request, masked as ids.
+        Returns None before that, and if it is empty or very long. `caller` is a fingerprint; `own`
+        are ids and other
+        words of this request, masked as ids.
         """
-        if len(text) > _READ:  # where it would be cut, a mask could miss its half
+        if len(text) > _READ:  # a mask could miss the half of a word that is cut
             return None
         masked = _masked(text, own)
         if not masked:
             return None
-        memory = self._known.pop(masked, None) or self._new()
+        memory = self._memories.pop(masked, None) or self._new()
         if memory is None:
             return None
-        self._known[masked] = memory
+        self._memories[masked] = memory
         memory.times = min(memory.times + 1, _TIMES)
         if len(memory.callers) < _CALLERS:
             memory.callers.add(caller)
         return masked if memory.common else None
 
     def _new(self) -> _Memory | None:
-        """Room for one more; None while all that are remembered are common."""
-        if len(self._known) >= MAX_TEXTS:
-            rare = next((text for text, memory in self._known.items() if not memory.common), None)
+        """Makes room for one more; returns None while all remembered texts are common."""
+        if len(self._memories) >= MAX_TEXTS:
+            rare = next((text for text, memory in self._memories.items() if not memory.common), None)
             if rare is None:
                 return None
-            del self._known[rare]
+            del self._memories[rare]
         return _Memory()
 
 

@@ -1,4 +1,4 @@
-"""Whether the evidence is enough to give a route over to the new side: a pure decision, with its figures."""
+"""Decides whether the evidence is enough to give a route to the new side: a pure decision, with figures."""
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ from proxy.dispatch.binomial import upper_bound
 from proxy.mapping.moving import Switch
 from proxy.store.contract_runs import ContractRun
 
-# Of what should have been compared. More than that, and the rest is a choice that nobody made.
+# A share of what should have been compared: with more losses, the rest is no fair sample.
 _MOST_DROPPED_PERCENT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchEvidence:
-    """What was seen of a route within the thresholds' `days`.
+    """The evidence about a route within the thresholds' `days`.
 
-    `differences` are the comparisons with at least one that no rule explains. `dropped` counts, by reason,
-    what should have been compared and wasn't. Organizations are known by their keyed hashes. `ambiguous`
-    are calls of which nobody knows whether they worked.
+    `differences` are the comparisons with at least one difference that no rule explains. `dropped` counts, by
+    reason, the calls that should have been compared and were not. Organizations are keyed hashes. `ambiguous`
+    are calls that may have worked or not.
     """
 
     comparisons: int
@@ -40,15 +40,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reasons` are all that were looked at, those that speak for it too."""
+    """The answer; `reasons` are all that were checked, those in favour too."""
 
     yes: bool
     reasons: tuple[Reason, ...]
 
 
 def can_switch(evidence: SwitchEvidence, thresholds: Switch, now: datetime) -> Verdict:
-    """Yes only where every reason is ok."""
-    reasons = tuple(judge(evidence, thresholds) for judge in _JUDGES)
+    """Returns yes only if every reason is ok."""
+    reasons = tuple(check(evidence, thresholds) for check in _CHECKS)
     reasons += (_contract(evidence.contract_run, thresholds, now),)
     return Verdict(all(reason.ok for reason in reasons), reasons)
 
@@ -72,7 +72,7 @@ def _dropped(evidence: SwitchEvidence, _: Switch) -> Reason:
     lost = sum(evidence.dropped.values())
     each = ", ".join(f"{why} {count:,}" for why, count in sorted(evidence.dropped.items()) if count)
     said = (
-        f"What could not be compared: {lost:,}{f' ({each})' if each else ''}; "
+        f"Calls that could not be compared: {lost:,}{f' ({each})' if each else ''}; "
         f"up to {_MOST_DROPPED_PERCENT} % of all are allowed."
     )
     return Reason(100 * lost <= _MOST_DROPPED_PERCENT * (lost + evidence.comparisons), said)
@@ -90,9 +90,7 @@ def _organizations(evidence: SwitchEvidence, _: Switch) -> Reason:
 
 def _ambiguous(evidence: SwitchEvidence, _: Switch) -> Reason:
     pending = evidence.ambiguous
-    return Reason(
-        not pending, f"Calls of which nobody knows whether they worked: {pending:,}; none may be left."
-    )
+    return Reason(not pending, f"Calls that may have worked or not: {pending:,}; none may be left.")
 
 
 def _contract(run: ContractRun | None, thresholds: Switch, now: datetime) -> Reason:
@@ -107,7 +105,7 @@ def _contract(run: ContractRun | None, thresholds: Switch, now: datetime) -> Rea
     return Reason(young and run.passed > 0 and not run.failed, said)
 
 
-_JUDGES: Final[tuple[Callable[[SwitchEvidence, Switch], Reason], ...]] = (
+_CHECKS: Final[tuple[Callable[[SwitchEvidence, Switch], Reason], ...]] = (
     _comparisons,
     _differences,
     _dropped,

@@ -69,12 +69,12 @@ async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = 
 
 async def own_id(inbound: Inbound, session: Session, deps: Deps) -> tuple[str, Case | None]:
     """The path's id under which audio is kept, and the session's own case of that id, if it is one (U03)."""
-    if inbound.known_id is None:
+    if inbound.valid_id is None:
         raise Refusal("unknown_id", "malformed-id")
-    case = await deps.store.cases.get(inbound.known_id)
+    case = await deps.store.cases.get(inbound.valid_id)
     if case is not None and case.owner != session.owner:
         raise Refusal("foreign_id", "foreign-id")
-    return inbound.known_id, case
+    return inbound.valid_id, case
 
 
 def as_asked(case: Case, inbound: Inbound) -> Case:
@@ -84,7 +84,7 @@ def as_asked(case: Case, inbound: Inbound) -> Case:
 
 async def own_case(inbound: Inbound, session: Session, deps: Deps) -> Case:
     """The session's own case that the path names; `unknown_id` or `foreign_id` else."""
-    case = await deps.store.cases.get(inbound.known_id) if inbound.known_id else None
+    case = await deps.store.cases.get(inbound.valid_id) if inbound.valid_id else None
     if case is None:
         raise Refusal("unknown_id", "unknown-id")
     if case.owner != session.owner:

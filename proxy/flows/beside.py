@@ -1,9 +1,8 @@
 """Calls made at the same time, each seen to its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from proxy.errors import UpstreamError
 
@@ -11,20 +10,26 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-@asynccontextmanager
-async def under_way(call: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """The call, begun; it doesn't outlive the block."""
-    task = asyncio.create_task(call)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+class UnderWay(Generic[T]):
+    """Gives the call, begun, to a block that it doesn't outlive."""
+
+    def __init__(self, call: Coroutine[Any, Any, T]) -> None:
+        self._task = asyncio.create_task(call)
+
+    async def __aenter__(self) -> asyncio.Task[T]:
+        return self._task
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.exception()  # the block has seen it, or left for a reason of its own
 
 
 async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
     """What the two give, made at the same time; where one fails, the other is seen to its end first."""
-    async with under_way(first) as one, under_way(second) as other:
+    async with UnderWay(first) as one, UnderWay(second) as other:
         await asyncio.wait({one, other})
         return await one, await other
 

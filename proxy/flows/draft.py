@@ -14,6 +14,7 @@ from proxy.flows.offload import Document, Ehr, count_tokens, read_document, read
 from proxy.flows.patient import Found, Patient, identify, metadata, with_conversation
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
+from proxy.packed import Packed
 from proxy.spool import Bytes
 from proxy.text.extract import kind_of
 from proxy.values import Content, Tokens
@@ -57,7 +58,7 @@ async def _ehr(form: NewCaseForm, joining: str, route: Route[NewCase], deps: Dep
         raise Refusal("bad_ehr", f"ehr-{error.cause}") from None
 
 
-def _sent(ehr: Ehr | None, joining: str) -> Content | None:
+def _sent(ehr: Ehr | None, joining: str) -> Packed | Bytes | None:
     """The clinical data as the platform gets them."""
     if ehr is None:
         return Bytes(with_conversation(b"{}", {}, joining)) if joining else None
@@ -66,9 +67,10 @@ def _sent(ehr: Ehr | None, joining: str) -> Content | None:
 
 async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tuple[Document, ...]:
     """What was read of each file. None is judged before all are read: a refusal closes their spools."""
-    documents = await asyncio.gather(
-        *(read_document(deps.workers, each.content, each.filename, each.content_type) for each in form.files)
-    )
+    reading = [
+        read_document(deps.workers, each.content, each.filename, each.content_type) for each in form.files
+    ]
+    documents = await asyncio.gather(*reading) if len(reading) > 1 else [await each for each in reading]
     for upload, document in zip(form.files, documents, strict=True):
         if document.outcome == "damaged":
             if route.mapping.unreadable == "reject" and _is_pdf(upload):

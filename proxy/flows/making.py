@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, ExitStack
 
 from proxy.errors import UpstreamError
 from proxy.flows.answers import answer
-from proxy.flows.beside import end_of, under_way
+from proxy.flows.beside import UnderWay, end_of
 from proxy.flows.caller import Caller
 from proxy.flows.confirmed_callers import ConfirmedCaller, is_refusal
 from proxy.flows.deps import Deps
@@ -45,7 +45,8 @@ class Making:
             held.enter_context(spools)
             confirmed = self._confirmed()
             user = None if confirmed else await self._me()
-            await held.enter_async_context(turn(caller.owner, caller.idempotency, self._deps))
+            if caller.idempotency is not None:
+                await held.enter_async_context(turn(caller.owner, caller.idempotency, self._deps))
             try:
                 earlier = await self._begin(confirmed)
             except NotStanding:
@@ -88,9 +89,8 @@ class Making:
     async def _at_once(self, outcome: Outcome, held: AsyncExitStack) -> Answer:
         """Makes both calls. A refusal by users/me is the answer however POST /api/cases ends, and doesn't
         wait for that."""
-        me = await held.enter_async_context(under_way(self._me()))
-        create = await held.enter_async_context(under_way(self._create()))
-        user = await end_of(me)
+        create = await held.enter_async_context(UnderWay(self._create()))
+        user = await end_of(self._me())
         if isinstance(user, UserSession):
             self._remember()
         elif user.kind == "upstream_unauthorized":

@@ -1,7 +1,7 @@
 """One case for each answered newCase: intents, and the answers to repeated ones (CONTRACT N17, N19)."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -20,14 +20,9 @@ Cause: TypeAlias = Literal["made-for-refused", "made-without-session"]
 _log: Final = structlog.get_logger("proxy.once")
 
 
-@asynccontextmanager
-async def turn(owner: str, key: str | None, deps: Deps) -> AsyncIterator[None]:
+def turn(owner: str, key: str, deps: Deps) -> AbstractAsyncContextManager[None]:
     """Of two requests with one Idempotency-Key the second waits for the first."""
-    if key is None:
-        yield
-        return
-    async with deps.locks.hold("new_case", owner, key):
-        yield
+    return deps.locks.hold("new_case", owner, key)
 
 
 def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEntry:

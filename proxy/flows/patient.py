@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy import jsons
+from proxy.packed import Packed
 from proxy.shape import Expression
 from proxy.spool import Bytes, Joined
 from proxy.values import Content, Json
 
 # Below it every integer is a number of its own in JSON, as most programs read it (RFC 8259, section 6).
 _EXACT: Final = 2**53
+_WRITTEN_OUT: Final = 16 * 1024  # bytes of an ehr that are sooner unpacked at once than piece by piece
 
 EXPRESSIONS: Final = ("patient.id", "patient.name", "patient.birth_date")
 
@@ -49,12 +51,15 @@ def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str
     return Patient(patient_id or own_id, found.name or unnamed)
 
 
-def metadata(patient: Patient, ehr: Content | None) -> Content:
+def metadata(patient: Patient, ehr: Packed | Bytes | None) -> Content:
     """patientMetadata as JSON; the ehr's own bytes stand in it unmodified."""
     who = b'{"id":%b,"name":%b' % (jsons.dump(patient.id), jsons.dump(patient.name))
     if ehr is None:
         return Bytes(who + b"}")
-    return Joined([Bytes(who + b',"other-clinical-data":'), ehr, Bytes(b"}")])
+    before = who + b',"other-clinical-data":'
+    if ehr.size <= _WRITTEN_OUT:
+        return Bytes(before + ehr.read() + b"}")
+    return Joined([Bytes(before), ehr, Bytes(b"}")])
 
 
 def with_conversation(raw: bytes, ehr: Mapping[str, Json], conversation: str) -> bytes:

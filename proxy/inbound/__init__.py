@@ -1,1 +1,1 @@
-"""A request's body as it comes in: what forms, their parts and part headers say."""
+"""Reads a request's body: forms, their parts and part headers."""

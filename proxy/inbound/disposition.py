@@ -1,4 +1,4 @@
-"""Reads a part's Content-Disposition as clients write it, which RFC 7578 leaves open (CONTRACT N10, N16)."""
+"""Reads a part's Content-Disposition in clients' spellings, open in RFC 7578 (CONTRACT N10, N16)."""
 
 import re
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from proxy import charsets
 from proxy.inbound.encoded_words import decode_words
 from proxy.inbound.part_headers import broken
 
-# Mail libraries call a part with a file so.
+# Mail libraries write `attachment` for a part with a file.
 _KINDS: Final = frozenset({"form-data", "attachment"})
 
 _NEXT: Final = r";[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*="
 _KEY: Final = re.compile(r"[; \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*")
-# Many clients escape no quote: one that nothing can follow ends the value, another one is of the name.
+# Many clients escape no quote: one before a parameter or the end ends the value, others belong to it.
 _QUOTED: Final = re.compile(
     rf'"((?:[^"\\]|\\["\\]|\\(?!["\\])|"(?![ \t]*(?:{_NEXT}|;?[ \t]*\Z)))*+)"[ \t]*', re.DOTALL
 )
@@ -24,23 +24,24 @@ _BARE: Final = re.compile(rf'(?!")(.*?)(?={_NEXT}|\Z)', re.DOTALL)
 # Parameters without a value say nothing.
 _FLAGS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z; \t-]*")
 _PAIR: Final = re.compile(r'\\(["\\])')
-# In `name` such a sign shows that a parameter was taken for a piece of it: its part would be an unknown one.
+# In `name` these characters show that it swallowed a parameter: the part would become an unknown one.
 _MORE_THAN_A_NAME: Final = re.compile(r'[";]')
 _EXTENDED: Final = re.compile(rb"([^']*)'[^']*'(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What a part is called, and its file."""
+    """The name of a part, and of its file."""
 
     name: str
     filename: str | None = field(repr=False)
 
 
 def read_disposition(value: bytes) -> Disposition:
-    """Returns the names in this header; `name` is empty where there is none.
+    """Returns the names in this header; `name` is empty if there is none.
 
-    Raises Refusal for what can be read in two ways: a parameter given twice, quotes without an end, a
+    Raises Refusal for a header that can be read in two ways: a parameter given twice, quotes without an
+    end, a
     bare quote or a semicolon in `name`.
     """
     kind, _, rest = value.decode("latin-1").partition(";")
@@ -53,7 +54,7 @@ def read_disposition(value: bytes) -> Disposition:
 
 
 def _parameters(text: str) -> dict[str, str]:
-    """Lower-case name → value, without its quotes, everything in it as it came."""
+    """Maps each lower-case name to its value, without its quotes, otherwise as it came."""
     found: dict[str, str] = {}
     at = 0
     while match := _KEY.match(text, at):
@@ -69,7 +70,7 @@ def _parameters(text: str) -> dict[str, str]:
 
 
 def _text(parameters: Mapping[str, str], name: str) -> str | None:
-    """The value of a parameter in the best of its forms; None where it is in none."""
+    """Returns the value of a parameter in the best of its forms; None if there is none."""
     plain = parameters.get(name)
     if f"{name}*" in parameters:
         return _extended(parameters[f"{name}*"].encode("latin-1"), plain)
@@ -83,11 +84,13 @@ def _plain(value: str) -> str:
 
 
 def _unescaped(value: str) -> str:
-    r"""Quoted pairs (RFC 9110), else the three escapes of browsers (HTML standard).
+    r"""Undoes quoted pairs (RFC 9110), else the three escapes of browsers (HTML standard).
 
-    Who escapes, escapes each backslash. One that stands alone is of a path such as C:\dir\x.pdf, which
-    browsers send as it is; then only \" can be meant as a pair.
+    A client that escapes, escapes each backslash. A single one belongs to a path such as C:\dir\x.pdf, which
+    browsers send as it is; then only \" can be a pair.
     """
+    if "\\" not in value and "%" not in value:
+        return value
     if '\\"' not in value:
         for escape, sign in (("%0D", "\r"), ("%0A", "\n"), ("%22", '"')):
             value = value.replace(escape, sign)
@@ -96,7 +99,7 @@ def _unescaped(value: str) -> str:
 
 
 def _extended(value: bytes, plain: str | None) -> str:
-    """RFC 8187: charset'language'percent-encoded; the plain value where that can't be decoded."""
+    """Decodes RFC 8187's charset'language'percent-encoded; returns the plain value if that fails."""
     match = _EXTENDED.fullmatch(value)
     charset, data = match.groups() if match else (b"", value)
     raw = unquote_to_bytes(data)
@@ -107,7 +110,7 @@ def _extended(value: bytes, plain: str | None) -> str:
 
 
 def _continued(parameters: Mapping[str, str], name: str) -> str | None:
-    """RFC 2231 section 3: a long value in numbered pieces, those with a star percent-encoded."""
+    """Joins RFC 2231's numbered pieces of a long value (section 3); those with a star are percent-encoded."""
     charset, pieces = None, []
     for number in count():
         key = f"{name}*{number}"

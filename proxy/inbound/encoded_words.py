@@ -1,4 +1,4 @@
-"""Decodes MIME encoded-words (RFC 2047), which .NET and mail libraries write file names in (N10)."""
+"""Decodes MIME encoded-words (RFC 2047), which .NET and mail libraries use for file names (CONTRACT N10)."""
 
 import re
 from binascii import Error, a2b_base64, a2b_qp
@@ -9,20 +9,20 @@ from proxy import charsets
 
 _WORD: Final = r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?="
 _PIECES: Final = re.compile(r"=\?([^?*\s]+)[^?\s]*\?([bBqQ])\?([^?]*)\?=")
-# Blanks between two words are none of the text.
+# Blanks between two words do not belong to the text.
 _WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]*{_WORD})*")
 _NO_ESCAPE: Final = re.compile(r"=(?![0-9A-Fa-f]{2})")
 
 
 def decode_words(text: str) -> str:
-    """Returns the text with its encoded-words decoded; what isn't sound stays as it came."""
+    """Returns the text with its encoded-words decoded; broken ones stay as they came."""
     return _WORDS.sub(_decoded, text)
 
 
 def _decoded(match: re.Match[str]) -> str:
     try:
         words = [(charset.lower(), _bytes(kind, word)) for charset, kind, word in _PIECES.findall(match[0])]
-        # A sign of several bytes may be cut between two words.
+        # A character of several bytes may be cut between two words.
         return "".join(
             charsets.decode_strictly(b"".join(word for _, word in same), charset)
             for charset, same in groupby(words, key=lambda each: each[0])
@@ -32,7 +32,7 @@ def _decoded(match: re.Match[str]) -> str:
 
 
 def _bytes(kind: str, word: str) -> bytes:
-    """The bytes of a word; raises ValueError (binascii.Error, UnicodeEncodeError) where it is broken."""
+    """Returns the bytes of a word; raises ValueError (binascii.Error, UnicodeEncodeError) if it is broken."""
     data = word.encode("ascii")
     if kind in "bB":
         return a2b_base64(data, strict_mode=True)

@@ -11,30 +11,30 @@ MAX_HEADERS_SIZE: Final = 4096
 
 _CRLF: Final = b"\r\n"
 _BLANKS: Final = re.compile(rb"[ \t]*")
-# In a preamble such a line is a delimiter, or what is left of a part that would be lost in silence.
+# In a preamble such a line is a delimiter, or the rest of a part that would be lost without notice.
 _PART_LINES: Final = (b"\n--", b"\ncontent-")
 _PART_LINE_SIZE: Final = len(b"\r\ncontent-")
 _PLAIN: Final = bytes(range(256)).lower().replace(b"\r", b"\n")
 
 # The headers that open a part, bytes of its content, and None for its end.
 Event: TypeAlias = PartHeaders | bytes | None
-# Reads on from where the parser is; returns False where it needs more bytes.
+# Reads on from the parser's position; returns False if it needs more bytes.
 Step: TypeAlias = Callable[["MultipartParser", list[Event]], bool]
 
 
 class MultipartParser:
-    """A form on its way in: `feed` takes its bytes in any pieces, `close` says that there are no more.
+    """A parser of a form: `feed` takes its bytes in any pieces, `close` says that there are no more.
 
-    Takes linear time, and keeps no more than a delimiter or the headers of one part. Both methods raise
+    Takes linear time, and holds no more than a delimiter or the headers of one part. Both methods raise
     Refusal for a form that could lose a part.
     """
 
     def __init__(self, boundary: str) -> None:
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
-        # The line end that every delimiter begins with; the first one of a form comes without.
+        # Every delimiter begins with a line end; the first one of a form comes without it.
         self._data = _CRLF
         self._at = 0
-        # No bound method: with it the parser would hold itself, and what came in, until the next collection.
+        # Not a bound method: with one the parser would hold itself, and its data, until the next collection.
         self._step: Step = MultipartParser._read_preamble
         self._parts = 0
         self._of_headers = 0
@@ -46,12 +46,12 @@ class MultipartParser:
         events: list[Event] = []
         while self._step(self, events):
             pass
-        # What is done with is let go at once: a client that pauses may pause for long.
+        # Used bytes are released at once: a client may pause for long.
         self._data, self._at = self._data[self._at :], 0
         return events
 
     def close(self) -> None:
-        """Raises Refusal where the form has not come to its end."""
+        """Raises Refusal if the form is not complete."""
         if self._step is not MultipartParser._read_epilogue:
             raise broken()
 
@@ -80,7 +80,7 @@ class MultipartParser:
         return self._go_on(MultipartParser._read_padding)
 
     def _read_padding(self, _: list[Event]) -> bool:
-        """Skips blanks behind a delimiter, which gateways of mail added (RFC 2046, transport-padding)."""
+        """Skips blanks behind a delimiter, which mail gateways added (RFC 2046, transport-padding)."""
         blanks = _BLANKS.match(self._data, self._at)
         self._at = blanks.end() if blanks else self._at
         tail = self._data[self._at : self._at + 2]
@@ -96,7 +96,7 @@ class MultipartParser:
     def _read_headers(self, events: list[Event]) -> bool:
         """Reads from the line end of the delimiter to the blank line."""
         end = self._data.find(b"\r\n\r\n", self._at)
-        # Without an end, up to three bytes may be of it.
+        # Without an end, the last three bytes may belong to it.
         size = (end if end >= 0 else len(self._data) - 3) - self._at
         if size > MAX_HEADERS_SIZE:
             raise too_much()
@@ -105,7 +105,7 @@ class MultipartParser:
         headers = read_headers(self._data[self._at + len(_CRLF) : end])
         events.append(headers)
         self._left = headers.length()
-        # The blank line may be the line end of a delimiter too: then the part is empty.
+        # The blank line may also be the line end of a delimiter: then the part is empty.
         self._of_headers = len(_CRLF)
         return self._go_on(MultipartParser._read_content, end + len(_CRLF) - self._at)
 
@@ -121,7 +121,7 @@ class MultipartParser:
         return self._go_on(MultipartParser._read_delimiter, end + len(self._delimiter) - self._at)
 
     def _certain_end(self) -> int:
-        """Returns where the content ends that no delimiter can begin in."""
+        """Returns the end of the content in which no delimiter can begin."""
         start = self._data.rfind(b"\r", max(self._at, len(self._data) - len(self._delimiter) + 1))
         possible = start >= 0 and self._delimiter.startswith(self._data[start:])
         return start if possible else len(self._data)
@@ -138,7 +138,7 @@ class MultipartParser:
         self._at, self._of_headers = end, 0
 
     def _end_form(self) -> bool:
-        # What follows at once stands at the start of a line too.
+        # Bytes right behind the end count as the start of a line, too.
         self._data, self._at = b"\n" + self._data[self._at + 2 :], 0
         return self._go_on(MultipartParser._read_epilogue)
 

@@ -6,12 +6,10 @@ from typing import Final
 
 from proxy.errors import Refusal
 
-MAX_LINES: Final = 8  # RFC 7578 knows three
+MAX_LINES: Final = 8  # RFC 7578 defines three
 
-# Not a dash in front: that is a delimiter whose part has lost its blank line.
+# No dash in front: that would be a delimiter whose part has lost its blank line.
 _NAME: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# A line end that isn't one of the framing: two readers would find different lines.
-_BARE_END: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _FOLD: Final = re.compile(rb"\r\n[ \t]")
 _EMPTY_FOLD: Final = re.compile(rb"(?:^|\r\n)[ \t]+(?:\r\n|$)")
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,15}")
@@ -25,16 +23,17 @@ class PartHeaders:
 
     def last(self, name: str) -> bytes | None:
         """Returns the value of this header, the last one where it comes twice."""
-        return dict(self.lines).get(name)
+        return next((value for key, value in reversed(self.lines) if key == name), None)
 
     def one(self, name: str) -> bytes | None:
         """Returns the value of this header; raises Refusal where it comes twice."""
-        if sum(key == name for key, _ in self.lines) > 1:
+        values = [value for key, value in self.lines if key == name]
+        if len(values) > 1:
             raise broken()
-        return self.last(name)
+        return values[0] if values else None
 
     def length(self) -> int | None:
-        """Returns how many bytes the part says it has; raises Refusal where that is no number."""
+        """Returns the number of bytes that the part declares; raises Refusal if that is no number."""
         value = self.one("content-length")
         if value is None:
             return None
@@ -44,13 +43,19 @@ class PartHeaders:
 
 
 def read_headers(block: bytes) -> PartHeaders:
-    """Returns the header lines of `block`, which is all that stands before a part's blank line.
+    """Returns the header lines of `block`, which is everything before a part's blank line.
 
     Folded lines are joined (RFC 5322 section 2.2.3). Raises Refusal for anything that is no header line.
     """
-    if _BARE_END.search(block) or _EMPTY_FOLD.search(block) or block.startswith((b" ", b"\t")):
+    # A line end that isn't one of the framing: two readers would find different lines.
+    without_ends = block.replace(b"\r\n", b"")
+    if b"\r" in without_ends or b"\n" in without_ends or block.startswith((b" ", b"\t")):
         raise broken()
-    lines = _FOLD.sub(b" ", block).split(b"\r\n") if block else []
+    if b"\r\n " in block or b"\r\n\t" in block:
+        if _EMPTY_FOLD.search(block):
+            raise broken()
+        block = _FOLD.sub(b" ", block)
+    lines = block.split(b"\r\n") if block else []
     if len(lines) > MAX_LINES:
         raise too_much()
     return PartHeaders(tuple(_header(line) for line in lines))
@@ -65,7 +70,7 @@ def _header(line: bytes) -> tuple[str, bytes]:
 
 
 def broken() -> Refusal:
-    """Returns the refusal of a form whose framing cannot be read in one way only."""
+    """Returns the refusal of a form whose framing can be read in more than one way, or in none."""
     return Refusal("malformed", "broken-form")
 
 

@@ -13,21 +13,21 @@ _BLANKS: Final = b" \t\r\n"
 
 
 class Decoder(Protocol):
-    """Takes the encoded bytes of a part in any pieces; both methods raise Refusal for broken ones."""
+    """A decoder of a part, in any pieces; both methods raise Refusal for broken bytes."""
 
     def feed(self, data: bytes) -> bytes:
-        """Returns what can be decoded by now."""
+        """Returns the bytes that can be decoded by now."""
         ...
 
     def end(self) -> bytes:
-        """Returns what is left at the end of the part."""
+        """Returns the rest at the end of the part."""
         ...
 
 
 def decoder(name: str) -> Decoder:
     """Returns the decoder of this encoding; raises Refusal for one that RFC 2045 does not define.
 
-    Encoded bytes that were handed on as the file would alter it without a word.
+    Encoded bytes that were passed on as the file would alter it without notice.
     """
     try:
         return _DECODERS[name.lower()]()
@@ -41,7 +41,7 @@ def broken() -> Refusal:
 
 
 class _Plain:
-    """7bit, 8bit and binary, which encode nothing."""
+    """The decoder of 7bit, 8bit and binary, which encode nothing."""
 
     def feed(self, data: bytes) -> bytes:
         return data
@@ -51,7 +51,7 @@ class _Plain:
 
 
 class _QuotedPrintable:
-    """Strict: who reads on behind a broken escape makes a text that nobody wrote."""
+    """A strict decoder of quoted-printable: text behind a broken escape would not be the sender's."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -64,21 +64,21 @@ class _QuotedPrintable:
         return _unquoted(data[:end])
 
     def end(self) -> bytes:
-        # The line end of a last soft break belongs to the delimiter.
+        # The line end of a final soft break belongs to the delimiter.
         if self._rest not in (b"", b"="):
             raise broken()
         return b""
 
 
 def _unquoted(data: bytes) -> bytes:
-    # binascii alone takes any text behind "=\r" for a soft break, and drops it.
+    # binascii alone reads any text behind "=\r" as a soft break, and drops it.
     if _NO_ESCAPE.search(data):
         raise broken()
     return a2b_qp(data)
 
 
 class _Base64:
-    """Strict: an alphabet of another kind, a missing end or bytes behind it are a damaged file."""
+    """A strict decoder of base64: another alphabet, a missing end or bytes behind it mean a damaged file."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -1,1 +1,1 @@
-"""Processes that may only compute: hostile files are read in them, and what would hold up the loop."""
+"""Processes that can only compute: they read hostile files, and do work that would block the loop."""

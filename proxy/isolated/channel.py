@@ -1,4 +1,4 @@
-"""The serving process's end of an isolated process: tasks go out, answers come back."""
+"""The serving process's end of an isolated process: sends tasks, receives answers."""
 
 import asyncio
 import os
@@ -16,8 +16,8 @@ class Died(Exception):
     """The process ended while it had a task."""
 
 
-class Channel:
-    """A process that has at most one task. `pipe` is open as long as the process is wanted."""
+class TaskChannel:
+    """The channel to a process with at most one task; the process lives as long as `pipe` is open."""
 
     def __init__(self, connection: socket.socket, pipe: int) -> None:
         self._connection = connection
@@ -27,7 +27,7 @@ class Channel:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the process is there and silent, as one without a task should be."""
+        """Returns whether the process is alive and silent, as one without a task should be."""
         try:
             self._connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -39,15 +39,16 @@ class Channel:
     async def call(self, task: Callable[..., object], args: Sequence[object]) -> tuple[Any, ...]:
         """Returns the answer (wire.answer).
 
-        Raises Died, ConnectionError for a process that was gone before it had read all of the task,
-        wire.BAD_PICKLE for a task that can't be sent or an answer that is none.
+        Raises Died, ConnectionError for a process that ended before it had read the whole task, and
+        wire.BAD_PICKLE
+        for a task that can't be sent or an answer that can't be read.
         """
         self.tasks += 1
         await self._send(wire.request(task, args))
         return wire.answer(await self._received(), task)
 
     def close(self) -> None:
-        """Has the process killed."""
+        """Makes the fork server kill the process."""
         self._connection.close()
         os.close(self._pipe)
 

@@ -1,4 +1,4 @@
-"""Takes from this process whatever it needs no more, before it gets the first hostile byte."""
+"""Takes from this process everything that it no longer needs, before it gets the first hostile byte."""
 
 import os
 import resource
@@ -10,19 +10,19 @@ from proxy.isolated import landlock, seccomp, syscalls
 
 _MEMORY: Final = 1536 * 1024 * 1024
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
-_FIRST_FREE: Final = 4  # 0, 1 and 2 lead nowhere, 3 is the channel
+_FIRST_FREE: Final = 4  # 0, 1 and 2 are /dev/null, 3 is the channel
 
 
 def missing() -> list[str]:
-    """Returns what this kernel lacks of what confines a process."""
+    """Returns the means of confinement that this kernel lacks."""
     found = {"landlock": landlock.version() > 0, "seccomp": seccomp.available()}
     return [name for name, there in found.items() if not there]
 
 
 def confine(channel: int, readable: Sequence[str]) -> None:
-    """Leaves this process its memory, the descriptor 3, which is `channel`, and files in `readable` to read.
+    """Leaves this process only its memory, `channel` as descriptor 3, and files in `readable` for reading.
 
-    It must have one thread. Raises OSError where the kernel has a means and refuses it.
+    The process must have one thread. Raises OSError if the kernel has a means and refuses it.
     """
     _be_silent(channel)
     _limit()
@@ -48,9 +48,9 @@ def _limit() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    # A core dump would hold a patient's data. Where one is piped to a program, the limit alone doesn't count.
+    # A core dump would hold a patient's data. If dumps are piped to a program, the limit alone has no effect.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if syscalls.is_linux():
         syscalls.prctl(_PR_SET_DUMPABLE, 0)
-        # Nobody else kills a process that hangs.
+        # Nothing else kills a process that hangs.
         syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""Makes isolated processes: a small process of one thread that has imported all modules, and forks itself.
+"""Makes isolated processes: a small process of one thread imports all modules, and forks itself.
 
-It is a program of its own, so nothing of the serving process is in its memory; nor are secrets in its
+It is a program of its own, so no data of the serving process is in its memory, and no secrets are in its
 environment.
 """
 
@@ -26,8 +26,8 @@ COMMAND: Final = (
 )
 MAX_MESSAGE: Final = 4096
 _LAZY: Final = ("encodings", "av")
-_LATE: Final = "IMPORTED_LATE"  # what a module calls the names of those that it imports in its functions
-_NEVER: Final = frozenset({"__main__", "mbcs", "oem"})  # a program, and what only Windows has
+_LATE: Final = "IMPORTED_LATE"  # a module's list of the modules that it imports in its functions
+_NEVER: Final = frozenset({"__main__", "mbcs", "oem"})  # a program, and modules for Windows only
 
 
 def main() -> None:
@@ -36,18 +36,18 @@ def main() -> None:
 
 
 def serve(order: Mapping[str, Any]) -> None:
-    """Imports the modules of the order and serves its control socket until the other end is closed."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # a terminal's or a service manager's, to the whole group
-        # The serving process sees its requests through, then this one ends.
+    """Imports the modules of the order, and serves its control socket until the other end is closed."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # sent by a terminal or a service manager to the whole group
+        # The serving process finishes its requests, then this one ends.
         signal.signal(each, signal.SIG_IGN)
     prepare(order["modules"])
     gc.collect()
-    gc.freeze()  # a collection in a child would copy all memory that they share
+    gc.freeze()  # a collection in a child would copy all shared memory
     _ForkServer(socket.socket(fileno=order["control"]), order["readable"]).serve()
 
 
 def prepare(modules: Iterable[str]) -> None:
-    """Imports the modules, and what they would import only when a process can open no file any more."""
+    """Imports the modules, and those that they would import later, when a process can open no file."""
     _import_whole(modules)
     time.tzset()
 
@@ -76,7 +76,7 @@ def _import(modules: Iterable[str]) -> None:
 
 
 class _ForkServer:
-    """Its children, each by the pipe that tells when the serving process wants it no more."""
+    """The fork server's children, each by the pipe that closes when the serving process ends the child."""
 
     def __init__(self, control: socket.socket, readable: Sequence[str]) -> None:
         self._control = control
@@ -93,9 +93,9 @@ class _ForkServer:
         self._poll.register(self._woken, select.POLLIN)
 
     def serve(self) -> None:
-        """Until the serving process is gone; the children go with it."""
+        """Serves until the serving process has ended; then ends the children, too."""
         while True:
-            # One event at a time: the number of a pipe that one closes may be another's by the next.
+            # One event at a time: a pipe that one closes may leave its number to a new pipe.
             descriptor, _ = self._poll.poll()[0]
             if descriptor == self._woken:
                 self._reap()
@@ -135,11 +135,11 @@ class _ForkServer:
         child = self._children.pop(pipe)
         self._poll.unregister(pipe)
         os.close(pipe)
-        os.kill(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
+        os.kill(child, signal.SIGKILL)  # not reaped yet, so the number still belongs to it
         os.waitpid(child, 0)
 
     def _reap(self) -> None:
-        """Takes away the children that have ended by themselves."""
+        """Removes the children that have ended by themselves."""
         with suppress(BlockingIOError):
             while os.read(self._woken, 512):
                 pass

@@ -1,4 +1,4 @@
-"""Denies files and networks to this process by Landlock (landlock(7)), as far as the kernel knows them."""
+"""Denies files and networks to this process by Landlock (landlock(7)), as far as the kernel supports it."""
 
 import ctypes
 import os
@@ -8,17 +8,17 @@ from typing import Final
 
 from proxy.isolated import syscalls
 
-_VERSION: Final = 1  # the flag that asks for it
+_VERSION: Final = 1  # the flag that asks for the version
 _BENEATH: Final = 1
 _READ_FILE: Final = 1 << 2
-# What can be handled, by the version that brought it: 13 kinds of access to files, then one each.
+# Kinds of access, by the version that introduced them: 13 for files, then one each.
 _FILES: Final = ((1, (1 << 13) - 1), (2, 1 << 13), (3, 1 << 14), (5, 1 << 15))
 _NETWORK: Final = ((4, 0b11),)  # to bind and to connect by TCP
 _SCOPES: Final = ((6, 0b11),)  # abstract sockets and signals of processes outside
 
 
 def version() -> int:
-    """Returns the version of Landlock's interface; 0 where there is none, or it is switched off."""
+    """Returns the version of Landlock's interface; 0 if there is none, or it is switched off."""
     if not syscalls.is_linux():
         return 0
     try:
@@ -28,12 +28,12 @@ def version() -> int:
 
 
 def restrict(readable: Sequence[str]) -> None:
-    """Leaves this thread nothing to open but the files in `readable` folders, for reading. Raises OSError.
+    """Denies this thread all files but those in `readable` folders, for reading. Raises OSError.
 
-    It must have no new privileges. Descriptors that are open already serve on.
+    The thread must have no new privileges. Descriptors that are already open still work.
     """
     attributes = struct.pack("=QQQ", *(_handled(table) for table in (_FILES, _NETWORK, _SCOPES)))
-    # A kernel takes longer structures than its own, where what it doesn't know is 0.
+    # A kernel accepts a structure longer than its own if the fields that it does not know are 0.
     ruleset = syscalls.call(syscalls.LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     try:
         for folder in readable:
@@ -44,14 +44,14 @@ def restrict(readable: Sequence[str]) -> None:
 
 
 def _handled(table: Sequence[tuple[int, int]]) -> int:
-    known = version()
-    return sum(bits for since, bits in table if since <= known)
+    newest = version()
+    return sum(bits for since, bits in table if since <= newest)
 
 
 def _allow(ruleset: int, folder: str) -> None:
-    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        rule = struct.pack("=Qi", _READ_FILE, place)
+        rule = struct.pack("=Qi", _READ_FILE, directory)
         syscalls.call(syscalls.LANDLOCK_ADD_RULE, ruleset, _BENEATH, rule, 0)
     finally:
-        os.close(place)
+        os.close(directory)

@@ -11,7 +11,7 @@ from proxy.isolated.confinement import confine
 
 
 def run(channel: int, readable: Sequence[str]) -> NoReturn:
-    """Confines this process, then answers the tasks that come over `channel`, until that is closed."""
+    """Confines this process, then answers the tasks from `channel`, until that is closed."""
     try:
         confine(channel, readable)
         _answer_all(socket.socket(fileno=3))
@@ -20,7 +20,7 @@ def run(channel: int, readable: Sequence[str]) -> NoReturn:
 
 
 def nothing() -> None:
-    """The task that tells that a process is there."""
+    """Does nothing: a task that shows that a process is ready."""
 
 
 def _answer_all(channel: socket.socket) -> None:
@@ -36,7 +36,7 @@ def _answered(data: bytearray, files: Sequence[int]) -> bytes:
 
 
 class _Outcome:
-    """Keeps what a task has instead of a result: a parser may raise anything, and the next task goes on."""
+    """Holds the answer of a task without a result: a parser may raise anything, and the next task goes on."""
 
     def __init__(self) -> None:
         self.answer = b""

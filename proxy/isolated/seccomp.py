@@ -1,8 +1,8 @@
 """Denies system calls to this process by a seccomp filter, a program of classic BPF (seccomp(2)).
 
-It is a list of what is denied. A list of what is allowed would lose files whenever a new libc, Python or
-FFmpeg makes one more harmless call; and paths, which it would guard beyond this one, Landlock guards. Calls
-newer than this list don't exist for the process, so a kernel's update opens nothing.
+It is a list of denied calls. A list of allowed calls would lose files whenever a new libc, Python or FFmpeg
+makes one more harmless call; and Landlock guards paths, the only other use of such a list. Calls newer than
+this list don't exist for the process, so a kernel's update opens nothing.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ _PR_GET_SECCOMP, _PR_SET_SECCOMP, _FILTER = 21, 22, 2
 
 
 def available() -> bool:
-    """Tells whether this kernel takes filters, and their numbers are known for this machine."""
+    """Returns whether this kernel accepts filters, and this machine's call numbers are in the tables."""
     if syscalls.machine() is None:
         return False
     try:
@@ -55,7 +55,7 @@ def program(architecture: int, column: int, pid: int) -> Iterator[Instruction]:
     yield _RETURN, 0, 0, _KILL
     yield _LOAD, 0, 0, _NUMBER
     yield from _when(_GREATER_EQUAL, syscalls.NEWEST, _failing(errno.ENOSYS))
-    # Its flags are in memory, where no filter looks; libc falls back to clone.
+    # clone3's flags are in memory, which a filter can't read; libc falls back to clone.
     yield from _when(_EQUAL, syscalls.CLONE3[column], _failing(errno.ENOSYS))
     yield from _when(_EQUAL, syscalls.CLONE[column], list(_unless(_FIRST, [(_ANY_BIT, _CLONE_THREAD)])))
     yield from _when(_EQUAL, syscalls.FCNTL[column], list(_if(_SECOND, _OWNERSHIP)))
@@ -80,7 +80,7 @@ def _failing(error: int) -> list[Instruction]:
 
 
 def _unless(argument: int, allowed: list[tuple[int, int]]) -> Iterator[Instruction]:
-    """Yields a judgement of an argument: allowed where one of the tests holds."""
+    """Yields a check of an argument: the call is allowed if one of the tests holds."""
     yield _LOAD, 0, 0, argument
     for test, operand in allowed:
         yield from _when(test, operand, [(_RETURN, 0, 0, _ALLOW)])

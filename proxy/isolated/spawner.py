@@ -1,4 +1,4 @@
-"""Starts the fork server and has it make isolated processes, from the event loop and without threads."""
+"""Starts the fork server and makes it fork isolated processes, from the event loop and without threads."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 import structlog
 
 from proxy.isolated import forkserver
-from proxy.isolated.channel import Channel
+from proxy.isolated.channel import TaskChannel
 
 _START_SECONDS: Final = 15.0
 _END_SECONDS: Final = 5.0
-# All of the environment that it gets: there are keys and tokens in the rest.
+# The fork server gets only these variables: the others hold keys and tokens.
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX")
 
 _log: Final = structlog.get_logger("proxy.isolated")
@@ -32,7 +32,7 @@ class Server(Protocol):
 
 
 class SpawnError(Exception):
-    """No process could be made. `cause` is the name of an error's type."""
+    """A process could not be made; `cause` is the name of an error's type."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -40,7 +40,7 @@ class SpawnError(Exception):
 
 
 class Spawner:
-    """The fork server, which is started at first use, and again if it was lost.
+    """The fork server, which is started at first use, and again after it was lost.
 
     `modules` are imported in it once, and shared by all processes; `readable` are the folders whose files
     they may read.
@@ -55,12 +55,12 @@ class Spawner:
         self._warned = False
 
     def learn(self, module: str) -> None:
-        """Has the processes that are made from now on know this module, too."""
+        """Adds a module to those of all processes that are made from now on."""
         if module not in self._modules:
             self._modules.append(module)
 
-    async def spawn(self) -> Channel:
-        """Returns the channel of a new process, which dies when it is closed; raises SpawnError."""
+    async def spawn(self) -> TaskChannel:
+        """Returns the channel of a new process, which dies when the channel closes; raises SpawnError."""
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(_START_SECONDS):
@@ -73,36 +73,36 @@ class Spawner:
         async with self._one_at_a_time:
             await self._stop()
 
-    async def _spawned_again(self) -> Channel:
+    async def _spawned_again(self) -> TaskChannel:
         try:
             return await self._spawned(self._control or self._start())
         except ConnectionError:
             await self._stop()
             return await self._spawned(self._start())
 
-    async def _spawned(self, control: socket.socket) -> Channel:
+    async def _spawned(self, control: socket.socket) -> TaskChannel:
         with ExitStack() as on_failure:
             ours, theirs = socket.socketpair()
             reading, writing = os.pipe()
-            channel = Channel(ours, writing)
+            channel = TaskChannel(ours, writing)
             on_failure.callback(channel.close)
             with theirs, ExitStack() as sent:
                 sent.callback(os.close, reading)
                 message = json.dumps({"modules": self._modules}).encode()
                 socket.send_fds(control, [message], [theirs.fileno(), reading])
-                self._judge(await asyncio.get_running_loop().sock_recv(control, forkserver.MAX_MESSAGE))
+                self._check(await asyncio.get_running_loop().sock_recv(control, forkserver.MAX_MESSAGE))
             on_failure.pop_all()
             return channel
 
-    def _judge(self, reply: bytes) -> None:
+    def _check(self, reply: bytes) -> None:
         if not reply:
             raise ConnectionResetError
-        told: dict[str, Any] = json.loads(reply)
-        if error := told.get("error"):
+        answer: dict[str, Any] = json.loads(reply)
+        if error := answer.get("error"):
             raise SpawnError(error)
-        if told["missing"] and not self._warned:
+        if answer["missing"] and not self._warned:
             self._warned = True
-            _log.warning("isolation_incomplete", missing=told["missing"])
+            _log.warning("isolation_incomplete", missing=answer["missing"])
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -129,7 +129,7 @@ class Spawner:
 
 
 def launched(order: Mapping[str, Any]) -> Server:
-    """Starts a fork server of this order."""
+    """Starts a fork server with this order."""
     return subprocess.Popen(  # noqa: S603 - Python itself
         [sys.executable, "-c", forkserver.COMMAND, json.dumps(order)],
         pass_fds=[order["control"]],

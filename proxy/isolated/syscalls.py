@@ -1,4 +1,4 @@
-"""The numbers of the system calls that an isolated process is denied, and how one is made from Python."""
+"""The numbers of the system calls that an isolated process is denied, and a way to make one from Python."""
 
 import ctypes
 import os
@@ -11,18 +11,18 @@ ARCHITECTURES: Final[Mapping[str, tuple[int, int]]] = {
     "x86_64": (0xC000003E, 0),
     "aarch64": (0xC00000B7, 1),
 }
-NEWEST: Final = 471  # what comes after it, and all of x32, is answered as an old kernel would
+NEWEST: Final = 471  # later calls, and all of x32, fail as on an old kernel
 
 _NONE: Final = -1  # the machine has no such call
 
-LANDLOCK_CREATE_RULESET: Final = 444  # these numbers are the same on both
+LANDLOCK_CREATE_RULESET: Final = 444  # these numbers are the same on both machines
 LANDLOCK_ADD_RULE: Final = 445
 LANDLOCK_RESTRICT_SELF: Final = 446
 CLONE3: Final = (435, 435)
 CLONE: Final = (56, 220)
 FCNTL: Final = (72, 25)
 
-# To talk to anyone: sockets, and what goes through shared memory, queues, or the kernel's own rings.
+# Communication: sockets, shared memory, queues, and the kernel's own rings.
 _NETWORK: Final = {
     "socket": (41, 198),
     "socketpair": (53, 199),
@@ -40,7 +40,7 @@ _NETWORK: Final = {
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
 }
-# To run programs, and to look into other processes.
+# Running programs, and reading other processes.
 _PROCESSES: Final = {
     "execve": (59, 221),
     "execveat": (322, 281),
@@ -67,7 +67,7 @@ _PROCESSES: Final = {
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
 }
-# To change files, also in ways that Landlock doesn't know of, or to reach them without a path.
+# Changing files, also in ways that Landlock doesn't cover, or reaching them without a path.
 _FILES: Final = {
     "creat": (85, _NONE),
     "truncate": (76, 45),
@@ -113,7 +113,7 @@ _FILES: Final = {
     "inotify_init": (253, _NONE),
     "inotify_init1": (294, 26),
 }
-# What a parser of files has no use for, and where kernels have had their holes.
+# Calls that no parser of files needs, and in which kernels have had security holes.
 _KERNEL: Final = {
     "bpf": (321, 280),
     "userfaultfd": (323, 282),
@@ -150,13 +150,14 @@ _KERNEL: Final = {
 }
 DENIED: Final = (_NETWORK, _PROCESSES, _FILES, _KERNEL)
 
-# Only for oneself: the first argument is a process. For prlimit64, 0 is oneself, for kill it is a group.
+# Allowed only on the process itself, which is the first argument. 0 is the process itself for prlimit64, a
+# group for kill.
 ON_ITSELF: Final = {"kill": (62, 129), "tgkill": (234, 131)}
 ON_ITSELF_OR_0: Final = {"prlimit64": (302, 261)}
 
 
 def machine() -> tuple[int, int] | None:
-    """Returns this machine's AUDIT_ARCH and its column of the tables; None where they have none."""
+    """Returns this machine's AUDIT_ARCH and its column of the tables; None if they have none."""
     return ARCHITECTURES.get(platform.machine()) if is_linux() else None
 
 
@@ -174,7 +175,7 @@ def call(number: int, *arguments: object) -> int:
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Raises OSError; arguments that are not given are 0, as the newer options demand."""
+    """Calls prctl(2); raises OSError. Missing arguments are 0, as newer options require."""
     libc = ctypes.CDLL(None, use_errno=True)
     padded = (*arguments, 0, 0, 0, 0)[:4]
     result = libc.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, padded))

@@ -1,9 +1,9 @@
-"""What goes to an isolated process and what comes back: a length of 8 bytes, then a pickle.
+"""Encodes messages to and from an isolated process: a length of 8 bytes, then a pickle.
 
-A task is trusted, an answer is not: the process that made it may belong to a hostile file by now, and
-unpickling runs what a pickle names. An answer may therefore name one thing only, `value`, which fills the
-fields of a dataclass that the task's own module knows, without calling anything of it. JSON would need a
-second form for bytes, and takes longer for the large texts that come back.
+A task is trusted, an answer is not: a hostile file may control the process that made it, and unpickling runs
+what a pickle names. An answer may therefore name one thing only, `value`, which fills the fields of a
+dataclass of the task's own module, without calling any of its code. JSON would need a second form for
+bytes, and takes longer for the large texts of answers.
 """
 
 import io
@@ -19,11 +19,11 @@ from typing import Any, Final, NoReturn
 
 HEADER: Final = struct.Struct(">Q")
 MAX_FILES: Final = 16
-UNKNOWN: Final = ("unknown",)  # the answer of a process that lacks the task's module
+UNKNOWN: Final = ("unknown",)  # the answer of a process without the task's module
 MAX_ANSWER: Final = 512 * 1024 * 1024
 _PROTOCOL: Final = 5
 
-# What reading a pickle can raise that is none, or names what it may not.
+# Errors of reading data that is no pickle, or names something that it must not.
 BAD_PICKLE: Final = (
     pickle.UnpicklingError,
     ArithmeticError,
@@ -38,12 +38,12 @@ BAD_PICKLE: Final = (
 
 
 class UnknownModule(Exception):
-    """A task stands in a module that was not imported before the process was confined."""
+    """The task's module was not imported before the process was confined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A task as it is sent. `files` are descriptors of this process, to be closed once it was."""
+    """A task in the form that is sent; `files` are descriptors of this process, to close after sending."""
 
     data: bytes = field(repr=False)
     files: Sequence[int]
@@ -54,7 +54,7 @@ class Request:
 
 
 def request(task: Callable[..., object], args: Sequence[object]) -> Request:
-    """Returns the task with its arguments; an open file in them goes over as a descriptor, to read only."""
+    """Returns the task with its arguments; an open file in them is passed as a read-only descriptor."""
     buffer = io.BytesIO()
     with ExitStack() as opened_files:
         pickler = _RequestPickler(buffer, opened_files)
@@ -65,7 +65,7 @@ def request(task: Callable[..., object], args: Sequence[object]) -> Request:
 
 
 def receive(channel: socket.socket) -> tuple[bytearray, list[int]] | None:
-    """Returns the next task's pickle and descriptors; None when the other end is gone."""
+    """Returns the next task's pickle and descriptors; None when the other end is closed."""
     first, files, _, _ = socket.recv_fds(channel, HEADER.size, MAX_FILES)
     if len(first) < HEADER.size:
         return None
@@ -86,12 +86,12 @@ def opened(data: bytes | bytearray, files: Sequence[int]) -> tuple[Callable[...,
 
 
 def returned(result: object) -> bytes:
-    """Returns the answer of a task that has a result; raises what pickling does."""
+    """Returns the answer of a task with a result; raises the errors of pickling."""
     return _answer(("returned", result))
 
 
 def raised(error: BaseException) -> bytes:
-    """Returns the answer of a task that failed, of plain values: error types are names, to be compared."""
+    """Returns the answer of a task that failed, in plain values: error types as names, to be compared."""
     names = [each.__qualname__ for each in type(error).__mro__]
     plain = [each for each in error.args if isinstance(each, str | int | float)]
     return _answer(("raised", names, plain))
@@ -102,7 +102,7 @@ def unknown() -> bytes:
 
 
 def answer(data: bytes | bytearray, task: Callable[..., object]) -> tuple[Any, ...]:
-    """Returns what `returned`, `raised` or `unknown` made; raises BAD_PICKLE."""
+    """Returns the content of an answer that `returned`, `raised` or `unknown` made; raises BAD_PICKLE."""
     found = _AnswerUnpickler(data, vars(sys.modules[task.__module__])).load()
     if not isinstance(found, tuple) or not found:
         raise pickle.UnpicklingError("no answer")
@@ -110,12 +110,12 @@ def answer(data: bytes | bytearray, task: Callable[..., object]) -> tuple[Any, .
 
 
 def value() -> NoReturn:
-    """Stands in answers for a dataclass; they are read with `_Fill` in its place."""
+    """Stands for a dataclass in answers; the reader puts `_Fill` in its position."""
     raise pickle.UnpicklingError("never called")
 
 
 def handed() -> NoReturn:
-    """Stands in tasks for a descriptor; they are read with the files themselves in its place."""
+    """Stands for a descriptor in tasks; the reader puts the file itself in its position."""
     raise pickle.UnpicklingError("never called")
 
 
@@ -134,7 +134,7 @@ class _RequestPickler(pickle.Pickler):
 
 
 def _for_reading(descriptor: int) -> int:
-    """Returns the file opened once more: a place to read from of its own, and no way to write."""
+    """Returns the file opened again: with a position of its own, and for reading only."""
     with suppress(OSError):
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     return os.dup(descriptor)
@@ -162,9 +162,9 @@ class _AnswerPickler(pickle.Pickler):
 
 
 class _AnswerUnpickler(pickle.Unpickler):
-    def __init__(self, data: bytes | bytearray, known: Mapping[str, object]) -> None:
+    def __init__(self, data: bytes | bytearray, classes: Mapping[str, object]) -> None:
         super().__init__(io.BytesIO(data))
-        self._fill = _Fill(known)
+        self._fill = _Fill(classes)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == (value.__module__, value.__qualname__):
@@ -173,15 +173,15 @@ class _AnswerUnpickler(pickle.Unpickler):
 
 
 class _Fill:
-    """Makes the dataclasses of an answer. It refuses a state: a pickle could set attributes by one."""
+    """Makes the dataclasses of an answer; refuses a state, by which a pickle could set attributes."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_classes",)
 
-    def __init__(self, known: Mapping[str, object]) -> None:
-        self._known = known
+    def __init__(self, classes: Mapping[str, object]) -> None:
+        self._classes = classes
 
     def __call__(self, name: str, *content: object) -> object:
-        kind = self._known.get(name)
+        kind = self._classes.get(name)
         if not isinstance(kind, type) or not is_dataclass(kind) or len(content) != len(fields(kind)):
             raise pickle.UnpicklingError("not a value")
         made = object.__new__(kind)

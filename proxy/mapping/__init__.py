@@ -1,1 +1,1 @@
-"""The mapping files: what an operator may change without a release."""
+"""The mapping files: settings of the routes, which an operator may change without a release."""

@@ -1,4 +1,4 @@
-"""What every mapping model shares: frozen, strict about types and unknown keys; and texts of a set form."""
+"""The base of every mapping model: frozen, strict about types and unknown keys; and texts of a fixed form."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 
 class Model(BaseModel):
-    """A table of a mapping file. What stands under a field is its description (`cli.schemas`)."""
+    """A table of a mapping file. The text below a field is its description (`cli.schemas`)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -42,7 +42,7 @@ def _http_url(text: str) -> str:
 def _origin(text: str) -> str:
     if not re.fullmatch(_ORIGIN, text) or _DEFAULT_PORT.fullmatch(text):
         raise ValueError(
-            'write an origin as browsers send it, such as "https://app.example": in small letters, '
+            'write an origin as browsers send it, such as "https://app.example": in lower case, '
             "without a path or the scheme's own port"
         )
     return text
@@ -63,15 +63,15 @@ IdPath = Annotated[
     str, AfterValidator(_id_path), WithJsonSchema({"type": "string", "pattern": f"^{_ID_PATH}$"})
 ]
 
-# A page's origin (RFC 6454), compared letter by letter with what a browser sends.
+# A page's origin (RFC 6454), compared letter by letter with the one that a browser sends.
 Origin = Annotated[
     str, AfterValidator(_origin), WithJsonSchema({"type": "string", "pattern": f"^{_ORIGIN}$"})
 ]
 
-# Kept as the operator wrote it: a parser's normal form could be another address to the receiver.
+# Stored as the operator wrote it: a parser's normal form could be a different address to the receiver.
 Url = Annotated[str, AfterValidator(_http_url)]
 
 HeaderText = Annotated[str, AfterValidator(_header_text)]
 
-# An organization as the legacy header names it: composed, as the header is read (CONTRACT N06).
+# An organization's legacy name, in NFC as the header is read (CONTRACT N06).
 OrganizationName = Annotated[str, Field(min_length=1), AfterValidator(_composed)]

@@ -1,4 +1,4 @@
-"""Judges a mapping's expressions before they meet a request: what they call, and which facts they read."""
+"""Checks a mapping's expressions before any request: the functions they call, the facts they read."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, Final
@@ -12,10 +12,10 @@ _TREE: Final = "write a JMESPath expression in quotes, or a table of fields"
 
 
 def check(tree: object, key: str, facts: Set[str] | None) -> Iterator[BadExpression]:
-    """Everything that is wrong with an expression or a table of them (`shape.Tree`) that stands at `key`.
+    """Yields every error of the expression, or the table of expressions (`shape.Tree`), at `key`.
 
-    `facts` are the dotted names that may be read, `.*` at the end standing for any JSON below; None lets
-    everything be read.
+    `facts` are the dotted names that may be read, `.*` at the end standing for any JSON below; None allows
+    every name.
     """
     if isinstance(tree, str):
         yield from _of_text(tree, key, facts)
@@ -25,13 +25,13 @@ def check(tree: object, key: str, facts: Set[str] | None) -> Iterator[BadExpress
         for name, leaf in tree.items():
             yield from check(leaf, f"{key}.{name}", facts)
     elif len(tree) > 1 or not isinstance(tree[WHEN_KNOWN], str):
-        yield BadExpression(key, f"{WHEN_KNOWN} stands alone in its table, with one expression")
+        yield BadExpression(key, f"{WHEN_KNOWN} must be the only key of its table, with one expression")
     else:
         yield from check(tree[WHEN_KNOWN], key, facts)
 
 
 def reads(expression: Expression) -> Set[str]:
-    """The dotted paths from the root that the expression is known to read."""
+    """Returns the dotted paths from the root that the expression certainly reads."""
     return frozenset(_walk(expression.syntax, "")[0])
 
 
@@ -55,13 +55,13 @@ def _offer(path: str, facts: Set[str]) -> str:
 
 
 def _covers(fact: str, path: str) -> bool:
-    """Whether `path` is the fact, or holds it, or is a part of it."""
+    """Returns whether `path` is the fact, or holds it, or is a part of it."""
     name = fact.removesuffix(".*")
     return f"{name}.".startswith(f"{path}.") or (name != fact and path.startswith(f"{name}."))
 
 
 def _children(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The expressions below a node; a slice has three numbers there instead."""
+    """Returns the expressions below a node; a slice has three numbers there instead."""
     return [] if node["type"] == "slice" else list(node["children"])
 
 
@@ -72,7 +72,7 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _flaw(node: Mapping[str, Any]) -> str | None:
-    """What JMESPath itself would only say when the expression meets its facts."""
+    """Returns an error that JMESPath itself would report only when the expression meets its facts."""
     if node["type"] == "slice" and node["children"][2] == 0:
         return "has a slice whose step is 0"
     if node["type"] != "function_expression":
@@ -88,9 +88,9 @@ def _flaw(node: Mapping[str, Any]) -> str | None:
 
 
 def _walk(node: Mapping[str, Any], base: str | None) -> tuple[set[str], str | None]:
-    """The paths that a node reads when it is evaluated at `base`, and the path that it stands for.
+    """Returns the paths that a node reads when it is evaluated at `base`, and the path of its result.
 
-    None is a place that can't be named, such as an element of a projection; fields below it are free.
+    The path is None if it can't be named, as for an element of a projection; fields below it are not checked.
     """
     kind, children = node["type"], _children(node)
     if kind == "field":

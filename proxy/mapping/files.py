@@ -1,4 +1,4 @@
-"""Reads one mapping file: from bytes to TOML to its model, with a place and a mend for whatever is wrong."""
+"""Reads one mapping file, from bytes to TOML to its model; every error has a position and a remedy."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ _NO_DATE: Final = re.compile(r"[^=#]+=\s*\d+-\d+-\d+\s*(#.*)?")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A mapping file as it was read, with what it takes to complain about it."""
+    """A mapping file as it was read, with all that a complaint about it needs."""
 
     name: str
     text: str
@@ -32,7 +32,7 @@ class File:
         return Complaint(self.name, line_of(self.text, key), ".".join(key), reason)
 
     def model(self, model: type[B]) -> B:
-        """The file's values; MappingError holds every complaint about them."""
+        """Returns the file's values; raises MappingError with every complaint about them."""
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
@@ -40,7 +40,7 @@ class File:
             raise MappingError(complaints) from None
 
     def _of_pydantic(self, problem: Mapping[str, Any], model: type[BaseModel]) -> Complaint:
-        # Pydantic adds the tags of unions and dicts to the place; only what stands in the file is shown.
+        # Pydantic adds the tags of unions and dicts to the location; only keys of the file are shown.
         key: list[str] = []
         node: Any = self.data
         for step in problem["loc"]:
@@ -58,7 +58,7 @@ class File:
 
 
 def read_file(path: Path) -> File:
-    """A TOML file in UTF-8, with or without a byte order mark; MappingError where it isn't one."""
+    """Reads a TOML file in UTF-8, with or without a byte order mark; raises MappingError for others."""
     data = _bytes(path)
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -82,16 +82,19 @@ def _bytes(path: Path) -> bytes:
 
 
 def _not_toml(name: str, text: str, message: str) -> Complaint:
-    """The parser's message with the line that it means; an unclosed string or bracket ends at the last."""
+    """Returns the parser's message with the line that it means.
+
+    An unclosed string or bracket is reported at the last line.
+    """
     lines = text.rstrip("\n").split("\n")
     found = _LINE.search(message)
     number = int(found[1]) if found else len(lines)
     line = lines[min(number, len(lines)) - 1].strip()
     said = message.partition(" (at ")[0]
-    return Complaint(name, number, "", f"not TOML: {said}: {line}{_mend(line)}")
+    return Complaint(name, number, "", f"not TOML: {said}: {line}{_remedy(line)}")
 
 
-def _mend(line: str) -> str:
+def _remedy(line: str) -> str:
     if bare := _BARE_WORD.fullmatch(line):
         word = bare["word"]
         right = word.lower() if word.lower() in ("true", "false") else f'"{word}"'
@@ -102,7 +105,7 @@ def _mend(line: str) -> str:
 
 
 def _names(model: type[BaseModel]) -> list[str]:
-    """Every key that stands anywhere in a model."""
+    """Returns every key that exists anywhere in a model."""
     schema = model.model_json_schema()
     return [
         name for part in (schema, *schema.get("$defs", {}).values()) for name in part.get("properties", ())

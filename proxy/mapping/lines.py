@@ -1,4 +1,4 @@
-"""Finds the line of a key in a TOML file, which the parser does not tell."""
+"""Finds the line of a key in a TOML file, which the parser does not report."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ _PATH: Final = rf"(?P<key>{_NAME}(?:\s*\.\s*{_NAME})*)"
 _HEADER: Final = re.compile(rf"\s*\[\[?\s*{_PATH}\s*\]\]?\s*(#.*)?")
 _KEY: Final = re.compile(rf"\s*{_PATH}\s*=")
 
-# Comments and short strings are matched so that no quotation marks in them begin a long string.
+# Comments and short strings are matched so that quotation marks in them begin no long string.
 _STRINGS: Final = re.compile(
     r"#[^\n]*"
     r'|"""(?:\\.|[^\\])*?"""'
@@ -22,8 +22,10 @@ _STRINGS: Final = re.compile(
 
 
 def line_of(text: str, path: Sequence[str]) -> int:
-    """The 1-based line of the key at `path`, else of the first one below it, else of its nearest table, else
-    1; `text` is valid TOML."""
+    """Returns the 1-based line of the key at `path`; `text` is valid TOML.
+
+    Without such a key it is the line of the first key below it, else of its nearest table, else 1.
+    """
     found = {key: line for line, key in _keys(_STRINGS.sub(_emptied, text))}
     below = [line for key, line in found.items() if path and key[: len(path)] == tuple(path)]
     if below and tuple(path) not in found:
@@ -35,7 +37,7 @@ def line_of(text: str, path: Sequence[str]) -> int:
 
 
 def _emptied(string: re.Match[str]) -> str:
-    """A long string without its words, which could look like keys; it keeps its lines."""
+    """Returns a long string without its words, which could look like keys; its line ends stay."""
     return "\n" * string[0].count("\n") if string[0].startswith(('"""', "'''")) else string[0]
 
 
@@ -50,7 +52,7 @@ def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _split(key: str) -> tuple[str, ...]:
-    """The parts of a dotted key, unquoted by the TOML parser itself."""
+    """Returns the parts of a dotted key, unquoted by the TOML parser itself."""
     node: object = tomllib.loads(f"{key} = 0")
     parts: list[str] = []
     while isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Reads a folder of mapping files into a table, or says all that is wrong with it."""
+"""Reads a folder of mapping files into a table, or reports every error in it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
@@ -20,12 +20,12 @@ ORGANIZATIONS: Final = "organizations.toml"
 
 
 def load_table(folder: Path, specs: Iterable[FlowSpec], *, has_legacy: bool = True) -> Table:
-    """The table of a folder; MappingError holds every complaint, each with file, line and key.
+    """Returns the table of a folder; raises MappingError with every complaint, each with file, line and key.
 
-    Without a legacy server (`has_legacy` false) a mode that needs one is complained of.
+    Without a legacy server (`has_legacy` false) a mode that needs one is an error.
 
-    A file is judged in three steps, each only where the one before had nothing to say: that it is TOML,
-    that its keys and values are right, that its expressions and errors fit the flow.
+    A file is checked in three steps, each only after the one before found no error: the file is TOML; its
+    keys and values are right; its expressions and errors fit the flow.
     """
     by_name = {f"{spec.name}.toml": spec for spec in specs}
     complaints = list(_strangers(folder, by_name))
@@ -51,7 +51,10 @@ def load_table(folder: Path, specs: Iterable[FlowSpec], *, has_legacy: bool = Tr
 
 
 def _strangers(folder: Path, specs: Mapping[str, FlowSpec]) -> Iterator[Complaint]:
-    """Files that nothing reads: a misspelt name, most likely. Editors' hidden files are let be."""
+    """Yields a complaint for each file that nothing reads: its name is probably misspelt.
+
+    Editors' hidden files are skipped.
+    """
     for path in sorted(folder.glob("[!.]*.toml")):
         if path.name != ORGANIZATIONS and path.name not in specs:
             hint = did_you_mean(path.name, [*specs, ORGANIZATIONS])
@@ -60,10 +63,10 @@ def _strangers(folder: Path, specs: Mapping[str, FlowSpec]) -> Iterator[Complain
 
 def _organizations(folder: Path) -> Organizations:
     file = read_file(folder / ORGANIZATIONS)
-    known = file.model(OrganizationsFile).organizations
+    entries = file.model(OrganizationsFile).organizations
     keys: dict[str, str] = {}
     complaints: list[Complaint] = []
-    for name, entry in known.items():
+    for name, entry in entries.items():
         if entry.llamachat_api_key_file is None:
             continue
         try:
@@ -73,11 +76,11 @@ def _organizations(folder: Path) -> Organizations:
             complaints.append(file.complaint(key, str(error)))
     if complaints:
         raise MappingError(complaints)
-    return Organizations(known, keys)
+    return Organizations(entries, keys)
 
 
 def _secret(path: Path) -> str:
-    """The key in a file; ValueError, without a word of the file, where it can't be one."""
+    """Returns the key in a file. Raises ValueError, without any text of the file, if it can't be a key."""
     try:
         key = path.read_bytes().decode("ascii").strip()
     except OSError as error:

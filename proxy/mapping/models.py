@@ -1,4 +1,4 @@
-"""What a mapping file may hold: one pydantic model per route, and the organizations' file."""
+"""The pydantic models of the mapping files: one for each route, and the organizations' file."""
 
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from proxy.overrides import Mode
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
 
-# A `shape.Tree` or one expression; `facts.check` judges it, so that each complaint names its field.
+# A `shape.Tree` or one expression; `facts.check` checks it, so that each complaint names its field.
 Answer = Annotated[
     Any,
     WithJsonSchema(
@@ -29,14 +29,14 @@ Answer = Annotated[
 
 
 class ErrorAnswer(Model):
-    """The status and text that a kind of error is answered with."""
+    """The status and text of the answer to a kind of error."""
 
     status: Annotated[int, Field(ge=400, le=599)]
     text: str
 
 
 class Notice(Model):
-    """What a client is told of a route's end; each header only where its value is given."""
+    """Headers that announce a route's end to clients; each is sent only if its value is given."""
 
     deprecation: date | None = None
     """Sent as `Deprecation` (RFC 9745)."""
@@ -53,25 +53,25 @@ class Notice(Model):
 
 
 class RouteMapping(Model):
-    """What every route's file holds."""
+    """The keys of every route's file."""
 
     flow: str
     method: Literal["GET", "POST"]
     path: str
     mode: Mode
-    """Who answers, where no override of the store says otherwise."""
+    """The mode of the route, unless an override is in force."""
     canary_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Of the organizations, those that the new side answers while the mode is canary."""
+    """Percent of the organizations that the new side answers while the mode is canary."""
     shadow_writes: Literal["dry-run", "live"] = "dry-run"
-    """Whether a shadowed call that would make something upstream is really sent."""
+    """live really sends a shadowed call that makes something upstream; dry-run does not."""
     unknown_to_legacy: bool = True
-    """Whether a token or id that this proxy never saw goes to the legacy server (CONTRACT G07)."""
+    """true sends a token or id that this proxy never saw to the legacy server (CONTRACT G07)."""
     timeout: Duration
-    """From the end of the request's body to the answer, upstream calls included."""
+    """Most time from the end of the request's body to the answer, upstream calls included."""
     body_pause: Annotated[Pause, Field(default_factory=lambda: LONGEST_PAUSE)]
-    """For how long a client may send nothing in the middle of a body; 60 s where it is left out."""
+    """Longest pause of a client in the middle of a body; 60 s by default."""
     body_limit: Annotated[Size, Field(default_factory=int)]
-    """Left out where the route takes no body."""
+    """Largest body of a request; leave it out for a route without a body."""
     cors_origins: list[Origin] = []
     """Origins whose pages may call the route from a browser while the new side answers (CONTRACT G02)."""
     answer: Answer
@@ -86,7 +86,7 @@ class RouteMapping(Model):
 
 
 def running_brownouts(mapping: RouteMapping, now: datetime) -> list[Brownout]:
-    """Returns those that are on at this moment, for everyone or for some."""
+    """Returns the brownouts that are on at this moment, for everyone or for some."""
     return [each for each in mapping.brownouts if each.runs(now)]
 
 
@@ -97,7 +97,7 @@ class Patient(Model):
     name: Expression
     birth_date: Expression
     unnamed: Annotated[str, Field(min_length=1)]
-    """The name of a patient whose ehr gives none."""
+    """The name of a patient if the ehr has none."""
 
 
 class Templates(Model):
@@ -111,17 +111,17 @@ class NewCase(RouteMapping, Templates):
     body_limit: Size
     patient: Patient
     provision: Literal["any", "known", "domains"] = "any"
-    """Whose users and organizations the new platform may create (CONTRACT N05)."""
+    """The users and organizations that the new platform may create (CONTRACT N05)."""
     conversation: Literal["file", "clinical-data"] = "file"
-    """Where the conversation goes: conversation.txt, or a key of other-clinical-data (CONTRACT N11)."""
+    """The form of the conversation: conversation.txt, or a key of other-clinical-data (CONTRACT N11)."""
     unreadable: Literal["reject", "forward"] = "reject"
-    """What happens to a damaged PDF (CONTRACT N12)."""
+    """reject answers a damaged PDF with an error; forward sends it to the new platform (CONTRACT N12)."""
     strict_templates: bool = False
     session_lifetime: Duration
-    """How long a legacy token is good for."""
+    """Lifetime of a legacy token."""
     me_beside: Window = timedelta(minutes=15)
-    """For how long users/me is asked beside POST /api/cases for a caller whom it has known; "0 s" never
-    (CONTRACT N19)."""
+    """Time after a successful users/me in which the next call to it runs in parallel with POST /api/cases;
+    "0 s" never does that (CONTRACT N19)."""
     organizations: dict[OrganizationName, Templates] = {}
 
 
@@ -134,8 +134,8 @@ class Encounters(RouteMapping):
     flow: Literal["encounters"]
     path: Path
     merge: Literal["required", "best-effort", "off"] = "required"
-    """Whether the legacy server's own list is added for a user who has a session there, and what its
-    failure means (CONTRACT L03)."""
+    """Merging of the legacy server's own list for a user with a session there; required fails the call if
+    that list fails, best-effort leaves the list out (CONTRACT L03)."""
 
 
 class Query(RouteMapping):
@@ -143,9 +143,9 @@ class Query(RouteMapping):
     path: IdPath
     body_limit: Size
     instruction: Annotated[str, Field(min_length=1, max_length=400)]
-    """What LlamaChat is told before the passages and the question."""
+    """The instruction to LlamaChat before the passages and the question."""
     part_instruction: Annotated[str, Field(min_length=1, max_length=200)]
-    """What LlamaChat is told with each part but the last of a question that doesn't fit one message."""
+    """The instruction to LlamaChat with each part but the last of a question too long for one message."""
 
 
 class UploadAudio(RouteMapping):
@@ -159,24 +159,24 @@ class SpeechToText(RouteMapping):
     path: IdPath
     body_limit: Size
     forward: Literal["linked-case", "none"] = "linked-case"
-    """Whether new audio also reaches the new platform as a second case (CONTRACT S05)."""
+    """linked-case sends new audio also to the new platform, as a second case (CONTRACT S05)."""
 
 
 class EncounterPage(RouteMapping, Page):
     flow: Literal["encounter_page"]
     path: IdPath
     template_agent_when: Literal["afterLoad", "afterStopRecording"] | None = None
-    """When the agent of newCase's template runs as the page's default agent."""
+    """The moment when the agent of newCase's template runs as the page's default agent."""
     organizations: dict[OrganizationName, Page] = {}
 
 
 class Organization(Model):
-    """An organization as the legacy clients name it, and what it is on the new side."""
+    """An organization by its legacy name, and its settings on the new side."""
 
     send_as: HeaderText | None = None
     """The value of X-ORGANIZATION; unset: the legacy name itself."""
     parent: bool = False
-    """True leaves X-ORGANIZATION out on purpose: the parent (testing) organization (CONTRACT N02)."""
+    """true leaves X-ORGANIZATION out on purpose: the parent (testing) organization (CONTRACT N02)."""
     domains: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")]] = []
     """Mail domains of its users, for `provision = "domains"`."""
     llamachat_api_key_file: Annotated[str, Field(min_length=1)] | None = None

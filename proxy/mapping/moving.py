@@ -1,4 +1,4 @@
-"""What a mapping file says about moving its route over: shadow, canary, thresholds, brownouts."""
+"""The part of a mapping file about moving its route: shadow, canary, thresholds, brownouts."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -9,72 +9,72 @@ from proxy.mapping.base import Model, OrganizationName
 from proxy.mapping.units import Duration
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-# A field of the legacy answer, with all below it: `document.username`, `[].Input.documents[].name`.
+# A field of the legacy answer, with everything below it: `document.username`, `[].Input.documents[].name`.
 FieldPath = Annotated[str, Field(pattern=r"^[^\s.\[\]]*(\[\])?(\.[^\s.\[\]]+(\[\])*)*$")]
 
 
 class Compare(Model):
-    """What is no difference between the answers of the two sides."""
+    """Differences between the two sides' answers that do not count."""
 
     ignore: list[FieldPath] = []
-    """Not compared at all."""
+    """Fields that are not compared."""
     volatile: list[FieldPath] = []
-    """Another value each time (ids, tokens, times): only their kinds are compared."""
+    """Fields with a new value each time (ids, tokens, times): only their kinds are compared."""
     tolerance: dict[FieldPath, Percent] = {}
-    """By how many percent of the control's number the candidate's may differ."""
+    """Largest difference of the candidate's number, in percent of the control's."""
 
 
 class Shadow(Model):
-    """How the candidate runs after the control has answered."""
+    """Settings of the candidate, which runs after the control has answered."""
 
     sample_percent: Percent = 100.0
-    """Of the requests, those that are shadowed."""
+    """Percent of the requests that are shadowed."""
     daily_cap: Annotated[int, Field(ge=0)] = 100
-    """How many live writes a day, with shadow_writes = "live"."""
+    """Most live writes a day, with shadow_writes = "live"."""
     timeout: Duration = timedelta(seconds=60)
-    """What a candidate may take."""
+    """Timeout of a candidate."""
 
 
 class Canary(Model):
-    """Organizations that the percentage doesn't decide about; deny goes over allow."""
+    """Organizations that the percentage doesn't decide about; deny wins over allow."""
 
     allow: list[OrganizationName] = []
     deny: list[OrganizationName] = []
 
 
 class StepBack(Model):
-    """When a canary goes back to legacy by itself; it never goes forward by itself."""
+    """Thresholds at which a canary goes back to legacy by itself; it never goes forward by itself."""
 
     max_error_percent: Percent = 5.0
-    """Of the new side's answers, those with a status of 500 or more."""
+    """Percent of the new side's answers with a status of 500 or more."""
     max_difference_percent: Percent = 5.0
-    """Of the shadow comparisons."""
+    """Percent of the shadow comparisons that differ."""
     least: Annotated[int, Field(ge=1)] = 20
-    """Fewer than so many within the window decide nothing."""
+    """Fewest answers or comparisons within the window that decide anything."""
     window: Duration = timedelta(minutes=5)
 
 
 class Switch(Model):
-    """What `can-switch` asks for before it says yes."""
+    """Conditions of `can-switch` before it says yes."""
 
     comparisons: Annotated[int, Field(ge=0)] = 1000
-    """At least so many within `days`."""
+    """Fewest comparisons within `days`."""
     max_difference_percent: Percent = 0.5
     """The upper bound, at 95 % confidence, of the rate of unexplained differences."""
     max_dry_run_failures: Annotated[int, Field(ge=0)] = 0
     contract_days: Annotated[int, Field(ge=1)] = 7
-    """How old the last contract run may be."""
+    """Largest age of the last contract run, in days."""
     days: Annotated[int, Field(ge=1)] = 14
-    """How far back evidence counts."""
+    """Largest age of evidence that counts, in days."""
 
 
 class Brownout(Model):
-    """A time in which the route answers 503, so that who still calls it is heard of."""
+    """A time in which the route answers 503, so that clients that still call it get noticed."""
 
     begin: AwareDatetime
     end: AwareDatetime
     organizations: list[OrganizationName] | None = None
-    """Whom it is for; left out: everyone."""
+    """Organizations that get the 503; left out: everyone."""
     exempt: list[OrganizationName] = []
 
     @model_validator(mode="after")
@@ -84,10 +84,10 @@ class Brownout(Model):
         return self
 
     def on(self, now: datetime, organization: str | None) -> bool:
-        """Whether it is on for this organization, by its legacy name; None is a caller that nobody knows."""
+        """Returns whether it is on for this organization, by its legacy name; None is an unknown caller."""
         meant = self.organizations is None or organization in self.organizations
         return self.runs(now) and meant and organization not in self.exempt
 
     def runs(self, now: datetime) -> bool:
-        """Whether it is on for anybody."""
+        """Returns whether it is on for anyone."""
         return self.begin <= now < self.end

@@ -1,4 +1,4 @@
-"""Says what is wrong with a value in the words of whoever wrote the file, never in pydantic's."""
+"""Says in an operator's words, never in pydantic's, which value is wrong and how to write it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,18 +14,18 @@ _FIXED: Final = {
     "date_type": "write a date without quotes, such as 2027-01-31",
     "date_from_datetime_inexact": "write a date without a time, such as 2027-01-31",
     "datetime_type": "write a time without quotes, such as 2027-01-31T18:00:00Z",
-    "timezone_aware": "write a time with its zone, such as 2027-01-31T18:00:00Z",
+    "timezone_aware": "write a time with its time zone, such as 2027-01-31T18:00:00Z",
     "bool_type": "write true or false, without quotes",
     "int_type": "write a whole number, without quotes",
     "int_parsing": "write a whole number",
     "float_type": "write a number, without quotes",
-    "finite_number": "write a number that has an end",
+    "finite_number": "write a finite number",
     "string_type": "write a text in quotes",
     "list_type": 'write a list in brackets, such as ["a", "b"]',
     "dict_type": "write a table: lines of key = value below its name in brackets",
     "model_type": "write a table: lines of key = value below its name in brackets",
 }
-# What a text of this form is for; a pattern itself says nothing to who has to write one.
+# The meaning of each pattern: an operator could not read the pattern itself.
 _FORMS: Final = {
     "#": "write a colour such as #1a2b3c, in quotes",
     "@": "write a domain such as clinica.example, without @",
@@ -35,7 +35,7 @@ _PROBES: Final = (("a[].b", "["), ("#fff", "#"), ("clinica.example", "@"))
 
 
 def reason_of(problem: Mapping[str, Any]) -> str:
-    """Returns the sentence for one of pydantic's problems; `ctx` and `input` are looked at where needed."""
+    """Returns the sentence for one of pydantic's problems; reads its `ctx` and `input` if needed."""
     kind, context = problem["type"], problem.get("ctx", {})
     if kind in _MADE:
         return _MADE[kind](context, problem.get("input"))
@@ -43,9 +43,9 @@ def reason_of(problem: Mapping[str, Any]) -> str:
 
 
 def _choice(context: _Context, given: object) -> str:
-    known = re.findall(r"'([^']*)'", str(context["expected"]))
-    hint = did_you_mean(given, known) if isinstance(given, str) else ""
-    return f"write {_or(known)}, in quotes{hint}"
+    choices = re.findall(r"'([^']*)'", str(context["expected"]))
+    hint = did_you_mean(given, choices) if isinstance(given, str) else ""
+    return f"write {_or(choices)}, in quotes{hint}"
 
 
 def _or(words: list[str]) -> str:
@@ -61,7 +61,7 @@ def _form(context: _Context, _: object) -> str:
 
 def _short(context: _Context, _: object) -> str:
     least = context["min_length"]
-    return "write something: it is empty" if least == 1 else f"write at least {least} signs"
+    return "write something: it is empty" if least == 1 else f"write at least {least} characters"
 
 
 _MADE: Final[Mapping[str, Callable[[_Context, object], str]]] = {
@@ -69,7 +69,7 @@ _MADE: Final[Mapping[str, Callable[[_Context, object], str]]] = {
     "string_pattern_mismatch": _form,
     "string_too_short": _short,
     "too_short": _short,
-    "string_too_long": lambda context, _: f"write at most {context['max_length']} signs",
+    "string_too_long": lambda context, _: f"write at most {context['max_length']} characters",
     "greater_than_equal": lambda context, _: f"write a number that is at least {context['ge']:g}",
     "less_than_equal": lambda context, _: f"write a number that is at most {context['le']:g}",
     "greater_than": lambda context, _: f"write a number above {context['gt']:g}",

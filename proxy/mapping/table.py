@@ -1,4 +1,4 @@
-"""The immutable table of all mappings, as one request sees it from start to end."""
+"""The immutable table of all mappings, which one request uses from start to end."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ M_co = TypeVar("M_co", bound=RouteMapping, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class FlowSpec:
-    """What a flow declares of itself, for its mapping file to be checked against.
+    """A flow's declaration, which its mapping file is checked against.
 
     `facts` are dotted names, `.*` at the end for any JSON below; `errors` every kind that it can raise;
-    `expressions` the dotted keys, besides `answer`, that hold JMESPath over something else than facts. For
-    moving the route over: `writes` says that it makes or sends something, `makes_case` that it begins a case,
-    `claims` that it takes an id that nobody has seen yet, `lists` that it lists all of a user's cases.
+    `expressions` the dotted keys, besides `answer`, that hold JMESPath over something other than facts. For
+    moving the route: `writes` says that it makes or sends something, `makes_case` that it begins a case,
+    `claims` that it takes an id that no call has used before, `lists` that it lists all of a user's cases.
     """
 
     name: str
@@ -33,13 +33,13 @@ class FlowSpec:
 
 @dataclass(frozen=True, slots=True)
 class Organizations:
-    """`organizations.toml`, with the secrets that it points at read."""
+    """The content of `organizations.toml`, and of the secret files that it names."""
 
     known: Mapping[str, Organization]
     chat_keys: Mapping[str, str]
 
     def send_as(self, legacy: str) -> str | None:
-        """The X-ORGANIZATION of a legacy organization; None leaves the header out (CONTRACT N02)."""
+        """Returns the X-ORGANIZATION of a legacy organization; None leaves the header out (CONTRACT N02)."""
         entry = self.known.get(legacy)
         if entry is None:
             return legacy

@@ -1,4 +1,4 @@
-"""The platform page's settings, spelt as the platform spells them."""
+"""The platform page's settings, in the platform's spelling."""
 
 from typing import Annotated, Literal
 
@@ -27,8 +27,10 @@ class Colors(Model):
 
 
 class Ui(Model):
-    """Every documented `ui` key, spelt as the platform spells it; unset ones are left out
-    (llamalitica-integration, "Base URL and Configuration")."""
+    """Every documented `ui` key, in the platform's spelling; unset ones are left out.
+
+    Source: llamalitica-integration, "Base URL and Configuration".
+    """
 
     showSidebar: bool | None = None
     showUploadButton: bool | None = None
@@ -47,5 +49,5 @@ class Ui(Model):
 
 class Page(Model):
     redirect_url: Url | None = None
-    """Where the platform sends the user after saving; never taken from a request (CONTRACT E04)."""
+    """The address to which the platform sends the user after saving; never taken from a request (E04)."""
     ui: Ui = Ui()

@@ -1,4 +1,4 @@
-"""Sizes and durations as an operator writes them: "10 MB", "30 s"."""
+"""Reads sizes and durations as an operator writes them: "10 MB", "30 s"."""
 
 import re
 from datetime import timedelta
@@ -18,11 +18,11 @@ _SIZES: Final = {
 _TIMES: Final = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _AMOUNT: Final = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]+)\s*", re.ASCII)
 LONGEST_PAUSE: Final = timedelta(seconds=60)
-_LONGEST: Final = timedelta(days=3650)  # added to any date of this century it stays a date
+_LONGEST: Final = timedelta(days=3650)  # a date of this century plus this is still a valid date
 
 
 def parse_size(value: object) -> int:
-    """Bytes of "10 MB" (decimal), "10 MiB" (binary); ValueError says how to write one."""
+    """Returns the bytes of "10 MB" (decimal) or "10 MiB" (binary); ValueError says how to write a size."""
     number, unit = _amount(value)
     size = int(number * _SIZES.get(unit.upper(), 0))
     if not size:
@@ -31,7 +31,7 @@ def parse_size(value: object) -> int:
 
 
 def parse_duration(value: object) -> timedelta:
-    """The time of "500 ms", "30 s", "5 min", "12 h", "90 d"; ValueError says how to write one."""
+    """Returns the time of "500 ms", "30 s", "5 min", "12 h", "90 d"; ValueError says how to write one."""
     number, unit = _amount(value)
     time = timedelta(seconds=number * _TIMES.get(unit, 0))
     if not time or time > _LONGEST:

@@ -1,1 +1,1 @@
-"""What the process tells about itself, without ever telling about a patient."""
+"""Logs and metrics of the process, which never contain a patient's data."""

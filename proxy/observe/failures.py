@@ -1,4 +1,4 @@
-"""Exceptions told by type and place: never their text, which may quote what a client sent (CONTRACT G10)."""
+"""Describes exceptions by type and position: never by their text, which may quote a client (CONTRACT G10)."""
 
 import traceback
 from collections.abc import Iterator
@@ -11,8 +11,11 @@ _FRAMES: Final = 20
 
 
 class Failure(TypedDict, total=False):
-    """One exception. `frames` are `module:line`, outermost first; `kind` is a Refusal's own,
-    `cause` the code of any error that has one, such as the store's."""
+    """One exception.
+
+    `frames` are `module:line`, outermost first; `kind` is a Refusal's own, `cause` the code of any error that
+    has one, such as the store's.
+    """
 
     type: str
     frames: list[str]
@@ -21,7 +24,7 @@ class Failure(TypedDict, total=False):
 
 
 def describe(error: BaseException) -> list[Failure]:
-    """The exception and what it came from or holds: at most 8, each with its innermost 20 frames."""
+    """Describes the exception, its causes and contents: at most 8, each with its innermost 20 frames."""
     return [_failure(each) for each, _ in zip(_related(error), range(_EXCEPTIONS), strict=False)]
 
 

@@ -1,4 +1,4 @@
-"""An event as a line: what of it is shown, for programs as JSON, for people in colours."""
+"""Renders an event as a line of the log: as JSON for programs, in colours for people."""
 
 import json
 import sys
@@ -24,9 +24,9 @@ _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 def completed(event: Event, level: str) -> Event:
-    """The event with what its context knows, its level and its time; exceptions by type and place.
+    """Returns the event with its context's fields, its level and its time; exceptions by type and position.
 
-    An object passed by mistake, an exception or a record of ours, shows its type, not its repr.
+    An object that is passed by mistake, an exception or a record of ours, appears as its type, not its repr.
     """
     for variable, bound in copy_context().items():
         if (key := _key(variable)) is not None and bound is not Ellipsis:
@@ -43,15 +43,15 @@ def completed(event: Event, level: str) -> Event:
 
 
 def for_programs(event: Event) -> bytes:
-    """One line of JSON in UTF-8."""
+    """Returns one line of JSON in UTF-8."""
     try:
         return orjson.dumps(event, option=_OPTIONS)
-    except TypeError:  # half a character, an integer beyond 64 bits
+    except TypeError:  # half a character, or an integer beyond 64 bits
         return json.dumps(event, default=rfc3339_exact).encode() + b"\n"
 
 
 def for_people(encoding: str) -> Render:
-    """A line in colours, for a terminal that has these letters."""
+    """Returns a function that renders a line in colours, for a terminal with this encoding."""
     console = structlog.dev.ConsoleRenderer()
 
     def render(event: Event) -> bytes:
@@ -63,7 +63,7 @@ def for_people(encoding: str) -> Render:
 
 @cache
 def _key(variable: ContextVar[Any]) -> str | None:
-    """The field that structlog keeps in this variable; None for a variable of anybody else's."""
+    """Returns the field that structlog stores in this variable; None for any other library's variable."""
     name = variable.name
     return name.removeprefix(STRUCTLOG_KEY_PREFIX) if name.startswith(STRUCTLOG_KEY_PREFIX) else None
 
@@ -75,7 +75,7 @@ def _plain(value: object) -> object:
 
 
 def _error(told: object) -> BaseException | None:
-    """The exception of `exc_info`, in any of the forms that logging takes."""
+    """Returns the exception of `exc_info`, in any of the forms that logging accepts."""
     if told is True:
         return sys.exc_info()[1]
     error = told[1] if isinstance(told, tuple) else told

@@ -1,4 +1,4 @@
-"""The two doors into the log: structlog's loggers for the package, logging's handler for libraries."""
+"""The two ways into the log: structlog's loggers for the package, logging's handler for libraries."""
 
 import logging
 from typing import Any, Final
@@ -13,7 +13,7 @@ _URGENT: Final = frozenset({"warning", "error", "critical"})
 
 
 class Log:
-    """Where both doors lead: events become lines, and lines go to the sink."""
+    """The common end of both ways: renders events as lines, and passes them to the sink."""
 
     def __init__(self, sink: Sink, render: Render) -> None:
         self.sink = sink
@@ -24,8 +24,10 @@ class Log:
 
 
 class Logger(structlog.BoundLoggerBase):
-    """A logger of the package. What it gets goes through structlog's processors, of which `setup` has none:
-    they are for tests that capture events."""
+    """A logger of the package.
+
+    Its events pass structlog's processors, of which `setup` has none: they are for tests that capture events.
+    """
 
     def debug(self, event: str, **fields: Any) -> None:
         self._say("debug", event, fields)
@@ -43,7 +45,7 @@ class Logger(structlog.BoundLoggerBase):
         self._say("critical", event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
-        """For an `except` block."""
+        """Logs an error with its exception, in an `except` block."""
         self._say("error", event, {"exc_info": True, **fields})
 
     def _say(self, level: str, event: str, fields: Event) -> None:
@@ -59,9 +61,9 @@ class Logger(structlog.BoundLoggerBase):
 
 
 def use(log: Log, level: str) -> None:
-    """Every structlog logger leads to `log` from now on, and is deaf below this level.
+    """Makes every structlog logger write to `log`; levels below this one are ignored.
 
-    structlog makes a logger anew for each line; all of them are one here.
+    structlog makes a new logger for each line; here all of them are one.
     """
     deaf = [name for name, number in _LEVELS.items() if number < _LEVELS[level]]
     processors: list[structlog.typing.Processor] = []
@@ -69,7 +71,7 @@ def use(log: Log, level: str) -> None:
     structlog.configure(
         processors=processors,
         logger_factory=lambda *_names: log,
-        # A function in the place of a class: structlog only calls it.
+        # A function instead of a class: structlog only calls it.
         wrapper_class=lambda *_, context, **__: logger.bind(**context) if context else logger,  # type: ignore[arg-type]
     )
 
@@ -79,7 +81,7 @@ def _hear_nothing(*_: object, **__: object) -> None:
 
 
 class FromLibraries(logging.Handler):
-    """Of a library's record nothing is kept but the logger, the line that wrote it and its exception."""
+    """Logs a library's record without its text: the logger, the line that wrote it and its exception."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The log: one event a line, JSON for programs, coloured for people; other libraries only by place and type.
+"""Sets the log up: one event a line, JSON for programs, coloured for people.
 
-aiohttp, asyncio and the parsers quote what they choke on: of their records nothing is kept but
-the logger, the line that wrote it and the exception's types and frames.
+aiohttp, asyncio and the parsers quote bad input: of their records only the logger, the line that wrote it and
+the exception's types and frames are logged.
 """
 
 import atexit
@@ -26,9 +26,9 @@ _log: Final = structlog.get_logger("proxy.observe.logs")
 
 
 def setup(stream: TextIO, *, pretty: bool, level: Level = "info", shared: bool = False) -> None:
-    """Send every event of this process to `stream`: structlog's, logging's, warnings and uncaught exceptions.
+    """Sends every event of this process to `stream`: structlog's, logging's, warnings, uncaught exceptions.
 
-    `level` counts for the package; libraries are heard from warning upwards. `shared` is a stream that other
+    `level` is for the package; libraries are logged from warning upwards. `shared` marks a stream that other
     processes write to as well. A process has one log: the one before it is closed.
     """
     for before in _handlers():
@@ -45,13 +45,13 @@ def setup(stream: TextIO, *, pretty: bool, level: Level = "info", shared: bool =
 
 
 def flush() -> None:
-    """Returns when all that was logged is written, for a process that is about to end itself."""
+    """Writes everything that was logged, for a process that is about to end itself."""
     for each in _handlers():
         each.log.sink.flush()
 
 
 def dropped() -> int:
-    """Counts the lines that were lost since the start, as nobody took them."""
+    """Counts the lines that were lost since the start, because the reader was too slow."""
     return sum(each.log.sink.dropped for each in _handlers())
 
 
@@ -66,7 +66,7 @@ def access(
     cause: str | None = None,
     side: str | None = None,
 ) -> None:
-    """Write the one line of a request by its template; its id, and who called, are in the context."""
+    """Writes the one line of a request, by its template; its id and its caller are in the context."""
     more: dict[str, str] = {}
     if cause is not None:
         more["cause"] = cause
@@ -75,7 +75,7 @@ def access(
     _log.info(
         "request",
         route=route,
-        method=method if method in _METHODS else "other",  # any token is a method to HTTP, a secret too
+        method=method if method in _METHODS else "other",  # HTTP allows any token as a method, also a secret
         status=status,
         bytes_in=bytes_in,
         bytes_out=bytes_out,
@@ -85,7 +85,7 @@ def access(
 
 
 def _handlers() -> list[FromLibraries]:
-    """The log of this process, where it has been set up."""
+    """Returns the log of this process, if it has been set up."""
     return [each for each in logging.getLogger().handlers if isinstance(each, FromLibraries)]
 
 
@@ -110,7 +110,7 @@ def _dropped(lines: int) -> Event:
 
 
 def _catch_the_rest() -> None:
-    """Whatever Python would print with its text: warnings, and exceptions that nobody caught."""
+    """Catches what Python would print with its text: warnings, and uncaught exceptions."""
     warnings.showwarning = _warned  # type: ignore[assignment]  # Python calls it by position
     sys.excepthook = lambda _kind, error, _frames: _uncaught(error)
     threading.excepthook = lambda args: _uncaught(args.exc_value)

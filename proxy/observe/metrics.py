@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: counted in this process, by templates and codes, by nothing of a client's."""
+"""Metrics for Prometheus: counted in this process, by templates and codes, never by a client's data."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _STATES: Final = ("closed", "open", "half-open")
 
 
 class Metrics:
-    """One process's numbers. With several workers, each scrape shows those of the one that answers it."""
+    """The metrics of one process; with several workers, each scrape shows those of one worker."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -55,7 +55,7 @@ class Metrics:
         )
         self._dropped_before = 0
 
-        # Looking a label up costs as much as counting.
+        # A look-up of a label costs as much as counting.
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._called: dict[tuple[str, str], Counter] = {}
 
@@ -92,7 +92,7 @@ class Metrics:
         retention_held: bool,
         log_lines_dropped: int,
     ) -> bytes:
-        """All of them as text, with what is true at this moment."""
+        """Returns all metrics as text, with the current values."""
         self._ambiguous.set(ambiguous)
         self._waiting.set(waiting)
         self._free.set(free_bytes)

@@ -1,4 +1,4 @@
-"""The log's way out: a thread writes lines in batches, so that no reader of them holds up a request."""
+"""Writes the log from a thread, in batches, so that no reader of it delays a request."""
 
 import os
 import select
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Final, Literal, Protocol, TextIO, TypeAlias
 
-# Lines wait for company; a process that is killed loses those of the last 100 ms at most.
+# Lines are gathered; a process that is killed loses at most those of the last 100 ms.
 _GATHER_SECONDS: Final = 0.05
-# For so long a warning waits until it is out, once: a reader that blocks then holds up nobody any more.
+# A warning waits this long until it is written, once: after that a blocked reader delays nothing any more.
 _PATIENCE_SECONDS: Final = 0.1
-# At the end of the process, for a reader that takes its time; where the end is to be at once, less.
+# At the end of the process, for a slow reader; less time if the process must end at once.
 _FLUSH_SECONDS: Final = 1.0
 _END_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -22,28 +22,28 @@ Wake: TypeAlias = Literal["now", "soon"]
 
 
 class Sink(Protocol):
-    """Where lines go. `dropped` counts those that were lost since the start."""
+    """The end of the lines' way; `dropped` counts those that were lost since the start."""
 
     dropped: int
 
     def put(self, line: bytes, *, urgent: bool) -> None:
-        """Takes a line over; an urgent one is written at once, with all that came before it."""
+        """Takes a line; an urgent one is written at once, with everything before it."""
 
     def flush(self) -> None:
-        """Returns when all that was put is written, or nobody takes it."""
+        """Returns when everything is written, or the reader doesn't read."""
 
     def close(self) -> None:
-        """Writes what is left, and ends."""
+        """Writes the rest, and ends."""
 
 
 class Unbuffered:
-    """Writes each line at once to a stream that is no file of the system."""
+    """Writes each line at once, to a stream that is not a file of the system."""
 
     def __init__(self, stream: TextIO) -> None:
         self.dropped = 0
         self._stream = stream
 
-    def put(self, line: bytes, *, urgent: bool) -> None:  # noqa: ARG002  all are
+    def put(self, line: bytes, *, urgent: bool) -> None:  # noqa: ARG002  all lines are urgent
         try:
             self._stream.write(line.decode())
         except (OSError, ValueError):  # a closed stream
@@ -57,11 +57,13 @@ class Unbuffered:
 
 
 class Writer:
-    """Writes to an open file from a thread of its own; at rest the thread sleeps.
+    """Writes to an open file from a thread of its own; the thread sleeps while there is nothing to write.
 
-    `told` makes the line that says how many were dropped. `shared` is a file that other processes write to as
-    well. What logs may interrupt any line of Python, the garbage collector's finalizers included: so nothing
-    here takes a lock that its own thread may hold already.
+    `told` makes the line about dropped lines. `shared` marks a file that other processes write to as
+    well. Code
+    that logs may interrupt any line of Python, also in the garbage collector's finalizers: so no method
+    here takes
+    a lock that its own thread may hold already.
     """
 
     def __init__(
@@ -74,8 +76,8 @@ class Writer:
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self.dropped = 0
-        # Its own: whoever closes the stream leaves the number to another file. It stays open: Python may
-        # still have something to say after the end.
+        # A descriptor of its own: if the stream is closed, its number may become another file's. It stays
+        # open: Python may still log after the end.
         self._file = os.dup(file)
         self._told = told
         self._most = most
@@ -83,7 +85,7 @@ class Writer:
         self._piece = select.PIPE_BUF if shared and not _is_regular(file) else _PIECE_BYTES
         self._lock = threading.RLock()
         self._lines: list[bytes] = []
-        self._held = 0  # bytes, those that are being written included
+        self._held = 0  # bytes, including those that are being written
         self._untold = 0
         self._waiting: list[SimpleQueue[None]] = []
         self._stuck = self._closed = False
@@ -107,7 +109,7 @@ class Writer:
         self._thread.join(self._patience)
 
     def _take(self, line: bytes, *, urgent: bool) -> bool:
-        """Whether there is room; whoever sleeps is woken by the first line, and by each urgent one."""
+        """Returns whether there was room; the first line wakes the thread, and each urgent one does."""
         with self._lock:
             if self._held + len(line) > self._most:
                 self._lose(1)
@@ -119,12 +121,12 @@ class Writer:
             return True
 
     def _write_last(self, line: bytes) -> None:
-        """What is said after the end, as Python takes its modules down."""
+        """Writes a line that is logged after the end, while Python shuts its modules down."""
         if self._stuck or not self._write(line):
             self._lose(1)
 
     def _written(self, seconds: float) -> bool:
-        """Whether all that was put until now is written, within these seconds."""
+        """Returns whether everything until now is written within these seconds."""
         if threading.current_thread() is self._thread:
             return True
         done: SimpleQueue[None] = SimpleQueue()
@@ -152,7 +154,7 @@ class Writer:
             pass
 
     def _write_out(self) -> None:
-        """All that is there, and who waits for it knows."""
+        """Writes all lines, and wakes the callers that wait for that."""
         with self._lock:
             lines, self._lines = self._lines, []
             waiting, self._waiting = self._waiting, []
@@ -175,7 +177,7 @@ class Writer:
             self._untold += count
 
     def _write(self, piece: bytes) -> bool:
-        """False for a file that can't be written: a full disk, a pipe without a reader."""
+        """Returns False for a file that can't be written: a full disk, a pipe without a reader."""
         rest = memoryview(piece)
         while rest:
             try:
@@ -188,8 +190,10 @@ class Writer:
 
 
 def _pieces(lines: Iterable[bytes], most: int) -> Iterator[tuple[bytes, int]]:
-    """Whole lines, joined up to this size, and how many they are: others who write to the same pipe come
-    between two writes, and into one that is longer than PIPE_BUF."""
+    """Yields whole lines, joined up to this size, and their number.
+
+    Other writers to the same pipe come between two writes, and into one that is longer than PIPE_BUF.
+    """
     together: list[bytes] = []
     size = 0
     for line in lines:
@@ -207,7 +211,7 @@ def _is_regular(file: int) -> bool:
 
 
 def _wait_until_writable(file: int) -> None:
-    """Whoever started the process may have made the file non-blocking."""
+    """Waits for a file that is not ready: the parent process may have made it non-blocking."""
     waiting = select.poll()
     waiting.register(file, select.POLLOUT)
     waiting.poll()

@@ -1,4 +1,4 @@
-"""Users and organizations of the new API, made the first time they are named, and who a call is for."""
+"""Makes users and organizations of the new API when they are first named, and finds the caller of a call."""
 
 import re
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _MAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """`name` is X-ORGANIZATION as text; None for the parent organization, where a call without it works."""
+    """An organization: `name` is X-ORGANIZATION as text; None is the parent, for calls without the header."""
 
     id: str
     name: str | None = field(repr=False)
@@ -35,7 +35,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a call is for. `organization_header` are the bytes of X-ORGANIZATION, None without one."""
+    """The key and user of a call; `organization_header` are the bytes of X-ORGANIZATION, None without one."""
 
     api_key: str = field(repr=False)
     user: User
@@ -54,7 +54,8 @@ class Accounts:
     def caller(self, request: web.Request) -> Caller:
         """Reads X-API-KEY, X-USER-EMAIL and X-ORGANIZATION (llamalitica-integration, "Step 1").
 
-        Refused 401 for a key or mail that is missing or not valid, 400 for an empty or repeated header.
+        Raises Refused: 401 for a key or mail that is missing or not valid, 400 for an empty or repeated
+        header.
         """
         key = headers.text(request, "X-API-KEY")
         if key is None or key not in self._config.api_keys:
@@ -81,11 +82,11 @@ class Accounts:
         return self._tokens.issue(Claims(user.id, user.email, user.organization.id))
 
     def check(self, token: str) -> Claims:
-        """Whose access token this is; raises BadToken."""
+        """Returns the claims of this access token. Raises BadToken."""
         return self._tokens.check(token)
 
     def profile(self, user: User) -> dict[str, Json]:
-        """The `user` of GET /api/users/me, with a new access token (ibid., "Authentication Response")."""
+        """Returns the `user` of GET /api/users/me with a new token (ibid., "Authentication Response")."""
         agents: list[Json] = [
             {"id": agent.id, "name": agent.name, "description": agent.description, "type": "report"}
             for agent in self._config.agents

@@ -1,4 +1,4 @@
-"""Request bodies as they arrive: counted, with a time limit, and as strict JSON objects."""
+"""Reads request bodies: counted, with a time limit, and as strict JSON objects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
-    """The body piece by piece; BadBody when it is encoded, longer than `limit` bytes, or stops coming."""
+    """Yields the body piece by piece.
+
+    Raises BadBody when the body is encoded, longer than `limit` bytes, or stops coming.
+    """
     if "Content-Encoding" in request.headers:
         raise BadBody(415, "Content-Encoding is not supported")
     seen = 0
@@ -44,7 +47,7 @@ async def read(request: web.Request, limit: int = JSON_LIMIT) -> bytes:
 
 
 async def read_object(request: web.Request) -> dict[str, Json]:
-    """The body as a JSON object; BadBody 400 when it isn't one."""
+    """Returns the body as a JSON object. Raises BadBody 400 when it isn't one."""
     try:
         return load_object(await read(request))
     except BadJson as bad:
@@ -52,7 +55,7 @@ async def read_object(request: web.Request) -> dict[str, Json]:
 
 
 async def read_model(request: web.Request, model: type[Model]) -> Model:
-    """The body as `model`, strictly; BadBody 400 names the fields that don't fit."""
+    """Returns the body as `model`, strictly. Raises BadBody 400 with the names of fields that don't fit."""
     body = await read(request)
     try:
         return model.model_validate_json(body)

@@ -1,4 +1,4 @@
-"""Cases of the new API: what POST /api/cases accepts, keeps and answers."""
+"""Cases of the new API: POST /api/cases checks, stores and answers them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,12 +13,12 @@ from proxy.times import rfc3339
 from proxy.values import Json
 
 _FIELDS: Final = frozenset({"patientMetadata", "files"})
-_MAX_DEPTH: Final = 128  # the document sets none; a caller may wrap what is 64 levels deep already
+_MAX_DEPTH: Final = 128  # the document sets none; a caller may wrap a value of 64 levels
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of a case: what it was called and the digest of its bytes, which are not kept."""
+    """A file of a case: its name, and the digest of its bytes, which are not stored."""
 
     id: str
     name: str = field(repr=False)
@@ -29,7 +29,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case as it was made. `organization_header` are the bytes of X-ORGANIZATION as they came in."""
+    """A case as it was made; `organization_header` are the bytes of X-ORGANIZATION as they came in."""
 
     id: str
     user: User
@@ -45,7 +45,7 @@ class Case:
         return str(self.patient_metadata["name"])
 
     def answer(self) -> dict[str, Json]:
-        """The body of POST /api/cases (llamalitica-integration, "Step 2", TypeScript example)."""
+        """Returns the body of POST /api/cases (llamalitica-integration, "Step 2", TypeScript example)."""
         files: list[Json] = [
             {
                 "id": file.id,
@@ -67,7 +67,7 @@ class Case:
 
 
 def make_case(config: SandboxConfig, caller: Caller, parts: list[Part]) -> Case:
-    """A case of a form's parts; Refused 400 when they are not what the document asks for."""
+    """Returns a case of a form's parts. Raises Refused 400 when they are not as documented."""
     metadata = _patient_metadata(parts)
     return Case(
         id=config.new_uuid(),

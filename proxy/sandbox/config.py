@@ -1,4 +1,4 @@
-"""What a sandbox is started with: keys, secrets, agents, clock and randomness."""
+"""The configuration of a sandbox: keys, secrets, agents, clock and randomness."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -31,11 +31,11 @@ AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """Everything the three systems need; the defaults make a working sandbox with synthetic secrets.
+    """The configuration of the three systems; the defaults make a working sandbox with synthetic secrets.
 
-    `api_keys` hold for the new API and for the legacy server, `chat_keys` (consumer name to key) for
-    LlamaChat. `transcripts` maps the SHA-256 of an audio file, in hex, to the text it shall give.
-    `agents` holds at least one, the author of the reports. `random_bytes` is the one source of every id.
+    `api_keys` are for the new API and the legacy server, `chat_keys` (consumer name to key) for LlamaChat.
+    `transcripts` maps the SHA-256 of an audio file, in hex, to its transcription. `agents` has at least one,
+    the author of the reports. `random_bytes` is the one source of every id.
     """
 
     api_keys: frozenset[str] = field(default=frozenset({"sandbox-api-key"}), repr=False)

@@ -1,4 +1,4 @@
-"""Answers taken word for word from a conversation: the sentences that share most with the question."""
+"""Answers a question word for word from a conversation, by the sentences that share most words with it."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from typing import Final
 
 NOTHING: Final = "No consta en lo aportado."
 MOST_SENTENCES: Final = 3
-STEM: Final = 6  # letters: enough to tell words apart, few enough to see past Spanish endings
+STEM: Final = 6  # letters: enough to distinguish words, few enough to ignore Spanish endings
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -22,10 +22,10 @@ _STOPWORDS: Final = frozenset(_FUNCTION_WORDS.split())
 
 
 def reply(messages: Sequence[str]) -> str:
-    """The answer to the question at the end of the last of a user's `messages` (at least one).
+    """Returns the answer to the question at the end of the last of a user's `messages` (at least one).
 
-    Each message ends with its question; what stands before it is what may be quoted. A shared word
-    counts the more, the fewer sentences hold it. NOTHING where no sentence shares a word.
+    Each message ends with its question; the text before it may be quoted. A shared word counts more when
+    fewer sentences have it. Returns NOTHING when no sentence shares a word.
     """
     contexts, questions = zip(*(split_question(message) for message in messages), strict=True)
     sentences = list(dict.fromkeys(s for context in contexts for s in _sentences(context)))
@@ -41,7 +41,7 @@ def reply(messages: Sequence[str]) -> str:
 
 
 def split_question(message: str) -> tuple[str, str]:
-    """What stands before the question, and the question: the last line, or a single line's last sentence."""
+    """Returns the text before the question, and the question: the last line, or a line's last sentence."""
     before, _, last = message.strip().rpartition("\n")
     if before:
         return before, last

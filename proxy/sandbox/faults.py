@@ -1,4 +1,4 @@
-"""Faults on demand: what shall go wrong with the next calls, and the middleware that makes it so."""
+"""Faults on demand for the next calls, and the middleware that applies them."""
 
 import asyncio
 import gzip
@@ -30,14 +30,13 @@ CONTROL_PREFIX: Final = "/_sandbox/"
 
 
 class Fault(BaseModel):
-    """What happens to the next `times` calls of `method` (any when None) below `path_prefix`.
+    """A fault of the next `times` calls of `method` (any when None) below `path_prefix`.
 
-    Instead of the app's own work: `status` (an error in the app's own shape; 500 unless told), `html` (a
-    gateway's page; 200 unless told), `redirect` (to `location`; 307 unless told), `cut_before_body`.
-    After the app has done its work, so that only the answer is hurt: `broken_json`, `wrong_content_type`,
-    `oversized` (good JSON and 2 MiB of blanks), `truncated` (fewer bytes than announced),
-    `cut_after_body` (no answer at all), `gzip` (packed, asked for or not). Each of them waits `delay`
-    seconds first; `delay` only waits.
+    These replace the app's work: `status` (an error in the app's own shape; default 500), `html` (a gateway's
+    page; default 200), `redirect` (to `location`; default 307), `cut_before_body`. These come after the
+    app's work, and damage only the answer: `broken_json`, `wrong_content_type`, `oversized` (good JSON and
+    2 MiB of blanks), `truncated` (fewer bytes than announced), `cut_after_body` (no answer at all), `gzip`
+    (compressed, asked for or not). Each of them waits `delay` seconds first; `delay` only waits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -71,7 +70,7 @@ class Faults:
         self._pending.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The first fault that fits this call, used up by one."""
+        """Returns the first fault that fits this call, and uses it up by one."""
         for index, fault in enumerate(self._pending):
             if fault.matches(method, path):
                 left = fault.times - 1
@@ -141,7 +140,7 @@ async def _truncated(request: web.Request, answer: web.Response, body: bytes) ->
     await short.prepare(request)
     await short.write(body)
     if request.transport is not None:
-        request.transport.close()  # close, not abort: what was written shall still arrive
+        request.transport.close()  # not abort: the written bytes must still arrive
     return short
 
 

@@ -1,4 +1,4 @@
-"""Multipart forms read as a stream: digests of every part, bytes of only those that are asked for."""
+"""Reads multipart forms as a stream: digests of every part, but only the bytes that are asked for."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -12,12 +12,12 @@ from proxy.sandbox.answers import BadBody
 from proxy.sandbox.bodies import pieces
 from proxy.values import Json
 
-FIELD_LIMIT: Final = 16 * 1024 * 1024  # a field without a filename is kept whole
+FIELD_LIMIT: Final = 16 * 1024 * 1024  # a field without a filename is held whole
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a form. `body` is a field whole, or as many first bytes of a file as were asked for."""
+    """A part of a form; `body` is a whole field, or as many first bytes of a file as were asked for."""
 
     name: str
     filename: str | None = field(repr=False)
@@ -27,7 +27,7 @@ class Part:
     body: bytes = field(repr=False)
 
     def summary(self) -> dict[str, Json]:
-        """What the record of a call tells of this part."""
+        """Returns this part for the record of a call."""
         return {
             "name": self.name,
             "filename": self.filename,
@@ -45,10 +45,10 @@ async def read_form(
     keep: int = 0,
     copy: Callable[[bytes], object] | None = None,
 ) -> list[Part]:
-    """The parts of a multipart/form-data body of at most `limit` bytes, in order.
+    """Returns the parts of a multipart/form-data body of at most `limit` bytes, in order.
 
-    The first `keep` bytes of each file are kept; `copy` gets the bytes of all files as they come.
-    Raises BadBody: 400 for a broken form, 413 beyond `limit`, and what `bodies.pieces` raises.
+    Each part holds the first `keep` bytes of its file; `copy` gets the bytes of all files as they come.
+    Raises BadBody: 400 for a broken form, 413 beyond `limit`, and the errors of `bodies.pieces`.
     """
     reader = _Reader(keep, copy)
     try:
@@ -94,12 +94,12 @@ class _Reader:
         self._segment = segment
         self._filename = _filename(segment)
         self._digest = hashlib.sha256()
-        self._kept = bytearray()
+        self._held = bytearray()
         self._wanted = FIELD_LIMIT if self._filename is None else self._keep
 
     def _add(self, piece: bytes) -> None:
         self._digest.update(piece)
-        self._kept += piece[: self._wanted - len(self._kept)]
+        self._held += piece[: self._wanted - len(self._held)]
         if self._filename is not None and self._copy is not None:
             self._copy(piece)
 
@@ -114,13 +114,13 @@ class _Reader:
                 content_type=segment.header("Content-Type"),
                 size=segment.size,
                 sha256=self._digest.hexdigest(),
-                body=bytes(self._kept),
+                body=bytes(self._held),
             )
         )
 
 
 def _filename(segment: multipart.MultipartSegment) -> str | None:
-    """The file's name whole: the library's own reading leaves folders out of a Windows path."""
+    """Returns the file's whole name: the library itself would drop the folders of a Windows path."""
     _, options = multipart.parse_options_header(
         segment.header("Content-Disposition"),
         unquote=lambda value, _: multipart.content_disposition_unquote(value),
@@ -129,7 +129,7 @@ def _filename(segment: multipart.MultipartSegment) -> str | None:
 
 
 def _decoded(name: str) -> str:
-    """A name of a part header, whose bytes were read as Latin-1: UTF-8 where it is that, else as read."""
+    """Returns a name of a part header, which was read as Latin-1, as UTF-8 when it is that, else as read."""
     try:
         return name.encode("latin1").decode("utf-8")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Request headers the sandbox judges: one value each, as text and as the bytes that came in."""
+"""Reads the request headers that the sandbox checks: one value each, as text and as the received bytes."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
 
 def raw(request: web.Request, name: str) -> bytes | None:
-    """The bytes of header `name`, None without one; Refused 400 when it comes more than once."""
+    """Returns the bytes of header `name`, None without one. Raises Refused 400 when it is repeated."""
     wanted = name.lower().encode()
     values = [value for key, value in request.raw_headers if key.lower() == wanted]
     if len(values) > 1:
@@ -21,7 +21,7 @@ def raw(request: web.Request, name: str) -> bytes | None:
 
 
 def text(request: web.Request, name: str) -> str | None:
-    """Header `name` read as UTF-8, else Latin-1, in NFC; None when absent or empty."""
+    """Returns header `name` read as UTF-8, else Latin-1, in NFC; None when absent or empty."""
     value = raw(request, name)
     if not value:
         return None
@@ -33,13 +33,13 @@ def text(request: web.Request, name: str) -> str | None:
 
 
 def no_token(request: web.Request) -> bool:
-    """Whether there is no `Authorization`, or one that is empty or a bare `Bearer` (CONTRACT N07)."""
+    """Returns whether `Authorization` is missing, empty or a bare `Bearer` (CONTRACT N07)."""
     values = request.headers.getall("Authorization", [])
     return not values or (len(values) == 1 and values[0].strip().lower() in ("", "bearer"))
 
 
 def bearer(request: web.Request) -> str | None:
-    """The token of a well-formed `Authorization: Bearer`, else None."""
+    """Returns the token of a well-formed `Authorization: Bearer`, else None."""
     values = request.headers.getall("Authorization", [])
     match = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
     return match[1] if match else None

@@ -1,4 +1,4 @@
-"""Lies that the legacy server can be told to tell: each breaks one row of the contract, as a bug would."""
+"""Lies of the legacy server, on demand: each breaks one row of the contract, as a bug would."""
 
 from collections.abc import Mapping, Set
 from typing import Final
@@ -33,18 +33,18 @@ from proxy.sandbox.lying import (
     without,
 )
 
-# Told by the server itself, for they need to know what it keeps.
+# The server itself tells these, because they need its stored data.
 FOREIGN_DOCUMENT: Final = "foreign_document"
 OTHERS_ENCOUNTERS: Final = "others_encounters"
 
 
-def middleware(told: Set[str]) -> Middleware:
-    """Applies the lies that `told` names at the time of the call, in the order of LIES."""
+def middleware(active: Set[str]) -> Middleware:
+    """Applies the lies that `active` names at the time of the call, in the order of LIES."""
 
     @web.middleware
     async def lying(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = await handler(request)
-        for name in (name for name in LIES if name in told):
+        for name in (name for name in LIES if name in active):
             if isinstance(answer, web.Response):
                 answer = LIES[name](request, answer) or answer
         return answer

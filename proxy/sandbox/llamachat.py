@@ -1,4 +1,4 @@
-"""LlamaChat as its document describes it, strict, with answers quoted from the conversation."""
+"""LlamaChat as its document describes it: strict, with answers quoted from the conversation."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,7 +38,7 @@ class LlamaChat(Service):
         self.conversations: dict[str, Conversation] = {}
 
     def consumer(self, request: web.Request) -> str:
-        """The name of the consumer whose key this call carries; Refused 401 without one."""
+        """Returns the name of the consumer whose key this call has. Raises Refused 401 without one."""
         key = headers.text(request, "X-Api-Key")
         name = next((name for name, known in self.config.chat_keys.items() if known == key), None)
         if name is None:
@@ -63,7 +63,7 @@ def create_app(chat: LlamaChat) -> web.Application:
 
 
 async def start_conversation(request: web.Request) -> web.Response:
-    """POST /api/conversations (llamachat, "Endpoints")."""
+    """Answers POST /api/conversations (llamachat, "Endpoints")."""
     chat = request.app[LLAMACHAT]
     made = Conversation(id=chat.config.random_bytes(12).hex(), consumer=chat.consumer(request))
     chat.conversations[made.id] = made
@@ -71,7 +71,7 @@ async def start_conversation(request: web.Request) -> web.Response:
 
 
 async def send_message(request: web.Request) -> web.Response:
-    """POST /api/conversations/{id}/messages: 1–2000 characters in, the best sentences so far out."""
+    """Answers POST /api/conversations/{id}/messages: 1–2000 characters in, the best sentences so far out."""
     chat = request.app[LLAMACHAT]
     consumer = chat.consumer(request)
     conversation = chat.conversations.get(request.match_info["id"])
@@ -98,7 +98,7 @@ async def _content(request: web.Request) -> str:
 
 
 async def transcribe(request: web.Request) -> web.Response:
-    """POST /api/transcription: one file `audio` of a known format and at most 100 MB."""
+    """Answers POST /api/transcription: one file `audio` of a known format and at most 100 MB."""
     chat = request.app[LLAMACHAT]
     chat.consumer(request)
     parts = await read_form(request, limit=AUDIO_LIMIT + FORM_OVERHEAD, keep=HEAD)

@@ -1,4 +1,4 @@
-"""Llamalitica's new API and web host as their document describes them, strict, with signed webhooks."""
+"""Llamalitica's new API and web host as their document describes them: strict, with signed webhooks."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -43,7 +43,7 @@ class Llamalitica(Service):
         self.webhooks.url = url
 
     def add(self, case: Case) -> None:
-        """Keeps a new case and has its report written and told of."""
+        """Stores a new case, and starts the webhooks for its report."""
         self.cases[case.id] = case
         self.webhooks.start(f"webhook-{case.id}", self._announce(case.id))
 
@@ -58,10 +58,10 @@ class Llamalitica(Service):
         content: str | None = None,
         structured_data: Json = None,
     ) -> Delivery | None:
-        """Makes `event` happen to the report of a known case and delivers it.
+        """Applies `event` to the report of a stored case, and delivers it.
 
-        `report.created` writes a new report; the others change or delete the newest one, which is
-        written first where there is none. None when no webhook address is set.
+        `report.created` writes a new report; the others change or delete the newest one, which is written
+        first when there is none. Returns None when no webhook address is set.
         """
         report = self._next_report(event, case_id, content, structured_data)
         if event == "report.deleted":
@@ -73,9 +73,9 @@ class Llamalitica(Service):
     def _next_report(
         self, event: EventType, case_id: str, content: str | None, structured_data: Json
     ) -> Report:
-        known = self.reports.get(case_id)
+        newest = self.reports.get(case_id)
         report = (
-            known if known and event != "report.created" else first_report(self.config, self.cases[case_id])
+            newest if newest and event != "report.created" else first_report(self.config, self.cases[case_id])
         )
         revised = f"{report.content} Revisado." if event == "report.updated" else report.content
         text = revised if content is None else content
@@ -109,13 +109,16 @@ async def _open_webhooks(app: web.Application) -> AsyncIterator[None]:
 
 
 async def me(request: web.Request) -> web.Response:
-    """GET /api/users/me (llamalitica-integration, "Step 1")."""
+    """Answers GET /api/users/me (llamalitica-integration, "Step 1")."""
     accounts = request.app[LLAMALITICA].accounts
     return json_answer({"user": accounts.profile(accounts.caller(request).user)})
 
 
 async def create_case(request: web.Request) -> web.Response:
-    """POST /api/cases (ibid., "Step 2"); 402 for a key without credits (ibid., "How do I handle errors?")."""
+    """Answers POST /api/cases (ibid., "Step 2").
+
+    Raises Refused 402 for a key without credits (ibid., "How do I handle errors?").
+    """
     platform = request.app[LLAMALITICA]
     caller = platform.accounts.caller(request)
     if caller.api_key in platform.out_of_credits:
@@ -129,7 +132,7 @@ async def create_case(request: web.Request) -> web.Response:
 
 
 async def case_page(request: web.Request) -> web.Response:
-    """GET /dashboard/cases/{id} and its mini-widget (ibid., "Step 3")."""
+    """Answers GET /dashboard/cases/{id} and its mini-widget (ibid., "Step 3")."""
     platform = request.app[LLAMALITICA]
     return pages.case_page(request, platform.cases, platform.accounts.check)
 
@@ -144,7 +147,7 @@ class _EventRequest(BaseModel):
 
 
 async def send_event(request: web.Request) -> web.Response:
-    """POST /_sandbox/events: `{"event", "case_id", "content"?, "structured_data"?}` is sent at once."""
+    """Answers POST /_sandbox/events: sends `{"event", "case_id", "content"?, "structured_data"?}` at once."""
     platform = request.app[LLAMALITICA]
     asked = await read_model(request, _EventRequest)
     if asked.case_id not in platform.cases:

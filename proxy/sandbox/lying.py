@@ -1,4 +1,4 @@
-"""How the legacy server can be made to lie: answers changed on their way out."""
+"""Builders of the legacy server's lies: each changes an answer on its way out."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Applies: TypeAlias = Callable[[web.Request], bool]
 
 
 def _route(request: web.Request) -> str:
-    """`newCase`, `doc`, …; `encounter` is the page."""
+    """Returns the route as `newCase`, `doc`, …; `encounter` is the page."""
     return [*request.path.split("/"), "", ""][2]
 
 
@@ -25,45 +25,45 @@ def _always(_: web.Request) -> bool:
 
 
 def on(route: str, status: int, lie: Lie, when: Applies = _always) -> Lie:
-    """`lie`, told only of answers of this route and status."""
+    """Returns `lie`, limited to answers of this route and status."""
 
-    def told(request: web.Request, answer: web.Response) -> web.Response | None:
+    def limited(request: web.Request, answer: web.Response) -> web.Response | None:
         fits = _route(request) == route and answer.status == status and when(request)
         return lie(request, answer) if fits else None
 
-    return told
+    return limited
 
 
 def of_json(route: str, change: Change) -> Lie:
-    """Changes the object of a route's 200."""
+    """Returns a lie that changes the object of a route's 200."""
     return on(route, 200, lambda _, answer: json_answer(change(_object(answer))))
 
 
 def of_each(change: Change) -> Lie:
-    """Changes every encounter of the list."""
+    """Returns a lie that changes every encounter of the list."""
 
-    def told(_: web.Request, answer: web.Response) -> web.Response:
+    def lie(_: web.Request, answer: web.Response) -> web.Response:
         listed = load(_body(answer))
         assert isinstance(listed, list)
         return json_answer([change(each) for each in listed if isinstance(each, dict)])
 
-    return on("encounters", 200, told)
+    return on("encounters", 200, lie)
 
 
 def instead(route: str, status: int, other: Callable[[], web.Response], when: Applies = _always) -> Lie:
-    """Another answer in the place of one with this status."""
+    """Returns a lie that replaces an answer of this status by another."""
     return on(route, status, lambda *_: other(), when)
 
 
 def retyped(route: str, content_type: str) -> Lie:
-    """A 200 said to be of another type."""
+    """Returns a lie that gives a 200 another content type."""
 
-    def told(_: web.Request, answer: web.Response) -> web.Response:
+    def lie(_: web.Request, answer: web.Response) -> web.Response:
         text = _body(answer).decode()
         charset = content_type.partition("charset=")[2] or "utf-8"
         return web.Response(body=text.encode(charset), headers={"Content-Type": content_type})
 
-    return on(route, 200, told)
+    return on(route, 200, lie)
 
 
 def having(**values: Json) -> Change:
@@ -88,7 +88,7 @@ def inside(key: str, change: Change) -> Change:
 
 
 def of_documents(change: Callable[[list[Json]], list[Json]]) -> Lie:
-    """Changes the files of every encounter."""
+    """Returns a lie that changes the files of every encounter."""
 
     def changed(given: dict[str, Json]) -> dict[str, Json]:
         documents = given["documents"]
@@ -114,7 +114,7 @@ def in_an_object(_: web.Request, answer: web.Response) -> web.Response:
 
 
 def other_method(_: web.Request, answer: web.Response) -> None:
-    """The refusal in other words; its Allow stays."""
+    """Changes the words of the refusal; its Allow stays."""
     if answer.status == 405:
         answer.body = b"Method Not Allowed"
 
@@ -158,7 +158,7 @@ def named(request: web.Request) -> bool:
 
 
 def made_up() -> web.Response:
-    """A newCase that should have been refused."""
+    """Returns a success of newCase for a call that should have been refused."""
     counts: dict[str, Json] = {"voice": 1, "ehr": 1, "documents": 1}
     message = "You are inside llamalitica services"
     return json_answer({"michiq_uuid": "inventado", "token": "inventado", "message": message, **counts})

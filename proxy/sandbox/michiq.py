@@ -1,4 +1,4 @@
-"""A legacy michiQ server as documented: its app, and doc, encounters, query and the encounter page."""
+"""A legacy michiQ server as documented: the app, with doc, encounters, query and the encounter page."""
 
 import re
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def _closing(app: web.Application) -> AsyncIterator[None]:
 
 
 async def doc(request: web.Request) -> web.Response:
-    """GET /michiQ/doc/{id} (CONTRACT D01–D03)."""
+    """Answers GET /michiQ/doc/{id} (CONTRACT D01–D03)."""
     server = request.app[MICHIQ]
     encounter = server.own(request.match_info["id"], server.authorized(request))
     if lies.FOREIGN_DOCUMENT in server.lies:
@@ -63,7 +63,7 @@ def _snake_case(name: str) -> str:
 
 
 async def encounters(request: web.Request) -> web.Response:
-    """GET /michiQ/encounters, newest first (CONTRACT L01–L03)."""
+    """Answers GET /michiQ/encounters, newest first (CONTRACT L01–L03)."""
     server = request.app[MICHIQ]
     owner = server.authorized(request, "Error al obtener el token de autorización")
     everyone = lies.OTHERS_ENCOUNTERS in server.lies
@@ -72,7 +72,7 @@ async def encounters(request: web.Request) -> web.Response:
 
 
 async def query(request: web.Request) -> web.Response:
-    """POST /michiQ/query/{id} (CONTRACT Q01, Q02); a missing `query` counts as an empty one."""
+    """Answers POST /michiQ/query/{id} (CONTRACT Q01, Q02); a missing `query` counts as an empty one."""
     server = request.app[MICHIQ]
     owner = server.authorized(request)
     if not request.match_info.get("id"):
@@ -97,7 +97,7 @@ async def _question(request: web.Request) -> str:
 
 
 async def encounter_page(request: web.Request) -> web.Response:
-    """GET /app/encounter/{id}: the case's details (CONTRACT E01)."""
+    """Answers GET /app/encounter/{id} with the case's details (CONTRACT E01)."""
     server = request.app[MICHIQ]
     owner = server.authorized(request)
     encounter = server.encounters.get(request.match_info["id"])

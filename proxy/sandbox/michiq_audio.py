@@ -25,7 +25,7 @@ ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 async def upload_audio(request: web.Request) -> web.Response:
-    """POST /michiQ/uploadAudio/{id} (CONTRACT U01–U05)."""
+    """Answers POST /michiQ/uploadAudio/{id} (CONTRACT U01–U05)."""
     server = request.app[MICHIQ]
     owner = server.authorized(request)
     legacy_id = request.match_info["id"]
@@ -45,7 +45,7 @@ def _may_use(server: Michiq, owner: Owner, legacy_id: str) -> None:
 
 
 async def _chunk(request: web.Request, target: BinaryIO) -> Part:
-    """The one `audioChunk` of the form, whose bytes go to `target`."""
+    """Returns the one `audioChunk` of the form; writes its bytes to `target`."""
     limit = AUDIO_LIMIT + FORM_OVERHEAD
     try:
         parts = await read_form(request, limit=limit, keep=HEAD, copy=target.write)
@@ -69,7 +69,10 @@ def _take(recordings: list[Recording], part: Part, chunk: BinaryIO) -> None:
 
 
 async def speech_to_text(request: web.Request) -> web.Response:
-    """POST /michiQ/speechToText/{id} (CONTRACT S01–S03): the text of the named recording, else of all."""
+    """Answers POST /michiQ/speechToText/{id} with the text of the named recording, else of all.
+
+    The rows are CONTRACT S01–S03.
+    """
     server = request.app[MICHIQ]
     owner = server.authorized(request)
     legacy_id = request.match_info["id"]
@@ -98,7 +101,7 @@ async def speech_to_text(request: web.Request) -> web.Response:
 
 
 async def _label(request: web.Request) -> str | None:
-    """The last component of the body's `audioFile`; None without a body or without that key."""
+    """Returns the last component of the body's `audioFile`; None without a body or without that key."""
     body = await read(request)
     try:
         label = load_object(body).get("audioFile") if body.strip() else None

@@ -1,4 +1,4 @@
-"""The legacy server's newCase: the form read, its ehr and files judged, an encounter made."""
+"""The legacy server's newCase: reads the form, checks its ehr and files, and makes an encounter."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ FORM_TEXTS: Final = {
 
 
 async def new_case(request: web.Request) -> web.Response:
-    """POST /michiQ/newCase (CONTRACT N01, N03–N08, N10–N16)."""
+    """Answers POST /michiQ/newCase (CONTRACT N01, N03–N08, N10–N16)."""
     server = request.app[MICHIQ]
     started = server.config.clock()
     owner = server.identified(request)

@@ -1,4 +1,4 @@
-"""What the legacy michiQ server keeps: encounters and recordings, and whose they are."""
+"""The records of the legacy michiQ server: encounters and recordings, with their owners."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Document(NamedTuple):
 
 @dataclass(slots=True)
 class Encounter:
-    """A case. `transcriptions` (by audio digest) grow while it lives."""
+    """A case; `transcriptions` (by audio digest) grow while it lives."""
 
     id: str
     owner: Owner = field(repr=False)
@@ -43,7 +43,7 @@ class Encounter:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The token counts of newCase's answer; here simply words."""
+        """Returns the token counts of newCase's answer; here they are simply words."""
         return {
             "voice": words(self.conversation),
             "ehr": words(self._ehr_text),
@@ -52,14 +52,14 @@ class Encounter:
 
     @property
     def generated_text(self) -> str | None:
-        """The summary that a template asks for; none without a template."""
+        """Returns the summary that a template asks for; None without a template."""
         if self.template is None:
             return None
         return f"Resumen según la plantilla {self.template}: {self.text[:200]}"
 
     @property
     def text(self) -> str:
-        """All that a query may be answered from."""
+        """Returns all the text that may answer a query."""
         documents = (document.text for document in self.documents)
         return "\n".join([self.conversation, *self.transcriptions.values(), self._ehr_text, *documents])
 
@@ -68,7 +68,7 @@ class Encounter:
         return "" if self.ehr is None else "\n".join(flattened(self.ehr))
 
     def fields(self) -> dict[str, Json]:
-        """The encounter as MichiqDocument (michiq-legacy, "Estructura del tipo MichiqDocument")."""
+        """Returns the encounter as MichiqDocument (michiq-legacy, "Estructura del tipo MichiqDocument")."""
         documents: list[Json] = [
             {"name": document.name, "text": document.text} for document in self.documents
         ]
@@ -90,14 +90,14 @@ class Encounter:
 
     @property
     def file_extension(self) -> str:
-        """The first file's extension with its dot, `.json` where there is none (CONTRACT D01)."""
+        """Returns the first file's extension with its dot, `.json` when there is none (CONTRACT D01)."""
         suffix = PurePath(self.documents[0].name).suffix if self.documents else ""
         return suffix.lower() or ".json"
 
 
 @dataclass(slots=True)
 class Recording:
-    """An uploaded recording in an open temporary file; `sha256` is of all of its chunks together."""
+    """An uploaded recording in an open temporary file; `sha256` is that of all its chunks together."""
 
     filename: str = field(repr=False)
     container: str | None
@@ -126,7 +126,7 @@ def words(text: str) -> int:
 
 
 def flattened(value: Json, path: str = "") -> list[str]:
-    """One line `path: value` for every leaf of `value`."""
+    """Returns a line `path: value` for every leaf of `value`."""
     if isinstance(value, dict):
         return [line for key, item in value.items() for line in flattened(item, f"{path} {key}".strip())]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The legacy michiQ server's state: its own tokens, encounters and recordings, and who is calling."""
+"""The state of the legacy michiQ server: its tokens, encounters and recordings; it identifies the caller."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ WRONG_METHOD: Final = "Método no permitido"
 
 
 class Michiq(Service):
-    """The state of the sandbox's legacy server; `recordings` are by owner and legacy id."""
+    """The state of the sandbox's legacy server, with `recordings` by owner and legacy id."""
 
     def __init__(self, config: SandboxConfig) -> None:
         super().__init__(_refuse)
@@ -28,7 +28,10 @@ class Michiq(Service):
         self._tokens = Tokens(config, "michiq")
 
     def identified(self, request: web.Request) -> Owner:
-        """Who the identity headers name (michiq-legacy, newCase); Refused 401 as CONTRACT N03, N04."""
+        """Returns the owner that the identity headers name (michiq-legacy, newCase).
+
+        Raises Refused 401 (CONTRACT N03, N04).
+        """
         key = _identity(request, "API_KEY")
         user, organization = _identity(request, "user_mail"), _identity(request, "organization")
         if key not in self.config.api_keys or user is None or organization is None:
@@ -37,7 +40,10 @@ class Michiq(Service):
         return Owner(user, organization)
 
     def session(self, request: web.Request, owner: Owner) -> str:
-        """The caller's token: the one given, if it is `owner`'s, else a new one (CONTRACT N07)."""
+        """Returns the caller's token: the one given, when it is `owner`'s, else a new one (CONTRACT N07).
+
+        Raises Refused 401 when the given token is another owner's or not valid.
+        """
         if headers.no_token(request):
             return self._tokens.issue(Claims(owner.user, owner.user, owner.organization))
         if self.authorized(request, UNAUTHORIZED) != owner:
@@ -45,7 +51,7 @@ class Michiq(Service):
         return str(headers.bearer(request))
 
     def authorized(self, request: web.Request, text: str = BAD_TOKEN) -> Owner:
-        """Whose valid token the call carries; Refused 401 with `text` (CONTRACT G04)."""
+        """Returns the owner of the call's valid token. Raises Refused 401 with `text` (CONTRACT G04)."""
         try:
             claims = self._tokens.check(headers.bearer(request) or "")
         except BadToken:
@@ -54,7 +60,7 @@ class Michiq(Service):
         return Owner(claims.email, claims.organization)
 
     def own(self, encounter_id: str, owner: Owner) -> Encounter | None:
-        """The encounter of that id, if there is one and it is `owner`'s."""
+        """Returns the encounter of that id, or None when it is missing or not `owner`'s."""
         encounter = self.encounters.get(encounter_id)
         return encounter if encounter is not None and encounter.owner == owner else None
 
@@ -72,7 +78,10 @@ def _refuse(status: int, text: str) -> web.Response:
 
 
 def _identity(request: web.Request, name: str) -> str | None:
-    """An identity header, which may be spelt with `-` for `_`; Refused 400 where two spellings differ."""
+    """Returns an identity header, which may be spelt with `-` for `_`.
+
+    Raises Refused 400 when the two spellings have different values.
+    """
     values = {headers.text(request, spelling) for spelling in (name, name.replace("_", "-"))} - {None}
     if len(values) > 1:
         raise Refused(400, f"Cabecera repetida: {name}")

@@ -1,4 +1,4 @@
-"""The `config` of the platform's pages: standard base64 of UTF-8 JSON, checked key by key."""
+"""Decodes the `config` of the platform's pages: standard base64 of UTF-8 JSON, checked key by key."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 class BadConfig(Exception):
-    """The config is not what the document describes; the text says where, without the values."""
+    """The config is not as documented; the text names the keys, without the values."""
 
 
 class _Strict(BaseModel):
@@ -49,7 +49,7 @@ class Colors(_Strict):
 
 
 class Ui(_Strict):
-    """Every documented `ui` key (llamalitica-integration, "Base URL and Configuration"); all optional."""
+    """The documented `ui` keys (llamalitica-integration, "Base URL and Configuration"); all optional."""
 
     show_sidebar: bool | None = None
     show_upload_button: bool | None = None
@@ -73,7 +73,7 @@ class PageConfig(_Strict):
 
 
 def decode(config: str) -> PageConfig:
-    """The page configuration in a `config` parameter (already URL-decoded); raises BadConfig."""
+    """Returns the page configuration in a `config` parameter (already URL-decoded). Raises BadConfig."""
     try:
         text = base64.b64decode(config.encode("ascii"), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeError):
@@ -81,5 +81,5 @@ def decode(config: str) -> PageConfig:
     try:
         return PageConfig.model_validate_json(text)
     except ValidationError as error:
-        places = {".".join(str(part) for part in fault["loc"]) or "config" for fault in error.errors()}
-        raise BadConfig(f"config is not as documented at: {', '.join(sorted(places))}") from None
+        keys = {".".join(str(part) for part in fault["loc"]) or "config" for fault in error.errors()}
+        raise BadConfig(f"config is not as documented at: {', '.join(sorted(keys))}") from None

@@ -1,4 +1,4 @@
-"""The platform's web pages as small HTML pages: what they were opened with, or why they can't be."""
+"""The platform's web pages as small HTML pages: they show their config, or why they can't be opened."""
 
 from collections.abc import Callable, Mapping
 from html import escape
@@ -21,9 +21,9 @@ _PAGE: Final = """<!doctype html>
 def case_page(
     request: web.Request, cases: Mapping[str, Case], check: Callable[[str], Claims]
 ) -> web.Response:
-    """The page of a case: 400 for a config that is not as documented, 401 for a bad token, 404.
+    """Returns the page of a case: 400 for a config that is not as documented, 401 for a bad token, 404.
 
-    A case of another organization than the token's is no case.
+    A case of another organization than the token's is not found.
     """
     try:
         config = decode(_only_config(request))

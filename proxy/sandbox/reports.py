@@ -1,4 +1,4 @@
-"""Clinical reports and the webhook events that tell of them (llamalitica-integration, "Event Format")."""
+"""Clinical reports and their webhook events (llamalitica-integration, "Event Format")."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ from proxy.values import Json
 
 EventType: TypeAlias = Literal["report.created", "report.updated", "report.deleted"]
 
-_TICK: Final = timedelta(milliseconds=1)  # what the events' times resolve
+_TICK: Final = timedelta(milliseconds=1)  # the resolution of the events' times
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Report:
 
 
 def first_report(config: SandboxConfig, case: Case) -> Report:
-    """The report that the first agent writes from the case."""
+    """Returns the report that the first agent writes from the case."""
     return Report(
         id=config.new_uuid(),
         case=case,
@@ -46,13 +46,13 @@ def first_report(config: SandboxConfig, case: Case) -> Report:
 
 
 def changed(report: Report, now: datetime, content: str, structured_data: Json) -> Report:
-    """The report after a change; later than before also where the clock has not moved."""
+    """Returns the report after a change; its time rises even when the clock has not moved."""
     at = max(now, report.at + _TICK)
     return replace(report, at=at, content=content, structured_data=structured_data)
 
 
 def event_body(event: EventType, report: Report) -> bytes:
-    """The bytes of one webhook delivery."""
+    """Returns the bytes of one webhook delivery."""
     value: Json = {
         "event": event,
         "organizationId": report.case.user.organization.id,
@@ -69,5 +69,5 @@ def event_body(event: EventType, report: Report) -> bytes:
 
 
 def signature(secret: str, body: bytes) -> str:
-    """X-Webhook-Signature of a delivery: HMAC-SHA-256 of its bytes in lower-case hex."""
+    """Returns X-Webhook-Signature of a delivery: HMAC-SHA-256 of its bytes in lower-case hex."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

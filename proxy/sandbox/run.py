@@ -28,7 +28,7 @@ class Sandbox:
 async def run_sandbox(
     config: SandboxConfig, *, host: str = "127.0.0.1", ports: tuple[int, int, int] = (0, 0, 0)
 ) -> AsyncIterator[Sandbox]:
-    """Serves Llamalitica, LlamaChat and the legacy michiQ on `ports`, 0 for a free one, until left."""
+    """Serves Llamalitica, LlamaChat and the legacy michiQ on `ports` (0: a free one) while the block runs."""
     sandbox = Sandbox(Llamalitica(config), LlamaChat(config), Michiq(config))
     async with (
         _served(sandbox.llamalitica, llamalitica.create_app(sandbox.llamalitica), host, ports[0]),
@@ -40,14 +40,14 @@ async def run_sandbox(
 
 @asynccontextmanager
 async def _served(service: Service, app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    # Lines long enough for a page's `config`; a short wait at the end, for a fault may hold a call for long.
+    # A page's `config` needs long lines. The wait at the end is short, because a fault may hold a call long.
     runner = web.AppRunner(
         app,
         access_log=None,
         shutdown_timeout=1.0,
         max_line_size=64 * 1024,
         max_field_size=64 * 1024,
-        auto_decompress=False,  # an encoded body is for the apps to refuse, whatever its encoding
+        auto_decompress=False,  # the apps refuse an encoded body, whatever its encoding
     )
     await runner.setup()
     try:

@@ -1,4 +1,4 @@
-"""What every sandbox app has around its routes: recorded calls, faults, one way to refuse, control paths."""
+"""The frame of every sandbox app around its routes: recorded calls, faults, refusals, control paths."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from proxy.values import Json
 
 @dataclass(slots=True)
 class Call:
-    """One recorded call, there as soon as its headers are: `facts` and `status` fill while it is served.
+    """A call, recorded as soon as its headers are read: `facts` and `status` fill while it is served.
 
-    `headers` are the bytes that came in, so that a check can see how a name was encoded. `status` is what
-    the app answered, None while it works or when a fault kept it from answering.
+    `headers` are the received bytes, so that a check can see how a name was encoded. `status` is the app's
+    answer; None while it works, or when a fault prevented an answer.
     """
 
     method: str
@@ -30,12 +30,12 @@ class Call:
     status: int | None = None
 
     def header(self, name: str) -> bytes | None:
-        """The raw value of the first header of that name, in whatever case."""
+        """Returns the raw value of the first header of that name, in whatever case."""
         wanted = name.lower().encode()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
 
     def listed(self) -> dict[str, Json]:
-        """This call for GET /_sandbox/calls."""
+        """Returns this call for GET /_sandbox/calls."""
         headers: list[Json] = [[_text(key), _text(value)] for key, value in self.headers]
         return {
             "method": self.method,
@@ -51,12 +51,12 @@ _CALL: Final = web.RequestKey("call", Call)
 
 
 def note(request: web.Request, **facts: Json) -> None:
-    """Adds to the record of this call what the app read in it."""
+    """Adds facts that the app has read to the record of this call."""
     request[_CALL].facts.update(facts)
 
 
 class Service:
-    """One of the three systems: its address once it runs, its faults, the calls it got."""
+    """One of the three systems: its address once it runs, its faults, and the calls that it got."""
 
     def __init__(self, refuse: Refuse) -> None:
         self.url = ""
@@ -65,7 +65,7 @@ class Service:
         self._refuse = refuse
 
     def application(self, routes: Iterable[web.AbstractRouteDef]) -> web.Application:
-        """An aiohttp app of `routes` and the sandbox's own paths, with everything around them."""
+        """Returns an aiohttp app of `routes` and the sandbox's own paths, with the middlewares."""
         app = web.Application(
             middlewares=[self._recording(), faults.middleware(self.faults, self._refuse), self._shaping()]
         )
@@ -100,7 +100,7 @@ class Service:
             return await handler(request)
         except Refused as refused:
             return self._refuse(refused.status, refused.text)
-        except web.HTTPClientError as error:  # the router's own: no such path, or not with this method
+        except web.HTTPClientError as error:  # of the router: no such path, or not with this method
             answer = self._refuse(error.status, error.reason)
             answer.headers.extend({name: text for name, text in error.headers.items() if name == "Allow"})
             return answer

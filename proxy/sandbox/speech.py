@@ -1,4 +1,4 @@
-"""Audio as the sandbox sees it: the container by its signature, and the text it is said to hold."""
+"""Recognizes audio by its signature, and returns its simulated transcription."""
 
 import re
 from collections.abc import Mapping
@@ -23,14 +23,15 @@ _SIGNATURES: Final = {
 
 
 def container(head: bytes) -> str | None:
-    """Which audio format a file with these first bytes has; None for none that LlamaChat converts."""
+    """Returns the audio format of a file with these first bytes; None when LlamaChat can't convert it."""
     return next((name for name, signature in _SIGNATURES.items() if signature.match(head)), None)
 
 
 def opens(head: bytes, current: str | None) -> bool:
-    """Whether a chunk starts a new recording after one whose container is `current` (CONTRACT U04).
+    """Returns whether a chunk starts a new recording after one in the container `current` (CONTRACT U04).
 
-    A bare MPEG frame starts every piece of an MP3 or AAC file, so it opens nothing while one is recorded.
+    Every piece of an MP3 or AAC file starts with a bare MPEG frame, so a frame opens nothing in such a
+    recording.
     """
     kind = container(head)
     if kind in ("mp3", "aac") and not head.startswith(b"ID3"):
@@ -38,6 +39,6 @@ def opens(head: bytes, current: str | None) -> bool:
     return kind is not None
 
 
-def transcript(sha256: str, known: Mapping[str, str]) -> str:
-    """The text of the audio with this digest: the `known` one, else one that names the digest."""
-    return known.get(sha256, f"Transcripción simulada del audio {sha256[:8]}.")
+def transcript(sha256: str, texts: Mapping[str, str]) -> str:
+    """Returns the text of the audio with this digest: the one in `texts`, else one that names the digest."""
+    return texts.get(sha256, f"Transcripción simulada del audio {sha256[:8]}.")

@@ -1,4 +1,4 @@
-"""Real signed JWTs, as both the new platform and the legacy server hand them out."""
+"""Makes and checks signed JWTs, as both the new platform and the legacy server issue them."""
 
 from dataclasses import dataclass, field
 
@@ -8,12 +8,12 @@ from proxy.sandbox.config import SandboxConfig
 
 
 class BadToken(Exception):
-    """Not a token of this issuer, or an expired one."""
+    """The token is expired, or not of this issuer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Who a token was made for; `organization` is the id that its issuer gave to it."""
+    """The user that a token was made for; `organization` is the issuer's id for it."""
 
     user: str = field(repr=False)
     email: str = field(repr=False)
@@ -22,13 +22,13 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Makes and checks the HS256 tokens of one issuer."""
+    """An issuer of HS256 tokens, which it also checks."""
 
     config: SandboxConfig
     issuer: str
 
     def issue(self, claims: Claims) -> str:
-        """A new token, unlike any other (`jti`), that holds for the configured lifetime."""
+        """Returns a new, unique token (`jti`) that is valid for the configured lifetime."""
         now = self.config.clock()
         payload = {
             "iss": self.issuer,
@@ -42,7 +42,7 @@ class Tokens:
         return jwt.encode(payload, self.config.jwt_secret, algorithm="HS256")
 
     def check(self, token: str) -> Claims:
-        """The claims of a valid token; raises BadToken for anything else."""
+        """Returns the claims of a valid token. Raises BadToken for anything else."""
         try:
             payload = jwt.decode(
                 token,

@@ -1,4 +1,4 @@
-"""Delivers signed webhook events from owned background tasks, with retries."""
+"""Delivers signed webhook events in background tasks, with retries."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one event: its bytes, how often it was sent, the last status (None: no answer)."""
+    """The delivery of one event: its bytes, the number of attempts, the last status (None: no answer)."""
 
     event: EventType
     body: bytes = field(repr=False)
@@ -32,7 +32,7 @@ class Delivery:
 
 
 class Webhooks:
-    """The webhook of the sandbox's organization: where it goes, and what has been delivered."""
+    """The webhook of the sandbox's organization: its URL, and the deliveries so far."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.url = config.webhook_url
@@ -49,7 +49,7 @@ class Webhooks:
         )
 
     async def close(self) -> None:
-        """Lets every event have its first attempt, gives what is under way a few seconds, then stops it."""
+        """Ends the deliveries: each event gets its first attempt, and a few seconds until it is cancelled."""
         self._closing.set()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
@@ -60,18 +60,18 @@ class Webhooks:
             await self._session.close()
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
-        """Runs `work` as a task of this webhook's own."""
+        """Runs `work` as a task that this webhook owns."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def idle(self) -> None:
-        """Returns when every delivery that is under way has ended."""
+        """Returns when every delivery under way has ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def deliver(self, event: EventType, body: bytes) -> Delivery | None:
-        """Sends one event until it is accepted or the retries are used up; None without an address."""
+        """Sends one event until it is accepted or the retries are used up; returns None without a URL."""
         if self.url is None:
             return None
         delivery = Delivery(event, body, 1, await self._post(self.url, body))
@@ -85,7 +85,7 @@ class Webhooks:
         return delivery
 
     async def _closed_within(self, seconds: float) -> bool:
-        """Waits before a retry, but not when everything is about to end."""
+        """Waits before a retry; returns True at once when the webhook closes."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._closing.wait()

@@ -1,4 +1,4 @@
-"""Received bytes of unknown length: in memory while small, in an encrypted file without a name beyond."""
+"""Stores received bytes of unknown length: in memory while small, else in an encrypted unnamed file."""
 
 import asyncio
 import hashlib
@@ -16,8 +16,8 @@ from proxy.values import Content
 __all__ = ["HEAD", "MEMORY_LIMIT", "PIECE", "Bytes", "Joined", "SealedFile", "Spool", "Spooled", "Stored"]
 
 MEMORY_LIMIT: Final = 1024 * 1024
-PIECE: Final = 256 * 1024  # a smaller one costs more to hand on than to read
-HEAD: Final = 4096  # enough for every signature that is looked for; PDF's may stand anywhere in 1024
+PIECE: Final = 256 * 1024  # a smaller piece costs more to pass on than to read
+HEAD: Final = 4096  # enough for every signature; PDF's may be anywhere in 1024
 
 
 class Bytes:
@@ -32,33 +32,34 @@ class Bytes:
 
     @property
     def head(self) -> bytes:
-        """The first 4 KiB."""
+        """Returns the first 4 KiB."""
         return self._content[:HEAD]
 
     @cached_property
     def sha256(self) -> str:
-        """Lower-case hex."""
+        """Returns the digest in lower-case hex."""
         return hashlib.sha256(self._content).hexdigest()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content from its beginning in pieces of at most 256 KiB; every call starts a new reading."""
+        """Yields the content in pieces of at most 256 KiB; every call starts from its beginning."""
         for start in range(0, len(self._content), PIECE):
+            if start:
+                await asyncio.sleep(0)
             yield self._content[start : start + PIECE]
-            await asyncio.sleep(0)
 
     def read(self) -> bytes:
         return self._content
 
     def source(self) -> bytes | SealedFile:
-        """What a worker process is handed to read the content from: here, the content."""
+        """Returns what an isolated process needs to read the content: here, the bytes themselves."""
         return self._content
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is open."""
 
 
 class Joined:
-    """Several contents read as one (see `values.Content`)."""
+    """Several contents, read as one (see `values.Content`)."""
 
     def __init__(self, pieces: Sequence[Content]) -> None:
         self._pieces = pieces
@@ -81,25 +82,25 @@ class Spooled:
 
     @property
     def head(self) -> bytes:
-        """The first 4 KiB."""
+        """Returns the first 4 KiB."""
         return opening(self._key, 0).update(os.pread(self._file.fileno(), HEAD, 0))
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content from its beginning in pieces of at most 256 KiB; every call starts a new reading."""
+        """Yields the content in pieces of at most 256 KiB; every call starts from its beginning."""
         # A piece comes from the page cache: a thread would cost more, and could read a descriptor that was
-        # closed under it.
+        # closed meanwhile.
         for piece in pieces(self._file, self._key, self.size, PIECE):
             yield piece
             await asyncio.sleep(0)
 
     def read(self) -> bytes:
-        """All of it at once; blocks, so for a thread or a small content."""
+        """Returns the whole content at once; blocks, so it is for a thread or a small content."""
         whole = io.BytesIO()
         whole.writelines(pieces(self._file, self._key, self.size, PIECE))
         return whole.getvalue()
 
     def source(self) -> SealedFile:
-        """What a worker process is handed: the file itself, which goes over as a descriptor."""
+        """Returns what an isolated process needs: the file, which is passed as a descriptor, and its key."""
         return SealedFile(self._file, self._key)
 
     def close(self) -> None:
@@ -110,49 +111,63 @@ Stored: TypeAlias = Bytes | Spooled
 
 
 class Spool:
-    """Takes bytes as they arrive, counting and hashing; `finish` makes the content that can be read.
+    """Takes bytes as they arrive and counts them; `finish` returns the readable content.
 
-    `folder` is where a temporary file goes once more than `memory` bytes came. Raises OSError when the
-    disk is full. `close` is for a spool that is given up before `finish`.
+    After more than `memory` bytes, a temporary file in `folder` holds them. Raises OSError when the disk
+    is full.
+    `close` is for a spool that is given up before `finish`.
     """
 
     def __init__(self, folder: Path, memory: int = MEMORY_LIMIT) -> None:
         self._folder = folder
         self._limit = memory
         self._memory = bytearray()
-        self._file: IO[bytes] | None = None
-        self._key = new_key()
-        self._cipher = sealing(self._key)
-        self._digest = hashlib.sha256()
+        self._file: _File | None = None
         self._size = 0
 
     @property
     def size(self) -> int:
-        """How many bytes came so far."""
+        """Returns the number of bytes so far."""
         return self._size
 
     def write(self, data: bytes) -> None:
         self._size += len(data)
-        self._digest.update(data)
         if self._file is None and self._size > self._limit:
-            self._move_to_file()
+            self._file = _File(self._folder)
+            self._file.write(self._memory)
+            self._memory = bytearray()
         if self._file is None:
             self._memory += data
         else:
-            self._file.write(self._cipher.update(data))
+            self._file.write(data)
 
     def finish(self) -> Stored:
-        """Hands the content over to be read; the spool itself is done."""
+        """Returns the content for reading; the spool itself is done."""
         if self._file is None:
             return Bytes(bytes(self._memory))
-        self._file.flush()
-        return Spooled(self._file, self._key, self._size, self._digest.hexdigest())
+        return self._file.finish(self._size)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    def _move_to_file(self) -> None:
-        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `Spooled` closes it
-        self._file.write(self._cipher.update(self._memory))
-        self._memory = bytearray()
+
+class _File:
+    """A temporary file that is being written, with a key of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `Spooled` closes it
+        self._key = new_key()
+        self._cipher = sealing(self._key)
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._digest.update(data)
+        self._file.write(self._cipher.update(data))
+
+    def finish(self, size: int) -> Spooled:
+        self._file.flush()
+        return Spooled(self._file, self._key, size, self._digest.hexdigest())
+
+    def close(self) -> None:
+        self._file.close()

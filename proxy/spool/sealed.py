@@ -1,7 +1,7 @@
-"""A temporary file whose bytes are encrypted before they reach the disk, under a key that is only in memory.
+"""A temporary file, encrypted before its bytes reach the disk; the key is only in memory.
 
-AES-256 in counter mode: any place can be read without what comes before it, and nothing grows. It hides
-and doesn't protect from change: the file has no name, and who can write to it anyway can read the key.
+AES-256 in counter mode: any position can be read without the bytes before it, and nothing grows. It hides the
+bytes and doesn't protect them from change: the file has no name, and a writer to it could read the key, too.
 """
 
 import io
@@ -20,33 +20,33 @@ _BLOCK: Final = 16
 
 
 def new_key() -> Key:
-    """A key must serve one file only: the counter begins at the file's own beginning."""
+    """Returns a key for one file only: the counter begins at the file's own beginning."""
     return os.urandom(32)
 
 
 def sealing(key: Key) -> CipherContext:
-    """Encrypts the file's bytes, given in their order."""
+    """Returns a cipher that encrypts the file's bytes, given in their order."""
     return Cipher(AES(key), _counting_from(0)).encryptor()
 
 
 def opening(key: Key, offset: int) -> CipherContext:
-    """Decrypts the file's bytes from `offset` on, given in their order."""
+    """Returns a cipher that decrypts the file's bytes from `offset` on, given in their order."""
     context = Cipher(AES(key), _counting_from(offset // _BLOCK)).decryptor()
     context.update(bytes(offset % _BLOCK))
     return context
 
 
 def pieces(file: IO[bytes], key: Key, size: int, piece: int) -> Iterator[bytes]:
-    """The file from its beginning, by positioned reads, which leave concurrent readings alone."""
+    """Yields the file from its beginning, by positioned reads, which do not disturb concurrent readers."""
     context = opening(key, 0)
     for start in range(0, size, piece):
-        # Asked for each time: a number alone may be another file's, once this one is closed.
+        # fileno() is called each time: once this file is closed, its number may be another file's.
         yield context.update(os.pread(file.fileno(), piece, start))
 
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """What an isolated process is handed to read the file: the file, open, and its key."""
+    """The open file and its key: an isolated process reads the file with them."""
 
     file: IO[bytes] = field(repr=False)
     key: Key = field(repr=False)
@@ -56,7 +56,7 @@ class SealedFile:
 
 
 class _Opened(io.RawIOBase):
-    """The file in clear, from any place; positioned reads leave concurrent readings alone."""
+    """The decrypted file, readable from any position; positioned reads do not disturb other readers."""
 
     def __init__(self, file: IO[bytes], key: Key) -> None:
         self._file = file

@@ -45,7 +45,7 @@ class Additions:
     async def of(self, owner: str, case_ids: Sequence[str]) -> list[Addition]:
         """Returns what has joined each of the owner's cases, in the order of their ids."""
         ids = [folded_id(each) for each in case_ids]
-        if len(ids) == 1 and not await self.database.lookup(lambda conn: _any(conn, owner, ids[0])):
+        if len(ids) == 1 and not (await self.database.find(_ANY, owner=owner, id=ids[0])).any:
             return [Addition()]  # as with most cases, and then there is no need for another thread
         return await self.database.read(lambda conn: self._read(conn, owner, ids))
 
@@ -57,8 +57,3 @@ class Additions:
         for report in self.reports.within(conn, list(main_of)):
             said[main_of[report.case_id]].append(report)
         return [Addition(heard[each], said[each]) for each in ids]
-
-
-def _any(conn: Connection, owner: str, case_id: str) -> bool:
-    found: bool = _ANY.first(conn, owner=owner, id=case_id).any
-    return found

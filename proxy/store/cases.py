@@ -13,6 +13,7 @@ from proxy.packed import Packed
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.memory import Memory
+from proxy.store.point_writes import PointWrite
 from proxy.store.rows import own_spelling
 from proxy.store.sealer import Sealer
 from proxy.store.tables import case_files, cases
@@ -30,8 +31,8 @@ _FILES_OF: Final = (
     select(case_files).where(case_files.c.case_id == bindparam("id")).order_by(case_files.c.position)
 )
 _NEWEST_FIRST: Final = cases.c.created_at.desc(), cases.c.id
-_INSERT: Final = insert(cases)
-_INSERT_FILE: Final = insert(case_files)
+_INSERT: Final = PointWrite(insert(cases))
+_INSERT_FILE: Final = PointWrite(insert(case_files))
 _GZIP: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 
 
@@ -97,9 +98,9 @@ def _after(last: Case) -> ColumnElement[bool]:
 
 def insert_case(conn: Connection, rows: "CaseRows") -> None:
     """Writes what `case_rows` made."""
-    conn.execute(_INSERT, rows.case)
+    _INSERT.run(conn, rows.case)
     if rows.files:
-        conn.execute(_INSERT_FILE, [*rows.files])
+        _INSERT_FILE.run_all(conn, rows.files)
 
 
 def _size(case: Case) -> int:

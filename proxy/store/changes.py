@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from proxy.store.database import NOTED, Database
 from proxy.store.memory import ALL, Memory
 from proxy.store.point_reads import PointRead
+from proxy.store.point_writes import PointWrite
 from proxy.store.tables import changes
 
 _MOST: Final = 1000  # in one look; a process that has missed more forgets everything
@@ -20,7 +21,7 @@ _SINCE: Final = (
     .order_by(changes.c.revision)
     .limit(_MOST)
 )
-_INSERT: Final = insert(changes)
+_INSERT: Final = PointWrite(insert(changes))
 
 
 def note_change(conn: Connection, subject: str) -> int:
@@ -28,7 +29,7 @@ def note_change(conn: Connection, subject: str) -> int:
 
     This process forgets as soon as it is written (see `Database.write`), before whoever wrote it goes on.
     """
-    conn.execute(_INSERT, {"subject": subject})
+    _INSERT.run(conn, {"subject": subject})
     conn.info.setdefault(NOTED, []).append(subject)
     return _newest(conn)
 

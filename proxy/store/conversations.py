@@ -10,6 +10,7 @@ from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.point_reads import PointRead
+from proxy.store.point_writes import PointWrite
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing
@@ -21,8 +22,10 @@ _ONE: Final = PointRead(
         conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
     )
 )
-_CHANGE: Final = update(conversations).where(
-    conversations.c.case_id == bindparam("of_case"), conversations.c.owner == bindparam("of_owner")
+_CHANGE: Final = PointWrite(
+    update(conversations).where(
+        conversations.c.case_id == bindparam("of_case"), conversations.c.owner == bindparam("of_owner")
+    )
 )
 _CONVERSATION: Final = SealedColumn(conversations.c.conversation)
 
@@ -43,7 +46,7 @@ class Conversations:
     sealer: Sealer
 
     async def get(self, case_id: str, owner: str) -> Conversation | None:
-        row = await self.database.lookup(lambda conn: _row(conn, case_id, owner))
+        row = await self.database.find(_ONE, **_key(case_id, owner))
         if row is None:
             return None
         opened = self.sealer.open_text(row.conversation, _CONVERSATION.at(row.case_id))
@@ -71,7 +74,7 @@ class Conversations:
             row = _row(conn, case_id, now)
             if row is not None:
                 key = {"of_case": folded_id(case_id), "of_owner": now}
-                conn.execute(_CHANGE, {**key, "sent": sorted({*row.sent, *hashes})})
+                _CHANGE.run(conn, {**key, "sent": sorted({*row.sent, *hashes})})
 
         await self.database.write(work)
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from proxy.store.engines import KeptConnection
 from proxy.store.errors import StoreError, because
 from proxy.store.migrate import migrate, no_others
+from proxy.store.point_reads import PointRead
 from proxy.store.scrub import scrub
 
 T = TypeVar("T")
@@ -84,6 +85,14 @@ class Database:
             if error.cause != "store-locked":
                 raise
         return await self.read(work)
+
+    async def find(self, read: PointRead, **values: Any) -> Any:
+        """Returns the first row of one point read, None where there is none: `lookup` without a transaction,
+        which takes longer than the read."""
+        try:
+            return self._connections.loops.first(read, values)
+        except sqlite3.Error:
+            return await self.lookup(lambda conn: read.first(conn, **values))
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one consistent state of the database; it can't write. StoreError when that fails."""

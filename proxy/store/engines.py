@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 
 from proxy.store.errors import StoreError
+from proxy.store.point_reads import PointRead
 
 T = TypeVar("T")
 Begin: TypeAlias = Literal["BEGIN", "BEGIN IMMEDIATE"]
@@ -55,6 +56,10 @@ class KeptConnection:
             if self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
         return results
+
+    def first(self, read: PointRead, values: Mapping[str, Any]) -> Any:
+        """Returns the first row of a read by itself: one statement sees one state of the database."""
+        return read.first(self._conn, **values)
 
     def _checked(self, work: Callable[[Connection], T]) -> T:
         result = work(self._conn)

@@ -85,7 +85,7 @@ class Homes:
         kept: Home | None = self.memory.get("home", key)
         if kept is not None:
             return kept
-        home = await self.database.lookup(lambda conn: _home(conn, owner, legacy_id))
+        home = _home_of(await self.database.find(_SIDES, owner=owner, key=folded_id(legacy_id)))
         if home is not None:
             self.memory.keep("home", key, home, mark)
         return home
@@ -172,7 +172,7 @@ class Homes:
         await self.database.write(work)
 
     async def _legacy_session(self, owner: str) -> Any:
-        return await self.database.lookup(lambda conn: _LEGACY_SESSION.first(conn, owner=owner))
+        return await self.database.find(_LEGACY_SESSION, owner=owner)
 
     async def pair(self, control_id: str, candidate_id: str, owner: str, at: datetime) -> None:
         """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
@@ -215,7 +215,10 @@ def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> in
 
 
 def _home(conn: Connection, owner: str | None, legacy_id: str) -> Home | None:
-    row = _SIDES.first(conn, owner=owner, key=folded_id(legacy_id))
+    return _home_of(_SIDES.first(conn, owner=owner, key=folded_id(legacy_id)))
+
+
+def _home_of(row: Any) -> Home | None:
     return None if row is None else Home(row.side, row.spelling)
 
 

@@ -12,6 +12,7 @@ from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.errors import StoreError
 from proxy.store.point_reads import PointRead
+from proxy.store.point_writes import PointWrite
 from proxy.store.rows import left_over, nobody
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing
@@ -22,13 +23,15 @@ _ANSWER: Final = SealedColumn(journal.c.answer)
 _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
 
-_BEGIN: Final = insert(journal)
+_BEGIN: Final = PointWrite(insert(journal))
 _STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
 _EARLIER: Final = PointRead(
     select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
 )
-_SETTLE: Final = update(journal).where(
-    journal.c.id == bindparam("intent"), or_(*(journal.c.state == each for each in _OPEN))
+_SETTLE: Final = PointWrite(
+    update(journal).where(
+        journal.c.id == bindparam("intent"), or_(*(journal.c.state == each for each in _OPEN))
+    )
 )
 
 
@@ -84,7 +87,7 @@ class Journal:
                 return earlier
             if standing is not None and _STANDING.first(conn, standing=standing) is None:
                 raise NotStanding
-            conn.execute(_BEGIN, columns)
+            _BEGIN.run(conn, columns)
             return None
 
         row = await self.database.write(work)
@@ -171,5 +174,5 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Any:
 
 
 def _settle(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
-    if not conn.execute(_SETTLE, {"intent": intent_id, **values}).rowcount:
+    if not _SETTLE.run(conn, {"intent": intent_id, **values}):
         raise StoreError("the journal has no open intent of this id")

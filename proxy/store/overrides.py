@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select
 
-from proxy.overrides import EVERYONE, Change, Mode, Override, Overrides, as_json, judge, overrides_of
+from proxy.overrides import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
 from proxy.store.audit import Audit, AuditEvent
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
@@ -73,7 +73,7 @@ class OverrideStore:
         who saw the same state one wins. BadChange for what may not be written. Unless `anew`, Unchanged for
         what is in force already: a revision that changes nothing is one that a rollback undoes for nothing.
         """
-        judge(change, at)
+        validate(change, at)
         name = change.organization and unicodedata.normalize("NFC", change.organization)
         scope = self.sealer.organization(name) if name else EVERYONE
         override = _override(replace(change, organization=name), scope, at)
@@ -115,7 +115,7 @@ class OverrideStore:
                 until=before.until if before else None,
                 reason=reason,
             )
-            judge(change, at)
+            validate(change, at)
             return self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
 
         return await self.database.write(work)

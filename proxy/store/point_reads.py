@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.selectable import CompoundSelect
 
-_DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
 
 class PointRead:
@@ -19,7 +19,7 @@ class PointRead:
     """
 
     def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
-        compiled = statement.compile(dialect=_DIALECT)
+        compiled = statement.compile(dialect=DIALECT)
         columns = [*statement.selected_columns]
         self._statement = statement
         self._sql = str(compiled)
@@ -30,7 +30,7 @@ class PointRead:
 
     def first(self, conn: Connection, **values: Any) -> Any:
         """Returns the first row, its columns by their names; None where there is none."""
-        if conn.dialect.name != _DIALECT.name:
+        if conn.dialect.name != DIALECT.name:
             return conn.execute(self._statement, values).first()
         driver: Any = conn.connection.driver_connection
         defaults = self._defaults
@@ -50,5 +50,5 @@ def _row_of(names: Sequence[str]) -> Any:
 
 
 def _processor(kind: Any) -> Callable[[Any], Any] | None:
-    process: Callable[[Any], Any] | None = kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+    process: Callable[[Any], Any] | None = kind.dialect_impl(DIALECT).result_processor(DIALECT, None)
     return process

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Insert, Table, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 from sqlalchemy.dialects import sqlite
 
+from proxy.store.point_writes import PointWrite
 from proxy.values import folded_id
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mappi
     One statement: a row that another process makes meanwhile is changed, not met with an error. `values`
     have each column that must not be NULL.
     """
-    conn.execute(_upsert_into(conn.dialect.name, table, (*values,)), {**key, **values})
+    _upsert_into(conn.dialect.name, table, (*values,)).run(conn, {**key, **values})
 
 
 def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Does what `upsert` does; returns whether the row was there."""
-    made = conn.execute(_insert_missing_into(conn.dialect.name, table), {**key, **values}).rowcount == 1
+    made = _insert_missing_into(conn.dialect.name, table).run(conn, {**key, **values}) == 1
     if not made:
         upsert(conn, table, key, values)
     return not made
@@ -39,13 +40,13 @@ def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
     if rows:
-        conn.execute(_insert_missing_into(conn.dialect.name, table), rows)
+        _insert_missing_into(conn.dialect.name, table).run_all(conn, rows)
 
 
 def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
     """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
     if rows:
-        conn.execute(_count_up_in(conn.dialect.name, table, (*newest,)), rows)
+        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, rows)
 
 
 def own_spelling(spelling: str) -> str | None:
@@ -77,27 +78,26 @@ def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @cache
-def _upsert_into(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
+def _upsert_into(dialect: str, table: Table, names: tuple[str, ...]) -> PointWrite:
     statement = _insert_into(dialect, table)
     new = statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=_key(table), set_={name: new[name] for name in names}
-    )
+    changed = {name: new[name] for name in names}
+    return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
 
 
 @cache
-def _insert_missing_into(dialect: str, table: Table) -> Insert:
+def _insert_missing_into(dialect: str, table: Table) -> PointWrite:
     statement = _insert_into(dialect, table).on_conflict_do_nothing(index_elements=_key(table))
     # Of an INSERT SQLAlchemy drops the number of rows otherwise, at least with PostgreSQL.
-    return statement.execution_options(preserve_rowcount=True)
+    return PointWrite(statement.execution_options(preserve_rowcount=True))
 
 
 @cache
-def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> Insert:
+def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> PointWrite:
     statement = _insert_into(dialect, table)
     new = statement.excluded
     changed = {"count": table.c.count + new["count"], **{name: new[name] for name in newest}}
-    return statement.on_conflict_do_update(index_elements=_key(table), set_=changed)
+    return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
 
 
 def _insert_into(dialect: str, table: Table) -> "_DialectInsert":

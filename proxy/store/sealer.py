@@ -1,6 +1,5 @@
 """Seals what is stored, and makes the keyed hashes that things are found by (DESIGN "State")."""
 
-import hashlib
 import hmac
 import json
 import secrets
@@ -77,11 +76,11 @@ class Sealer:
 
     def digest(self, *parts: str) -> str:
         """HMAC-SHA256 (64 hex digits) over the parts, each after its length: no two lists collide."""
-        mac = hmac.new(self._pepper, digestmod=hashlib.sha256)
+        counted: list[bytes] = []
         for part in parts:
             raw = part.encode("utf-8", _SURROGATES)
-            mac.update(len(raw).to_bytes(8, "big") + raw)
-        return mac.hexdigest()
+            counted += (len(raw).to_bytes(8, "big"), raw)
+        return hmac.digest(self._pepper, b"".join(counted), "sha256").hex()
 
     def renew_pepper(self, conn: Connection) -> None:
         """Seals the pepper, on which all hashes stand, with the newest key."""

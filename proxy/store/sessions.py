@@ -13,6 +13,7 @@ from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.point_reads import PointRead
+from proxy.store.point_writes import PointWrite
 from proxy.store.rows import put, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
@@ -25,7 +26,7 @@ _ACCESS: Final = SealedColumn(sessions.c.access_token)
 _NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
 _BY_TOKEN: Final = PointRead(_WITH_KEY.where(sessions.c.token_hash == bindparam("token")))
-_CHANGE: Final = update(sessions).where(sessions.c.token_hash == bindparam("token"))
+_CHANGE: Final = PointWrite(update(sessions).where(sessions.c.token_hash == bindparam("token")))
 _NEWEST_OF: Final = (
     _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
 )
@@ -72,7 +73,7 @@ class Sessions:
         if kept is not None and (now is None or _lives(kept, now)):
             return kept
 
-        row = await self.database.lookup(lambda conn: _BY_TOKEN.first(conn, token=key))
+        row = await self.database.find(_BY_TOKEN, token=key)
         if row is None:
             return None
         session = self._session(row)
@@ -115,7 +116,7 @@ class Sessions:
         key = token_hash(token)
 
         def work(conn: Connection) -> None:
-            conn.execute(update(sessions).where(sessions.c.token_hash == key).values(**values))
+            _CHANGE.run(conn, {"token": key, **values})
             note_change(conn, subject_of("session", key))
 
         return work
@@ -174,7 +175,7 @@ def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_acces
     key = {"token_hash": token_hash(token)}
     upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
     if keep_access:
-        conn.execute(_CHANGE, {"token": key["token_hash"], **rows.who})
+        _CHANGE.run(conn, {"token": key["token_hash"], **rows.who})
         return True
     return put(conn, sessions, key, {**rows.who, **rows.access})
 

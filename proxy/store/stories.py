@@ -8,10 +8,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from proxy.store.database import Database
+from proxy.store.point_writes import PointWrite
 from proxy.store.tables import requests
 from proxy.values import Json
 
 _KEPT: Final = 2000  # of 1,000 requests: a shadowed one has a second story
+_INSERT: Final = PointWrite(insert(requests))
+_FIRST_TOO_MANY: Final = select(requests.c.id).order_by(requests.c.id.desc()).offset(_KEPT).limit(1)
+_DROP_OLD: Final = PointWrite(delete(requests).where(requests.c.id <= _FIRST_TOO_MANY.scalar_subquery()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,8 @@ def write_stories(conn: Connection, stories: Sequence[Story]) -> None:
     if not stories:
         return
     rows = [{"request_id": each.request_id, "at": each.at, "story": each.story} for each in stories]
-    conn.execute(insert(requests), rows)
-    first_too_many = select(requests.c.id).order_by(requests.c.id.desc()).offset(_KEPT).limit(1)
-    conn.execute(delete(requests).where(requests.c.id <= first_too_many.scalar_subquery()))
+    _INSERT.run_all(conn, rows)
+    _DROP_OLD.run(conn, {})
 
 
 def delete_stories_before(conn: Connection, before: datetime) -> None:

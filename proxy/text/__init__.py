@@ -1,1 +1,1 @@
-"""What the proxy reads out of texts: extraction, token estimates, passages."""
+"""Reads texts: extraction, token estimates, passages."""

@@ -16,7 +16,7 @@ from proxy.text.opc import Package, TooLarge
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how Office wraps a document with a password
+_COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the wrapper of a document with a password
 _MAIN_PART: Final = "word/document.xml"
 _AFTER_BODY: Final = ("footer", "footnotes", "endnotes")
 
@@ -36,10 +36,10 @@ _ROW, _CELL = _tags("tr"), _tags("tc")
 _SIGNS: Final = {"tab": "\t", "br": "\n", "cr": "\n"}
 _BREAKS: Final = {tag: sign for name, sign in _SIGNS.items() for tag in _tags(name)}
 _INDENT: Final = re.compile(r"\n +")
-# The same drawing once more, for readers of Word 2007.
+# A second copy of a drawing, for Word 2007.
 _FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
-# What zipfile and lxml raise on a broken file; lxml's syntax errors are SyntaxErrors.
+# Errors of zipfile and lxml for a broken file; lxml's syntax errors are SyntaxErrors.
 _BROKEN: Final = (
     ArithmeticError,
     BadZipFile,
@@ -58,7 +58,7 @@ def read(file: BinaryIO) -> Extraction:
     """Returns the document's text, a line for each paragraph and each table row.
 
     "encrypted": protected by a password. "unsupported": would unpack to more than 64 MiB, or to more than
-    5,000 members. "damaged": no archive, or its body cannot be read.
+    5,000 members. "damaged": not an archive, or its body cannot be read.
     """
     if file.read(len(_COMPOUND_FILE)) == _COMPOUND_FILE:
         return Extraction("encrypted")
@@ -73,7 +73,7 @@ def read(file: BinaryIO) -> Extraction:
 
 
 def _stories(package: Package) -> Iterator["_Element"]:
-    """Yields the XML trees that hold text, in the order of reading."""
+    """Yields the XML trees that hold text, in reading order."""
     main = _main_part(package)
     related = _related(package, main)
     yield from _trees(package, [part for kind, part in related if kind == "header"])
@@ -82,13 +82,13 @@ def _stories(package: Package) -> Iterator["_Element"]:
 
 
 def _main_part(package: Package) -> str:
-    """Returns the part that the package names as its document, or else where Word puts it."""
+    """Returns the part that the package names as its document, else Word's usual one."""
     named = (part for kind, part in _related(package, "") if kind == "officeDocument" and part in package)
     return next(named, _MAIN_PART)
 
 
 def _related(package: Package, part: str) -> list[tuple[str, str]]:
-    """Returns each relationship once; none where they cannot be read: the body's text counts without them."""
+    """Returns each relationship once; none if they cannot be read: the body's text counts without them."""
     with suppress(*_BROKEN):
         return list(dict.fromkeys(package.related(part)))
     return []
@@ -102,22 +102,24 @@ def _body(package: Package, main: str) -> "_Element":
 
 
 def _trees(package: Package, parts: list[str]) -> Iterator["_Element"]:
-    """Yields what can be read of the parts around the body."""
+    """Yields the readable ones of the parts around the body."""
     for part in parts:
         with suppress(*_BROKEN):
             yield package.tree(part)
 
 
 def _texts(story: "_Element") -> Iterator[str]:
-    """Yields the texts of a tree and what separates them. All elements are visited, since clinical templates
-    are made of content controls and tracked insertions."""
+    """Yields the texts of a tree and their separators.
+
+    All elements are visited, since clinical templates are made of content controls and tracked insertions.
+    """
     etree.strip_elements(story, _FALLBACK, with_tail=False)
     for element in story.iter(*_TEXT, *_PARAGRAPH, *_ROW, *_CELL, *_BREAKS):
         yield element.text or "" if element.tag in _TEXT else _border(element)
 
 
 def _border(element: "_Element") -> str:
-    """Returns what stands in the text where `element` begins."""
+    """Returns the separator in the text at the beginning of `element`."""
     if element.tag in _CELL:
         return "" if next(element.itersiblings(*_CELL, preceding=True), None) is None else " |"
     if element.tag in _PARAGRAPH and next(element.iterancestors(*_CELL), None) is not None:

@@ -1,4 +1,4 @@
-"""Finds the text of an uploaded file. Runs inside a worker process: the files are hostile."""
+"""Extracts the text of an uploaded file; runs in an isolated process, since files are hostile."""
 
 import codecs
 import re
@@ -12,11 +12,11 @@ from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 
 Kind: TypeAlias = Literal["pdf", "docx", "text"]
 
-# The parsers, which the serving process has no use for (`isolated.forkserver`).
+# The parsers, which the serving process does not need (`isolated.forkserver`).
 IMPORTED_LATE: Final = ("proxy.text.docx", "proxy.text.pdf")
 
 _HEADER: Final = b"%PDF-"
-_HEADER_WITHIN: Final = 1024  # where readers look for it (ISO 32000-1, annex H.3.4.1)
+_HEADER_WITHIN: Final = 1024  # readers look for it there (ISO 32000-1, annex H.3.4.1)
 _PDF_TYPE: Final = "application/pdf"
 _DOCX_TYPES: Final = frozenset(
     {
@@ -41,10 +41,10 @@ class Readable(Protocol):
 
 
 def extract(source: bytes | Readable, filename: str, content_type: str) -> Extraction:
-    """The text of a file (CONTRACT N12, N13), given as its bytes or as what opens it.
+    """Returns the text of a file (CONTRACT N12, N13); `source` is its bytes or an object that opens it.
 
-    Other kinds than PDF, DOCX and text are "unsupported", a file of 0 bytes is "empty". No file content
-    raises anything but MemoryError; OSError means that it cannot be opened.
+    Kinds other than PDF, DOCX and text are "unsupported", a file of 0 bytes is "empty". No file content
+    raises anything but MemoryError; OSError means that the file cannot be opened.
     """
     with _opened(source) as file:
         head = file.read(_HEADER_WITHIN)
@@ -62,9 +62,10 @@ def _opened(source: bytes | Readable) -> AbstractContextManager[BinaryIO]:
 
 
 def kind_of(head: bytes, filename: str, content_type: str) -> Kind | None:
-    """Tells what can be read of a file by its first 1024 bytes, its declared type and its name.
+    """Returns the kind of a file by its first 1024 bytes, its declared type and its name.
 
-    A PDF has its header, whatever it is called (CONTRACT N12); behind other bytes, it must be called one.
+    A PDF is recognized by its header, whatever its name (CONTRACT N12). If other bytes come first, type or
+    name must say PDF, too.
     """
     media = content_type.partition(";")[0].strip().lower()
     _, dot, last = filename.strip().lower().rpartition(".")
@@ -85,10 +86,10 @@ def _read_text(file: BinaryIO, content_type: str) -> Extraction:
 
 
 def _decoded(data: bytes, declared: str | None) -> str:
-    """UTF-16 where its mark says so; else by the declared charset, else UTF-8, else Windows-1252."""
+    """Decodes UTF-16 with a mark; else by the declared charset, else UTF-8, else Windows-1252."""
     if data.startswith(_UTF16_MARKS):
         return data.decode("utf-16", "replace")
-    # Cut at the limit, the last character may be a part of one.
+    # At the limit, the last character may be cut.
     shorter = range(4 if len(data) == _MAX_BYTES else 1)
     for charset in filter(None, (declared, "utf-8")):
         for less in shorter:

@@ -1,4 +1,4 @@
-"""The passages of a case with an index of their words, ready for every question about it."""
+"""An index of the words of a case's passages, ready for every question about the case."""
 
 from array import array
 from bisect import bisect_left
@@ -18,11 +18,12 @@ _LAST: Final = "\U0010ffff"  # sorts behind every letter
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Passages in their order, each key once. Plain values in columns, so that it is read in no time when a
-    worker process hands it over.
+    """Passages in their order, each key once.
+
+    All values are plain and in columns, so that a worker process can hand the index over quickly.
 
     `costs` are the UTF-16 units of each passage's line and line end, `lengths` its numbers of words. A word's
-    place in `places` has each of its occurrences: twice the passage's number, and one more where it stands in
+    item in `occurrences` has each of its occurrences: twice the passage's number, plus one if the word is in
     the passage's source.
     """
 
@@ -32,7 +33,7 @@ class Index:
     costs: Sequence[int] = field(repr=False)
     lengths: Sequence[int] = field(repr=False)
     words: Sequence[str] = field(repr=False)  # sorted
-    places: Sequence[bytes] = field(repr=False)
+    occurrences: Sequence[bytes] = field(repr=False)
 
     @classmethod
     def of(cls, passages: Iterable[Passage]) -> Self:
@@ -46,38 +47,38 @@ class Index:
             costs=tuple(utf16_units(passage.line) + 1 for passage in once),
             lengths=tuple(lengths),
             words=tuple(sorted(found)),
-            places=tuple(found[word].tobytes() for word in sorted(found)),
+            occurrences=tuple(found[word].tobytes() for word in sorted(found)),
         )
 
     @property
     def memory(self) -> int:
-        """About how many bytes it takes."""
-        kept = (self.sources, self.texts, self.keys, self.words, self.places)
-        return sum(getsizeof(each) for column in kept for each in column) + 80 * len(self.keys)
+        """Returns the approximate number of bytes in memory."""
+        columns = (self.sources, self.texts, self.keys, self.words, self.occurrences)
+        return sum(getsizeof(each) for column in columns for each in column) + 80 * len(self.keys)
 
     def passage(self, number: int) -> Passage:
         return Passage(self.sources[number], self.texts[number], self.keys[number])
 
     def whole(self, word: str) -> Sequence[int]:
-        """Returns the places of a word."""
+        """Returns the occurrences of a word."""
         at = bisect_left(self.words, word)
-        return _numbers(self.places[at : at + 1]) if self.words[at : at + 1] == (word,) else ()
+        return _numbers(self.occurrences[at : at + 1]) if self.words[at : at + 1] == (word,) else ()
 
     def beginning(self, letters: str) -> Sequence[int]:
-        """Returns the places of all words that begin so."""
+        """Returns the occurrences of all words that begin with `letters`."""
         first, last = bisect_left(self.words, letters), bisect_left(self.words, letters + _LAST)
-        return _numbers(self.places[first:last])
+        return _numbers(self.occurrences[first:last])
 
 
 def _note(found: defaultdict[str, "array[int]"], number: int, passage: Passage) -> int:
-    """Adds a passage's words; returns how many they are."""
-    told, named = words_of_names(passage.text), words(passage.source)
-    for word in told:
+    """Adds a passage's words; returns their number."""
+    in_text, in_source = words_of_names(passage.text), words(passage.source)
+    for word in in_text:
         found[word].append(2 * number)
-    for word in named:
+    for word in in_source:
         found[word].append(2 * number + 1)
-    return len(told) + len(named)
+    return len(in_text) + len(in_source)
 
 
-def _numbers(places: Iterable[bytes]) -> Sequence[int]:
-    return memoryview(b"".join(places)).cast(NUMBERS)
+def _numbers(occurrences: Iterable[bytes]) -> Sequence[int]:
+    return memoryview(b"".join(occurrences)).cast(NUMBERS)

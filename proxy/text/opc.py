@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_UNPACKED: Final = 64 * 1024 * 1024
 _MAX_MEMBERS: Final = 5_000
-_METHODS: Final = frozenset({ZIP_STORED, ZIP_DEFLATED})  # all that a package may use (29500-2, annex B)
+_METHODS: Final = frozenset({ZIP_STORED, ZIP_DEFLATED})  # the only ones of a package (29500-2, annex B)
 
 
 class TooLarge(Exception):
@@ -21,9 +21,9 @@ class TooLarge(Exception):
 
 
 class Package:
-    """An open Office file. Only the parts that are asked for are unpacked, so others may be broken or gone.
+    """An open Office file; only requested parts are unpacked, so others may be broken or missing.
 
-    Raises TooLarge by the sizes that the zip declares; zipfile reads no part beyond its own.
+    Raises TooLarge by the sizes that the zip declares; zipfile reads no part beyond its declared size.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -31,7 +31,7 @@ class Package:
         members = self._zip.infolist()
         if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > MAX_UNPACKED:
             raise TooLarge
-        # Part names are the same in any case (29500-2, 6.2.2.3); some programs write backslashes.
+        # Part names ignore case (29500-2, 6.2.2.3); some programs write backslashes.
         self._members = {_folded(member.filename): member for member in members}
 
     def __contains__(self, part: str) -> bool:
@@ -45,7 +45,7 @@ class Package:
         return etree.fromstring(self._zip.read(member), _parser())
 
     def related(self, part: str) -> Iterator[tuple[str, str]]:
-        """Yields (kind, part) of each relationship to a part within the file; of the package itself for "".
+        """Yields (kind, part) of each relationship to a part within the file; "" is the package itself.
 
         A kind is the last word of its type, which is the same in transitional and Strict Open XML.
         """
@@ -58,7 +58,7 @@ class Package:
 
 
 def _parser() -> etree.XMLParser:
-    """Expands no entity, loads nothing, keeps libxml2's limits; comments would cut an element's text."""
+    """Returns a parser that expands no entity, loads nothing, keeps libxml2's limits, and drops comments."""
     return etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
     )

@@ -16,9 +16,9 @@ Leaf: TypeAlias = tuple[str, str, str]  # path of the holder, path, text
 LENGTH: Final = 350  # characters of a passage, at most
 _LABEL_LENGTH: Final = 60
 _PATH_LENGTH: Final = 120
-_LEAF_COST: Final = 64  # so many characters take as long as a leaf of none
+_LEAF_COST: Final = 64  # an empty leaf takes as long as this many characters
 
-# Where to cut, best first: between paragraphs, sentences, lines (but not after "Alergias:"), words.
+# Borders for a cut, best first: between paragraphs, sentences, lines (but not after "Alergias:"), words.
 _BORDERS: Final = tuple(map(re.compile, (r"\n\s*\n", r"(?<=[.!?…;])\s", r"(?<!:)\n", r"\s")))
 _BLANKS: Final = re.compile(r"[^\S\n]+")
 _NO_SPACE: Final = re.compile(r"[\t\v\f\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
@@ -31,7 +31,7 @@ class TooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a case's text. `source` says where it stands; `key` names it among those already sent."""
+    """A piece of a case's text; `source` names its origin, `key` identifies it among those already sent."""
 
     source: str = field(repr=False)
     text: str = field(repr=False)
@@ -39,14 +39,14 @@ class Passage:
 
     @property
     def line(self) -> str:
-        """The passage as it goes into a message."""
+        """Returns the passage in the form of a message's line."""
         return f"[{self.source}] {self.text}"
 
 
 def split(source_name: str, text: str) -> list[Passage]:
-    """`text` in passages of at most 350 characters, cut where it reads best; no word is ever lost.
+    """Cuts `text` into passages of at most 350 characters, at the best borders; no word is ever lost.
 
-    Form feeds part pages: where there are any, the source of a passage names its page ("informe.pdf p. 40").
+    Form feeds separate pages: if there are any, a passage's source names its page ("informe.pdf p. 40").
     """
     label = _label(source_name)
     pages = text.split("\f")
@@ -58,10 +58,12 @@ def split(source_name: str, text: str) -> list[Passage]:
 
 
 def from_json(source: str, value: Json, most: int | None = None) -> list[Passage]:
-    """The leaves of `value` as lines "path: value", an object's own ones kept in one passage if they fit.
+    """Returns the leaves of `value` as lines "path: value", in passages.
 
-    A long value goes into several passages, each of which repeats its path. Raises TooLong where `most` is
-    less than what there is to write: one long key before thousands of values takes a second.
+    An object's own leaves share a passage if they fit. A long value needs several passages, each of which
+    repeats
+    its path. Raises TooLong when there is more to write than `most` allows: one long key before thousands of
+    values takes a second.
     """
     label = _label(source)
     leaves = _leaves("", "", value)
@@ -74,7 +76,7 @@ def _passage(source: str, text: str) -> Passage:
 
 
 def _label(name: str) -> str:
-    """A name that leaves room for text: the ends of a long one."""
+    """Returns a name that leaves room for text: a long name is shortened to its two ends."""
     half = _LABEL_LENGTH // 2
     return name if len(name) <= _LABEL_LENGTH else f"{name[:half]}…{name[1 - half :]}"
 
@@ -92,7 +94,7 @@ def _pieces(text: str, length: int) -> Iterator[str]:
 def _tidied(text: str) -> str:
     """Returns the text with one space for blanks in a row, and one empty line for several.
 
-    Most texts have nothing to tidy: to find that out takes a tenth of the time.
+    Most texts have nothing to tidy: the check first takes a tenth of the time.
     """
     if "  " in text or _NO_SPACE.search(text):
         text = _BLANKS.sub(" ", text)
@@ -102,7 +104,7 @@ def _tidied(text: str) -> str:
 
 
 def _cut(text: str, start: int, end: int) -> int:
-    """Where to end a passage: at the best kind of border in its second half."""
+    """Returns the end of a passage: the best kind of border in its second half."""
     if end >= len(text):
         return len(text)
     for border in _BORDERS:
@@ -113,7 +115,7 @@ def _cut(text: str, start: int, end: int) -> int:
 
 
 def _groups(leaves: Iterable[Leaf]) -> Iterator[list[str]]:
-    """The lines of each object or list that holds leaves, none longer than a passage."""
+    """Yields the lines of each object or list that holds leaves, none longer than a passage."""
     for _, group in groupby(leaves, key=itemgetter(0)):
         yield [line for _, path, text in group for line in _lines(path, text)]
 
@@ -147,7 +149,7 @@ def _lines(path: str, text: str) -> Iterable[str]:
 
 
 def _packed(groups: Iterable[list[str]]) -> Iterator[str]:
-    """The lines joined to passages; a group is only parted when it is longer than a passage."""
+    """Joins lines to passages; a group is split only when it is longer than a passage."""
     packed = ""
     for group in groups:
         whole = "\n".join(group)

@@ -1,4 +1,4 @@
-"""Reads the text of a PDF by PDFium, as far as its damage or its lock allows."""
+"""Reads the text of a PDF with PDFium, as far as damage and encryption allow."""
 
 import re
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ from proxy.text.extraction import MAX_CHARACTERS, Extraction, found
 
 MAX_PAGES: Final = 5_000
 _LOCKED: Final = frozenset({FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY})
-_PDFIUM: Final = Lock()  # it serves one thread at a time
+_PDFIUM: Final = Lock()  # PDFium serves one thread at a time
 _OBJECT: Final = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s*$")
-# U+FFFE is a hyphen that ends a line, with the next line behind it; anywhere else, a character without name.
+# U+FFFE is a hyphen at the end of a line, with the next line behind it; elsewhere a character without name.
 _HYPHEN: Final = re.compile("(?<=\\w)\ufffe(?=\\w)")
 
 
@@ -31,7 +31,7 @@ def read(file: BinaryIO) -> Extraction:
     """Returns the pages' texts, joined by form feeds (CONTRACT N12).
 
     "damaged": no page can be found. "encrypted": a password other than the empty one is needed. "empty":
-    without text, like a scan. A file that is readable in part is "text".
+    no text, as in a scan. A file that is readable in part is "text".
     """
     data = file.read()
     with _PDFIUM:
@@ -85,7 +85,10 @@ def _words(page: PdfPage) -> str:
 
 
 def _characters(text: PdfTextPage) -> str:
-    """Returns all characters of a page. PdfTextPage.get_text_range recurses at each that has no text."""
+    """Returns all characters of a page.
+
+    PdfTextPage.get_text_range would recurse at each character without text.
+    """
     count = text.count_chars()
     indices = (FPDFText_GetTextIndexFromCharIndex(text, each) for each in range(count - 1, -1, -1))
     last = next((index for index in indices if index >= 0), -1)

@@ -1,4 +1,4 @@
-"""Chooses the passages that go out with a question."""
+"""Chooses the passages to send with a question."""
 
 import math
 from collections import Counter
@@ -13,7 +13,7 @@ from proxy.text.words import words
 T = TypeVar("T")
 Find: TypeAlias = Callable[[str], Sequence[int]]
 
-_STEM_FROM: Final = 5  # shorter words have hardly an inflection that a prefix would catch
+_STEM_FROM: Final = 5  # shorter words hardly have inflections that a prefix finds
 _STEM_SHARE: Final = 0.6  # "medicacion" finds "medicamentos", "operaron" finds "operacion"
 
 _SPANISH: Final = (
@@ -33,19 +33,19 @@ _STOPWORDS: Final = frozenset(_SPANISH.split()) | frozenset(_ENGLISH.split())
 # BM25 (Robertson and Zaragoza, 2009, section 3.5) with the usual constants.
 _SATURATION: Final = 1.2
 _LENGTH_SHARE: Final = 0.75
-_LEAST_WEIGHT: Final = 1e-6  # of a word that most passages have
-# By place: in a text, in a source. A word of a file's name says less than one of its text.
+_LEAST_WEIGHT: Final = 1e-6  # the weight of a word that most passages have
+# In a text, in a source: a word of a file's name says less than one of its text.
 _WEIGHTS: Final = (1.0, 0.3)
-# How many places are weighed in a row: about half a millisecond.
+# Occurrences that are weighed in a row: about half a millisecond.
 _STEP: Final = 1_000
 
 
 def choose(index: Index, question: str, budget_units: int, exclude: Set[str]) -> list[Passage]:
-    """Returns the passages to send: what answers `question` best, then others in their order, as they fit.
+    """Returns the passages to send: the best for `question`, then others in their order, as they fit.
 
     `budget_units` counts UTF-16 units of `Passage.line`, and one for its line end (CONTRACT Q04); `exclude`
-    holds the keys of passages already sent. No question is an error: without a known word, the order of
-    the document decides.
+    holds the keys of passages already sent. Any question is valid: without a word that the index has, the
+    order of the document decides.
     """
     return whole(choosing(index, question, budget_units, exclude))
 
@@ -53,14 +53,14 @@ def choose(index: Index, question: str, budget_units: int, exclude: Set[str]) ->
 def choosing(
     index: Index, question: str, budget_units: int, exclude: Set[str]
 ) -> Generator[None, None, list[Passage]]:
-    """Returns what `choose` does, in steps of half a millisecond."""
+    """Returns the result of `choose`, in steps of half a millisecond."""
     unsent = [number for number, key in enumerate(index.keys) if key not in exclude]
     ranked = yield from _ranked(index, unsent, question)
     return [index.passage(number) for number in _fitting(index, chain(ranked, unsent), budget_units)]
 
 
 def whole(steps: Generator[None, None, T]) -> T:
-    """Takes all steps at once; returns what they return."""
+    """Runs all steps at once; returns their result."""
     while True:
         try:
             next(steps)
@@ -82,17 +82,17 @@ def _fitting(index: Index, numbers: Iterable[int], budget: int) -> Iterable[int]
 
 
 def _ranked(index: Index, unsent: Sequence[int], question: str) -> Generator[None, None, list[int]]:
-    """Returns the numbers of the unsent passages that have a word of the question, the best one first."""
+    """Returns the numbers of the unsent passages that have a word of the question, the best first."""
     scores: dict[int, float] = dict.fromkeys(unsent, 0.0)
     if not unsent:
         return []
     mean = sum(index.lengths[number] for number in unsent) / len(unsent) or 1.0
     done = 0
     for (find, letters), times in _terms(index, question).items():
-        places = find(letters)
-        counts = _counted(places, scores)
+        occurrences = find(letters)
+        counts = _counted(occurrences, scores)
         _weigh(scores, counts, times, index.lengths, mean)
-        done += len(places) + 10
+        done += len(occurrences) + 10
         if done > _STEP:
             done = 0
             yield
@@ -100,20 +100,20 @@ def _ranked(index: Index, unsent: Sequence[int], question: str) -> Generator[Non
     return sorted(found, key=lambda number: -scores[number])
 
 
-def _counted(places: Sequence[int], unsent: Mapping[int, float]) -> dict[int, float]:
-    """Returns how often each unsent passage has a word; in its source it counts less."""
+def _counted(occurrences: Sequence[int], unsent: Mapping[int, float]) -> dict[int, float]:
+    """Returns how often each unsent passage has a word; a word in its source counts less."""
     counts: dict[int, float] = {}
-    for place in places:
-        number = place >> 1
+    for occurrence in occurrences:
+        number = occurrence >> 1
         if number in unsent:
-            counts[number] = counts.get(number, 0.0) + _WEIGHTS[place & 1]
+            counts[number] = counts.get(number, 0.0) + _WEIGHTS[occurrence & 1]
     return counts
 
 
 def _weigh(
     scores: dict[int, float], counts: Mapping[int, float], times: int, lengths: Sequence[int], mean: float
 ) -> None:
-    """Adds what a word that the question has `times` over says for each passage that has it."""
+    """Adds the score of a word, which the question has `times` over, to each passage that has it."""
     rarity = math.log((len(scores) - len(counts) + 0.5) / (len(counts) + 0.5))
     weight = times * max(rarity, _LEAST_WEIGHT) * (_SATURATION + 1)
     fixed, by_length = _SATURATION * (1 - _LENGTH_SHARE), _SATURATION * _LENGTH_SHARE / mean
@@ -122,7 +122,7 @@ def _weigh(
 
 
 def _terms(index: Index, question: str) -> Mapping[tuple[Find, str], int]:
-    """Returns what to look for, and how often: the telling words, and the beginnings of the longer ones."""
+    """Returns the terms to look for, and how often: the telling words, and beginnings of longer ones."""
     once = dict.fromkeys(words(question))
     telling = [word for word in once if word not in _STOPWORDS] or list(once)
     beginnings = [word[: max(4, int(_STEM_SHARE * len(word)))] for word in telling if len(word) >= _STEM_FROM]

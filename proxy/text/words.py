@@ -1,13 +1,13 @@
-"""Takes texts apart into the words that a search compares: lower case, without diacritics."""
+"""Splits texts into the words that a search compares: lower case, without diacritics."""
 
 import re
 import unicodedata
 from typing import Final
 
-# Both look for what is rare first: most letters are looked at once.
+# Both patterns look for the rare part first: most letters are looked at only once.
 _WORD: Final = re.compile(r"\w+")
 _CAMEL: Final = re.compile(r"[A-Z](?<=[a-z0-9].)")
-# The blocks of combining diacritics; the vowel signs of other scripts part words, wherever they stand.
+# The blocks of combining diacritics; vowel signs of other scripts separate words, wherever they are.
 _DIACRITICS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 
 

@@ -4,22 +4,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.codings import BadCoding, TooLong, unpacked
-from proxy.headers import media_type
+from proxy.headers import HeaderFields, media_type
 from proxy.upstream import failures
-from proxy.upstream.http1.answer_reader import Headers
 from proxy.upstream.http1.connection import Connection
-from proxy.upstream.raw import values
 
 MAX_ANSWER: Final = 1024 * 1024
 
 
-async def read_json(connection: Connection, headers: Headers, seconds: float) -> bytes:
+async def read_json(connection: Connection, headers: HeaderFields, seconds: float) -> bytes:
     """Returns the bytes of a JSON body; one of `failures.FOREIGN` where it is anything else, or too large.
 
     The upstream may say nothing for so many seconds.
     """
     _check_type(headers)
-    if any(int(length) > MAX_ANSWER for length in values(headers, b"content-length")):
+    if any(int(length) > MAX_ANSWER for length in headers.values(b"content-length")):
         raise failures.Oversized
     first = await connection.piece(seconds)
     body = first
@@ -33,7 +31,7 @@ async def read_json(connection: Connection, headers: Headers, seconds: float) ->
         body = bytes(whole)
     if len(body) > MAX_ANSWER:
         raise failures.Oversized
-    codings = values(headers, b"content-encoding")
+    codings = headers.values(b"content-encoding")
     return _plain(body, [coding.decode("latin-1") for coding in codings]) if codings else body
 
 
@@ -47,8 +45,8 @@ def _plain(body: bytes, codings: Sequence[str]) -> bytes:
         raise failures.Garbage from None
 
 
-def _check_type(headers: Headers) -> None:
-    said = values(headers, b"content-type")
+def _check_type(headers: HeaderFields) -> None:
+    said = headers.values(b"content-type")
     if said and said[0] == b"application/json":
         return
     kind, _ = media_type(said[0].decode("latin-1") if said else "")

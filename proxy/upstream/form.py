@@ -1,8 +1,7 @@
 """An outgoing multipart/form-data body, built from ready pieces, with a length known beforehand."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from proxy.headers import content_disposition
@@ -24,21 +23,22 @@ def form(parts: Sequence[Part], randomness: Randomness) -> Body:
     `randomness(n)` gives n random bytes for the boundary, 128 bits that no content will guess.
     """
     boundary = f"michiq-{randomness(16).hex()}"
+    delimiter = f"--{boundary}".encode()
     pieces: list[Content] = []
+    small: list[bytes] = []
     for name, value in parts:
         head, content = _part(name, value)
-        pieces += (Bytes(b"--%b\r\n%b\r\n\r\n" % (boundary.encode(), head)), content, Bytes(b"\r\n"))
-    pieces.append(Bytes(f"--{boundary}--\r\n".encode()))
-    return Body(f"multipart/form-data; boundary={boundary}", Joined(list(_gathered(pieces))))
-
-
-def _gathered(pieces: Sequence[Content]) -> Iterator[Content]:
-    """The pieces, with neighbours that are small and in memory made one."""
-    for are_small, run in groupby(pieces, lambda each: isinstance(each, Bytes) and each.size <= _SMALL):
-        if are_small:
-            yield Bytes(b"".join(each.read() for each in run if isinstance(each, Bytes)))
+        small += (delimiter, b"\r\n", head, b"\r\n\r\n")
+        if isinstance(content, Bytes) and content.size <= _SMALL:
+            small.append(content.read())
         else:
-            yield from run
+            pieces += (Bytes(b"".join(small)), content)
+            small.clear()
+        small.append(b"\r\n")
+    small += (delimiter, b"--\r\n")
+    pieces.append(Bytes(b"".join(small)))
+    content_type = f"multipart/form-data; boundary={boundary}"
+    return Body(content_type, pieces[0] if len(pieces) == 1 else Joined(pieces))
 
 
 def _part(name: str, value: Content | OutgoingFile) -> tuple[bytes, Content]:

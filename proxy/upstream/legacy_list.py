@@ -7,9 +7,9 @@ from typing import Final
 from proxy import jsons
 from proxy.codings import BadCoding, TooLong, unpacked
 from proxy.errors import UpstreamError
-from proxy.headers import media_type
+from proxy.headers import HeaderFields, media_type
 from proxy.upstream import failures
-from proxy.upstream.raw import RawAnswer, values
+from proxy.upstream.raw import RawAnswer
 from proxy.values import Json
 
 MAX_LIST: Final = 8 * 1024 * 1024
@@ -60,7 +60,8 @@ def as_own_call(error: UpstreamError) -> UpstreamError:
 
 def _codings(answer: RawAnswer) -> list[str]:
     """What the body of a JSON answer was packed in."""
-    kinds = values(answer.headers, b"content-type")
+    fields = HeaderFields.of(answer.headers)
+    kinds = fields.values(b"content-type")
     if [media_type(kind.decode("latin-1"))[0] for kind in kinds] != ["application/json"]:
         raise failures.Garbage
-    return [value.decode("latin-1") for value in values(answer.headers, b"content-encoding")]
+    return [value.decode("latin-1") for value in fields.values(b"content-encoding")]

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from proxy.headers import HeaderFields
+
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 # RFC 9110, section 7.6.1, and Trailer, whose fields are not sent on either.
@@ -31,8 +33,11 @@ class RawRequest:
     @property
     def expects(self) -> bool:
         """Whether the body is held back until the server asks for it (RFC 9110, section 10.1.1)."""
-        wanted = any(value.lower() == b"100-continue" for value in values(self.headers, b"expect"))
-        return wanted and self.body is not None
+        if self.body is None:
+            return False
+        return any(
+            value.lower() == b"100-continue" for value in HeaderFields.of(self.headers).values(b"expect")
+        )
 
     @property
     def repeatable(self) -> bool:
@@ -87,16 +92,6 @@ class RawAnswer:
     arrived: Callable[[], bytes] = field(repr=False)
 
 
-def values(headers: Pairs, name: bytes) -> list[bytes]:
-    """The values of a field, in order; `name` in lower case."""
-    return [value for key, value in headers if key.lower() == name]
-
-
-def has(headers: Pairs, name: bytes) -> bool:
-    """Returns whether there is such a field; `name` in lower case."""
-    return any(key.lower() == name for key, _ in headers)
-
-
 def without(headers: Pairs, names: frozenset[bytes]) -> Pairs:
     """The fields whose lower-case name is none of these."""
     return tuple(pair for pair in headers if pair[0].lower() not in names)
@@ -108,14 +103,14 @@ def end_to_end(headers: Pairs, drop: frozenset[bytes] = frozenset()) -> Pairs:
     A Content-Length beside a Transfer-Encoding says nothing of the body, and may not travel
     (RFC 9112, section 6.3).
     """
-    names = [name.lower() for name, _ in headers]
+    fields = HeaderFields.of(headers)
     gone = HOP_BY_HOP | drop if drop else HOP_BY_HOP
-    if b"connection" in names:
-        named = (option for value in values(headers, b"connection") for option in value.split(b","))
+    if fields.has(b"connection"):
+        named = (option for value in fields.values(b"connection") for option in value.split(b","))
         gone = gone | {option.strip(b" \t").lower() for option in named}
-    if b"transfer-encoding" in names:
+    if fields.has(b"transfer-encoding"):
         gone = gone | {b"content-length"}
-    return tuple([pair for pair, name in zip(headers, names, strict=True) if name not in gone])
+    return tuple([pair for pair, name in zip(fields, fields.names, strict=True) if name not in gone])
 
 
 def replaced(headers: Pairs, name: bytes, value: bytes) -> Pairs:

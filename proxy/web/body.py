@@ -12,8 +12,10 @@ from proxy.headers import media_type
 from proxy.inbound.multipart_parser import Event, MultipartParser
 from proxy.inbound.part_headers import PartHeaders
 from proxy.web.guards import LEAST_RATE, PAUSE_SECONDS
-from proxy.web.parts import Part, part_of
+from proxy.web.parts import Part, WholeForm, part_of
 
+# A form that says it is no longer is read before its parts are: most of the time it has come already.
+_AT_ONCE: Final = 64 * 1024
 IDLE_SECONDS: Final = 15.0  # of a pause while the process ends, and from one look whether it does to the next
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
@@ -39,7 +41,8 @@ class RequestBody:
 
     async def parts(self, limit: int | None = None) -> AsyncIterator[Part]:
         """The parts of a multipart/form-data body, in order. What the caller leaves of a part is dropped."""
-        events = self._events(self._parser(), self._limit if limit is None else limit)
+        parser, limit = self._parser(), self._limit if limit is None else limit
+        events = await self._all_events(parser, limit) if self._is_short() else self._events(parser, limit)
         async for event in events:
             if isinstance(event, PartHeaders):
                 part = part_of(event, events)
@@ -54,6 +57,18 @@ class RequestBody:
         if not 0 < len(boundary) <= _MAX_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
             raise Refusal("malformed", "bad-boundary")
         return MultipartParser(boundary)
+
+    def _is_short(self) -> bool:
+        announced = self._headers.get("Content-Length", "")
+        return announced.isdecimal() and int(announced) <= _AT_ONCE
+
+    async def _all_events(self, parser: MultipartParser, limit: int) -> AsyncIterator[Event]:
+        whole = bytearray()
+        async for chunk in self._chunks(limit):
+            whole += chunk
+        events = parser.feed(bytes(whole))
+        parser.close()
+        return WholeForm(events)
 
     async def _events(self, parser: MultipartParser, limit: int) -> AsyncIterator[Event]:
         async for chunk in self._chunks(limit):

@@ -1,27 +1,47 @@
-"""The one record of an answered request: all that log, metrics, ledger, audit and `explain` are told."""
+"""The one record of an answered request: all that log, metrics, ledger, audit and `explain` get to see."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
 from proxy.dispatch.decide import Decision
+from proxy.headers import HeaderFields
+from proxy.mapping.table import Route
 from proxy.upstream.call import CallRecord
-from proxy.web.calls import calls_made
-from proxy.web.keys import BODY, CAUSE, DECISION, KNOWN, REQUEST_ID, ROUTE_NAME, STARTED
+from proxy.web.body import RequestBody
 from proxy.web.known import Known
 
 _NO_ROUTE: Final = "none"
 
 
+@dataclass(slots=True)
+class Draft:
+    """An exchange whose request is under way: what its handlers have found out so far.
+
+    `started` is monotonic. `route` is the route as its table was when the request came in, `name` its
+    mapping's, "none" for a path that no mapping names. `cause` says why the request was refused.
+    """
+
+    request_id: str
+    started: float
+    name: str = _NO_ROUTE
+    route: Route[Any] | None = None
+    known: Known | None = field(default=None, repr=False)
+    decision: Decision | None = None
+    body: RequestBody | None = None
+    cause: str | None = None
+    calls: list[CallRecord] = field(default_factory=list)
+
+
+DRAFT: Final = web.RequestKey("draft", Draft)
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """`path` is the template that the router knows, `route` the name of the mapping, "none" without one.
-
-    `names` are those of the request's header fields in lower case, in the order of `headers`.
-    """
+    """`path` is the template that the router knows, `route` the name of the mapping, "none" without one."""
 
     request_id: str
     at: datetime
@@ -36,8 +56,7 @@ class Exchange:
     decision: Decision | None
     calls: Sequence[CallRecord]
     known: Known | None = field(repr=False)
-    names: tuple[bytes, ...] = field(repr=False)
-    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    headers: HeaderFields = field(repr=False)
 
     @property
     def has_route(self) -> bool:
@@ -55,32 +74,31 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes:
         """The first value of this field, by its name in lower case; b"" without one."""
-        return self.headers[self.names.index(name)][1] if name in self.names else b""
+        return self.headers.values(name)[0] if self.headers.has(name) else b""
 
 
-# Is told of every answered request, before the client has the last of its answer; it never waits.
+# Gets every answered request, before the client has the last of its answer; it never waits.
 Observer: TypeAlias = Callable[[Exchange], None]
 
 
-def exchange_of(request: web.Request, response: web.StreamResponse, at: datetime, now: float) -> Exchange:
-    """Gathers what the request's handlers found out. `now` is monotonic, as the request's start is."""
+def exchange_of(
+    request: web.Request, draft: Draft, response: web.StreamResponse, at: datetime, now: float
+) -> Exchange:
+    """Returns the whole record. `now` is monotonic, as the request's start is."""
     resource = request.match_info.route.resource
-    parts, headers = request.get, request.raw_headers
-    body = parts(BODY)
     return Exchange(
-        request_id=request[REQUEST_ID],
+        request_id=draft.request_id,
         at=at,
-        seconds=now - request[STARTED],
+        seconds=now - draft.started,
         method=request.method,
         path=resource.canonical if resource else "unknown",
-        route=parts(ROUTE_NAME, _NO_ROUTE),
+        route=draft.name,
         status=response.status,
-        bytes_in=body.received if body is not None else 0,
+        bytes_in=draft.body.received if draft.body is not None else 0,
         bytes_out=response.content_length or 0,
-        cause=parts(CAUSE),
-        decision=parts(DECISION),
-        calls=calls_made(),
-        known=parts(KNOWN),
-        names=tuple([name.lower() for name, _ in headers]),
-        headers=headers,
+        cause=draft.cause,
+        decision=draft.decision,
+        calls=tuple(draft.calls),
+        known=draft.known,
+        headers=HeaderFields.of(request.raw_headers),
     )

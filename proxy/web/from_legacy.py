@@ -1,6 +1,7 @@
 """Answers a request from the legacy server: passed through, learned from, and shadowed where that is on."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from proxy.store import StoreError
 from proxy.upstream.llamalitica import expiry
 from proxy.upstream.michiq import Michiq
 from proxy.values import Answer, Session
+from proxy.web.exchange import DRAFT
 from proxy.web.kept import Keeper, kept
-from proxy.web.keys import DECISION, DEPS, KNOWN, LEARNER, REQUEST_ID, ROUTE, SHADOWS
+from proxy.web.keys import DEPS, LEARNER, SHADOWS
 from proxy.web.known import TESTER, Known
 from proxy.web.made_case import TaughtNothing, made_in
 from proxy.web.passthrough import Passed, Plan, pass_through
@@ -30,11 +32,22 @@ _TESTER: Final = frozenset({TESTER.lower().encode()})
 _log: Final = structlog.get_logger("proxy.from_legacy")
 
 
-async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpec) -> web.StreamResponse:
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Which route is called, by whom; `shadow` says that the other side runs after the legacy server."""
+
+    route: Route[Any]
+    known: Known
+    shadow: bool
+
+
+async def answer_from_legacy(
+    request: web.Request, michiq: Michiq, spec: FlowSpec, asker: Asker
+) -> web.StreamResponse:
     """What the legacy server says, with the caller's own legacy token where they came with another one."""
-    route, known, deps = request[ROUTE], request[KNOWN], request.app[DEPS]
+    route, known, deps = asker.route, asker.known, request.app[DEPS]
     with ExitStack() as on_failure:
-        keeper = _keeper(request, deps)
+        keeper = Keeper(Spool(deps.spool_folder), route.mapping.body_limit) if asker.shadow else None
         newcomer = _Newcomer(request, route, known, deps) if spec.makes_case else None
         if keeper:
             on_failure.callback(keeper.close)
@@ -62,13 +75,14 @@ async def answer_from_legacy(request: web.Request, michiq: Michiq, spec: FlowSpe
         request.app[LEARNER].learn(spec.name, "legacy", answer, known)
     if keeper:
         control = None if passed.body is None else answer
-        request.app[SHADOWS].offer(spec, route, known, kept(request, keeper, request[REQUEST_ID]), control)
+        request_id = request[DRAFT].request_id
+        request.app[SHADOWS].offer(spec, route, known, kept(request, keeper, request_id), control)
     return response
 
 
-async def pass_options(request: web.Request, michiq: Michiq) -> web.StreamResponse:
+async def pass_options(request: web.Request, michiq: Michiq, route: Route[Any]) -> web.StreamResponse:
     """What the legacy server says to OPTIONS (CONTRACT G02): it is nobody's, and nothing is learned of it."""
-    mapping = request[ROUTE].mapping
+    mapping = route.mapping
     extra = tuple(notice_headers(mapping.notice))
     seconds, pause = mapping.timeout.total_seconds(), mapping.body_pause.total_seconds()
     plan = Plan(path=mapping.path, seconds=seconds, pause=pause, drop=_TESTER, extra=extra)
@@ -84,12 +98,6 @@ async def pass_unmapped(request: web.Request) -> web.StreamResponse:
     plan = Plan(path="unmapped", seconds=_UNMAPPED_SECONDS, drop=_TESTER)
     response, _ = await pass_through(request, michiq, plan)
     return response
-
-
-def _keeper(request: web.Request, deps: Deps) -> Keeper | None:
-    if not request[DECISION].shadow:
-        return None
-    return Keeper(Spool(deps.spool_folder), request[ROUTE].mapping.body_limit)
 
 
 def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:

@@ -22,7 +22,7 @@ class IdentityWatch:
     def look(self, exchange: Exchange) -> None:
         if self._knows:
             return
-        came = not _DROPPED.isdisjoint(exchange.names)
-        self._knows = came or _KEPT in exchange.names
+        came = not _DROPPED.isdisjoint(exchange.headers.names)
+        self._knows = came or _KEPT in exchange.headers.names
         if self._knows and not came:
             _log.warning("identity_headers_dropped", hint=_HINT)

@@ -1,15 +1,12 @@
 """The typed keys under which the app keeps its parts."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
-from proxy.dispatch.decide import Decision
 from proxy.flows.deps import Deps
-from proxy.mapping.table import Route
-from proxy.web.body import RequestBody
-from proxy.web.known import Known, Lookup
+from proxy.web.known import Lookup
 from proxy.web.learning import Learner
 from proxy.web.live import Live
 from proxy.web.shadows import Shadows
@@ -22,16 +19,6 @@ SHADOWS: Final = web.AppKey("shadows", Shadows)
 DEPS: Final = web.AppKey("deps", Deps)
 WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
 TEE: Final = web.AppKey("tee", Tee)  # where webhooks are sent on
-
-# Of one request: its id, its route as the table was when it came in, and why it was refused.
-REQUEST_ID: Final = web.RequestKey("request_id", str)
-STARTED: Final = web.RequestKey("started", float)
-ROUTE_NAME: Final = web.RequestKey("route_name", str)
-ROUTE: Final = web.RequestKey("route", Route[Any])
-KNOWN: Final = web.RequestKey("known", Known)
-DECISION: Final = web.RequestKey("decision", Decision)
-BODY: Final = web.RequestKey("body", RequestBody)
-CAUSE: Final = web.RequestKey("cause", str)
 
 
 class Serving:

@@ -10,12 +10,13 @@ from proxy.dispatch.decide import Asked
 from proxy.errors import Refusal
 from proxy.flows.caller import older_owners
 from proxy.flows.deps import Deps
-from proxy.headers import RawHeaders, bearer, identity_value
+from proxy.headers import HeaderFields, RawHeaders, bearer, identity_value
 from proxy.mapping.table import FlowSpec
 from proxy.store.homes import Home
 from proxy.values import LEGACY_ID, Session, Side
 
 TESTER: Final = "X-Michiq-Tester"
+_TESTER: Final = TESTER.lower().encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,10 @@ class Lookup:
 
     def forced(self, headers: RawHeaders) -> Side | None:
         """The side that a tester chose: `X-Michiq-Tester: new SECRET`."""
-        given = [value for name, value in headers if name.lower() == TESTER.lower().encode()]
-        if self._secret is None or len(given) != 1:
+        if self._secret is None:
+            return None
+        given = HeaderFields.of(headers).values(_TESTER)
+        if len(given) != 1:
             return None
         side, _, secret = given[0].partition(b" ")
         if not hmac.compare_digest(secret.strip(), self._secret.encode()):

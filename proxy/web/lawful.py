@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
+from proxy.headers import HeaderFields
 from proxy.upstream.raw import HOP_BY_HOP
 
 # Of all headers together, or of one: cookies and tokens of 20 KB are out there.
@@ -16,7 +17,7 @@ _TARGET: Final = re.compile(r"(?:https?://[^/?#@]+)?(?:/[^#]*)?", re.IGNORECASE)
 # Fields that say where a request ends or how its connection goes on, beside the hop-by-hop ones.
 _FRAMING: Final = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
 # What CGI, WSGI and their like fold to one sign in a field's name.
-_FOLDED: Final = re.compile(rb"[^A-Za-z0-9]")
+_FOLDED: Final = re.compile(rb"[^a-z0-9-]")
 
 
 def fault(request: web.BaseRequest) -> str | None:
@@ -27,12 +28,13 @@ def fault(request: web.BaseRequest) -> str | None:
         return "target"
     if not _is_framed(request):
         return "framing"
-    if any(_is_disguised(name) for name, _ in request.raw_headers):
+    fields = HeaderFields.of(request.raw_headers)
+    if any(map(_is_disguised, fields.names)):
         return "disguised-field"
     # aiohttp puts what it doesn't know into an answer of its own, and can't encode this one.
-    if not request.headers.get("Expect", "").isascii():
+    if fields.has(b"expect") and not request.headers.get("Expect", "").isascii():
         return "expectation"
-    if sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEAD:
+    if sum([len(name) + len(value) for name, value in fields]) > MAX_HEAD:
         return "head-too-large"
     return None
 
@@ -40,13 +42,13 @@ def fault(request: web.BaseRequest) -> str | None:
 def _is_framed(request: web.BaseRequest) -> bool:
     """Whether everybody finds the same body: chunks are the only coding, and HTTP/1.0 doesn't know them
     (RFC 9112, section 6.1)."""
-    codings = request.headers.getall("Transfer-Encoding", [])
+    codings = HeaderFields.of(request.raw_headers).values(b"transfer-encoding")
     if not codings:
         return True
-    return request.version == HttpVersion11 and [each.lower() for each in codings] == ["chunked"]
+    return request.version == HttpVersion11 and [each.lower() for each in codings] == [b"chunked"]
 
 
 def _is_disguised(name: bytes) -> bool:
-    """Whether a program that folds names reads a framing field where this proxy reads another one."""
-    folded = _FOLDED.sub(b"-", name).lower()
-    return folded in _FRAMING and name.lower() != folded
+    """Returns whether a program that folds names reads a framing field where this proxy reads another one;
+    `name` in lower case."""
+    return _FOLDED.search(name) is not None and _FOLDED.sub(b"-", name) in _FRAMING

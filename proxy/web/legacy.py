@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from aiohttp import HttpVersion11, web
 
@@ -10,26 +11,18 @@ from proxy.dispatch.decide import Asked, Decision, decide
 from proxy.dispatch.snapshot import Snapshot
 from proxy.errors import Refusal
 from proxy.flows.deps import Deps
+from proxy.headers import HeaderFields
 from proxy.mapping.models import RouteMapping
-from proxy.mapping.table import FlowSpec
+from proxy.mapping.table import FlowSpec, Route
+from proxy.store import StoreError
+from proxy.store.sessions import SessionGone
 from proxy.values import Inbound
 from proxy.web.body import RequestBody, arriving
 from proxy.web.cors import granted, preflight
+from proxy.web.exchange import DRAFT
 from proxy.web.flows import FLOWS
-from proxy.web.from_legacy import answer_from_legacy, pass_options
-from proxy.web.keys import (
-    BODY,
-    DECISION,
-    DEPS,
-    KNOWN,
-    LEARNER,
-    LIVE,
-    LOOKUP,
-    REQUEST_ID,
-    ROUTE,
-    ROUTE_NAME,
-    STARTED,
-)
+from proxy.web.from_legacy import Asker, answer_from_legacy, pass_options
+from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP
 from proxy.web.known import Known
 from proxy.web.patience import untimed
 from proxy.web.responses import allowed, empty, notice_headers, respond
@@ -51,47 +44,49 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     spec = FLOWS[name].spec
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        decision = None
+        # One snapshot, kept to the end of the request.
+        draft, snapshot = request[DRAFT], request.app[LIVE].now
+        draft.name, route = name, snapshot.table.routes[name]
+        draft.route = route
         try:
-            decision = request[DECISION] = await _decided(request, name, spec)
-        finally:
-            # The legacy server may refuse before a body is sent; we have always read it.
-            if decision is None or decision.side == "new":
-                await go_on(request)
+            known = draft.known = await _known(request, route, spec)
+            decision = draft.decision = await _decided(request, known, snapshot, spec)
+        except (Refusal, SessionGone, StoreError):
+            # The legacy server may refuse before a body is sent; the proxy always reads it.
+            await go_on(request)
+            raise
         michiq = request.app[DEPS].michiq
         if decision.side == "new" or michiq is None:
-            return await _answer_from_new(request, name)
-        if request.method == "OPTIONS":
-            return await pass_options(request, michiq)
-        return await answer_from_legacy(request, michiq, spec)
+            await go_on(request)
+            return await _answer_from_new(request, route, spec)
+        if known is None:
+            return await pass_options(request, michiq, route)
+        return await answer_from_legacy(request, michiq, spec, Asker(route, known, shadow=decision.shadow))
 
     return handle
 
 
-async def _decided(request: web.Request, name: str, spec: FlowSpec) -> Decision:
-    # One snapshot, kept to the end of the request.
-    snapshot, deps = request.app[LIVE].now, request.app[DEPS]
-    route = request[ROUTE] = snapshot.table.routes[name]
-    request[ROUTE_NAME] = name
+async def _known(request: web.Request, route: Route[Any], spec: FlowSpec) -> Known | None:
+    """None for OPTIONS, which asks what may be asked: neither caller nor case counts."""
     if request.method == "OPTIONS":
-        return _options(request, snapshot, name)
+        return None
     if request.method not in allowed(route.mapping):
         raise Refusal("wrong_method", "wrong-method")
     path_id = request.match_info.get("id", "")
-    known = request[KNOWN] = await request.app[LOOKUP].know(request.raw_headers, path_id, spec)
-    now = deps.clock()
-    in_force = snapshot.in_force(name, known.asked.scope, now)
-    decision = decide(known.asked, in_force, route.mapping, now, has_legacy=deps.michiq is not None)
-    return await _settled(decision, known, spec, deps)
+    return await request.app[LOOKUP].know(HeaderFields.of(request.raw_headers), path_id, spec)
 
 
-def _options(request: web.Request, snapshot: Snapshot, name: str) -> Decision:
-    """Who says what may be asked: neither caller nor case counts, so nothing is looked up."""
-    deps, mapping = request.app[DEPS], request[ROUTE].mapping
+async def _decided(request: web.Request, known: Known | None, snapshot: Snapshot, spec: FlowSpec) -> Decision:
+    deps = request.app[DEPS]
+    if known is None:
+        asked = Asked(None, None, forced=request.app[LOOKUP].forced(request.raw_headers), options=True)
+    else:
+        asked = known.asked
     now = deps.clock()
-    asked = Asked(None, None, forced=request.app[LOOKUP].forced(request.raw_headers), options=True)
-    in_force = snapshot.in_force(name, None, now)
-    return decide(asked, in_force, mapping, now, has_legacy=deps.michiq is not None)
+    in_force = snapshot.in_force(spec.name, asked.scope, now)
+    mapping = snapshot.table.routes[spec.name].mapping
+    decision = decide(asked, in_force, mapping, now, has_legacy=deps.michiq is not None)
+    return decision if known is None else await _settled(decision, known, spec, deps)
 
 
 async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps) -> Decision:
@@ -105,15 +100,14 @@ async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps)
     return decision if side == decision.side else replace(decision, side=side, why="home", shadow=False)
 
 
-async def _answer_from_new(request: web.Request, name: str) -> web.Response:
-    route = request[ROUTE]
+async def _answer_from_new(request: web.Request, route: Route[Any], spec: FlowSpec) -> web.Response:
     mapping: RouteMapping = route.mapping
     if request.method == "OPTIONS":
         return empty(204, (*notice_headers(mapping.notice), *preflight(request.headers, mapping)))
     async with asyncio.timeout(mapping.timeout.total_seconds()) as limit:
         inbound = _inbound(request, mapping, limit)
-        answer = await FLOWS[name].run(inbound, route, request.app[DEPS])
-    request.app[LEARNER].learn(name, "new", answer)
+        answer = await FLOWS[spec.name].run(inbound, route, request.app[DEPS])
+    request.app[LEARNER].learn(spec.name, "new", answer)
     return respond(answer, (*notice_headers(mapping.notice), *granted(request.headers, mapping)))
 
 
@@ -132,12 +126,12 @@ async def go_on(request: web.Request) -> None:
 
 def _inbound(request: web.Request, mapping: RouteMapping, limit: asyncio.Timeout) -> Inbound:
     pieces = untimed(arriving(request, mapping.body_pause.total_seconds()), limit, mapping.timeout)
-    body = request[BODY] = RequestBody(request.headers, pieces, mapping.body_limit)
+    body = request[DRAFT].body = RequestBody(request.headers, pieces, mapping.body_limit)
     return Inbound(
         legacy_id=request.match_info.get("id", ""),
         headers=request.raw_headers,
         query=dict(request.rel_url.query),
         body=body,
-        request_id=request[REQUEST_ID],
-        started=request[STARTED],
+        request_id=request[DRAFT].request_id,
+        started=request[DRAFT].started,
     )

@@ -5,13 +5,14 @@ import errno
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from typing import Any, Final, cast
 
 from aiohttp import web
 
 from proxy.addresses import Address, overlap
+from proxy.headers import HeaderFields
 from proxy.web.connection import QuietHandler
 from proxy.web.protocol import QuietRunner
 from proxy.web.tls import Tls
@@ -193,6 +194,11 @@ def _requests_of(listener: Listener) -> type[web.Request]:
         def is_leaving(self) -> bool:
             """Whether the process is about to end: nobody is waited for as long as before."""
             return listener.leaving
+
+        @cached_property
+        def raw_headers(self) -> HeaderFields:
+            """The fields, whose names in lower case are found once for all that look at them."""
+            return HeaderFields(self._message.raw_headers)
 
         @property
         def keep_alive(self) -> bool:

@@ -13,16 +13,17 @@ from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
 from proxy.flows.answers import text
 from proxy.flows.deps import Deps
+from proxy.headers import HeaderFields
 from proxy.store import StoreError
 from proxy.store.sessions import SessionGone
 from proxy.web.calls import CALLS
 from proxy.web.cors import granted
-from proxy.web.exchange import Observer, exchange_of
-from proxy.web.keys import CAUSE, DEPS, REQUEST_ID, ROUTE, STARTED
+from proxy.web.exchange import DRAFT, Draft, Observer, exchange_of
+from proxy.web.keys import DEPS
 from proxy.web.responses import CAUSE_HEADER, notice_headers, plain, refused, respond
 
 # As a client may name its own request; anything else could break a log line apart (CONTRACT G09).
-_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 # What a path that no mapping names can end in, where the legacy server doesn't answer; the statuses are those
 # of the routes that one names (CONTRACT G08).
@@ -40,14 +41,14 @@ def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = request[REQUEST_ID] = _given_id(request) or deps.new_id()
-        request[STARTED] = deps.monotonic()
+        request_id = _given_id(request) or deps.new_id()
+        draft = request[DRAFT] = Draft(request_id, deps.monotonic())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        CALLS.set([])
+        CALLS.set(draft.calls)
         response = await handler(request)
         response.headers["X-Request-ID"] = request_id
-        exchange = exchange_of(request, response, deps.clock(), deps.monotonic())
+        exchange = exchange_of(request, draft, response, deps.clock(), deps.monotonic())
         for observer in observers:
             observer(exchange)
         return response
@@ -101,15 +102,16 @@ def failed(request: web.Request) -> web.Response:
 
 
 def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
-    request[CAUSE] = cause
-    if ROUTE not in request:
+    draft = request[DRAFT]
+    draft.cause = cause
+    if draft.route is None:
         status, sentence = _UNMAPPED.get(kind, (500, "Internal Server Error"))
         return respond(text(status, sentence, ((CAUSE_HEADER, cause),)))
-    mapping = request[ROUTE].mapping
+    mapping = draft.route.mapping
     answer = refused(mapping, kind, cause)
     return respond(answer, (*notice_headers(mapping.notice), *granted(request.headers, mapping)))
 
 
 def _given_id(request: web.Request) -> str | None:
-    values = request.headers.getall("X-Request-ID", ())
-    return values[0] if len(values) == 1 and _SANE_ID.fullmatch(values[0]) else None
+    values = HeaderFields.of(request.raw_headers).values(b"x-request-id")
+    return values[0].decode("ascii") if len(values) == 1 and _SANE_ID.fullmatch(values[0]) else None

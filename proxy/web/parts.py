@@ -1,7 +1,8 @@
 """One part of an inbound form: its names as they were meant, its bytes as they came (CONTRACT N10, N16)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from proxy import charsets
 from proxy.errors import Refusal
@@ -24,16 +25,39 @@ class Part:
     _decoder: Decoder = field(repr=False)
     _over: bool = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
+        # No generator: the loop keeps a list of those, which takes longer than a small part.
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         while not self._over:
             event = await anext(self._events)
             self._over = not isinstance(event, bytes)
             if piece := self._decoder.feed(event) if isinstance(event, bytes) else self._decoder.end():
-                yield piece
+                return piece
+        raise StopAsyncIteration
 
     async def drop_rest(self) -> None:
-        async for _ in self.chunks():
+        async for _ in self:
             pass
+
+
+class WholeForm:
+    """The events of a form that has all come."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._left = iter(events)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        for event in self._left:
+            return event
+        raise StopAsyncIteration
 
 
 def part_of(headers: PartHeaders, events: Events) -> Part:

@@ -10,11 +10,12 @@ from typing import Any, Final, cast
 from aiohttp import HttpVersion11, web
 
 from proxy.errors import Refusal
+from proxy.headers import HeaderFields
 from proxy.upstream.michiq import Michiq, RawAnswer
-from proxy.upstream.raw import Pairs, end_to_end, replaced, values, without
+from proxy.upstream.raw import Pairs, end_to_end, replaced, without
 from proxy.web.body import RequestBody, arriving
 from proxy.web.connection import Gone
-from proxy.web.keys import BODY, CAUSE, REQUEST_ID
+from proxy.web.exchange import DRAFT
 from proxy.web.plan import CAPTURE_LIMIT, Captured, Passed, Plan
 from proxy.web.raw_request import VIA, expects, raw_request
 from proxy.web.raw_response import RawResponse, abort, finish_sending
@@ -70,13 +71,14 @@ class Passage:
         """Raises the refusal where it can still become an answer; else the client's connection ends."""
         if self._response is None:
             raise refusal
-        self._request[CAUSE] = refusal.cause
+        self._request[DRAFT].cause = refusal.cause
         abort(self._request)
         return self._response, self._passed
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         # Nothing limits it here: that is the legacy server's to do. It only counts.
-        body = self._request[BODY] = RequestBody(self._request.headers, arriving(self._request), limit=0)
+        body = RequestBody(self._request.headers, arriving(self._request), limit=0)
+        self._request[DRAFT].body = body
         if expects(self._request):
             await self._inform(100, ())
         async for piece in arriving(self._request, self._plan.pause):
@@ -107,7 +109,7 @@ class Passage:
     async def _relay(self, answer: RawAnswer) -> tuple[RawResponse, Passed]:
         self._passed = Passed(answer.status, _content_type(answer), None)
         fields, captured = self._fields(answer), Captured(wanted=self._plan.capture)
-        codings = [value.decode("latin-1") for value in values(answer.headers, _CODINGS)]
+        codings = [value.decode("latin-1") for value in HeaderFields.of(answer.headers).values(_CODINGS)]
         async with aclosing(answer.chunks()) as chunks:
             start, replacement = await self._start(chunks, codings)
             if replacement is not None:
@@ -130,8 +132,8 @@ class Passage:
     def _fields(self, answer: RawAnswer) -> Pairs:
         fields = end_to_end(answer.headers)
         extra = tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in self._plan.extra)
-        if not values(fields, b"x-request-id"):
-            extra = (*extra, (b"X-Request-ID", self._request[REQUEST_ID].encode()))
+        if not HeaderFields.of(answer.headers).has(b"x-request-id"):
+            extra = (*extra, (b"X-Request-ID", self._request[DRAFT].request_id.encode()))
         return (*fields, *extra, VIA)
 
     async def _copied(self, body: bytes | None, codings: Sequence[str]) -> Passed:
@@ -181,4 +183,4 @@ class Passage:
 
 
 def _content_type(answer: RawAnswer) -> str:
-    return b"".join(values(answer.headers, b"content-type")[:1]).decode("latin-1")
+    return b"".join(HeaderFields.of(answer.headers).values(b"content-type")[:1]).decode("latin-1")

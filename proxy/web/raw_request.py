@@ -8,8 +8,9 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import HttpVersion11, web
 
 from proxy.errors import Refusal
+from proxy.headers import HeaderFields
 from proxy.upstream.http1.callers import caller_of
-from proxy.upstream.raw import Pairs, RawRequest, end_to_end, replaced, values
+from proxy.upstream.raw import RawRequest, end_to_end, replaced
 from proxy.web.plan import Plan
 
 VIA: Final = (b"Via", b"1.1 michiq-proxy")
@@ -25,7 +26,7 @@ def raw_request(
     request: web.BaseRequest, pieces: Callable[[], AsyncIterator[bytes]], plan: Plan
 ) -> RawRequest:
     """The request, with a body of `pieces` where it has any, and what the plan changes of it."""
-    came, authorization = request.raw_headers, plan.authorization
+    came, authorization = HeaderFields.of(request.raw_headers), plan.authorization
     has_body, length = _framing(came)
     gone = plan.drop | _AUTHORIZATION if authorization == b"" else plan.drop
     if request.version < HttpVersion11:
@@ -45,12 +46,14 @@ def raw_request(
 
 def expects(request: web.BaseRequest) -> bool:
     """Whether the client holds its body back until it is asked for it."""
-    return any(value.lower() == b"100-continue" for value in values(request.raw_headers, b"expect"))
+    return any(
+        value.lower() == b"100-continue" for value in HeaderFields.of(request.raw_headers).values(b"expect")
+    )
 
 
-def _framing(headers: Pairs) -> tuple[bool, int | None]:
+def _framing(fields: HeaderFields) -> tuple[bool, int | None]:
     """Whether there is a body, and its length; Refusal where two readers could find two different ones."""
-    lengths, codings = values(headers, b"content-length"), values(headers, b"transfer-encoding")
+    lengths, codings = fields.values(b"content-length"), fields.values(b"transfer-encoding")
     if len(lengths) + len(codings) > 1 or any(coding.lower() != b"chunked" for coding in codings):
         raise Refusal("malformed", "framing")
     length = int(lengths[0]) if lengths else None

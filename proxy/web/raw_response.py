@@ -7,7 +7,8 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
-from proxy.upstream.raw import Pairs, has
+from proxy.headers import HeaderFields
+from proxy.upstream.raw import Pairs
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
 
@@ -51,7 +52,7 @@ class RawResponse(web.StreamResponse):
     def _framing(self, request: web.BaseRequest) -> Pairs:
         modern = request.version >= HttpVersion11
         keep_alive = request.keep_alive if self._keep_alive is None else self._keep_alive
-        boundless = not self._must_be_empty_body and not has(self._fields, b"content-length")
+        boundless = not self._must_be_empty_body and not HeaderFields.of(self._fields).has(b"content-length")
         self._keep_alive = keep_alive and (modern or not boundless)
         framing: Pairs = ((b"Transfer-Encoding", b"chunked"),) if boundless and modern else ()
         if self._keep_alive == modern:

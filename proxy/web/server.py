@@ -8,16 +8,18 @@ import ssl
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Final
 
 import structlog
 from aiohttp import web
+from pydantic import SecretStr
 
 from proxy.flows.confirmed_callers import ConfirmedCallers
 from proxy.flows.deps import Deps
@@ -42,14 +44,15 @@ from proxy.web.calls import note_call
 from proxy.web.ending import Ending
 from proxy.web.guards import Limits, limits_of
 from proxy.web.handshakes import Handshakes
+from proxy.web.keys import Serving
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
-from proxy.web.open_files import measured_room
+from proxy.web.open_files import Room, measured_room
 from proxy.web.place import ADMIN, LISTEN, STATUS, Place, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.space import watching_space
 from proxy.web.sweeping import sweeping
-from proxy.web.tee import teeing
+from proxy.web.tee import Tee, teeing
 from proxy.web.tls import Tls
 from proxy.workers import Workers
 
@@ -90,12 +93,19 @@ async def running(
     folder: Path | None = None,
     place: Place | None = None,
 ) -> AsyncIterator[Running]:
-    """A proxy that serves until the block ends.
+    """Serves until the block ends.
 
-    Raises StoreError, CantListen, BadCertificate and BadAuthorities where it can't start.
+    Raises StoreError, CantListen, BadCertificate and BadAuthorities where it can't start. `folder` is where
+    `table` came from, to be watched for changes; None watches nothing. `place` has the sockets and locks that
+    this process shares with others; None is for one that serves alone.
 
-    `folder` is where `table` came from, to be watched for changes; None watches nothing. `place` is what it
-    shares with other processes; None is one of its own.
+    The end takes back the steps of the start in reverse:
+
+    1. clients: the listener closes once their requests are answered (`Ending.leave`);
+    2. tasks that requests began are drained, in what is left of the time (`Ending.drain`), then the tee ends;
+    3. status and admin listeners close: /readyz says until now that the process is not ready;
+    4. evidence is written, mapping files are followed no more, upkeep of the store ends;
+    5. the sockets, the upstreams' connections, the isolated processes and the store are closed.
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics()
@@ -104,43 +114,76 @@ async def running(
         deps = await _open(settings, clock, place.locks if place else KeyedLocks(), trust, metrics, stack)
         event, place = ("worker_listening", place) if place else ("listening", bound(settings))
         stack.callback(place.close)
-        urls = url_of(place.listen, tls), url_of(place.admin, None)
-        await deps.store.keys.note()
-        status_url = url_of(place.status, None) if place.status else None
-        await _settle(deps.store)
-        await _show_pending(deps.store)
-        await stack.enter_async_context(sweeping(deps.store, settings, place.serving, clock, deps.monotonic))
-        await stack.enter_async_context(watching_space(deps.store))
-        ending = Ending(float(settings.drain_seconds), place.serving)
-        tester_secret = settings.tester_secret.get_secret_value() if settings.tester_secret else None
-        moving = await stack.enter_async_context(moving_over(table, folder, deps, tester_secret))
-        room = measured_room(settings.max_connections)
-        for_probes = Limits(connections=room.probes)
-        admin_tokens = {name: token.get_secret_value() for name, token in settings.admin_tokens.items()}
-        for_operators = admin_app(moving, deps, place.serving, admin_tokens)
-        admin = _listener(for_operators, ending, problems.broken, for_probes)
-        stack.push_async_callback(ending.leave_last, admin)
-        await admin.open(ADMIN, place.admin)
-        if place.status:
-            for_status = status_app(moving, deps, place.serving)
-            status = _listener(for_status, ending, problems.broken, for_probes)
-            stack.push_async_callback(ending.leave_last, status)
-            await status.open(STATUS, place.status)
-        chance = random.SystemRandom().random
-        tee = await stack.enter_async_context(
-            teeing(settings.tee_url, deps, chance, trust, _outbound(settings))
+        await _begin_upkeep(settings, deps, place.serving, stack)
+        moving = await stack.enter_async_context(
+            moving_over(table, folder, deps, _secret(settings.tester_secret))
         )
-        stack.push_async_callback(ending.drain, deps.tasks)
-        webhook_secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
-        for_clients = legacy_app(moving, deps, webhook_secrets, tee)
-        limits = replace(limits_of(settings), connections=room.clients)
-        legacy = _listener(for_clients, ending, limits=limits)
-        stack.push_async_callback(ending.leave, legacy)
-        await legacy.open(LISTEN, place.listen, tls)
+        ending = Ending(float(settings.drain_seconds), place.serving)
+        listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
+        await listening.to_operators(place)
+        await listening.to_clients(place, tls, await _begin_tee(settings, deps, trust, stack))
         _resume(table, deps)
         deps.workers.warm_soon()  # what needs one at once waits for it, everybody else doesn't
+        urls = url_of(place.listen, tls), url_of(place.admin, None)
+        status_url = url_of(place.status, None) if place.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, status_url)
+
+
+async def _begin_upkeep(settings: Settings, deps: Deps, serving: Serving, stack: AsyncExitStack) -> None:
+    """Notes what the last process left, and looks after the store from now on."""
+    store = deps.store
+    await store.keys.note()
+    await _settle(store)
+    await _show_pending(store)
+    await stack.enter_async_context(sweeping(store, settings, serving, deps.clock, deps.monotonic))
+    await stack.enter_async_context(watching_space(store))
+
+
+async def _begin_tee(
+    settings: Settings, deps: Deps, trust: ssl.SSLContext, stack: AsyncExitStack
+) -> Tee | None:
+    chance = random.SystemRandom().random
+    return await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust, _outbound(settings)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """Opens the listeners, one kind after the other; the stack closes them."""
+
+    settings: Settings
+    moving: Moving
+    deps: Deps
+    ending: Ending
+    room: Room
+    stack: AsyncExitStack
+
+    async def to_operators(self, place: Place) -> None:
+        """Serves the admin API, and the probes beside it or apart."""
+        tokens = {name: token.get_secret_value() for name, token in self.settings.admin_tokens.items()}
+        app = admin_app(self.moving, self.deps, place.serving, tokens)
+        await self._open_probed(ADMIN, place.admin, app)
+        if place.status:
+            await self._open_probed(STATUS, place.status, status_app(self.moving, self.deps, place.serving))
+
+    async def to_clients(self, place: Place, tls: Tls | None, tee: Tee | None) -> None:
+        """Serves the legacy routes; what their requests leave running is drained once they are answered."""
+        self.stack.push_async_callback(self.ending.drain, self.deps.tasks)
+        webhook_secrets = [secret.get_secret_value() for secret in self.settings.webhook_secrets]
+        app = legacy_app(self.moving, self.deps, webhook_secrets, tee)
+        limits = replace(limits_of(self.settings), connections=self.room.clients)
+        listener = _listener(app, self.ending, limits=limits)
+        self.stack.push_async_callback(self.ending.leave, listener)
+        await listener.open(LISTEN, place.listen, tls)
+
+    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> None:
+        listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
+        self.stack.push_async_callback(self.ending.leave_last, listener)
+        await listener.open(setting, sockets)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
 
 
 def _tls(settings: Settings, metrics: Metrics) -> Tls | None:
@@ -187,7 +230,7 @@ async def _open(
         michiq=upstreams.michiq,
         upstream_states=upstreams.states,
         metrics=metrics,
-        chat_key=settings.llamachat_api_key.get_secret_value() if settings.llamachat_api_key else None,
+        chat_key=_secret(settings.llamachat_api_key),
         workers=workers,
         readings=Readings(),
         tasks=Tasks(),

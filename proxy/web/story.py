@@ -76,7 +76,7 @@ def access_of(exchange: Exchange, hashed: Callable[[str], str]) -> Access | None
 
 
 def _asked(exchange: Exchange) -> Json:
-    named, others = _headers(exchange.names)
+    named, others = _headers(exchange.headers.names)
     known = exchange.known
     return {
         "method": exchange.method if exchange.method in ("GET", "HEAD", "OPTIONS", "POST") else "other",

@@ -15,7 +15,8 @@ from proxy.flows.report_event import BadEvent, keep
 from proxy.jsons import ANSWER, BadJson
 from proxy.store.deliveries import Delivery
 from proxy.web.body import RequestBody, arriving
-from proxy.web.keys import BODY, CAUSE, DEPS, TEE, WEBHOOK_SECRETS
+from proxy.web.exchange import DRAFT
+from proxy.web.keys import DEPS, TEE, WEBHOOK_SECRETS
 from proxy.web.legacy import go_on
 from proxy.web.responses import respond
 
@@ -56,7 +57,7 @@ def _to_send_on(request: web.Request, data: bytes) -> Delivery | None:
 
 
 async def _read(request: web.Request) -> bytes:
-    body = request[BODY] = RequestBody(request.headers, arriving(request), _LIMIT)
+    body = request[DRAFT].body = RequestBody(request.headers, arriving(request), _LIMIT)
     return await body.read()
 
 
@@ -74,5 +75,5 @@ def _signatures(request: web.Request) -> list[bytes]:
 
 
 def _error(request: web.Request, status: int, cause: str, sentence: str) -> web.Response:
-    request[CAUSE] = cause
+    request[DRAFT].cause = cause
     return respond(json(status, {"error": sentence}))

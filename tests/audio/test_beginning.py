@@ -1,4 +1,4 @@
-"""Chunks judged by their beginning, alone and with the short ones before them."""
+"""Chunks, classified by their beginning, alone and with the short ones before them."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""How long recordings are, read from the audio itself."""
+"""The length of recordings, read from the audio itself."""
 
 from io import BytesIO
 from random import Random

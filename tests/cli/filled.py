@@ -20,13 +20,13 @@ from tests.conftest import ROOT
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A folder with settings and mappings of its own, as an operator stands in it."""
+    """A folder with settings and mappings of its own, as an operator works in it."""
 
     folder: Path
     key: str
 
     def fill(self, work: Callable[[Store], Awaitable[Any]]) -> Any:
-        """What `work` gives on the store."""
+        """Returns the result of `work` on the store."""
 
         async def run() -> Any:
             async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [self.key]) as store:
@@ -35,7 +35,7 @@ class Site:
         return asyncio.run(run())
 
     def call(self, *arguments: str, answer: str | None = None) -> Result:
-        """`answer` is what is typed."""
+        """Runs a command; `answer` is typed."""
         result = CliRunner().invoke(main, arguments, input=answer)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
@@ -49,7 +49,7 @@ class Site:
 
 
 def site(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """The command's working folder from now on."""
+    """Makes `folder` the working folder of the command."""
     for name in [name for name in os.environ if name.startswith("MICHIQ_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", key)
@@ -59,7 +59,7 @@ def site(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 async def nothing(_: Store) -> None:
-    """Of a store that is only made, as by the first `serve`."""
+    """Does nothing, for a store that is only made, as by the first `serve`."""
 
 
 def ago(**units: float) -> datetime:
@@ -82,10 +82,10 @@ def visit(store: Store, organization: str, **changes: Any) -> Visit:
 
 
 def scope(store: Store, organization: str) -> str:
-    """The keyed hash that an organization is stored under."""
+    """Returns the keyed hash that an organization is stored under."""
     return store.sealer.digest("organization", organization)
 
 
 def said(result: Result) -> str:
-    """All that was printed, on one line: where a long line was broken doesn't matter."""
+    """Returns all that was printed, on one line: the breaks of long lines don't matter."""
     return " ".join(result.output.split())

@@ -1,4 +1,4 @@
-"""`audit`: the trail as an operator sees it, and whether it is whole."""
+"""`audit`: the trail as an operator sees it, and the check that it is whole."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.cli.filled import Site, nothing
 
 @pytest.fixture(autouse=True)
 def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> None:
-    """A store with three changes in it."""
+    """Returns a store with three changes in it."""
     for name in [name for name in os.environ if name.startswith("MICHIQ_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", secret_key)

@@ -1,4 +1,4 @@
-"""`michiq-proxy can-switch`: yes or no, from what stands in a real store."""
+"""`michiq-proxy can-switch`: yes or no, from the evidence in a real store."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ def here(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> Si
 
 
 async def enough(store: Store) -> None:
-    """All that a yes takes."""
+    """Stores everything that a yes needs."""
     await compared(1240)(store)
     await called(NORTE)(store)
     await contract()(store)
@@ -78,7 +78,7 @@ def moved(organization: str) -> Work:
 
 
 def differing(path: str, times: int = 1, days: float = 0) -> Work:
-    """Comparisons that differ at one path."""
+    """Stores comparisons that differ at one path."""
 
     async def add(store: Store) -> None:
         difference = Difference(path, "type", Leaf("string", 3, "c" * 16), Leaf("number", None, "d" * 16))
@@ -105,7 +105,7 @@ def differing(path: str, times: int = 1, days: float = 0) -> Work:
         pytest.param(
             [compared(1, "dry-run-failed:createCase:body.files:missing")],
             False,
-            "What the dry runs failed at: createCase:body.files:missing 1.",
+            "The dry runs failed at: createCase:body.files:missing 1.",
             id="a dry run failed",
         ),
         pytest.param([called(SUR)], False, "Never seen in shadow: Clínica Sur.", id="one was never compared"),
@@ -120,9 +120,9 @@ def differing(path: str, times: int = 1, days: float = 0) -> Work:
         pytest.param([called(SUR, route="doc")], True, "1 of 1", id="one calls another route"),
         pytest.param([called(SUR, at=ago(days=20))], True, "1 of 1", id="one called long ago"),
         pytest.param([called(SUR), moved(SUR)], True, "1 of 1", id="one has moved already"),
-        pytest.param([ambiguous()], False, "nobody knows whether they worked: 1;", id="a call is ambiguous"),
-        pytest.param([ambiguous("other")], True, "they worked: 0;", id="another route's call is ambiguous"),
-        pytest.param([ambiguous(days=30)], True, "they worked: 0;", id="an old call is ambiguous"),
+        pytest.param([ambiguous()], False, "may have worked or not: 1;", id="a call is ambiguous"),
+        pytest.param([ambiguous("other")], True, "or not: 0;", id="another route's call is ambiguous"),
+        pytest.param([ambiguous(days=30)], True, "or not: 0;", id="an old call is ambiguous"),
         pytest.param([contract(days=0.1, failed=1)], False, "14 passed, 1 failed", id="the contract broke"),
         pytest.param(
             [contract("doc", 0, failed=1)], True, "14 passed, 0 failed", id="another route broke it"

@@ -1,4 +1,4 @@
-"""`check`: settings and mapping files against each other, warnings apart from errors, and what is online."""
+"""`check`: settings and mapping files against each other, warnings apart from errors, and `--online`."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ WHOLE = {
 
 @pytest.fixture
 def here(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Settings with nothing missing."""
+    """Returns a site whose settings miss nothing."""
     made = site(tmp_path, secret_key, monkeypatch)
     for name, value in WHOLE.items():
         monkeypatch.setenv(f"MICHIQ_{name}", value)
@@ -94,7 +94,7 @@ def test_a_wrong_setting_is_an_error_beside_those_of_the_files(
     here.edit("query.toml", 'mode = "new"', 'mode = "nwe"')
     result = here.call("check")
     assert (result.exit_code, result.stdout) == (1, "2 errors\n")
-    assert "MICHIQ_LISTNE is no setting; the nearest one is MICHIQ_LISTEN" in said(result)
+    assert "MICHIQ_LISTNE is not a setting; the nearest one is MICHIQ_LISTEN" in said(result)
 
 
 def test_a_certificate_that_can_not_be_served_is_an_error(
@@ -107,7 +107,7 @@ def test_a_certificate_that_can_not_be_served_is_an_error(
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """A server that connects, and says nothing."""
+    """Yields the URL of a server that accepts connections, and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -121,7 +121,7 @@ def test_online_names_a_host_that_is_not_known_one_that_is_not_there_and_a_missi
     told = [each["reason"] for each in judged(here, "--online")["complaints"]]
     assert [each.split(":")[0] for each in told[:2]] == ["MICHIQ_LLAMACHAT_URL", "MICHIQ_LEGACY_URL"]
     assert "no connection to 127.0.0.1:1" in told[0]
-    assert "michiq.invalid is not known here" in told[1]
+    assert "michiq.invalid can't be resolved here" in told[1]
     assert "there is no store at" in told[2]
     here.fill(nothing)
     assert len(judged(here, "--online")["complaints"]) == 2

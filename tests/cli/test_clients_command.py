@@ -1,4 +1,4 @@
-"""`michiq-proxy clients`: who still calls what, for people, spreadsheets and programs."""
+"""`michiq-proxy clients`: the clients that still call, for people, spreadsheets and programs."""
 
 import asyncio
 import csv
@@ -54,7 +54,7 @@ def visit(days: int = 0, **changes: Any) -> Visit:
 
 
 def fill(secret_key: str, *visits: Visit) -> None:
-    """Visits in the store of the settings."""
+    """Adds visits to the store of the settings."""
 
     async def add() -> None:
         async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [secret_key]) as store:
@@ -64,7 +64,7 @@ def fill(secret_key: str, *visits: Visit) -> None:
 
 
 def cells(result: Result) -> list[list[str]]:
-    """The table's rows, without its heads."""
+    """Returns the table's rows, without its heads."""
     assert result.exit_code == 0, result.output
     return [line.split("\t") for line in result.stdout.splitlines()][1:]
 

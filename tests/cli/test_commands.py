@@ -90,7 +90,7 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     ("environ", "named"),
     [
         ({"MICHIQ_SECRET_KEYS": ""}, "MICHIQ_SECRET_KEYS is required"),
-        ({"MICHIQ_LISTNE": "x"}, "MICHIQ_LISTNE is no setting; the nearest one is MICHIQ_LISTEN"),
+        ({"MICHIQ_LISTNE": "x"}, "MICHIQ_LISTNE is not a setting; the nearest one is MICHIQ_LISTEN"),
         ({"MICHIQ_LISTEN": "8080"}, "MICHIQ_LISTEN needs host:port"),
         ({"MICHIQ_LLAMALITICA_WEB_URL": "https://private.llamalitica.com"}, "are no pair"),
         ({"MICHIQ_LLAMACHAT_URL": "http://chat.example"}, "MICHIQ_LLAMACHAT_URL needs https"),
@@ -144,7 +144,7 @@ def test_misuse_ends_with_2(arguments: list[str]) -> None:
 
 
 def _mappings(tmp_path: Path, file: str, old: str, new: str) -> Path:
-    """The default mappings with a mistake in one file."""
+    """Returns the default mappings with a mistake in one file."""
     folder = tmp_path / "wrong"
     shutil.copytree(ROOT / "mappings", folder)
     text = (folder / file).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""`michiq-proxy contract --record`: what a run came to, kept for can-switch."""
+"""`michiq-proxy contract --record`: the counts of a run, stored for can-switch."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ def _no_log_on_stdout() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _settings(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the proxy that `api` starts."""
+    """Sets the settings of the proxy that `api` starts."""
     for name in [name for name in os.environ if name.startswith(("MICHIQ_", "CONTRACT_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", secret_key)

@@ -1,4 +1,4 @@
-"""The parent's part in several workers: who is brought up, replaced, seen off, and who gets which lock."""
+"""The parent of several workers: it starts, replaces and stops workers, and grants them locks."""
 
 import asyncio
 import signal
@@ -11,13 +11,13 @@ import pytest
 
 from proxy.cli.crew import Crew, WorkerFailed
 from proxy.cli.worker import Worker
-from proxy.line import Line
+from proxy.line import Channel
 
 WORDS = ("stop", "retire")
 
 
 class Hired:
-    """A worker in the test's own process: it serves at once and leaves when told, unless it is `stubborn`.
+    """A worker in the test's own process: it serves at once and stops on order, unless it is `stubborn`.
 
     A `mute` one never begins to serve.
     """
@@ -25,7 +25,7 @@ class Hired:
     def __init__(self, name: str, *, fit: bool, stubborn: bool, mute: bool) -> None:
         self.name = name
         self.told: list[dict[str, Any]] = []
-        self.line: Line
+        self.line: Channel
         self.returncode: int | None = None
         self._fit = fit
         self._stubborn = stubborn
@@ -59,7 +59,7 @@ class Hired:
 
 
 class Agency:
-    """Where workers come from; `fit` says which ones are."""
+    """A maker of workers; `fit` says which of them can serve."""
 
     def __init__(self) -> None:
         self.hired: list[Hired] = []
@@ -72,10 +72,10 @@ class Agency:
         ours, theirs = socket.socketpair()
         fit = self.fit(len(self.hired))
         hired = Hired(name, fit=fit, stubborn=self.stubborn, mute=self.mute)
-        hired.line = await Line.over(theirs)
+        hired.line = await Channel.over(theirs)
         self.hired.append(hired)
         self._tasks.append(asyncio.create_task(hired.work()))
-        return Worker(name, await Line.over(ours), cast(asyncio.subprocess.Process, hired))
+        return Worker(name, await Channel.over(ours), cast(asyncio.subprocess.Process, hired))
 
     @property
     def there(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""`erase` and `rotate-keys`: what an operator is asked and told, and what is left of it on the disk."""
+"""`erase` and `rotate-keys`: the questions and answers for an operator, and the bytes left on the disk."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ OF_ANA = ("--user", MAIL, "--organization", ORGANIZATION)
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> Site:
-    """A store with a user and a case of theirs."""
+    """Returns a store with a user and their case."""
     made = site(tmp_path, secret_key, monkeypatch)
     made.fill(_fill)
     return made
@@ -51,7 +51,7 @@ def owned(store: Store) -> Any:
 def test_a_case_is_erased_once_it_is_confirmed(shop: Site) -> None:
     result = shop.call("erase", "--case", "5e1f-case", "--actor", "eva", answer="5e1f-case\n")
     assert result.exit_code == 0, result.output
-    assert "kept of this case: 1 kept answer, 1 case" in said(result)
+    assert "stored about this case: 1 kept answer, 1 case" in said(result)
     assert "erased: 1 kept answer, 1 case; no file of the store holds a trace of it" in said(result)
     assert b"5e1f-case" not in everything(shop.folder / "var")
     (event,) = shop.fill(trail)
@@ -138,9 +138,9 @@ def test_a_user_N06_is_found_in_any_case_also_what_an_earlier_release_kept_under
         (("--user", MAIL), "--user and --organization go together"),
         (("--case", "x", "--organization", ORGANIZATION), "--user and --organization go together"),
         (("--case", "x", "--json"), "--json needs --yes"),
-        (("--case", "x-1", "--yes", "--reason", "the family of X-1"), "name neither the case, the user"),
-        (("--case", "x", "--yes", "--reason", "a\nb"), "the reason needs 1 to 300 printable signs"),
-        (("--case", "x", "--yes", "--actor", "proxy"), "--actor: proxy is what the process itself"),
+        (("--case", "x-1", "--yes", "--reason", "the family of X-1"), "don't name the case, the user"),
+        (("--case", "x", "--yes", "--reason", "a\nb"), "the reason needs 1 to 300 printable characters"),
+        (("--case", "x", "--yes", "--actor", "proxy"), "--actor: proxy is the name of the process itself"),
     ],
 )
 def test_what_is_asked_wrongly_is_told_and_ends_with_2(
@@ -169,7 +169,7 @@ def test_the_old_key_can_go_once_everything_is_under_the_new_one(
 def test_after_a_rotation_no_file_has_a_value_under_the_old_key_in_its_gaps_either(
     shop: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was removed before is no row that could be sealed anew, and opens with the old key."""
+    """Removes a row first: no rotation seals it again, and its bytes would open with the old key."""
     with closing(sqlite3.connect(shop.folder / "var" / "michiq.db")) as connection:
         (sealed,) = connection.execute("SELECT content FROM cases").fetchone()
         connection.execute("PRAGMA secure_delete = OFF")
@@ -203,7 +203,7 @@ async def _spoil(store: Store) -> None:
 
 
 def beating(name: str, *keys: str) -> Callable[[Store], Awaitable[None]]:
-    """A live process that has the keys of these fingerprints."""
+    """Writes a live process that has the keys of these fingerprints."""
 
     async def beat(store: Store) -> None:
         now = datetime.now(UTC)
@@ -246,7 +246,7 @@ def test_keys_are_changed_where_every_live_process_has_the_new_one(
 
 
 async def fingerprints() -> tuple[str, ...]:
-    """Those of the keys in the environment."""
+    """Returns the fingerprints of the keys in the environment."""
     keys = os.environ["MICHIQ_SECRET_KEYS"].split(",")
     async with open_store("sqlite:///var/michiq.db", "file:var/blobs", keys, renews=False) as store:
         return store.sealer.fingerprints

@@ -1,4 +1,4 @@
-"""`michiq-proxy explain`: the story of one request, for whoever is woken by it."""
+"""`michiq-proxy explain`: the trace of one request, for an operator who was woken by it."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def here(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> Si
 
 
 def request(**changes: Any) -> dict[str, Any]:
-    """The story of a GET on doc that the legacy server answered."""
+    """Returns the trace of a GET on doc that the legacy server answered."""
     return {
         "route": "doc",
         "asked": {
@@ -67,7 +67,7 @@ def difference(kind: str, path: str = "voice") -> dict[str, str]:
 
 
 def tell(here: Site, *stories: dict[str, Any]) -> str:
-    """What `explain` prints of a request with these stories."""
+    """Returns the text that `explain` prints for a request with these traces."""
 
     async def add(store: Store) -> None:
         await store.evidence.add(stories=[Story(ID, ago(hours=1), each) for each in stories], at=ago())
@@ -113,12 +113,12 @@ def test_no_code_of_a_story_is_without_words() -> None:
     [
         (request(decided=decided(mode="canary", percent=12.5)), "The mode was canary of 12.5 %, by revision"),
         (request(decided=decided(mode="new", revision=0)), "The mode was new, by the mapping file."),
-        (request(decided=None), "It was refused before anybody was asked."),
+        (request(decided=None), "It was refused before a side was chosen."),
         (request(route="none", decided=None), "GET on no route of the mappings"),
         (request(route="none", decided=None), "It is no legacy call."),
         (request(asked={"method": "other"}), "a method that no route has on the route doc"),
         (request(asked={"bytes": 5000}), "on the route doc, 5,000 bytes, with"),
-        (request(asked={"user": None, "organization": None}), "somebody whom this proxy doesn't know"),
+        (request(asked={"user": None, "organization": None}), "a caller that this proxy doesn't know"),
         (
             request(calls=[call(status=None, cause="legacy-timeout")]),
             "GET /michiQ/doc/{id} gave no answer (legacy-timeout) after 35 ms.",
@@ -180,7 +180,7 @@ async def test_what_a_proxy_keeps_of_a_request_is_what_explain_tells(
             result = await asyncio.to_thread(Site(tmp_path, secret_key).call, "explain", ID)
     told = said(result)
     assert "POST on the route new_case" in told
-    assert "mode: nothing but the mode decides here, and it says the legacy server." in told
+    assert "mode: only the mode decides here, and it says the legacy server." in told
     assert "legacy: POST /michiQ/newCase answered 200" in told
     assert "The client got 200" in told
     assert "The new side would have answered" in told
@@ -188,7 +188,7 @@ async def test_what_a_proxy_keeps_of_a_request_is_what_explain_tells(
 
 
 async def _kept(api: Api, count: int) -> None:
-    """Returns once the store has so many stories of the request: it is told of right after its last byte."""
+    """Returns once the store has so many traces of the request: they come right after its last byte."""
     async with asyncio.timeout(20):
         while len(await api.proxy.deps.store.stories.of(ID)) < count:
             await api.proxy.moving.shadow.idle()

@@ -1,4 +1,4 @@
-"""Help that is whole, with an example and the environment of each command; `settings` and `completion`."""
+"""The help texts, whole, with an example and the environment of each command; `settings`, `completion`."""
 
 import json
 import re

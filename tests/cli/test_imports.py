@@ -1,4 +1,4 @@
-"""What a command imports is what it takes to start: seconds and megabytes in every process, every time."""
+"""The imports of a command are the cost of its start: seconds and megabytes in every process, every time."""
 
 import json
 import os
@@ -75,7 +75,7 @@ async def test_what_runs_each_few_seconds_imports_nothing_of_the_application(
 
 
 async def test_serve_imports_nothing_that_is_rare(tmp_path: Path) -> None:
-    """Its second start: the first one has made the database."""
+    """Looks at the second start: the first one has made the database."""
     settings = {
         "MICHIQ_LISTEN": "127.0.0.1:0",
         "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",

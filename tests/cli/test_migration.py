@@ -42,7 +42,7 @@ async def test_the_walk_of_one_route_goes_as_the_readme_shows(tmp_path: Path) ->
 
 
 def _shown() -> list[str]:
-    """The README's lines of the walk."""
+    """Returns the README's lines of the walk."""
     readme = (ROOT / "README.md").read_text("utf-8")
     [block] = re.findall(r"this is from its output:\n\n```console\n(.*?)```", readme, re.DOTALL)
     return [line for line in block.splitlines() if line]

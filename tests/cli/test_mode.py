@@ -1,4 +1,4 @@
-"""`mode`: what is in force is seen and changed straight in the store, with the proxy running or not."""
+"""`mode`: shows and changes in the store the modes in force, with the proxy running or not."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ FORWARD = "--despite-evidence"
 
 @pytest.fixture(autouse=True)
 def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str) -> None:
-    """A folder of its own with the built-in mappings, a legacy server configured, and nothing in force."""
+    """Returns a folder with the built-in mappings, a legacy server configured, and nothing in force."""
     for name in [name for name in os.environ if name.startswith("MICHIQ_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", secret_key)
@@ -45,7 +45,7 @@ def call(*arguments: str) -> Result:
 
 
 def told(*arguments: str) -> Any:
-    """What a program is told."""
+    """Returns the JSON that a program gets."""
     result = call(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -328,22 +328,22 @@ def test_an_organization_that_no_file_names_is_taken_with_a_note() -> None:
         (["--rollback", "query", "--newest", *WHY], "--rollback takes the ROUTE"),
         (["query", "new", "--newest", *WHY], "--newest does not go with a MODE"),
         (["query", FORWARD], "--despite-evidence does not go with showing"),
-        (["query", "shadow", "--reason", " "], "the reason needs 1 to 300 printable signs"),
+        (["query", "shadow", "--reason", " "], "the reason needs 1 to 300 printable characters"),
         (["query", "shadow", "--reason", "a\x1bb"], "the reason needs"),
         (["query", "shadow", *WHY, "--actor", ""], "the actor needs"),
         (["query", "shadow", *WHY, "--actor", "proxy"], "--actor"),
         (["query", "shadow", *WHY, "--organization", ""], "the organization needs"),
-        (["query", "shadow", *WHY, "--percent", "5"], "goes with the mode canary alone"),
+        (["query", "shadow", *WHY, "--percent", "5"], "goes only with the mode canary"),
         (["query", "canary", *WHY, "--percent", "101"], "from 0 to 100"),
         (["query", "canary", *WHY, "--percent", "nan"], "from 0 to 100"),
-        (["query", "--clear", *WHY, "--percent", "5"], "goes with the mode canary alone"),
+        (["query", "--clear", *WHY, "--percent", "5"], "goes only with the mode canary"),
         (["query", "shadow", *WHY, "--until", "tomorrow"], "--until takes a duration"),
-        (["query", "shadow", *WHY, "--until", "2027-01-31T18:00:00"], "needs its zone"),
+        (["query", "shadow", *WHY, "--until", "2027-01-31T18:00:00"], "needs a time zone"),
         (["query", "shadow", *WHY, "--until", "2020-01-31T18:00:00Z"], "in the past"),
         (["query", "shadow", *WHY, "--until", "9999-12-31T23:59:59-23:00"], "more than 3650 days"),
         (["query", "shadow", "--clear", *WHY], "a MODE and --clear don't go together"),
         (["--rollback", "--history"], "--rollback and --history don't go together"),
-        (["--clear", *WHY], "--clear needs the ROUTE"),
+        (["--clear", *WHY], "--clear needs a ROUTE"),
         (["query", *WHY], "--reason does not go with showing"),
         (["--rollback", "query", *WHY, "--until", "2h"], "--until does not go with --rollback"),
         (["query", "shadow", *WHY, "--limit", "5"], "--limit does not go with a MODE"),

@@ -11,7 +11,7 @@ LONG = "a reason that somebody wrote at three in the morning, and that is longer
 
 
 def printed(grid: Grid, width: int) -> str:
-    """What a terminal of that width shows."""
+    """Returns the text that a terminal of that width shows."""
     file = StringIO()
     print_to(Console(file=file, width=width, markup=False, emoji=False, highlight=False), grid)
     return file.getvalue()

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 
 def run(folder: Path, *arguments: str, to: str | None = None, **environ: str) -> tuple[int, str, str]:
-    """A command as a process of its own: exit code, stdout and stderr."""
+    """Runs a command as a process of its own; returns exit code, stdout and stderr."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
     out = Path(to).open("wb") if to else subprocess.PIPE  # noqa: SIM115  closed with the process
     process = subprocess.run(

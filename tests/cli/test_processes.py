@@ -21,7 +21,7 @@ _SECONDS = 30
 
 
 def command(folder: Path, *arguments: str, **environ: str) -> AbstractAsyncContextManager[Process]:
-    """A running `michiq-proxy`; killed if it doesn't end by itself."""
+    """Yields a running `michiq-proxy`, and kills it if it doesn't end by itself."""
     return started(folder, arguments, environ)
 
 
@@ -29,7 +29,7 @@ def command(folder: Path, *arguments: str, **environ: str) -> AbstractAsyncConte
 async def started(
     folder: Path, arguments: Sequence[str], environ: Mapping[str, str], limit: int = 1024 * 1024
 ) -> AsyncIterator[Process]:
-    """`limit` is how much of its output is read before somebody asks for it."""
+    """Yields a started process; `limit` bytes of its output are read before a test asks for them."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MICHIQ_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -52,7 +52,7 @@ async def started(
 
 
 async def until(process: Process, text: str) -> str:
-    """What the process printed, up to the line that holds `text`."""
+    """Returns the output of the process up to the line that has `text`."""
     assert process.stdout
     printed = ""
     async with asyncio.timeout(_SECONDS):
@@ -64,7 +64,7 @@ async def until(process: Process, text: str) -> str:
 
 
 async def rest(process: Process) -> str:
-    """What the process prints until its end."""
+    """Returns the output of the process until its end."""
     assert process.stdout
     async with asyncio.timeout(_SECONDS):
         return (await process.stdout.read()).decode()
@@ -95,7 +95,7 @@ async def test_serve_listens_is_healthy_and_ends_with_0_on_sigterm(tmp_path: Pat
 async def test_a_log_that_nobody_reads_stops_no_request_and_loses_no_line_by_sigterm(
     tmp_path: Path, secret_key: str, workers: str
 ) -> None:
-    """A pipe holds 64 KiB; so many requests fill it, and what follows waits in the process."""
+    """Fills the pipe, which holds 64 KiB, so that later lines wait in the process."""
     settings = {
         "MICHIQ_SECRET_KEYS": secret_key,
         "MICHIQ_LISTEN": "127.0.0.1:0",
@@ -146,8 +146,8 @@ from proxy.observe.logs import setup
 setup(sys.stdout, pretty=False)
 stop = Stop()
 structlog.get_logger().info("said before")
-stop.told(signal.SIGTERM)
-stop.told(signal.SIGTERM)
+stop.on_signal(signal.SIGTERM)
+stop.on_signal(signal.SIGTERM)
 structlog.get_logger().info("never")
 """
 
@@ -160,7 +160,7 @@ async def test_a_second_sigterm_ends_at_once_and_loses_no_line_either() -> None:
 
 
 def demo(folder: Path) -> AbstractAsyncContextManager[Process]:
-    """A demo on ports that are free."""
+    """Yields a demo on free ports."""
     listen = {"MICHIQ_LISTEN": "127.0.0.1:0", "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0"}
     return command(folder, "demo", "--ports", "0", "0", "0", **listen)
 
@@ -179,7 +179,7 @@ async def test_demo_prints_a_curl_line_for_every_route_that_works_as_pasted_and_
 
 
 async def pasted(line: str, folder: Path) -> str:
-    """What a line answers in a shell."""
+    """Returns the answer to a line in a shell."""
     shell = await asyncio.create_subprocess_shell(
         f"{line} -sS --fail-with-body --max-time 20", cwd=folder, stdin=DEVNULL, stdout=PIPE
     )
@@ -189,7 +189,7 @@ async def pasted(line: str, folder: Path) -> str:
 
 
 def _without_ids(text: str) -> str:
-    """A text in which ids and tokens, new at every start, are all the same."""
+    """Returns the text with the same ids and tokens everywhere: they are new at every start."""
     return re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<="token":")[^"]*', "…", text)
 
 

@@ -1,4 +1,4 @@
-"""`michiq-proxy routes`: what the files say, what is in force, who follows, what was learned."""
+"""`michiq-proxy routes`: the files' modes, those in force, the processes that follow, what was learned."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ def here(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> Si
 
 
 def set_to(mode: Any, route: str = "doc", organization: str | None = None, **changes: Any) -> Work:
-    """A change that was made three days ago."""
+    """Makes a change as of three days ago."""
     change = Change(actor="eva", reason="try", route=route, mode=mode, organization=organization, **changes)
 
     async def add(store: Store) -> None:
@@ -195,8 +195,8 @@ def test_notes_are_apart_from_what_a_program_reads(here: Site) -> None:
     ("changes", "told"),
     [
         ({}, "Revision 1; 1 live process."),
-        ({"revision": 0}, "one:1 serves by revision 0; the newest is 1."),
-        ({"mappings": "0123456789ab"}, "one:1 serves by other mapping files than the listed ones (01234"),
+        ({"revision": 0}, "one:1 serves revision 0; the newest is 1."),
+        ({"mappings": "0123456789ab"}, "one:1 serves other mapping files than the listed ones (01234"),
         ({"rejected": "doc.toml:5: mode: no"}, "Rejected by one:1: doc.toml:5: mode: no"),
         ({"seconds": 30, "revision": 0}, "Revision 1; 0 live processes."),
     ],
@@ -231,7 +231,7 @@ def test_pending_lists_the_ambiguous_calls_and_says_what_to_do(here: Site) -> No
         "intent-2",
         "None",
     ]
-    assert result.output.splitlines()[-1].startswith("None is ever sent again: where the platform")
+    assert result.output.splitlines()[-1].startswith("None is ever sent again: if the platform")
     rows = json.loads(here.call("routes", "--pending", "--json").stdout)
     assert [(row["id"], row["cause"], row["kind"]) for row in rows] == [
         ("intent-1", "llamalitica-timeout", "new_case"),

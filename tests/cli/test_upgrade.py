@@ -1,4 +1,4 @@
-"""An operator brings a store of release 0.1.0 to this one: by stop, copy, start and `rotate-keys`."""
+"""The upgrade of a store of release 0.1.0 by an operator: stop, copy, start and `rotate-keys`."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.store.test_upgrade import process_of
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A folder with a store that 0.1.0 filled."""
+    """Returns a folder with a store that 0.1.0 filled."""
     made = site(tmp_path, KEY, monkeypatch)
     (tmp_path / "var").mkdir()
     unpack("0.1.0", tmp_path / "var")

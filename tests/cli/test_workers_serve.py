@@ -25,7 +25,7 @@ EVENT = request("POST /webhooks/llamalitica HTTP/1.1", body=b"{}")  # answered 4
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parent, and where its workers serve."""
+    """A running parent, and the URLs where its workers serve."""
 
     parent: Process
     url: str
@@ -61,7 +61,7 @@ async def eventually(holds: Callable[[], bool]) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Whether the process is there, and no zombie."""
+    """Returns whether the process exists, and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -69,7 +69,7 @@ def lives(pid: int) -> bool:
 
 
 class Client:
-    """Asks again and again on a connection that it keeps for as long as it may."""
+    """A client that asks again and again on one connection, for as long as it may."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -142,7 +142,7 @@ async def test_a_handshake_33_that_fails_is_logged_by_the_loop_that_serves(
 
 
 async def ended_with(parent: Process, under_way: Connection) -> tuple[int, int]:
-    """The parent's exit code, and the status of a request that lacks its last byte until then."""
+    """Returns the parent's exit code, and the status of a request that lacks its last byte until then."""
     parent.send_signal(signal.SIGTERM)
     await until(parent, '"draining"')
     reply = await under_way.ask(EVENT[-1:])
@@ -152,7 +152,7 @@ async def ended_with(parent: Process, under_way: Connection) -> tuple[int, int]:
 
 
 async def shown(url: str, trusted: ssl.SSLContext) -> bytes:
-    """The certificate that a new connection is served by."""
+    """Returns the certificate that a new connection gets."""
     connection = await Connection.open(url, trusted)
     try:
         assert (await connection.ask(CASES)).status == 401

@@ -1,1 +1,1 @@
-"""The contract suite: held to the proxy and to the legacy server, and held itself to find every lie."""
+"""The contract suite, run on the proxy and on the legacy server; it must find every lie itself."""

@@ -27,7 +27,7 @@ OPTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How the command ended, and what it printed."""
+    """The result of the command: its exit code and its output."""
 
     exit_code: int
     output: str = field(repr=False)
@@ -35,13 +35,13 @@ class Ran:
 
     @property
     def checks(self) -> list[dict[str, Any]]:
-        """The outcomes that --json gave."""
+        """Returns the outcomes that --json gave."""
         checks: list[dict[str, Any]] = json.loads(self.stdout)["checks"]
         return checks
 
     @property
     def failed(self) -> set[str]:
-        """The rows that fail, by --json."""
+        """Returns the rows that fail, by --json."""
         return {check["row"] for check in self.checks if check["verdict"] == "fail"}
 
 
@@ -67,7 +67,7 @@ def _no_contract_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_log_on_stdout() -> Iterator[None]:
-    """What the command prints is caught at sys.stdout, where a proxy in this process would log too."""
+    """Keeps a proxy's log off sys.stdout, where the tests catch the command's output."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(StringIO()))
     yield
     structlog.reset_defaults()

@@ -15,7 +15,7 @@ from proxy.contract.catalogue import CHECKS, MODULES, ROUTES
 from proxy.contract.check import Check, documented
 from proxy.contract.probe import Probe, probing
 from proxy.contract.routes import NEW_CASE
-from proxy.contract.runner import judge
+from proxy.contract.runner import outcome_of
 from proxy.contract.samples import NAME_PREFIX
 from proxy.contract.verdicts import Mismatch
 from proxy.sandbox import Fault, Sandbox, SandboxConfig, run_sandbox
@@ -102,7 +102,7 @@ async def test_without_a_second_user_what_takes_one_is_not_applicable(legacy: Sa
     ran = await contract(legacy.michiq.url, "--json", other_user=None)
     reasons = {check["why"] for check in ran.checks if check["row"] == "D02"}
     assert ran.exit_code == 0
-    assert "it takes a second user (--other-user)" in reasons
+    assert "it needs a second user (--other-user)" in reasons
 
 
 async def test_json_stands_alone_on_stdout_and_the_progress_elsewhere(api: Api) -> None:
@@ -165,7 +165,7 @@ async def test_a_host_that_is_not_there_ends_with_1_and_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("url", "flags", "changed", "said"),
     [
-        (NOBODY, ("--routes", "dock"), {}, "there is no dock; there are new_case, doc"),
+        (NOBODY, ("--routes", "dock"), {}, "there is no route dock; there are new_case, doc"),
         ("michiq.example", (), {}, "--target needs an address"),
         ("https://ana:secreto@michiq.example", (), {}, "--target takes no user name"),
         ("https://michiq.example/?a=1", (), {}, "--target takes no user name, query"),
@@ -183,7 +183,7 @@ async def test_a_wrong_call_ends_with_2_before_anything_is_sent(
 
 
 async def test_no_outcome_shows_a_key_or_a_token(legacy: Sandbox) -> None:
-    """Even of a host that quotes them."""
+    """Checks it even for a host that quotes them."""
 
     @documented("N01", NEW_CASE, "a host quotes what it was sent")
     async def quoted(probe: Probe) -> None:
@@ -191,12 +191,12 @@ async def test_no_outcome_shows_a_key_or_a_token(legacy: Sandbox) -> None:
         raise Mismatch(f"key {API_KEY}", f"token {token}, and eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbg")
 
     async with probing(target(legacy.michiq.url)) as probe:
-        outcome = await judge(quoted, probe)
+        outcome = await outcome_of(quoted, probe)
     assert (outcome.expected, outcome.came) == ("key •••", "token •••, and •••")
 
 
 async def test_a_success_that_should_be_a_refusal_is_not_quoted(legacy: Sandbox) -> None:
-    """Who lets in anybody may be showing anybody's data."""
+    """Quotes nothing, because a host that lets in anybody may show anybody's data."""
     legacy.michiq.lies.add("foreign_document")
     ran = await contract(legacy.michiq.url, "--json", "--routes", "doc")
     came = [check["came"] for check in ran.checks if check["verdict"] == "fail"]

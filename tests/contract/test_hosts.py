@@ -10,7 +10,7 @@ import pytest_asyncio
 from proxy.contract.catalogue import CHECKS
 from proxy.contract.check import Binds, Check
 from proxy.contract.probe import Probe, probing
-from proxy.contract.runner import judge
+from proxy.contract.runner import outcome_of
 from proxy.sandbox import SandboxConfig, run_sandbox
 from proxy.web.server import running
 from tests.conftest import edited_table, settings_for
@@ -27,7 +27,7 @@ OTHERWISE: Final = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def probes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Probe]]:
-    """A probe of each host; the synthetic cases are made once for all checks."""
+    """Yields a probe of each host; the synthetic cases are made once for all checks."""
     folder = tmp_path_factory.mktemp("contract")
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(run_sandbox(SandboxConfig()))
@@ -54,12 +54,12 @@ def _applies(check: Check, host: str) -> bool:
     ],
 )
 async def test_the_host_keeps_the_row(probes: dict[str, Probe], host: str, check: Check) -> None:
-    outcome = await judge(check, probes[host])
+    outcome = await outcome_of(check, probes[host])
     assert outcome.verdict == "pass", f"expected {outcome.expected}; came {outcome.came}{outcome.why}"
 
 
 @pytest.mark.parametrize("host", ["proxy", "legacy"])
 async def test_what_does_not_apply_to_a_host_says_why(probes: dict[str, Probe], host: str) -> None:
-    others = [await judge(check, probes[host]) for check in CHECKS if not _applies(check, host)]
+    others = [await outcome_of(check, probes[host]) for check in CHECKS if not _applies(check, host)]
     assert {outcome.verdict for outcome in others} == {"not applicable"}
     assert all(outcome.why for outcome in others)

@@ -1,4 +1,4 @@
-"""Does the suite bite? Every lie of the legacy server is found by the command, and its row named."""
+"""A test of the suite itself: the command finds every lie of the legacy server, and names its row."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -81,7 +81,7 @@ def test_every_lie_that_can_be_told_is_here() -> None:
 
 @pytest.mark.parametrize(("lie", "rows"), LIES.items(), ids=LIES)
 async def test_a_lie_is_found_and_its_row_is_named(sandbox: Sandbox, lie: str, rows: tuple[str, ...]) -> None:
-    """By a full run, of all routes."""
+    """Finds it by a full run of all routes."""
     sandbox.michiq.lies.add(lie)
     ran = await contract(sandbox.michiq.url, "--json")
     assert ran.exit_code == 1
@@ -106,7 +106,7 @@ async def test_a_lie_is_found_and_its_row_is_named(sandbox: Sandbox, lie: str, r
 async def test_a_proxy_whose_mapping_breaks_a_row_fails_it(
     start_proxy: StartProxy, row: str, file: str, old: str, new: str
 ) -> None:
-    """Rows of our own choice bind a proxy like the documented ones."""
+    """Fails the proxy for rows of our own choice as for documented ones."""
 
     def edit(text: str) -> str:
         assert old in text

@@ -10,6 +10,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from tests.contracts.exchange import Exchange, Message
+from tests.serving import serving
 
 # What belongs to one connection; each side of the relay makes its own.
 _HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "expect"})
@@ -46,22 +47,20 @@ class Relay:
 
 @asynccontextmanager
 async def relay() -> AsyncIterator[Relay]:
-    async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False, timeout=_TIMEOUT
-    ) as http:
+    async with (
+        aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False, timeout=_TIMEOUT
+        ) as http,
+        serving() as serve,
+    ):
         made = Relay(http)
         app = web.Application(client_max_size=_SIZE)
         app.router.add_route("*", "/{path:.*}", made.handle)
-        runner = web.AppRunner(
+        server = await serve(
             app, access_log=None, auto_decompress=False, max_line_size=_LINE, max_field_size=_LINE
         )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            yield made
-        finally:
-            await runner.cleanup()
+        made.url = str(server.make_url("")).rstrip("/")
+        yield made
 
 
 def _end_to_end(headers: CIMultiDictProxy[str]) -> tuple[tuple[str, str], ...]:

@@ -1,1 +1,1 @@
-"""Who answers a request, and how the two sides are compared."""
+"""The choice of the side that answers, and the comparison of the two sides."""

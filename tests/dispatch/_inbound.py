@@ -38,7 +38,7 @@ class Sent:
 
 
 def inbound(headers: Mapping[str, str], *parts: Part, raw: bytes = b"", legacy_id: str = "") -> Inbound:
-    """A request with these parts, or these bytes."""
+    """Returns a request with these parts, or these bytes."""
     return Inbound(
         legacy_id=legacy_id,
         headers=tuple((name.encode(), value.encode()) for name, value in headers.items()),

@@ -1,4 +1,4 @@
-"""Which organizations a canary holds: a share of them that only grows, and some by name."""
+"""The organizations of a canary: a share of them that only grows, and some by name."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Who answers, as a table: homes go before modes, who is unknown goes to the legacy server."""
+"""The side that answers, as a table: homes go before modes, unknown callers go to the legacy server."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -88,6 +88,8 @@ def test_without_a_legacy_server_the_new_side_answers_everything(mapping: RouteM
     ("asked", "percent", "canary", "side"),
     [
         (MAKES, 30, {}, "new"),
+        (LISTS, 30, {}, "new"),
+        (LISTS, 30, {"deny": ["Clínica Norte"]}, "legacy"),
         (replace(MAKES, scope=HIGH), 30, {}, "legacy"),
         (replace(MAKES, scope=HIGH), 100, {}, "new"),
         (MAKES, 0, {}, "legacy"),
@@ -95,6 +97,8 @@ def test_without_a_legacy_server_the_new_side_answers_everything(mapping: RouteM
         (MAKES, 0, {"allow": ["Clínica Norte"]}, "new"),
         (MAKES, 0, {"allow": ["Clínica Norte"], "deny": ["Clínica Norte"]}, "legacy"),
         (replace(MAKES, organization=None, scope=None), 99, {}, "legacy"),
+        (replace(MAKES, organization=None), 99, {}, "legacy"),
+        (replace(MAKES, scope=None), 99, {}, "legacy"),
         (replace(MAKES, organization=None, scope=None), 100, {}, "new"),
     ],
 )
@@ -102,7 +106,8 @@ def test_a_canary_is_decided_by_organization(
     mapping: RouteMapping, asked: Asked, percent: float, canary: dict[str, Any], side: str
 ) -> None:
     listed = mapping.model_copy(update={"canary": mapping.canary.model_copy(update=canary)})
-    assert decide(asked, in_force("canary", percent), listed, NOW, has_legacy=True).side == side
+    decision = decide(asked, in_force("canary", percent), listed, NOW, has_legacy=True)
+    assert (decision.side, decision.why) == (side, "mode")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +150,21 @@ def test_only_what_the_legacy_server_answers_in_shadow_mode_is_shadowed(
 def test_a_route_that_is_off_is_off_for_every_home(mapping: RouteMapping) -> None:
     with pytest.raises(Refusal) as refused:
         decide(replace(KNOWN, home="new"), in_force("off"), mapping, NOW, has_legacy=True)
-    assert refused.value.kind == "off"
+    assert (refused.value.kind, refused.value.cause) == ("off", "route-off")
+
+
+@pytest.mark.parametrize("has_legacy", [True, False])
+def test_a_decision_names_the_mode_that_was_in_force(mapping: RouteMapping, has_legacy: bool) -> None:
+    mode = in_force("canary", 30)
+    assert decide(MAKES, mode, mapping, NOW, has_legacy=has_legacy).in_force is mode
+
+
+def test_options_G02_know_no_list_of_organizations(mapping: RouteMapping) -> None:
+    asked = Asked("Clínica Norte", LOW, options=True)
+    listed = mapping.model_copy(
+        update={"canary": mapping.canary.model_copy(update={"deny": ["Clínica Norte"]})}
+    )
+    assert decide(asked, in_force("canary", 100), listed, NOW, has_legacy=True).side == "legacy"
 
 
 @pytest.mark.parametrize(
@@ -175,8 +194,9 @@ def test_a_brownout_is_for_its_time_and_its_organizations(
     with pytest.raises(Brownout) as stopped:
         decide(asked, in_force("new"), browned, NOW, has_legacy=True)
     assert stopped.value.until == NOW + timedelta(hours=1)
+    assert (stopped.value.kind, stopped.value.cause) == ("brownout", "brownout")
 
 
 def _durations(mapping: RouteMapping) -> dict[str, Any]:
-    """model_dump gives times where a file has texts."""
+    """Returns texts for the fields that model_dump gives as times."""
     return {"step_back": {}, "shadow": {}, "body_limit": "1 MB", "body_pause": "60 s"}

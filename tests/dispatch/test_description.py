@@ -1,4 +1,4 @@
-"""The descriptions judge calls that nobody sends: each broken rule has its code, and no value."""
+"""Calls that are never sent, checked by the descriptions: each broken rule has its code, and no value."""
 
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,7 @@ Change: TypeAlias = Callable[[Call], Call]
 
 
 class Caught(Exception):
-    """Ends a client's call once it is known."""
+    """Ends a client's call once it is recorded."""
 
 
 class Catcher:
@@ -55,7 +55,7 @@ def fixed(size: int) -> bytes:
 
 
 async def caught(work: Callable[[Llamalitica, LlamaChat], Awaitable[Any]]) -> Call:
-    """The call that a client makes."""
+    """Returns the call that a client makes."""
     catcher = Catcher()
     with pytest.raises(Caught):
         await work(Llamalitica(catcher, fixed), LlamaChat(catcher, fixed))

@@ -1,4 +1,4 @@
-"""Dry runs: every flow comes to its legacy answer, its calls are judged, nothing is sent and nothing kept."""
+"""Dry runs: every flow comes to its legacy answer, its calls are checked, nothing is sent or stored."""
 
 import asyncio
 import sqlite3
@@ -46,7 +46,7 @@ FORM: Final = (
 
 
 async def run(name: str, asked: Inbound, dry: DryRun) -> Answer:
-    """The flow's answer, once all that it left running has ended."""
+    """Returns the flow's answer, once all tasks that it left running have ended."""
     answer = await FLOWS[name].run(asked, ROUTES[name], dry.deps)
     await dry.finish(10)
     return answer
@@ -57,7 +57,7 @@ def by(user: Patient, *parts: Part, raw: bytes = b"") -> Inbound:
 
 
 def kept(folder: Path) -> dict[str, list[Any]]:
-    """Every row of every table, and every blob."""
+    """Returns every row of every table, and every blob."""
     with closing(sqlite3.connect(f"file:{folder / 'michiq.db'}?mode=ro", uri=True)) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}
@@ -71,7 +71,7 @@ def heard(api: Api) -> tuple[int, int]:
 
 @asynccontextmanager
 async def nothing_happens(api: Api, folder: Path) -> AsyncIterator[None]:
-    """Neither of the new systems hears anything within the block, and nothing that is kept changes."""
+    """Checks that the block sends nothing to the new systems, and changes nothing that is stored."""
     await settled(api)
     while await api.proxy.deps.store.retention.last_sweep() is None:  # noqa: ASYNC110  the first one
         await asyncio.sleep(0.005)
@@ -83,12 +83,12 @@ async def nothing_happens(api: Api, folder: Path) -> AsyncIterator[None]:
 
 
 def shape(body: bytes) -> dict[str, type]:
-    """The fields of a JSON answer with their types."""
+    """Returns the fields of a JSON answer with their types."""
     return {name: type(each) for name, each in jsons.load_object(body).items()}
 
 
 def without(name: str, path: str) -> Descriptions:
-    """The descriptions, one of them without a path: whatever is sent there is not as described."""
+    """Returns the descriptions, one of them without a path: calls to it are then undocumented."""
     document = YAML(typ="safe").load(ROOT / "contracts" / f"{name}.yaml")
     del document["paths"][path]
     return replace(DESCRIPTIONS, **{name: Description(name, document)})
@@ -310,7 +310,7 @@ async def test_no_part_of_a_dry_store_has_a_way_to_the_real_writers(api: Api) ->
 
 
 def reached(part: object) -> Iterator[object]:
-    """A part of a store with all that it is made of, down to what reads and writes."""
+    """Yields a part of a store with all of its parts, down to those that read and write."""
     yield part
     if not isinstance(part, Database | Blobs) and type(part).__module__.startswith("proxy."):
         names = [each.name for each in fields(part)] if is_dataclass(part) else vars(part)

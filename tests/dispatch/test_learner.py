@@ -1,4 +1,4 @@
-"""What is learned of the legacy server: findings against our answers."""
+"""Lessons from the legacy server: findings against our answers."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from proxy.dispatch.findings import Finding
-from proxy.dispatch.known import Known, known_of
+from proxy.dispatch.known import MappedAnswer, mapped_answer
 from proxy.dispatch.learner import findings
 from proxy.shape import Tree
 from proxy.values import Side
@@ -20,7 +20,7 @@ TREE: Final[Tree] = {
 
 @dataclass(frozen=True)
 class Row:
-    """As the store gives it."""
+    """A row in the store's form."""
 
     route: str
     side: Side
@@ -39,7 +39,7 @@ def rows(
     count: int = 12,
     route: str = "r",
 ) -> list[Row]:
-    """What `count` equal answers leave behind, the whole an object."""
+    """Returns the rows of `count` equal answers, the whole an object."""
     return [Row(route, side, status, kind, path, type_, count) for path, type_ in [("", "object"), *paths]]
 
 
@@ -68,7 +68,7 @@ def said(found: list[Finding]) -> list[tuple[str, str, str]]:
 def test_a_mapping_tells_its_fields_before_any_answer(
     tree: "str | Tree", at: str, fields: set[str], optional: set[str]
 ) -> None:
-    assert known_of(tree, [401, 500], at) == Known(
+    assert mapped_answer(tree, [401, 500], at) == MappedAnswer(
         frozenset(fields), frozenset(optional), frozenset({200, 401, 500})
     )
 
@@ -76,7 +76,7 @@ def test_a_mapping_tells_its_fields_before_any_answer(
 def test_two_sides_alike_are_no_finding() -> None:
     same = (("a", "string"), ("list", "array"), ("list[]", "object"), ("list[].b", "null"))
     seen = rows("legacy", *same) + rows("new", *same, count=1) + text("legacy", 401) + text("new", 401)
-    assert findings(seen, {"r": known_of({"a": "x", "list": "y"}, [401])}) == []
+    assert findings(seen, {"r": mapped_answer({"a": "x", "list": "y"}, [401])}) == []
 
 
 def test_a_field_of_one_side_alone_is_found_with_how_often_it_came() -> None:
@@ -108,7 +108,7 @@ def test_the_mappings_own_fields_count_as_ours_before_we_ever_answered() -> None
     )
     seen += rows("legacy", ("document.version", "string"), ("files", "array"), ("files[]", "object"))
     seen += rows("legacy", ("files[].name", "string"))
-    assert said(findings(seen, {"r": known_of(TREE, [])})) == [
+    assert said(findings(seen, {"r": mapped_answer(TREE, [])})) == [
         ("casing", "document.Cost", "`document.Cost` of the legacy server is `document.cost` on our side."),
         (
             "only-legacy",
@@ -120,11 +120,11 @@ def test_the_mappings_own_fields_count_as_ours_before_we_ever_answered() -> None
 
 def test_a_field_that_the_legacy_server_lacks_is_found_unless_ours_may_lack_it_too() -> None:
     seen = rows("legacy", ("document", "object"), ("document.username", "string"), ("files", "array"))
-    assert said(findings(seen, {"r": known_of(TREE, [])})) == [
+    assert said(findings(seen, {"r": mapped_answer(TREE, [])})) == [
         ("only-new", "document.cost", "Only our side has `document.cost`.")
     ]
     ours = rows("new", ("document", "object"), ("document.text", "string"))
-    assert "document.text" in [each.path for each in findings(seen + ours, {"r": known_of(TREE, [])})]
+    assert "document.text" in [each.path for each in findings(seen + ours, {"r": mapped_answer(TREE, [])})]
 
 
 def test_the_same_letters_in_another_case_are_one_finding() -> None:
@@ -223,16 +223,16 @@ def test_a_status_that_one_side_never_gave_is_found_unless_the_mapping_has_it() 
         + rows("new")
         + text("new", 502, count=1)
     )
-    assert said(findings(seen, {"r": known_of({}, [404, 413])})) == [
+    assert said(findings(seen, {"r": mapped_answer({}, [404, 413])})) == [
         ("status", "", "The legacy server answered with status 403 (3 times); our side never did."),
         ("status", "", "Our side answered with status 502 (1 time); the legacy server never did."),
     ]
 
 
 def test_nothing_is_said_where_one_side_is_not_known() -> None:
-    assert findings(rows("new", ("a", "string")), {"r": known_of(TREE, [401])}) == []
+    assert findings(rows("new", ("a", "string")), {"r": mapped_answer(TREE, [401])}) == []
     assert findings(rows("legacy", ("a", "string")) + text("legacy", 401), {}) == []
-    assert findings([], {"r": known_of(TREE, [])}) == []
+    assert findings([], {"r": mapped_answer(TREE, [])}) == []
 
 
 def test_each_route_is_held_against_itself() -> None:

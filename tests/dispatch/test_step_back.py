@@ -25,7 +25,7 @@ def outcomes(
     rules: StepBack = RULES,
     **where: Any,
 ) -> list[Reason | None]:
-    """What the watch says to each outcome: x is a bad one."""
+    """Returns the watch's reaction to each outcome: x is a bad one."""
     place = {"route": "r", "scope": "*", **where}
     return [
         watch.note(**place, bad=sign == "x", kind=kind, at=at + step * number, rules=rules)

@@ -1,4 +1,4 @@
-"""Error texts are kept only once several callers got them, and masked."""
+"""Error texts are stored only once several callers got them, and masked."""
 
 from itertools import cycle, islice, product
 from string import ascii_lowercase
@@ -12,7 +12,7 @@ WORDS: Final = ["".join(pair) for pair in islice(product(ascii_lowercase, repeat
 
 
 def kept(text: str, own: tuple[str, ...] = ()) -> str | None:
-    """What is kept of a text that is common."""
+    """Returns the stored form of a text that is common."""
     texts = Texts()
     callers = cycle(("one", "two"))
     return [texts.note(text, next(callers), own) for _ in range(3)][-1]

@@ -1,4 +1,4 @@
-"""Whether a route can be switched: every threshold, with its figures, and the exact bound of a rate."""
+"""The decision to switch a route: every threshold, with its figures, and the exact bound of a rate."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,16 +27,16 @@ GOOD: Final = SwitchEvidence(
 LABELS: Final = (
     "Comparisons in the last",
     "Comparisons with unexplained differences",
-    "What could not be compared",
+    "Calls that could not be compared",
     "Dry runs",
     "Organizations",
-    "Calls of which nobody knows",
+    "Calls that may have worked",
     "The newest run of the contract's checks",
 )
 
 
 def failing(thresholds: Switch | None = None, **changes: Any) -> list[str]:
-    """The sentences that speak against it, once the evidence is changed like this."""
+    """Returns the sentences against a switch, once the evidence is changed like this."""
     verdict = can_switch(replace(GOOD, **changes), thresholds or Switch(), NOW)
     assert verdict.yes is all(reason.ok for reason in verdict.reasons)
     return [reason.sentence for reason in verdict.reasons if not reason.ok]
@@ -61,11 +61,12 @@ def test_good_evidence_is_a_yes_with_all_reasons() -> None:
         ),
         (
             {"dropped": {"timeout": 100, "queue-full": 40, "stopped": 0}},
-            "What could not be compared: 140 (queue-full 40, timeout 100); up to 10 % of all are allowed.",
+            "Calls that could not be compared: 140 (queue-full 40, timeout 100); "
+            "up to 10 % of all are allowed.",
         ),
         ({"dry_run_failures": 1}, "Dry runs that failed: 1; 0 are allowed."),
         ({"compared": frozenset({"a", "c"})}, "Organizations with traffic that were compared: 1 of 2."),
-        ({"ambiguous": 1}, "Calls of which nobody knows whether they worked: 1; none may be left."),
+        ({"ambiguous": 1}, "Calls that may have worked or not: 1; none may be left."),
         (
             {"contract_run": None},
             "Runs of the contract's checks: none; one of the last 7 days is needed, with no failure.",
@@ -149,7 +150,7 @@ def test_the_bound_is_that_of_clopper_and_pearson(bad: int, seen: int, percent: 
     ("bad", "seen"), [(0, 3), (1, 2), (3, 40), (17, 20), (99, 100), (12, 700), (60, 400)]
 )
 def test_at_the_bound_so_few_are_seen_once_in_twenty(bad: int, seen: int) -> None:
-    """Against exact fractions."""
+    """Compares with exact fractions."""
     rate = Fraction(upper_bound(bad, seen))
     chance = sum(comb(seen, each) * rate**each * (1 - rate) ** (seen - each) for each in range(bad + 1))
     assert float(chance) == pytest.approx(0.05, rel=1e-8)
@@ -165,7 +166,7 @@ def test_at_the_bound_so_few_are_seen_once_in_twenty(bad: int, seen: int) -> Non
     ],
 )
 def test_of_ten_million_the_bound_is_found_all_the_same(bad: int, percent: float) -> None:
-    """The first two are Poisson's; the third was summed with 40 digits, the last is 0.95 ** 1e-7."""
+    """Takes the first two from Poisson; the third was summed with 40 digits, the last is 0.95 ** 1e-7."""
     assert 100 * upper_bound(bad, 10_000_000) == pytest.approx(percent, rel=2e-6)
 
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 
 from tests.docker.tools import tool
 
@@ -87,8 +87,8 @@ def _globals() -> str:
 
 
 @pytest.fixture
-async def upstream_url() -> AsyncIterator[str]:
-    """A server that answers every request with what arrived: headers byte for byte, the body's digest."""
+async def upstream_url(aiohttp_server: AiohttpServer) -> str:
+    """Returns host:port of a server that answers with what arrived: header bytes, the body's digest."""
 
     async def tell(request: web.Request) -> web.Response:
         digest, size = hashlib.sha256(), 0
@@ -101,10 +101,8 @@ async def upstream_url() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", tell)
-    server = TestServer(app)
-    await server.start_server()
-    yield f"{server.host}:{server.port}"
-    await server.close()
+    server = await aiohttp_server(app)
+    return f"{server.host}:{server.port}"
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 
 
 class GatedChat:
@@ -38,12 +36,11 @@ class GatedChat:
         return web.json_response({"role": "assistant", "content": f"respuesta {len(self.messages)}"})
 
 
-@asynccontextmanager
-async def gated_chat() -> AsyncIterator[tuple[GatedChat, str]]:
-    """The chat and its address."""
+async def gated_chat(aiohttp_server: AiohttpServer) -> tuple[GatedChat, str]:
+    """Returns a running chat and its address."""
     chat = GatedChat()
     app = web.Application()
     app.router.add_post("/api/conversations", chat.start)
     app.router.add_post("/api/conversations/{id}/messages", chat.send)
-    async with TestServer(app) as server:
-        yield chat, str(server.make_url("")).rstrip("/")
+    server = await aiohttp_server(app)
+    return chat, str(server.make_url("")).rstrip("/")

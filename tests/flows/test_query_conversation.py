@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 
 import pytest
+from pytest_aiohttp import AiohttpServer
 
 from proxy.flows import query
 from proxy.flows.offload import planned
@@ -244,23 +245,26 @@ async def test_query_Q06_a_case_has_one_conversation_whatever_token_asks(api: Ap
     assert len(api.sandbox.llamachat.conversations) == 2
 
 
-async def test_query_Q06_the_conversation_outlives_the_process(start_proxy: StartProxy) -> None:
+async def test_query_Q06_the_conversation_outlives_the_process(
+    start_proxy: StartProxy, aiohttp_server: AiohttpServer
+) -> None:
     """Its id and what was said in it are in the store."""
-    async with gated_chat() as (chat, url):
-        chat.gate.set()
-        async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
-            case = await allergic(api)
-            await ask(api, case, "¿Alergias?")
-        async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
-            await ask(api, case, "¿Alergias?")
+    chat, url = await gated_chat(aiohttp_server)
+    chat.gate.set()
+    async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
+        case = await allergic(api)
+        await ask(api, case, "¿Alergias?")
+    async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
+        await ask(api, case, "¿Alergias?")
     assert chat.conversations == 1
     assert [len(passages(content)) for content in chat.messages] == [2, 0]
 
 
 async def test_query_Q06_ten_questions_at_once_are_asked_one_by_one_in_one_conversation(
-    start_proxy: StartProxy,
+    start_proxy: StartProxy, aiohttp_server: AiohttpServer
 ) -> None:
-    async with gated_chat() as (chat, url), start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
+    chat, url = await gated_chat(aiohttp_server)
+    async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
         case = await allergic(api)
         asking = [asyncio.create_task(ask(api, case, f"¿Pregunta {number}?")) for number in range(10)]
         async with asyncio.timeout(10):
@@ -278,8 +282,11 @@ async def test_query_Q06_ten_questions_at_once_are_asked_one_by_one_in_one_conve
     assert len(told) == len(set(told)) > 0
 
 
-async def test_query_Q06_two_cases_do_not_wait_for_each_other(start_proxy: StartProxy) -> None:
-    async with gated_chat() as (chat, url), start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
+async def test_query_Q06_two_cases_do_not_wait_for_each_other(
+    start_proxy: StartProxy, aiohttp_server: AiohttpServer
+) -> None:
+    chat, url = await gated_chat(aiohttp_server)
+    async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:
         cases = [await allergic(api) for _ in range(2)]
         asking = [asyncio.create_task(ask(api, case, "¿Alergias?")) for case in cases]
         async with asyncio.timeout(10):
@@ -291,14 +298,15 @@ async def test_query_Q06_two_cases_do_not_wait_for_each_other(start_proxy: Start
 
 
 async def test_query_Q06_a_question_whose_client_gave_up_still_keeps_the_next_one_waiting(
-    start_proxy: StartProxy,
+    start_proxy: StartProxy, aiohttp_server: AiohttpServer
 ) -> None:
     """The route's time is over before LlamaChat answers; its answer is awaited before anything is asked."""
 
     def hurried(text: str) -> str:
         return text.replace('timeout = "90 s"', 'timeout = "400 ms"')
 
-    async with gated_chat() as (chat, url), start_proxy({"query": hurried}, MICHIQ_LLAMACHAT_URL=url) as api:
+    chat, url = await gated_chat(aiohttp_server)
+    async with start_proxy({"query": hurried}, MICHIQ_LLAMACHAT_URL=url) as api:
         case = await allergic(api)
         first, second = await ask(api, case, "¿Uno?"), await ask(api, case, "¿Dos?")
         assert first.says(500, FAILED)

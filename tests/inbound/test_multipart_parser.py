@@ -27,7 +27,7 @@ PIECES: Final = (
 
 
 def parsed(body: bytes, cuts: list[int]) -> Parts | None:
-    """The header lines and the content of each part; None where the form is refused."""
+    """Returns the header lines and the content of each part; None if the form is refused."""
     parser = MultipartParser(BOUNDARY)
     parts: list[tuple[str, bytearray]] = []
     places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
@@ -50,7 +50,7 @@ def parsed(body: bytes, cuts: list[int]) -> Parts | None:
 
 
 def split(body: bytes) -> Parts | None:
-    """The same of the whole body, by looking for its lines."""
+    """Returns the same for the whole body, by looking for its lines."""
     text = b"\r\n" + body
     delimiters = list(re.finditer(rb"\r\n--f-r(?:(--)|[ \t]*(?=\r\n))", text))
     found = list(re.finditer(rb"\r\n--f-r", text))
@@ -97,7 +97,7 @@ def test_form_N16_is_read_as_its_lines_say(body: bytes, cuts: list[int]) -> None
 
 @st.composite
 def sound_forms(draw: st.DrawFn) -> tuple[bytes, Parts]:
-    """A form and its parts; contents are full of what is nearly a delimiter."""
+    """Makes a form and its parts, with contents that are nearly delimiters."""
     near = (b"\r\n--f-", b"\r\n--", b"\r\n", b"\r", b"--f-r", b"\n--f-r", b"-", b"x", b"\0")
     contents = draw(
         st.lists(st.lists(st.sampled_from(near), max_size=8).map(b"".join), min_size=1, max_size=5)

@@ -1,4 +1,4 @@
-"""What RFC 2045 encodes, in any pieces, against the standard library's reading of the whole."""
+"""Encodings of RFC 2045, in any pieces, against the standard library's reading of the whole."""
 
 import base64
 import quopri

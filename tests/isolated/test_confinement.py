@@ -119,7 +119,7 @@ def own_signals_of_a_descriptor(pid: int) -> str:
 
 
 def called(name: str, *arguments: int) -> str:
-    """Whether a function of libc, or a system call of that number, is refused."""
+    """Returns the error of a function of libc, or of a system call with that number."""
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, name)(*map(ctypes.c_long, arguments)) >= 0:
         return "done"

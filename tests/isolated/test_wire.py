@@ -1,4 +1,4 @@
-"""What comes back from an isolated process is read as data, whoever wrote it."""
+"""An answer of an isolated process is read as data, whatever its origin."""
 
 import io
 import os
@@ -32,7 +32,7 @@ class Other:
 
 
 def task() -> None:
-    """Its module knows Known and Other."""
+    """Stands for a task, whose module has Known and Other."""
 
 
 FILL: Final = f"c{wire.value.__module__}\n{wire.value.__qualname__}\n".encode()

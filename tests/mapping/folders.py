@@ -35,7 +35,7 @@ class Folder:
         (self.path / file).write_bytes(content.encode() if isinstance(content, str) else content)
 
     def line(self, file: str, beginning: str) -> int:
-        """The number of the first line that begins so."""
+        """Returns the number of the first line that begins so."""
         lines = self.read(file).split("\n")
         return next(number for number, line in enumerate(lines, 1) if line.startswith(beginning))
 
@@ -43,7 +43,7 @@ class Folder:
         return load_table(self.path, SPECS)
 
     def complaints(self) -> list[Complaint]:
-        """What is said of the folder; nothing when it could be served."""
+        """Returns the complaints about the folder; none if it can be used."""
         try:
             self.load()
         except MappingError as error:

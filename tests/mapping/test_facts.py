@@ -1,4 +1,4 @@
-"""Expressions are judged before they meet a request."""
+"""Expressions are checked before any request."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a mapping folder is said with its file, line, key and mend."""
+"""Each error in a mapping folder is reported with its file, line, key and remedy."""
 
 import re
 from collections.abc import Callable
@@ -249,7 +249,7 @@ MISTAKES: Final = {
         '{ when_known = "report.content", otherwise = "case.id" }',
         "generated_text",
         "answer.document.generated_text",
-        "when_known stands alone",
+        "when_known must be the only key",
     ),
     "a bad expression over the ehr": Mistake(
         "new_case.toml",
@@ -332,7 +332,7 @@ MISTAKES: Final = {
         "\n[[brownouts]]\nbegin = 2027-01-31T10:00:00\nend = 2027-01-31T11:00:00Z\n\n[errors]",
         "begin",
         "brownouts.begin",
-        "write a time with its zone",
+        "write a time with its time zone",
     ),
     "an empty agent": Mistake(
         "new_case.toml", "\n[errors]", '\n"7" = ""\n\n[errors]', '"7"', "templates.7", "it is empty"
@@ -464,7 +464,7 @@ def test_a_multi_line_expression_does_not_shift_the_lines_of_what_follows(folder
 
 @pytest.mark.parametrize("path", ["/michiQ/encounters", "/michiQ/doc"])
 def test_a_path_that_another_route_has_is_told(folder: Folder, path: str) -> None:
-    """A route with an id also answers on its path without one."""
+    """Covers a route with an id, which also answers on its path without one."""
     folder.replace("new_case.toml", '"/michiQ/newCase"', f'"{path}"')
     [complaint] = folder.complaints()
     assert (complaint.key, complaint.line) == ("path", folder.line(complaint.file, "path"))

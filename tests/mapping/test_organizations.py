@@ -1,4 +1,4 @@
-"""What differs from one organization to another."""
+"""Settings that differ from one organization to another."""
 
 import unicodedata
 from typing import Final

@@ -15,7 +15,7 @@ SCHEMAS: Final[dict[str, Any]] = {name: json.loads(schema_of(name)) for name in 
 
 
 def errors(name: str, data: dict[str, Any]) -> list[str]:
-    """Where the schema of a file is not content, as dotted keys."""
+    """Returns the dotted keys at which a file does not fit its schema."""
     found = Draft202012Validator(SCHEMAS[name]).iter_errors(data)
     return [".".join(map(str, error.absolute_path)) for error in found]
 
@@ -67,12 +67,12 @@ def test_a_schema_refuses_what_the_loader_would(name: str, change: dict[str, Any
 
 
 def test_a_schema_tells_what_a_key_means() -> None:
-    assert "Where the conversation goes" in str(SCHEMAS["new_case"]["properties"]["conversation"])
+    assert "The form of the conversation" in str(SCHEMAS["new_case"]["properties"]["conversation"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schema_names_no_default_that_an_operator_could_not_write(name: str) -> None:
-    """A default in a schema is offered for completion: "30 s", not the number that it is read as."""
+    """Checks defaults, which an editor offers: "30 s", not the number that it is read as."""
     for property_ in SCHEMAS[name]["properties"].values():
         if "default" in property_ and property_.get("type") in ("string", "integer", "boolean"):
             kind = {"string": str, "integer": int, "boolean": bool}[property_["type"]]

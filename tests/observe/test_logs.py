@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 import structlog
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 from structlog.contextvars import bound_contextvars
 
 from proxy.errors import Refusal
@@ -209,22 +209,20 @@ async def test_logs_G10_a_task_that_failed_unseen_is_told_without_its_text(log: 
     ],
 )
 async def test_logs_G10_aiohttps_own_complaints_carry_nothing_of_the_request(
-    request_head: str, log: Lines
+    request_head: str, log: Lines, aiohttp_server: AiohttpServer
 ) -> None:
-    """TRAPS 13: aiohttp quotes the line that it could not read."""
+    """Provokes aiohttp's own message, which quotes the line that it could not read (TRAPS 13)."""
 
     async def fail(request: web.Request) -> web.Response:
         raise ValueError(request.query_string)
 
     app = web.Application()
     app.router.add_get("/fail", fail)
-    server = TestServer(app)
-    await server.start_server(access_log=logging.getLogger("aiohttp.access"))
+    server = await aiohttp_server(app, access_log=logging.getLogger("aiohttp.access"))
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(request_head.encode("latin-1"))
     await asyncio.wait_for(reader.readline(), 10)
     writer.close()
-    await server.close()
     assert "library_message" in {event["event"] for event in log.events()}
     assert CANARY not in log.getvalue()
 

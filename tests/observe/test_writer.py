@@ -1,4 +1,4 @@
-"""How lines leave the process: in batches, warnings at once, and without waiting for whoever reads them."""
+"""Lines leave the process in batches, warnings at once, without waiting for a slow reader."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def _restored() -> Iterator[None]:
 
 @contextmanager
 def pipe(flags: int = 0) -> Iterator[tuple[int, int]]:
-    """Where to read, without waiting, and where to write."""
+    """Returns a pipe's two ends: one that reads without waiting, and one to write to."""
     reading, writing = os.pipe2(flags)
     os.set_blocking(reading, False)
     try:
@@ -47,7 +47,7 @@ def told(lines: int) -> bytes:
 
 
 def there(reading: int) -> bytes:
-    """What lies in the pipe now."""
+    """Returns the bytes in the pipe now."""
     try:
         return os.read(reading, 16 * PIPE)
     except BlockingIOError:
@@ -116,7 +116,7 @@ def test_a_blocked_reader_is_waited_for_by_one_warning_only() -> None:
 
 
 def test_lines_that_several_processes_write_to_one_pipe_are_not_torn() -> None:
-    """A write up to PIPE_BUF is whole; a pipe of packets shows each write by itself."""
+    """Uses a pipe of packets, which shows each write by itself; a write up to PIPE_BUF is whole."""
     with pipe(os.O_DIRECT) as (reading, writing):
         writer = Writer(writing, told, shared=True)
         for length in (10, 3000, 1000, 200, 4095, 1):

@@ -1,1 +1,1 @@
-"""Tests of the sandbox's own behaviour; what they prove of the proxy is proven elsewhere."""
+"""Tests of the sandbox's own behaviour; other tests prove the proxy's."""

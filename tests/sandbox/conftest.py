@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 
@@ -30,7 +30,7 @@ class SetClock:
 
 @dataclass
 class Receiver:
-    """A webhook's endpoint: what it got, and the statuses it answers first (then 200)."""
+    """A webhook's endpoint: the deliveries that it got, and the statuses that it answers first (then 200)."""
 
     url: str = ""
     got: list[tuple[bytes, str]] = field(default_factory=list)
@@ -67,10 +67,10 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+async def receiver(aiohttp_server: AiohttpServer) -> Receiver:
     endpoint = Receiver()
     app = web.Application()
     app.router.add_post("/hook", endpoint.receive)
-    async with TestServer(app) as server:
-        endpoint.url = str(server.make_url("/hook"))
-        yield endpoint
+    server = await aiohttp_server(app)
+    endpoint.url = str(server.make_url("/hook"))
+    return endpoint

@@ -16,7 +16,7 @@ Part = tuple[str, str | bytes | BytesIO, str | None]
 
 @dataclass(frozen=True)
 class Told:
-    """What an answer was: its status, content type, text, and headers."""
+    """An answer: its status, content type, text and headers."""
 
     status: int
     content_type: str
@@ -52,7 +52,7 @@ class Client:
             return Told(answer.status, answer.headers["Content-Type"], await answer.text(), allow)
 
     async def json(self, method: str, path: str, **sent: Any) -> Any:
-        """The JSON of an answer that has to be a 200."""
+        """Returns the JSON of an answer, which must be a 200."""
         headers = dict(sent.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
@@ -65,6 +65,6 @@ class Client:
         return await self.json("POST", "/michiQ/newCase", data=data, headers=IDENTITY | headers)
 
     async def signed_in(self, user: str = "ana@hospital.es") -> "tuple[Client, str]":
-        """A client with the token of a new case of `user`, and the case's id."""
+        """Returns a client with the token of a new case of `user`, and the case's id."""
         made = await self.new_case(user_mail=user)
         return Client(self.http, self.url, made["token"]), made["michiq_uuid"]

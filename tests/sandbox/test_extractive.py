@@ -1,4 +1,4 @@
-"""Which sentences answer a question."""
+"""The choice of the sentences that answer a question."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every kind of fault, as a client on a real socket meets it, and the sandbox's own paths."""
+"""The faults of every kind, as a client on a real socket meets them, and the sandbox's own paths."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The new API's two calls: what they answer, keep and refuse."""
+"""The new API's two calls: their answers, records and refusals."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Webhooks: when they are sent, signed with what, and what happens when they are refused."""
+"""Webhooks: their deliveries, signatures and retries."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""The platform's pages: what their config may hold, and who may open them."""
+"""The platform's pages: the keys that their config may have, and the users that may open them."""
 
 import base64
 import json

@@ -14,6 +14,7 @@ from proxy.sandbox import SandboxConfig, run_sandbox
 from proxy.web.server import Running, running
 from tests.conftest import Clock, edited_table, settings_for
 from tests.flows.storms import SECRETS, Storm, lives
+from tests.serving import serving
 from tests.soak.rows import Row
 from tests.web.consumer import Consumer, consuming
 from tests.web.moving import eventually
@@ -24,7 +25,7 @@ SEED = 20261126
 async def run(scale: float) -> list[Row]:
     """About 90 s at scale 1."""
     replays, mutants, malformed = round(10_000 * scale), round(1_000 * scale), round(500 * scale)
-    async with consuming() as consumer, _proxy(consumer) as proxy, aiohttp.ClientSession() as http:
+    async with _consuming() as consumer, _proxy(consumer) as proxy, aiohttp.ClientSession() as http:
         random = Random(SEED)
         store = proxy.deps.store
         storm = Storm(proxy.url, http, store, random, list(lives(max(10, round(1000 * scale)), random)))
@@ -66,6 +67,12 @@ async def run(scale: float) -> list[Row]:
 
 def _row(goal: str, figure: str, *, met: bool) -> Row:
     return Row("webhooks", goal, figure, met)
+
+
+@asynccontextmanager
+async def _consuming() -> AsyncIterator[Consumer]:
+    async with serving() as serve:
+        yield await consuming(serve)
 
 
 @asynccontextmanager

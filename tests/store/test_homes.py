@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from proxy.store import Store
 from proxy.store.database import Database, Work
+from proxy.store.point_reads import PointRead
 from proxy.values import Identity, Session, Side
 from tests.flows._client import everything
 
@@ -175,6 +176,9 @@ class _Overtaken(Database):
 
     async def lookup(self, work: Work[T]) -> T:
         return await self._database.lookup(work)
+
+    async def find(self, read: PointRead, **values: Any) -> Any:
+        return await self._database.find(read, **values)
 
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)

@@ -61,17 +61,21 @@ def test_counts_add_up_and_only_what_is_newest_is_set(conn: Connection) -> None:
 
 
 class Recorded:
-    """A connection that writes down what it is asked to run."""
+    """A connection, and its driver's, that writes down what it is asked to run."""
+
+    rowcount = 0
 
     def __init__(self, dialect: Any) -> None:
         self.dialect = dialect
+        self.connection = self.driver_connection = self
         self.said: list[str] = []
 
     def execute(self, statement: Any, _rows: Any) -> "Recorded":
-        self.said.append(" ".join(str(statement.compile(dialect=self.dialect)).split()))
+        said = statement if isinstance(statement, str) else str(statement.compile(dialect=self.dialect))
+        self.said.append(" ".join(said.split()))
         return self
 
-    rowcount = 0
+    executemany = execute
 
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect, postgresql.dialect], ids=["sqlite", "postgresql"])

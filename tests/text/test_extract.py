@@ -1,4 +1,4 @@
-"""What is read out of each kind of file, sound and broken."""
+"""The text of each kind of file, sound and broken."""
 
 import base64
 import logging
@@ -25,7 +25,7 @@ BINARY = "application/octet-stream"
 
 
 def _with_member(archive: bytes, name: str, data: bytes) -> bytes:
-    """`archive`, its member `name` replaced or added."""
+    """Returns `archive` with its member `name` replaced or added."""
     buffer = BytesIO()
     with ZipFile(BytesIO(archive)) as old, ZipFile(buffer, "w", ZIP_DEFLATED) as new:
         for member in old.namelist():
@@ -41,7 +41,7 @@ def _member(archive: bytes, name: str) -> bytes:
 
 
 def _without(archive: bytes, name: str) -> bytes:
-    """`archive` without its member `name`, which its relationships name all the same."""
+    """Returns `archive` without its member `name`, which its relationships still name."""
     buffer = BytesIO()
     with ZipFile(BytesIO(archive)) as old, ZipFile(buffer, "w", ZIP_DEFLATED) as new:
         for member in old.namelist():
@@ -51,7 +51,7 @@ def _without(archive: bytes, name: str) -> bytes:
 
 
 def _related(archive: bytes, part: str, kind: str, target: str) -> bytes:
-    """`archive`, its `part` ("" for the whole) with one more relationship."""
+    """Returns `archive` with one more relationship of its `part` ("" for the whole)."""
     folder, _, name = part.rpartition("/")
     rels = f"{folder}/_rels/{name}.rels".lstrip("/")
     added = f'<Relationship Id="added" Type="{RELATIONSHIP}/{kind}" Target="{target}"/></Relationships>'
@@ -59,7 +59,7 @@ def _related(archive: bytes, part: str, kind: str, target: str) -> bytes:
 
 
 def _strict(archive: bytes) -> bytes:
-    """`archive` in the namespaces of Strict Open XML."""
+    """Returns `archive` in the namespaces of Strict Open XML."""
     buffer = BytesIO()
     with ZipFile(BytesIO(archive)) as old, ZipFile(buffer, "w", ZIP_DEFLATED) as new:
         for member in old.namelist():
@@ -77,7 +77,7 @@ def _strict(archive: bytes) -> bytes:
 
 
 def _renamed(archive: bytes, old: str, new: str) -> bytes:
-    """`archive` with a member under another name, which its relationships know."""
+    """Returns `archive` with a member under another name, which its relationships have, too."""
     buffer = BytesIO()
     with ZipFile(BytesIO(archive)) as source, ZipFile(buffer, "w", ZIP_DEFLATED) as target:
         for member in source.namelist():
@@ -104,7 +104,7 @@ def _stream(data: bytes, entries: bytes = b"") -> bytes:
 
 
 def _built(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
-    """A PDF of these objects, numbered from 1; the first is its catalog."""
+    """Returns a PDF of these objects, numbered from 1; the first is its catalog."""
     file = BytesIO(b"%PDF-1.7\n")
     file.seek(0, SEEK_END)
     places = []
@@ -120,7 +120,7 @@ def _built(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
 
 
 def _one_page(content: bytes) -> bytes:
-    """A PDF of one page. In its font /U the signs 1 and 2 stand for what is no text."""
+    """Returns a PDF of one page; in its font /U the characters 1 and 2 have no text."""
     names = b"1 begincodespacerange<00><ff>endcodespacerange 2 beginbfchar<01><0000><02><0002>endbfchar"
     names = b"/CIDInit /ProcSet findresource begin begincmap " + names + b" endcmap end"
     unnamed = FONT.replace(b">>", b"/ToUnicode 7 0 R>>")
@@ -128,7 +128,7 @@ def _one_page(content: bytes) -> bytes:
 
 
 def _understated(archive: bytes) -> bytes:
-    """`archive`, its directory saying that the last member unpacks to 10 bytes."""
+    """Returns `archive`, but its directory says that the last member unpacks to 10 bytes."""
     entry = archive.rindex(b"PK\x01\x02")
     return archive[: entry + 24] + (10).to_bytes(4, "little") + archive[entry + 28 :]
 
@@ -284,7 +284,7 @@ def test_extract_N12_a_pdf_of_no_pages_is_empty() -> None:
 
 
 def test_a_page_of_signs_that_have_no_text_is_read_to_its_end() -> None:
-    """The library's own way of reading such a page recurses at each sign."""
+    """Avoids the library's own way of reading such a page, which recurses at each character."""
     data = _one_page(b"BT /U 12 Tf 9 30 Td (" + b"\x02" * 5000 + b") Tj /F 12 Tf 0 -15 Td (Alergia) Tj ET")
     assert extract(data, "informe.pdf", PDF).text.strip() == "Alergia"
 
@@ -551,6 +551,6 @@ def test_extract_G10_a_text_is_not_shown_by_its_extraction() -> None:
 
 
 def test_extract_N12_a_line_of_nothing_but_blanks_is_read_in_no_time() -> None:
-    """Tried anew at each blank, these would take an hour."""
+    """Fails if each blank is tried anew: that would take an hour."""
     found = extract(b"a" + b" " * 2_000_000 + b"b \r\n c\t\n", "a.txt", "text/plain")
     assert found.text == "a" + " " * 2_000_000 + "b\n c\n"

@@ -85,12 +85,12 @@ def choose(passages: Sequence[Passage], question: str, budget: int, exclude: Set
 
 
 def _plain(text: str) -> str:
-    """Typed in a hurry: capitals, no accents."""
+    """Returns a text as it is typed in a hurry: capitals, no accents."""
     return text.upper().translate(str.maketrans("ÁÉÍÓÚ", "AEIOU"))
 
 
 def _told(number: int) -> tuple[str, str]:
-    """The fact that stands on page `number`, and a question about it."""
+    """Returns the fact on page `number`, and a question about it."""
     fact, question = _SHAPES[number % len(_SHAPES)]
     words = {
         "drug": _DRUGS[number % len(_DRUGS)],
@@ -103,7 +103,7 @@ def _told(number: int) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def document() -> list[Passage]:
-    """200 pages in Spanish; each has one fact, made of words that stand on many other pages too."""
+    """Returns 200 pages in Spanish; each has one fact, whose words are on many other pages too."""
     facts = {number: _told(number)[0] for number in range(1, PAGES + 1)}
     return split("informe.pdf", "\f".join(long_pages(PAGES, facts)))
 
@@ -263,7 +263,7 @@ def test_ranking_Q04_words_are_told_apart_as_sqlite_does(texts: list[str], quest
 
 
 def test_ranking_Q05_a_question_of_thousands_of_words_holds_up_nobody(document: list[Passage]) -> None:
-    """They have their turn between the steps, none of which looks at much."""
+    """Lets others run between the steps, each of which is short."""
     question = " ".join(f"pacien{number} informe{number}" for number in range(500))
     steps = ranking.choosing(Index.of(document), question, BUDGET, set())
     assert sum(1 for _ in steps) > 5

@@ -1,12 +1,11 @@
 """The operator's own consumer of webhooks, on a real socket, with its answers given beforehand."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
+from pytest_aiohttp import AiohttpServer
 
 
 @dataclass
@@ -33,18 +32,12 @@ class Consumer:
         return web.Response(status=status or 200, headers=self.more)
 
 
-@asynccontextmanager
-async def consuming(*answers: int) -> AsyncIterator[Consumer]:
-    consumer = Consumer(answers=list(answers))
+async def consuming(aiohttp_server: AiohttpServer) -> Consumer:
+    """Returns a running consumer that takes everything."""
+    consumer = Consumer()
     consumer.open.set()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", consumer.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    consumer.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/llamalitica/"
-    try:
-        yield consumer
-    finally:
-        await runner.cleanup()
+    server = await aiohttp_server(app, access_log=None, shutdown_timeout=0.1)
+    consumer.url = str(server.make_url("/hooks/llamalitica/"))
+    return consumer

@@ -1,4 +1,4 @@
-"""An operator at a proxy's admin listener; what was said on both sides is kept."""
+"""An operator at a proxy's admin listener, who records both sides' messages."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _HOP: Final = frozenset({"connection", "date"})
 
 
 def said(exchange: Exchange) -> Any:
-    """The answer's JSON."""
+    """Returns the answer's JSON."""
     return json.loads(exchange.answer.body)
 
 
@@ -33,7 +33,7 @@ class Operator:
     exchanges: list[Exchange] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, body: Any = None, /, **options: Any) -> Exchange:
-        """`body` goes as JSON, or as it is where it is bytes; `headers` go over the token."""
+        """Sends a request; `body` goes as JSON, or as it is if it is bytes; `headers` replace the token."""
         headers = {**(bearer(self.token) if self.token else {}), **options.pop("headers", {})}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if data is not None:
@@ -62,7 +62,7 @@ class Operator:
         return await self.ask("GET", path, headers=headers)
 
     async def set_mode(self, route: str, mode: str, seen: str = "*", **more: Any) -> Exchange:
-        """For a reason, if no other is given, on whatever stands, unless it is said what was `seen`."""
+        """Sets a mode, with a reason if none is given, on any revision unless one was `seen`."""
         body = {"mode": mode, "reason": "a try", **more}
         return await self.ask("PUT", f"overrides/{route}", body, headers={"If-Match": seen})
 

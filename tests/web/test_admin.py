@@ -1,4 +1,4 @@
-"""The admin API over real sockets: who may come in, what is changed, what is told."""
+"""The admin API over real sockets: its access check, its changes, its answers."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ READS: Final = (
 
 @pytest.fixture
 async def moved(start_proxy: StartProxy) -> AsyncIterator[Api]:
-    """A proxy that follows its folder, with a legacy server and two operators."""
+    """Runs a proxy that follows its folder, with a legacy server and two operators."""
     async with start_proxy(legacy=True, watch=True, MICHIQ_ADMIN_TOKENS=TOKENS) as api:
         yield api
 
@@ -518,7 +518,7 @@ async def test_what_nobody_foresaw_is_a_500_whose_text_is_told_to_nobody(
     with captured_log() as log:
         failed = await ana.get("requests/r-1")
     assert failed.status == 500
-    assert said(failed)["detail"] == "this is a fault of the proxy; its log has the place"
+    assert said(failed)["detail"] == "this is an error of the proxy; see its log"
     assert "CANARY" not in log.getvalue()
     line = next(json.loads(each) for each in log.getvalue().splitlines() if "request_failed" in each)
     assert line["request_id"] == failed.answer.header("X-Request-ID")
@@ -612,7 +612,7 @@ async def test_can_switch_weighs_what_was_seen_by_the_mappings_thresholds(start_
 
 
 async def asked_wrongly(api: Api, request_id: str) -> None:
-    """A request that the proxy itself refuses; its story is written on return."""
+    """Sends a request that the proxy itself refuses; its story is written on return."""
     headers = {"X-Request-ID": request_id}
     async with api.http.post(f"{api.url}/michiQ/encounters", headers=headers) as response:
         assert response.status == 405

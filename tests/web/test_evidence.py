@@ -1,4 +1,4 @@
-"""What real traffic leaves in the store: the ledger's visits, the learner's structure, a request's story."""
+"""Traces of real traffic in the store: the ledger's visits, the learner's structure, a request's story."""
 
 import json
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
 
 
 async def flushed(api: Api, calls: int) -> list[tuple[str, str, int, int]]:
-    """The ledger's (route, mode, status, count), once there are so many calls."""
+    """Returns the ledger's (route, mode, status, count), once there are so many calls."""
 
     async def rows() -> list[tuple[str, str, int, int]]:
         await api.proxy.moving.recorder.flush()
@@ -142,7 +142,7 @@ async def test_a_header_that_a_client_made_up_is_counted_and_not_named(api: Api)
 
 
 async def accesses(api: Api) -> list[tuple[str, str]]:
-    """Who opened what, as the audit has it: the actor, and the route in its detail."""
+    """Returns the audit's record of accesses: the actor, and the route in its detail."""
     await api.proxy.moving.recorder.flush()
     rows = await api.proxy.deps.store.audit.all()
     return [(row.actor, row.detail) for row in rows if row.action == "case_accessed"]

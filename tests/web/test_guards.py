@@ -24,6 +24,7 @@ from proxy.web.body import arriving, patience
 from proxy.web.guards import PAUSE_SECONDS, Doors, Limits, Ready, Stage, Watch, limits_of
 from proxy.web.lawful import MAX_HEAD
 from proxy.web.protocol import QuietHandler, QuietRunner
+from tests.web.quiet_server import QuietTestServer
 
 SECONDS: Final = 10.0
 LIMITS: Final = Limits(sweep=0.002)
@@ -152,14 +153,13 @@ async def serving(limits: Limits = LIMITS) -> AsyncIterator[Served]:
     for path in ("/read", "/held", "/big", "/begun"):
         app.router.add_route("*", path, served.handle)
     runner = QuietRunner(app, lambda: "r-1", 0, limits=limits, clock=served.clock)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        served.port, served.runner = runner.addresses[0][1], runner
-        yield served
-    finally:
-        served.free.set()
-        await runner.cleanup()
+    server = QuietTestServer(app, lambda _: runner)
+    async with server:
+        served.port, served.runner = server.port or 0, runner
+        try:
+            yield served
+        finally:
+            served.free.set()
 
 
 # Stage of a connection, when its client last sent, took and began, what is left for it; the verdict at 1000.

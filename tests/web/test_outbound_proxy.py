@@ -10,13 +10,14 @@ from tests.conftest import StartProxy
 from tests.flows._client import until
 from tests.flows.test_webhooks import accepted, event
 from tests.upstream.http1.tinyproxy import NEEDED, PASSWORD, tinyproxy
+from tests.web.consumer import Consumer
 from tests.web.moving import new_case
 from tests.web.test_trust import asked, hospital, unmapped
 
 
 @NEEDED
 async def test_outbound_proxy_leads_to_every_system_and_its_password_is_in_no_log(
-    start_proxy: StartProxy, tmp_path: Path
+    start_proxy: StartProxy, tmp_path: Path, consumer: Consumer
 ) -> None:
     """With authorities of the hospital's own; each system has a tunnel."""
     made = make(tmp_path, "hospital")
@@ -27,7 +28,7 @@ async def test_outbound_proxy_leads_to_every_system_and_its_password_is_in_no_lo
                 "MICHIQ_OUTBOUND_PROXY": outside.url,
                 "MICHIQ_NO_PROXY": "elsewhere.example",
             }
-            async with hospital(start_proxy, made, **environ) as (api, taken):
+            async with hospital(start_proxy, made, consumer, **environ) as (api, taken):
                 assert await asked(api, await api.new_case()) == 200
                 assert await unmapped(api) == 404
                 await accepted(api, event())
@@ -38,7 +39,7 @@ async def test_outbound_proxy_leads_to_every_system_and_its_password_is_in_no_lo
 
 @pytest.mark.parametrize(("listed", "status"), [("127.0.0.1", 200), ("elsewhere.example", 500)])
 async def test_no_proxy_decides_what_is_called_directly(
-    start_proxy: StartProxy, tmp_path: Path, listed: str, status: int
+    start_proxy: StartProxy, tmp_path: Path, listed: str, status: int, consumer: Consumer
 ) -> None:
     made = make(tmp_path, "hospital")
     environ = {
@@ -46,7 +47,7 @@ async def test_no_proxy_decides_what_is_called_directly(
         "MICHIQ_OUTBOUND_PROXY": "http://127.0.0.1:1",
         "MICHIQ_NO_PROXY": listed,
     }
-    async with hospital(start_proxy, made, **environ) as (api, _):
+    async with hospital(start_proxy, made, consumer, **environ) as (api, _):
         said, headers, _ = await new_case(api)
         cause = None if status == 200 else "llamalitica-proxy-unreachable"
         assert (said, headers.get("X-Michiq-Cause")) == (status, cause)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pytest_aiohttp import AiohttpServer
 
 from proxy.sandbox import Fault
 from tests.beside import Office, site, two_proxies
@@ -39,9 +40,10 @@ async def test_key_N17_of_requests_to_two_processes_at_once_makes_one_case(tmp_p
 
 
 async def test_query_Q06_questions_to_two_processes_are_asked_one_by_one_in_one_conversation(
-    tmp_path: Path,
+    tmp_path: Path, aiohttp_server: AiohttpServer
 ) -> None:
-    async with gated_chat() as (chat, url), both(tmp_path, MICHIQ_LLAMACHAT_URL=url) as apis:
+    chat, url = await gated_chat(aiohttp_server)
+    async with both(tmp_path, MICHIQ_LLAMACHAT_URL=url) as apis:
         case = await allergic(apis[0])
         asking = [asyncio.create_task(ask(apis[n % 2], case, f"¿Pregunta {n}?")) for n in range(6)]
         async with asyncio.timeout(10):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pytest_aiohttp import AiohttpServer
 from sqlalchemy import Connection, Row, select, text
 
 from proxy import jsons
@@ -52,8 +53,10 @@ def heard(consumer: Consumer) -> list[str]:
     return [jsons.load(body)["data"]["content"] for body in consumer.bodies]  # type: ignore[index,call-overload,misc]
 
 
-async def test_tee_W04_the_consumer_gets_the_same_bytes_signature_and_type(start_proxy: StartProxy) -> None:
-    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+async def test_tee_W04_the_consumer_gets_the_same_bytes_signature_and_type(
+    start_proxy: StartProxy, consumer: Consumer
+) -> None:
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         signed = {HEADER: signature(SECRET, SPACED), "Content-Type": "application/json; v=1"}
         reply = await post(api, SPACED, {**signed, "Cookie": "a=b", "Authorization": "Bearer x"})
         assert (reply.status, reply.json) == (200, {"received": True})
@@ -66,9 +69,9 @@ async def test_tee_W04_the_consumer_gets_the_same_bytes_signature_and_type(start
 
 @pytest.mark.parametrize("kind", ["text/\N{LATIN SMALL LETTER N WITH TILDE}", "a\tb", "a/" + "b" * 199])
 async def test_tee_W04_a_type_that_not_every_program_reads_alike_stays_here(
-    start_proxy: StartProxy, kind: str
+    start_proxy: StartProxy, kind: str, consumer: Consumer
 ) -> None:
-    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         signed = {HEADER: signature(SECRET, SPACED), "Content-Type": kind}
         assert (await post(api, SPACED, signed)).status == 200
         await until(lambda: consumer.bodies)
@@ -77,10 +80,10 @@ async def test_tee_W04_a_type_that_not_every_program_reads_alike_stays_here(
 
 
 async def test_tee_W04_nobody_else_takes_up_a_delivery_whose_attempt_may_still_go_on(
-    start_proxy: StartProxy,
+    start_proxy: StartProxy, consumer: Consumer
 ) -> None:
     """As long as an attempt may take by the clock; those that came later are sent meanwhile."""
-    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         consumer.open.clear()
         await accepted(api, event(id="r-1", content="first"))
         await until(lambda: consumer.bodies)
@@ -98,8 +101,8 @@ def test_tee_W04_is_tried_to_the_end_of_the_24th_hour(after: int, too_old: bool)
     assert is_too_old(received, received + timedelta(hours=24, microseconds=after)) is too_old
 
 
-async def test_tee_W04_a_slow_consumer_delays_no_200(start_proxy: StartProxy) -> None:
-    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+async def test_tee_W04_a_slow_consumer_delays_no_200(start_proxy: StartProxy, consumer: Consumer) -> None:
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         consumer.open.clear()
         for number in range(10):
             await accepted(api, event(id=f"r-{number}"))
@@ -110,8 +113,10 @@ async def test_tee_W04_a_slow_consumer_delays_no_200(start_proxy: StartProxy) ->
         assert len(consumer.bodies) == 10
 
 
-async def test_tee_W04_only_what_is_authentic_and_acknowledged_is_sent_on(start_proxy: StartProxy) -> None:
-    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+async def test_tee_W04_only_what_is_authentic_and_acknowledged_is_sent_on(
+    start_proxy: StartProxy, consumer: Consumer
+) -> None:
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         for body in BAD_BODIES.values():
             assert (await deliver(api, body)).status == 400
         assert (await deliver(api, event(id="forged"), "another-secret")).status == 401
@@ -127,7 +132,7 @@ async def test_tee_W04_without_a_consumer_nothing_is_kept_for_one(api: Api) -> N
 
 
 async def test_tee_W04_the_report_and_its_delivery_are_written_together_or_not_at_all(
-    start_proxy: StartProxy,
+    start_proxy: StartProxy, consumer: Consumer
 ) -> None:
     def refuse(conn: Connection) -> None:
         broken = "CREATE TRIGGER no BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -136,17 +141,20 @@ async def test_tee_W04_the_report_and_its_delivery_are_written_together_or_not_a
     def kept(conn: Connection) -> list[Any]:
         return list(conn.execute(select(reports)))
 
-    async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         database = api.proxy.deps.store.database
         await database.write(refuse)
         assert (await deliver(api, event())).status == 500
         assert await database.read(kept) == []
 
 
-async def test_tee_W04_who_can_not_take_it_now_is_asked_again_until_it_can(start_proxy: StartProxy) -> None:
+async def test_tee_W04_who_can_not_take_it_now_is_asked_again_until_it_can(
+    start_proxy: StartProxy, consumer: Consumer
+) -> None:
     failures = [500, 503, 408, 429, 307, 0, 599]
     with captured_log() as log:
-        async with consuming(*failures) as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        consumer.answers = [*failures]
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             await accepted(api, event())
             await tried_again(api, log, len(failures))
             await idle(api)
@@ -155,9 +163,12 @@ async def test_tee_W04_who_can_not_take_it_now_is_asked_again_until_it_can(start
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
-async def test_tee_W04_what_it_refuses_is_given_up_and_logged(start_proxy: StartProxy, status: int) -> None:
+async def test_tee_W04_what_it_refuses_is_given_up_and_logged(
+    start_proxy: StartProxy, status: int, consumer: Consumer
+) -> None:
     with captured_log() as log:
-        async with consuming(status) as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        consumer.answers = [status]
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             await accepted(api, event())
             await until(lambda: "tee_given_up" in log.getvalue())
             assert await rows(api) == []
@@ -168,9 +179,12 @@ async def test_tee_W04_what_it_refuses_is_given_up_and_logged(start_proxy: Start
             assert len(consumer.bodies) == 2
 
 
-async def test_tee_W04_after_a_day_in_vain_it_is_given_up(start_proxy: StartProxy) -> None:
+async def test_tee_W04_after_a_day_in_vain_it_is_given_up(
+    start_proxy: StartProxy, consumer: Consumer
+) -> None:
     with captured_log() as log:
-        async with consuming(*[500] * 99) as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        consumer.answers = [500] * 99
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             await accepted(api, event())
             await until(lambda: "tee_put_off" in log.getvalue())
             api.clock.ahead += timedelta(hours=24)
@@ -178,43 +192,43 @@ async def test_tee_W04_after_a_day_in_vain_it_is_given_up(start_proxy: StartProx
             assert (await rows(api), len(consumer.bodies)) == ([], 2)
 
 
-async def test_tee_W04_what_waits_survives_a_restart(start_proxy: StartProxy) -> None:
+async def test_tee_W04_what_waits_survives_a_restart(start_proxy: StartProxy, consumer: Consumer) -> None:
     with captured_log() as log:
-        async with consuming(500) as consumer:
-            async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
-                await accepted(api, event())
-                await until(lambda: "tee_put_off" in log.getvalue())
-            async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
-                await idle(api)
-            assert consumer.bodies == [jsons.dump(event())] * 2
+        consumer.answers = [500]
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+            await accepted(api, event())
+            await until(lambda: "tee_put_off" in log.getvalue())
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+            await idle(api)
+        assert consumer.bodies == [jsons.dump(event())] * 2
 
 
 async def test_tee_W04_what_a_dead_process_was_sending_is_sent_when_its_claim_has_run_out(
-    start_proxy: StartProxy,
+    start_proxy: StartProxy, consumer: Consumer
 ) -> None:
-    async with consuming() as consumer:
-        consumer.open.clear()
-        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
-            await accepted(api, event())
-            await until(lambda: consumer.bodies)
-        consumer.open.set()
-        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
-            await accepted(api, event(id="another"))
-            await until(lambda: len(consumer.bodies) == 2)
-            api.clock.ahead += timedelta(seconds=31)
-            await idle(api)
-        assert [jsons.load(body)["data"]["id"] for body in consumer.bodies] == [  # type: ignore[index,call-overload]
-            "report-1",
-            "another",
-            "report-1",
-        ]
+    consumer.open.clear()
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        await accepted(api, event())
+        await until(lambda: consumer.bodies)
+    consumer.open.set()
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        await accepted(api, event(id="another"))
+        await until(lambda: len(consumer.bodies) == 2)
+        api.clock.ahead += timedelta(seconds=31)
+        await idle(api)
+    assert [jsons.load(body)["data"]["id"] for body in consumer.bodies] == [  # type: ignore[index,call-overload]
+        "report-1",
+        "another",
+        "report-1",
+    ]
 
 
 async def test_tee_W04_those_of_one_report_arrive_in_order_and_hold_up_no_other(
-    start_proxy: StartProxy,
+    start_proxy: StartProxy, consumer: Consumer
 ) -> None:
     with captured_log() as log:
-        async with consuming(500, 500) as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        consumer.answers = [500, 500]
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             await accepted(api, event(content="a1"))
             await until(lambda: "tee_put_off" in log.getvalue())
             consumer.answers.clear()
@@ -228,12 +242,9 @@ async def test_tee_W04_those_of_one_report_arrive_in_order_and_hold_up_no_other(
             assert heard(consumer) == ["a1", "b1", "a1", "a2", "a3"]
 
 
-async def test_tee_W04_a_repeat_is_not_sent_on_again(start_proxy: StartProxy) -> None:
+async def test_tee_W04_a_repeat_is_not_sent_on_again(start_proxy: StartProxy, consumer: Consumer) -> None:
     secrets = f"{SECRET},newer"
-    async with (
-        consuming() as consumer,
-        start_proxy(MICHIQ_TEE_URL=consumer.url, MICHIQ_WEBHOOK_SECRETS=secrets) as api,
-    ):
+    async with start_proxy(MICHIQ_TEE_URL=consumer.url, MICHIQ_WEBHOOK_SECRETS=secrets) as api:
         for secret in (SECRET, SECRET, "newer"):
             assert (await deliver(api, event(), secret)).status == 200
         await idle(api)
@@ -243,24 +254,27 @@ async def test_tee_W04_a_repeat_is_not_sent_on_again(start_proxy: StartProxy) ->
         assert heard(consumer) == ["Texto de created.", "Texto de updated."]
 
 
-async def test_tee_W04_no_redirect_is_followed_and_no_cookie_kept(start_proxy: StartProxy) -> None:
+async def test_tee_W04_no_redirect_is_followed_and_no_cookie_kept(
+    start_proxy: StartProxy, consumer: Consumer, aiohttp_server: AiohttpServer
+) -> None:
+    elsewhere = await consuming(aiohttp_server)
+    consumer.answers = [307]
     with captured_log() as log:
-        async with consuming() as elsewhere, consuming(307) as consumer:
-            consumer.more = {"Location": elsewhere.url, "Set-Cookie": "a=b; Path=/"}
-            async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
-                await accepted(api, event())
-                await tried_again(api, log, 1)
-                await idle(api)
+        consumer.more = {"Location": elsewhere.url, "Set-Cookie": "a=b; Path=/"}
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+            await accepted(api, event())
+            await tried_again(api, log, 1)
+            await idle(api)
         assert (len(consumer.bodies), elsewhere.bodies) == (2, [])
         assert not any("Cookie" in headers for headers in consumer.headers)
 
 
 async def test_tee_W04_an_attempt_has_an_end(
-    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
+    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, consumer: Consumer
 ) -> None:
     monkeypatch.setattr("proxy.web.tee._SECONDS", 0.05)
     with captured_log() as log:
-        async with consuming() as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             consumer.open.clear()
             await accepted(api, event())
             await until(lambda: "tee_put_off" in log.getvalue())
@@ -276,9 +290,8 @@ async def test_tee_W04_a_consumer_that_is_not_there_harms_nothing(start_proxy: S
             assert (row.state, row.attempts) == ("waiting", 1)
 
 
-async def test_tee_W04_two_processes_send_each_once(start_proxy: StartProxy) -> None:
+async def test_tee_W04_two_processes_send_each_once(start_proxy: StartProxy, consumer: Consumer) -> None:
     async with AsyncExitStack() as stack:
-        consumer = await stack.enter_async_context(consuming())
         one = await stack.enter_async_context(start_proxy(MICHIQ_TEE_URL=consumer.url))
         other = await stack.enter_async_context(start_proxy(MICHIQ_TEE_URL=consumer.url))
         for number in range(30):
@@ -288,10 +301,11 @@ async def test_tee_W04_two_processes_send_each_once(start_proxy: StartProxy) -> 
 
 
 async def test_tee_W04_G10_what_waits_is_sealed_and_what_was_sent_is_forgotten(
-    start_proxy: StartProxy, tmp_path: Path
+    start_proxy: StartProxy, tmp_path: Path, consumer: Consumer
 ) -> None:
     with captured_log() as log:
-        async with consuming(500) as consumer, start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
+        consumer.answers = [500]
+        async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             await accepted(api, event(content="CANARY"))
             await until(lambda: "tee_put_off" in log.getvalue())
             assert b"CANARY" not in everything(tmp_path)

@@ -15,7 +15,7 @@ from tests.certificates import Made, make
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import until
 from tests.flows.test_webhooks import accepted, event
-from tests.web.consumer import consuming
+from tests.web.consumer import Consumer
 from tests.web.moving import eventually, new_case
 
 SYSTEMS = ("MICHIQ_LLAMALITICA_API_URL", "MICHIQ_LLAMACHAT_URL", "MICHIQ_LEGACY_URL", "MICHIQ_TEE_URL")
@@ -64,10 +64,10 @@ async def fronts(made: Made) -> AsyncIterator[dict[str, Front]]:
 
 @asynccontextmanager
 async def hospital(
-    start_proxy: StartProxy, made: Made, **environ: str
+    start_proxy: StartProxy, made: Made, consumer: Consumer, **environ: str
 ) -> AsyncIterator[tuple[Api, list[bytes]]]:
     """A proxy whose four neighbours all speak https; and what the consumer of webhooks got."""
-    async with fronts(made) as tls, consuming() as consumer:
+    async with fronts(made) as tls:
         urls = {name: front.url for name, front in tls.items()}
         urls["MICHIQ_LLAMALITICA_WEB_URL"] = urls["MICHIQ_LLAMALITICA_API_URL"]
         async with start_proxy(**urls, **environ) as api:
@@ -96,9 +96,9 @@ async def unmapped(api: Api) -> int:
 
 
 async def test_trust_31_a_hospitals_own_authority_counts_for_every_system_that_is_called(
-    start_proxy: StartProxy, made: Made
+    start_proxy: StartProxy, made: Made, consumer: Consumer
 ) -> None:
-    async with hospital(start_proxy, made, MICHIQ_CA_FILE=str(made.certificate)) as (api, taken):
+    async with hospital(start_proxy, made, consumer, MICHIQ_CA_FILE=str(made.certificate)) as (api, taken):
         assert await asked(api, await api.new_case()) == 200
         assert await unmapped(api) == 404
         await accepted(api, event())
@@ -106,9 +106,9 @@ async def test_trust_31_a_hospitals_own_authority_counts_for_every_system_that_i
 
 
 async def test_trust_31_without_the_file_no_such_system_is_called(
-    start_proxy: StartProxy, made: Made
+    start_proxy: StartProxy, made: Made, consumer: Consumer
 ) -> None:
-    async with hospital(start_proxy, made) as (api, taken):
+    async with hospital(start_proxy, made, consumer) as (api, taken):
         status, headers, _ = await new_case(api)
         assert (status, headers["X-Michiq-Cause"]) == (500, "llamalitica-tls")
         assert await unmapped(api) == 502
@@ -118,10 +118,10 @@ async def test_trust_31_without_the_file_no_such_system_is_called(
 
 
 async def test_trust_31_a_certificate_of_another_authority_is_still_refused(
-    start_proxy: StartProxy, tmp_path: Path, made: Made
+    start_proxy: StartProxy, tmp_path: Path, made: Made, consumer: Consumer
 ) -> None:
     other = make(tmp_path, "other")
-    async with hospital(start_proxy, made, MICHIQ_CA_FILE=str(other.certificate)) as (api, _):
+    async with hospital(start_proxy, made, consumer, MICHIQ_CA_FILE=str(other.certificate)) as (api, _):
         status, headers, _ = await new_case(api)
         assert (status, headers["X-Michiq-Cause"]) == (500, "llamalitica-tls")
 

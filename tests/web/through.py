@@ -11,10 +11,11 @@ from aiohttp import web
 from proxy.errors import Refusal
 from proxy.upstream.call import CallRecord
 from proxy.upstream.michiq import open_michiq
-from proxy.web.keys import CAUSE, REQUEST_ID
+from proxy.web.exchange import DRAFT, Draft
 from proxy.web.passthrough import Passed, Plan, pass_through
 from proxy.web.protocol import QuietRunner
 from tests.upstream.wire import Script, Wire, scripted
+from tests.web.quiet_server import QuietTestServer
 
 SECONDS: Final = 5.0
 PLAN: Final = Plan(path="/things/{id}", seconds=SECONDS)
@@ -95,27 +96,23 @@ async def through(wire: Wire, plan: Plan = PLAN, base: str = "") -> AsyncIterato
     async with open_michiq(wire.url + base, made.calls.append) as michiq:
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            request[REQUEST_ID] = "r-1"
+            draft = request[DRAFT] = Draft("r-1", started=0.0)
             try:
                 response, passed = await pass_through(request, michiq, plan)
                 made.passed.append(passed)
-                made.causes.append(request.get(CAUSE))
+                made.causes.append(draft.cause)
             except Refusal as refusal:
                 made.causes.append(refusal.cause)
                 return web.Response(status=_STATUSES[refusal.kind], text=refusal.cause)
             finally:
                 made.ended.set()
-            response.headers["X-Request-ID"] = request[REQUEST_ID]
+            response.headers["X-Request-ID"] = draft.request_id
             return response
 
-        runner = QuietRunner(_app(handle), lambda: "r-2", 0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            made.port = runner.addresses[0][1]
+        server = QuietTestServer(_app(handle), lambda app: QuietRunner(app, lambda: "r-2", 0))
+        async with server:
+            made.port = server.port or 0
             yield made
-        finally:
-            await runner.cleanup()
 
 
 def _app(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:

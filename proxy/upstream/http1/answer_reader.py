@@ -4,6 +4,7 @@ from typing import Final, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from proxy.headers import HeaderFields
 from proxy.upstream.http1.errors import BadAnswer, Cut
 
 MAX_HEAD: Final = 64 * 1024
@@ -41,7 +42,7 @@ class AnswerReader:
     def __init__(self, *, is_head: bool) -> None:
         self.status = 0
         self.reason = b""
-        self.headers: Headers = ()
+        self.headers = HeaderFields(())
         self.interims: list[tuple[int, Headers]] = []
         self.buffered = 0
         self.heard = False
@@ -114,13 +115,13 @@ class AnswerReader:
         parser = self._parser
         if parser is None or self.complete:
             raise BadAnswer
-        status = parser.get_status_code()
-        self._judge(parser.get_http_version())
+        status, fields = parser.get_status_code(), HeaderFields(self._fields)
+        self._check(parser.get_http_version(), fields)
         if status < 200 and status != 101:
-            self.interims.append((status, tuple(self._fields)))
+            self.interims.append((status, fields))
             return
         self.status = status
-        self.headers = tuple(self._fields)
+        self.headers = fields
         self._dry = 0
         self.complete = self._is_head or status == 101
 
@@ -138,9 +139,9 @@ class AnswerReader:
             # It counts only in here. Two framings end the connection (RFC 9112, section 6.1).
             self.keep_alive = self._parser.should_keep_alive() and not self._has_two_framings()
 
-    def _judge(self, version: str) -> None:
+    def _check(self, version: str, fields: HeaderFields) -> None:
         """Refuses what llhttp lets pass: HTTP/2 in words, other codings than chunks, and too long a head."""
-        codings = [value for name, value in self._fields if name.lower() == b"transfer-encoding"]
+        codings = fields.values(b"transfer-encoding")
         if not version.startswith("1.") or (codings and [each.lower() for each in codings] != [b"chunked"]):
             raise BadAnswer
         if self._dry > MAX_HEAD and sum(len(n) + len(v) + 4 for n, v in self._fields) > MAX_HEAD:
@@ -154,7 +155,7 @@ class AnswerReader:
         return self._has_codings and self._has_length()
 
     def _has_length(self) -> bool:
-        return any(name.lower() == b"content-length" for name, _ in self.headers)
+        return self.headers.has(b"content-length")
 
     def _spoil(self) -> None:
         """What follows a whole answer is not judged: it only ends the connection."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
+from proxy.headers import HeaderFields
 from proxy.upstream.http1.answer_reader import Headers
 
 # As they came, in each spelling that CONTRACT N06 knows.
@@ -16,7 +17,12 @@ _KEY: Final = secrets.token_bytes(32)  # what is kept in memory says nothing els
 
 def caller_of(headers: Headers) -> bytes | None:
     """Returns whose a request with these headers is; None where it is nobody's."""
-    said = [name + b":" + value for name, value in headers if name.lower() in _NAMES]
+    fields = HeaderFields.of(headers)
+    if _NAMES.isdisjoint(fields.names):
+        return None
+    said = [
+        name + b":" + value for key, (name, value) in zip(fields.names, fields, strict=True) if key in _NAMES
+    ]
     return hashed(said) if said else None
 
 

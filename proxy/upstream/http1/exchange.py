@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeAlias
 
+from proxy.spool import Bytes
 from proxy.upstream.http1.connection import READ_SIZE, Connection
 from proxy.upstream.http1.errors import Cut, WrongLength
 from proxy.upstream.http1.pool import Pool
@@ -62,6 +63,11 @@ async def send_content(connection: Connection, head: bytes, content: Content, to
     Raises WrongLength where the content has another length than it says: the upstream would wait for what
     is missing, or take what is too much for the next request.
     """
+    if isinstance(content, Bytes) and content.size <= READ_SIZE:
+        if len(data := content.read()) != content.size:
+            raise WrongLength
+        connection.begin(head + data, total=total)
+        return
     pieces = _exactly(content)
     if content.size <= READ_SIZE:
         connection.begin(head + b"".join([piece async for piece in pieces]), total=total)

@@ -1,4 +1,4 @@
-"""Every path of the admin API, under one prefix."""
+"""The paths of the admin API, under one prefix."""
 
 from collections.abc import Mapping
 from typing import Final

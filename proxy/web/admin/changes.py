@@ -1,4 +1,4 @@
-"""Makes a change of the overrides under If-Match, and has it in force here before it is answered."""
+"""Changes the overrides under If-Match; the change is in force in this process before the answer."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
@@ -11,31 +11,35 @@ from proxy.overrides import NEED_LEGACY, BadChange, Override, as_json
 from proxy.store import StoreError
 from proxy.store.overrides import NothingToUndo, OverrideStore, StaleRevision
 from proxy.values import Json
-from proxy.web.admin.inputs import Place
+from proxy.web.admin.inputs import Location
 from proxy.web.admin.keys import FOLLOWER
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, stale
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.responses import respond
 
-# Makes the change on this revision, or on whatever stands.
+# Makes the change on this revision, or on any.
 Make: TypeAlias = Callable[[int | None], Awaitable[Override]]
 
 _log: Final = structlog.get_logger("proxy.admin")
 
 
 async def make_change(
-    request: web.Request, seen: frozenset[int] | None, make: Make, place: Place
+    request: web.Request, seen: frozenset[int] | None, make: Make, location: Location
 ) -> web.Response:
-    """`seen` are the revisions that it may be made on, `place` is where what is wrong with it was said."""
+    """Makes a change, and returns the answer to it.
+
+    The change may be made on the revisions `seen`; `location` is the location in the request of what may be
+    wrong.
+    """
     try:
         override = await make(await _expected(request.app[DEPS].store.overrides, seen))
     except StaleRevision as error:
         raise stale(error) from None
     except NothingToUndo:
         raise Problem(409, "there is no change left to roll back", kind="nothing-to-undo") from None
-    except BadChange as bad:  # its text is meant for whoever asked
-        raise invalid([{**place, "detail": str(bad)}]) from None
+    except BadChange as bad:  # its text is meant for the caller
+        raise invalid([{**location, "detail": str(bad)}]) from None
     await _follow(request)
     body: Json = {"override": as_json(override), "notes": [*_notes(request, override)]}
     return respond(json(200, body), [("ETag", etag(override.revision))])
@@ -51,7 +55,10 @@ async def _expected(overrides: OverrideStore, seen: frozenset[int] | None) -> in
 
 
 async def _follow(request: web.Request) -> None:
-    """What was changed is durable already: where it can't be read now, it is followed a little later."""
+    """Loads the change, which is durable already.
+
+    If the store can't be read now, the change is loaded a little later.
+    """
     follower = request.app[FOLLOWER]
     try:
         await follower.catch_up()
@@ -61,11 +68,11 @@ async def _follow(request: web.Request) -> None:
 
 
 def _notes(request: web.Request, override: Override) -> Sequence[str]:
-    """What an operator may not have meant."""
+    """Returns notes on what an operator may not have meant."""
     notes = []
-    known = request.app[LIVE].now.table.organizations.known
-    if override.organization is not None and override.organization not in known:
+    named = request.app[LIVE].now.table.organizations.known
+    if override.organization is not None and override.organization not in named:
         notes.append("organizations.toml does not name this organization")
-    if override.mode in NEED_LEGACY and request.app[DEPS].michiq is None:  # what a rollback brought back
+    if override.mode in NEED_LEGACY and request.app[DEPS].michiq is None:  # after a rollback
         notes.append(f"{override.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set")
     return notes

@@ -1,4 +1,4 @@
-"""Who still calls what, out of the ledger: JSON for programs, CSV for spreadsheets."""
+"""Lists the clients that still call, from the ledger: JSON for programs, CSV for spreadsheets."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from proxy.headers import prefers
 from proxy.store.call_rows import as_csv, row
 from proxy.values import Answer
 from proxy.web.admin.inputs import Day, Query, in_query, read_query
-from proxy.web.admin.known import known_route
+from proxy.web.admin.known import named_route
 from proxy.web.keys import DEPS
 from proxy.web.responses import respond
 
@@ -23,9 +23,9 @@ class _Since(Query):
 
 
 async def clients(request: web.Request) -> web.StreamResponse:
-    """A row for each client, day, route, mode and status, oldest first."""
+    """Returns a row for each client, day, route, mode and status, oldest first."""
     wanted = read_query(request, _Since)
-    route = known_route(request, wanted.route, in_query("route"))
+    route = named_route(request, wanted.route, in_query("route"))
     calls = await request.app[DEPS].store.ledger.calls(wanted.since, route)
     if prefers(", ".join(request.headers.getall("Accept", [])), _CSV):
         body = as_csv(calls).encode()

@@ -1,4 +1,4 @@
-"""The API's own description (contracts/admin.yaml), as it was released."""
+"""Returns the API's own description (contracts/admin.yaml), as it was released."""
 
 import asyncio
 from typing import Final

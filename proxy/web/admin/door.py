@@ -1,4 +1,4 @@
-"""Around every request of the admin listener: its id, its log line, and who may come in."""
+"""The middlewares of the admin listener: a request's id, its log line, and the check of its token."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from proxy.web.admin.keys import ACTOR, TOKENS
 from proxy.web.admin.problems import Problem
 from proxy.web.admin.resources import template
 from proxy.web.admin.tokens import BadLogin
-from proxy.web.keys import DEPS, REQUEST_ID
+from proxy.web.keys import DEPS
 
 _CHALLENGE: Final = 'Bearer realm="michiq-proxy admin"'
 _HINTS: Final = {
@@ -24,13 +24,13 @@ _log: Final = structlog.get_logger("proxy.admin")
 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost: gives the request its id; nothing that is answered here is for a cache."""
-    request[REQUEST_ID] = request.app[DEPS].new_id()
+    """Gives the request its id, as the outermost middleware; no answer may be cached."""
+    request_id = request.app[DEPS].new_id()
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    structlog.contextvars.bind_contextvars(request_id=request_id)
     response = await handler(request)
     response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Request-ID"] = request[REQUEST_ID]
+    response.headers["X-Request-ID"] = request_id
     if ACTOR in request:
         _log.info(
             "admin_request",
@@ -54,12 +54,12 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[ACTOR] = tokens.owner(request.raw_headers)
     except BadLogin as bad:
         _log.warning("admin_login_failed", fault=bad.fault, path=template(request), peer=request.remote)
-        told = _CHALLENGE if bad.fault == "missing" else f'{_CHALLENGE}, error="invalid_token"'
-        raise Problem(401, _HINTS[bad.fault], headers={"WWW-Authenticate": told}) from None
+        challenge = _CHALLENGE if bad.fault == "missing" else f'{_CHALLENGE}, error="invalid_token"'
+        raise Problem(401, _HINTS[bad.fault], headers={"WWW-Authenticate": challenge}) from None
     return await handler(request)
 
 
 def _open(request: web.Request) -> bool:
-    """By the resource that was found, not by how its path was spelt."""
+    """Returns whether a path is open to all: decided by its resource, not by the path's spelling."""
     path = template(request)
     return not (path or request.path).startswith("/admin")

@@ -1,4 +1,4 @@
-"""What moving a route is decided on: comparisons, differences, learned structure. No value of an answer."""
+"""Shows the evidence for moving a route: comparisons, differences, learned structure; no answer's value."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -11,7 +11,7 @@ from proxy.store.evidence import DifferenceCount, LeafCount
 from proxy.times import rfc3339
 from proxy.values import Json
 from proxy.web.admin.inputs import Query, Whole, in_query, read_query
-from proxy.web.admin.known import known_route
+from proxy.web.admin.known import named_route
 from proxy.web.keys import DEPS
 from proxy.web.responses import respond
 
@@ -26,9 +26,9 @@ class _OfRoute(Query):
 
 
 async def comparisons(request: web.Request) -> web.StreamResponse:
-    """By day, organization (its keyed hash) and outcome."""
+    """Returns the counts by day, organization (its keyed hash) and outcome."""
     wanted, deps = read_query(request, _Comparisons), request.app[DEPS]
-    known_route(request, wanted.route, in_query("route"))
+    named_route(request, wanted.route, in_query("route"))
     since = (deps.clock() - timedelta(days=wanted.days)).date()
     counts: list[Json] = [
         {
@@ -44,19 +44,19 @@ async def comparisons(request: web.Request) -> web.StreamResponse:
 
 
 async def differences(request: web.Request) -> web.StreamResponse:
-    """The most frequent first; of the last one the lengths and salted hashes."""
+    """Returns the differences, the most frequent first; of the latest one its lengths and salted hashes."""
     found = await request.app[DEPS].store.evidence.differences(_route(request))
     return respond(json(200, {"differences": [_difference(each) for each in found]}))
 
 
 async def learned(request: web.Request) -> web.StreamResponse:
-    """What answers look like, side by side."""
+    """Returns the structure of both sides' answers."""
     found = await request.app[DEPS].store.evidence.learned(_route(request))
     return respond(json(200, {"learned": [_leaf(each) for each in found]}))
 
 
 def _route(request: web.Request) -> str | None:
-    return known_route(request, read_query(request, _OfRoute).route, in_query("route"))
+    return named_route(request, read_query(request, _OfRoute).route, in_query("route"))
 
 
 def _difference(found: DifferenceCount) -> Json:

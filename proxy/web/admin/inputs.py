@@ -1,4 +1,4 @@
-"""What came in, as models: bodies and queries, with every fault told by its place."""
+"""Reads bodies and queries as models; every fault names its location."""
 
 import asyncio
 import re
@@ -22,10 +22,10 @@ from proxy.web.legacy import go_on
 
 M = TypeVar("M", bound=BaseModel)
 
-# Where a fault is: the `pointer` of a field of the body, or the `parameter` of the query.
-Place: TypeAlias = Mapping[str, str]
+# The location of a fault: the `pointer` of a field of the body, or the `parameter` of the query.
+Location: TypeAlias = Mapping[str, str]
 
-WHOLE_BODY: Final[Place] = {"pointer": "#"}
+WHOLE_BODY: Final[Location] = {"pointer": "#"}
 
 _LIMIT: Final = 64 * 1024
 _SECONDS: Final = 20.0
@@ -45,35 +45,35 @@ def _day(text: str) -> date:
         raise ValueError("write a day such as 2027-01-31") from None
 
 
-# Of a query; pydantic's own readers take more than what is documented.
+# Values of a query; pydantic's own readers accept more than is documented.
 Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
 class Query(BaseModel):
-    """The parameters of a query; their texts become what the fields are."""
+    """The parameters of a query; their texts are converted to the fields' types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 async def read_body(request: web.Request, model: type[M]) -> M:
-    """Problem for anything but a JSON object that fits the model."""
+    """Returns the body's model; raises Problem for anything but a JSON object that fits it."""
     kind, options = media_type(request.headers.get("Content-Type", ""))
     if kind != "application/json" or options.get("charset", "utf-8").lower() != "utf-8":
         raise Problem(415, "send a body of application/json", headers={"Accept": "application/json"})
     try:
         value = jsons.load_object(await _read(request))
     except BadJson as bad:
-        raise Problem(400, f"the body is no JSON object that can be read ({bad.cause})") from None
+        raise Problem(400, f"the body can't be read as a JSON object ({bad.cause})") from None
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        # Not chained: pydantic's error quotes what came in.
+        # The error is not chained: pydantic's quotes the input.
         raise invalid([_fault(in_body(*loc), said) for loc, said in _faults(error)]) from None
 
 
 def read_query(request: web.Request, model: type[M]) -> M:
-    """Problem for an unknown parameter, one that is given twice, or a value that can't be."""
+    """Returns the query's model; raises Problem for an unknown or repeated parameter, or a wrong value."""
     twice = [name for name in sorted(set(request.query)) if len(request.query.getall(name)) > 1]
     if twice:
         raise invalid([_fault(in_query(name), "is given more than once") for name in twice])
@@ -83,18 +83,18 @@ def read_query(request: web.Request, model: type[M]) -> M:
         raise invalid([_fault(in_query(*loc), said) for loc, said in _faults(error)]) from None
 
 
-def in_query(*names: int | str) -> Place:
+def in_query(*names: int | str) -> Location:
     return {"parameter": ".".join(map(str, names))}
 
 
-def in_body(*steps: int | str) -> Place:
-    """A JSON Pointer as a URI fragment (RFC 6901, section 6)."""
+def in_body(*steps: int | str) -> Location:
+    """Returns a JSON Pointer as a URI fragment (RFC 6901, section 6)."""
     escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return {"pointer": "#" + "".join(f"/{quote(step, safe='~')}" for step in escaped)}
 
 
-def _fault(place: Place, said: str) -> Json:
-    return {**place, "detail": said}
+def _fault(location: Location, said: str) -> Json:
+    return {**location, "detail": said}
 
 
 def _faults(error: ValidationError) -> Iterable[tuple[tuple[int | str, ...], str]]:

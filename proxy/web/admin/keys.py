@@ -1,4 +1,4 @@
-"""The typed keys under which the admin app keeps its own parts."""
+"""The typed keys under which the admin app stores its own parts."""
 
 from typing import Final
 
@@ -10,5 +10,5 @@ from proxy.web.follow import Follower
 FOLLOWER: Final = web.AppKey("follower", Follower)
 TOKENS: Final = web.AppKey("tokens", Tokens)
 
-# Of one request: who makes it, by the name of their token.
+# The operator who makes a request, by the name of their token.
 ACTOR: Final = web.RequestKey("actor", str)

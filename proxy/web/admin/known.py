@@ -1,25 +1,25 @@
-"""Routes by their names, as the mapping files in force know them."""
+"""Looks routes up by their names, in the mapping files in force."""
 
 from aiohttp import web
 
 from proxy.mapping.complaints import did_you_mean
-from proxy.web.admin.inputs import Place
+from proxy.web.admin.inputs import Location
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.keys import LIVE
 
 
 def route_in_path(request: web.Request) -> str:
-    """404 for one that there isn't."""
+    """Returns the route that the path names; raises Problem with 404 if there is none."""
     route = request.match_info["route"]
     if route not in request.app[LIVE].now.table.routes:
         raise Problem(404, _unknown(request, route))
     return route
 
 
-def known_route(request: web.Request, route: str | None, place: Place) -> str | None:
-    """The route, if one is named; `place` is where."""
+def named_route(request: web.Request, route: str | None, location: Location) -> str | None:
+    """Returns the route, if one is named; raises Problem with `location`, its location, if there is none."""
     if route is not None and route not in request.app[LIVE].now.table.routes:
-        raise invalid([{**place, "detail": _unknown(request, route)}])
+        raise invalid([{**location, "detail": _unknown(request, route)}])
     return route
 
 

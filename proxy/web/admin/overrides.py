@@ -1,4 +1,4 @@
-"""The modes that are set while the proxy runs: what is in force, every change of it, and changing it."""
+"""Shows and changes the overrides: the modes in force, every change of them, and new changes."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -16,7 +16,7 @@ from proxy.values import Json
 from proxy.web.admin.changes import make_change
 from proxy.web.admin.inputs import WHOLE_BODY, Query, Whole, in_body, in_query, read_body, read_query
 from proxy.web.admin.keys import ACTOR, FOLLOWER
-from proxy.web.admin.known import known_route, route_in_path
+from proxy.web.admin.known import named_route, route_in_path
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
 from proxy.web.keys import DEPS, LIVE
@@ -47,12 +47,12 @@ class _History(Query):
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """What is in force at this moment: at most one override for each route and organization."""
+    """Returns the overrides in force: at most one for each route and organization."""
     await request.app[FOLLOWER].catch_up()
     now, overrides = request.app[DEPS].clock(), request.app[LIVE].now.overrides
     every = (override for stack in overrides.stacks.values() for override in stack)
     ended = sum(override.until is not None and override.until <= now for override in every)
-    # A revision shows something else each time that an override ends.
+    # One revision has a new representation each time that an override ends.
     tag = etag(overrides.revision, f"{ended:x}" if ended else "")
     in_force: list[Json] = [as_json(each) for each in overrides.all_in_force(now)]
     body: Json = {"revision": overrides.revision, "overrides": in_force}
@@ -81,7 +81,7 @@ async def put(request: web.Request) -> web.StreamResponse:
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
-    """Gives the route back to its mapping, or an organization back to what everyone has."""
+    """Gives the route back to its mapping, or an organization back to everyone's mode."""
     deps, route, on = request.app[DEPS], route_in_path(request), seen(request)
     wanted = read_query(request, _Clear)
     change = Change(
@@ -101,7 +101,7 @@ async def roll_back(request: web.Request) -> web.StreamResponse:
     """Undoes the newest change, of the route if one is named."""
     deps, on = request.app[DEPS], seen(request)
     wanted = await read_body(request, _Undo)
-    route = known_route(request, wanted.route, in_body("route"))
+    route = named_route(request, wanted.route, in_body("route"))
     actor, reason = request[ACTOR], wanted.reason.strip()
     store = deps.store.overrides
     return await make_change(
@@ -115,15 +115,15 @@ async def roll_back(request: web.Request) -> web.StreamResponse:
 
 
 async def history(request: web.Request) -> web.StreamResponse:
-    """Every change, newest first."""
+    """Returns every change, newest first."""
     wanted = read_query(request, _History)
-    route = known_route(request, wanted.route, in_query("route"))
+    route = named_route(request, wanted.route, in_query("route"))
     found = await request.app[DEPS].store.overrides.history(limit=wanted.limit, route=route)
     return respond(json(200, {"changes": [as_json(each) for each in found]}))
 
 
 def _stripped(organization: str | None) -> str | None:
-    """As the header's value is read, with nothing around it."""
+    """Returns the name without blanks around it, as the header's value is read."""
     return None if organization is None else organization.strip(" \t")
 
 
@@ -135,5 +135,5 @@ def _end(text: str | None, now: datetime) -> datetime | None:
     try:
         return now + parse_duration(text)
     except ValueError:
-        said = 'write a time with its zone, such as 2027-01-31T18:00:00Z, or a duration, such as "2 h"'
+        said = 'write a time with its time zone, such as 2027-01-31T18:00:00Z, or a duration, such as "2 h"'
         raise invalid([{**in_body("until"), "detail": said}]) from None

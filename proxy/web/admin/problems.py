@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): what every error of the admin listener is answered with, made in one place."""
+"""Makes the problem details (RFC 9457) of every error of the admin listener."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -25,7 +25,7 @@ Kind = Literal[
 ]
 
 CONTENT_TYPE: Final = "application/problem+json"
-# What a program may want to tell from others of the same status; its type is `/problems/<kind>`.
+# Problems that a program may want to tell apart from others of the same status: type `/problems/<kind>`.
 _TITLES: Final[Mapping[Kind, str]] = {
     "closed": "The admin API is closed",
     "invalid": "The request is not valid",
@@ -35,22 +35,22 @@ _TITLES: Final[Mapping[Kind, str]] = {
     "mappings-rejected": "The mapping files are not served",
     "nothing-to-reload": "There is nothing to reload",
 }
-# As RFC 9110 calls them; Python learnt it late.
+# The phrases of RFC 9110; older Pythons have other ones.
 _PHRASES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
-# A body that can't be taken, by the cause that `web.body` gives.
+# A body that can't be read, by the cause from `web.body`.
 _BODY_STATUS: Final = {"too_large": 413, "unsupported_encoding": 415}
 _BODY_DETAIL: Final = {
     "body-too-large": "the body is larger than 64 KiB",
     "content-encoding": "send the body as it is, without a Content-Encoding",
     "body-stalled": "the body did not arrive in time",
-    "body-cut": "the body ended before its end",
+    "body-cut": "the connection ended before the body was complete",
 }
 
 _log: Final = structlog.get_logger("proxy.admin")
 
 
 class Problem(Exception):
-    """Ends a request with a problem; `detail` is a sentence for the operator, `members` are for programs."""
+    """An error that ends a request; `detail` is a sentence for the operator, `members` are for programs."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Problem(Exception):
 
 
 def invalid(errors: list[Json]) -> Problem:
-    """What is wrong, one by one: each of `errors` has a `detail`, and the place that it is about."""
+    """Returns a problem with one item for each fault: its `detail`, and its location in the request."""
     return Problem(
         422, "see what is wrong in `errors`; nothing was done", kind="invalid", members={"errors": errors}
     )
@@ -89,7 +89,7 @@ def invalid(errors: list[Json]) -> Problem:
 
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns what a handler raises into its problem; what is not foreseen goes on."""
+    """Turns an error of a handler into its problem; unexpected errors pass through."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -99,19 +99,19 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return Problem(status, _BODY_DETAIL.get(refusal.cause, "the body can't be read")).response()
     except StoreError as error:
         _log.exception("admin_store_failed", cause=error.cause)
-        detail = "the store can't be used; what was asked for may not have been done"
+        detail = "the store can't be used; the request may have had no effect"
         return Problem(503, detail, members={"cause": error.cause}).response()
     except web.HTTPException as error:
         return Problem(error.status, "the request can't be answered").response()
 
 
 def failed(_request: web.Request) -> web.Response:
-    """For what nobody foresaw: the log has its place, its text is told to nobody."""
-    return Problem(500, "this is a fault of the proxy; its log has the place").response()
+    """Returns the answer to an unexpected error, without its text; the log has its position."""
+    return Problem(500, "this is an error of the proxy; see its log").response()
 
 
 def broken(status: int) -> web.Response:
-    """For a request that is no HTTP."""
+    """Returns the answer to a request that is not valid HTTP."""
     return Problem(status, "the request can't be read").response()
 
 

@@ -1,4 +1,4 @@
-"""What the store knows of the past and of the processes: audit, requests, ambiguous calls."""
+"""Shows the store's records of the past and of the processes: audit, requests, ambiguous calls."""
 
 from typing import Annotated
 
@@ -17,15 +17,13 @@ from proxy.web.admin.problems import Problem
 from proxy.web.keys import DEPS
 from proxy.web.responses import respond
 
-# Longer without a word, and a process counts as gone (`mode --wait`).
-
 
 class _Limit(Query):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
 
 
 async def audit(request: web.Request) -> web.StreamResponse:
-    """The newest rows first."""
+    """Returns the newest rows first."""
     rows = await request.app[DEPS].store.audit.newest(read_query(request, _Limit).limit)
     return respond(json(200, {"rows": [_audit_row(number, event) for number, event in rows]}))
 
@@ -44,7 +42,7 @@ async def verify_audit(request: web.Request) -> web.StreamResponse:
 
 
 async def processes(request: web.Request) -> web.StreamResponse:
-    """Who serves from this store, and how far each is."""
+    """Returns the processes that serve from this store, and the revision of each."""
     deps = request.app[DEPS]
     revision = await deps.store.overrides.revision()
     live = await deps.store.processes.live(deps.clock())
@@ -52,24 +50,24 @@ async def processes(request: web.Request) -> web.StreamResponse:
 
 
 async def pending(request: web.Request) -> web.StreamResponse:
-    """Calls of which nobody knows whether they made a case, or was told of it: they are never sent again."""
+    """Returns calls that may have made a case that no client learned of; they are never sent again."""
     calls: list[Json] = [_pending_call(call) for call in await request.app[DEPS].store.pending()]
     return respond(json(200, {"pending": calls}))
 
 
 async def explain(request: web.Request) -> web.StreamResponse:
-    """What happened to a request: a client may have used its id more than once."""
+    """Returns what happened to the requests with an id: a client may have used it more than once."""
     request_id = request.match_info["request_id"]
     stories = await request.app[DEPS].store.stories.of(request_id)
     if not stories:
-        raise Problem(404, "none of the requests that are kept has this id")
-    told: list[Json] = [{"at": rfc3339(each.at), "story": each.story} for each in stories]
-    return respond(json(200, {"request_id": request_id, "stories": told}))
+        raise Problem(404, "no stored request has this id")
+    found: list[Json] = [{"at": rfc3339(each.at), "story": each.story} for each in stories]
+    return respond(json(200, {"request_id": request_id, "stories": found}))
 
 
 def _pending_call(call: PendingCall) -> Json:
-    told: dict[str, Json] = {"id": call.id, "kind": call.kind, "cause": call.cause, "at": rfc3339(call.at)}
-    return told | ({"case": call.made} if call.made else {})
+    shown: dict[str, Json] = {"id": call.id, "kind": call.kind, "cause": call.cause, "at": rfc3339(call.at)}
+    return shown | ({"case": call.made} if call.made else {})
 
 
 def _audit_row(number: int, event: AuditEvent) -> Json:
@@ -84,7 +82,7 @@ def _audit_row(number: int, event: AuditEvent) -> Json:
 
 
 def _detail(text: str) -> Json:
-    """Short JSON; a row that somebody wrote by hand is shown as it is."""
+    """Returns the row's short JSON; a row that was written by hand is shown as it is."""
     try:
         return jsons.load(text.encode()) if text else None
     except (BadJson, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""Paths and their methods: any other method is told which there are, any other path that there is none."""
+"""Serves paths and their methods; another method gets the list of them, another path a 404."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
@@ -14,22 +14,22 @@ _ELSE: Final = "/{path:.*}"
 
 
 def serve(app: web.Application, path: str, methods: Mapping[str, Handle]) -> None:
-    """HEAD is served where GET is."""
-    known = {**methods, **({"HEAD": methods["GET"]} if "GET" in methods else {})}
-    allowed = ", ".join(sorted(known))
+    """Serves the methods of a path, and HEAD with GET."""
+    served = {**methods, **({"HEAD": methods["GET"]} if "GET" in methods else {})}
+    allowed = ", ".join(sorted(served))
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        method = known.get(request.method)
+        method = served.get(request.method)
         if method is None:
             raise Problem(405, f"this path takes {allowed}", headers={"Allow": allowed})
         return await method(request)
 
-    # aiohttp would answer an expectation that it doesn't know itself, before any middleware.
+    # aiohttp would answer an unknown expectation itself, before any middleware.
     app.router.add_route("*", path, handle, expect_handler=go_on_later)
 
 
 def serve_nothing_else(app: web.Application) -> None:
-    """After all others."""
+    """Answers all other paths with 404; call it last."""
     app.router.add_route("*", _ELSE, _nothing, expect_handler=go_on_later)
 
 
@@ -38,7 +38,7 @@ async def _nothing(_request: web.Request) -> web.StreamResponse:
 
 
 def template(request: web.Request) -> str:
-    """The path as it was registered, without what a request put in; "" where nothing is."""
+    """Returns the path as it was registered, without a request's own values; "" for an unknown path."""
     resource = request.match_info.route.resource
     path = resource.canonical if resource else ""
     return "" if path == "/{path}" else path

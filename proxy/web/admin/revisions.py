@@ -1,4 +1,4 @@
-"""Entity tags over revisions: who changes something says what they have seen (RFC 9110, section 13)."""
+"""Entity tags over revisions: a client that changes something names what it saw (RFC 9110, section 13)."""
 
 import re
 from typing import Final
@@ -12,21 +12,23 @@ from proxy.web.responses import respond
 
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 _TAGS: Final = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
-# The revision, and what else a representation depends on.
+# The revision, and a digest of everything else in a representation.
 _OURS: Final = re.compile(r"(\d{1,18})(?:\.[0-9a-f]+)?")
 
 
 def etag(revision: int, rest: str = "") -> str:
-    """Of a representation at this revision; `rest` tells apart those that differ all the same."""
+    """Returns the tag of a representation at this revision; `rest` separates several ones of one revision."""
     return f'"{revision}.{rest}"' if rest else f'"{revision}"'
 
 
 def seen(request: web.Request) -> frozenset[int] | None:
-    """The revisions that a change may be made on; None for any, which `*` says. What else a representation
-    showed may have gone on: a change is made on the revision alone."""
+    """Returns the revisions that a change may be made on; None for any, which `*` means.
+
+    Only the revision counts: other things that the representation showed may have changed meanwhile.
+    """
     given = _given(request, "If-Match")
     if given is None:
-        raise Problem(428, 'send If-Match with the ETag that you saw, or "*" for whatever stands')
+        raise Problem(428, 'send If-Match with the ETag that you saw, or "*" for any revision')
     if given == "*":
         return None
     tags = _tags(given)
@@ -37,7 +39,7 @@ def seen(request: web.Request) -> frozenset[int] | None:
 
 
 def unchanged(request: web.Request, tag: str) -> web.Response | None:
-    """304 where the client has this representation already."""
+    """Returns 304 if the client already has this representation, else None."""
     given = _given(request, "If-None-Match")
     tags = _tags(given or "") or []
     if given != "*" and tag not in [f'"{each}"' for _, each in tags]:

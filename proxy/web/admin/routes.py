@@ -1,4 +1,4 @@
-"""Every route with who answers it now, and the mapping files behind that."""
+"""Shows every route with its mode, and reloads the mapping files."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -32,13 +32,13 @@ async def show(request: web.Request) -> web.StreamResponse:
             "routes": [_route(name, snapshot, now) for name in snapshot.table.routes],
         },
     )
-    # It hangs on the mapping files and the time as well.
+    # The answer also depends on the mapping files and the time.
     tag = etag(snapshot.overrides.revision, sha256(answer.read()).hexdigest()[:_DIGITS])
     return unchanged(request, tag) or respond(answer, [("ETag", tag)])
 
 
 async def reload(request: web.Request) -> web.StreamResponse:
-    """Takes the files of the folder into force, all or none of them."""
+    """Puts the folder's mapping files in force, all or none of them."""
     live = request.app[LIVE]
     if not live.digest:
         detail = "this process follows no folder of mapping files"
@@ -70,5 +70,5 @@ def _organization(override: Override, mapping: RouteMapping) -> Json:
 
 
 def _mode(mode: str | None, percent: float) -> dict[str, Json]:
-    """Of any other mode a percentage says nothing."""
+    """Returns the mode and its percentage, which means something only for a canary."""
     return {"mode": mode, "percent": percent if mode == "canary" else None}

@@ -1,4 +1,4 @@
-"""Whether a route can be given over to the new side, and by which figures."""
+"""Shows whether a route can be given to the new side, with the figures."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -19,13 +19,13 @@ from proxy.web.responses import respond
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """The thresholds are those of the route's mapping."""
+    """Returns the decision by the thresholds of the route's mapping."""
     deps, route = request.app[DEPS], route_in_path(request)
     table, now = request.app[LIVE].now.table, deps.clock()
-    return respond(json(200, await _told(deps.store, route, table, now)))
+    return respond(json(200, await _report(deps.store, route, table, now)))
 
 
-async def _told(store: Store, route: str, table: Table, now: datetime) -> Json:
+async def _report(store: Store, route: str, table: Table, now: datetime) -> Json:
     mapping = table.routes[route].mapping
     evidence = await switch_evidence(store, route, mapping, table.organizations, now)
     sums = sums_of(await store.evidence.comparisons(route, window_of(mapping, now)))

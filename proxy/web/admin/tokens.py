@@ -1,4 +1,4 @@
-"""Who an operator's token belongs to, compared so that the time it takes says nothing of the tokens."""
+"""Finds an operator by their token, in a time that says nothing about the tokens."""
 
 import hmac
 import re
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, Literal
 
-# More than RFC 6750 calls a token: a setting may hold any sign that can be seen.
+# More than a token of RFC 6750: a setting may hold any visible character.
 _BEARER: Final = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 
 Fault = Literal["missing", "malformed", "unknown"]
 
 
 class BadLogin(Exception):
-    """No operator's token; `fault` says why."""
+    """The request has no operator's token; `fault` says why."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
@@ -21,7 +21,7 @@ class BadLogin(Exception):
 
 
 class Tokens:
-    """Operators by their tokens, of which only the hashes are kept."""
+    """Operators by their tokens; only the tokens' hashes are held."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
         self._hashes = {name: _hash(token.encode()) for name, token in tokens.items()}
@@ -30,7 +30,7 @@ class Tokens:
         return bool(self._hashes)
 
     def owner(self, raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The operator's name; BadLogin for anything but one token of theirs."""
+        """Returns the operator's name; raises BadLogin for anything but one token of theirs."""
         values = [value.strip(b" \t") for name, value in raw_headers if name.lower() == b"authorization"]
         if not values:
             raise BadLogin("missing")
@@ -40,7 +40,7 @@ class Tokens:
         return self._named(_hash(match[1]))
 
     def _named(self, given: bytes) -> str:
-        # Every token is compared, whichever fits.
+        # Every token is compared, also after a match.
         fitting = [name for name, own in self._hashes.items() if hmac.compare_digest(own, given)]
         if not fitting:
             raise BadLogin("unknown")
