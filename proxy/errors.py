@@ -49,13 +49,26 @@ class UpstreamError(Refusal):
 
     `status` is the upstream's HTTP status where there was one. `arrived` says whether a byte of the
     request may have reached the upstream; only a call with `arrived=False` may ever be sent again when
-    it is not idempotent (CONTRACT N17).
+    it is not idempotent (CONTRACT N17). `broken` says that the upstream does not work, which its circuit
+    breaker counts. `hung_up` says that the connection was lost, or never came about, so that another
+    connection may do better.
     """
 
-    def __init__(self, kind: str, cause: str, *, status: int | None = None, arrived: bool) -> None:
+    def __init__(
+        self,
+        kind: str,
+        cause: str,
+        *,
+        status: int | None = None,
+        arrived: bool,
+        broken: bool = False,
+        hung_up: bool = False,
+    ) -> None:
         super().__init__(kind, cause)
         self.status = status
         self.arrived = arrived
+        self.broken = broken
+        self.hung_up = hung_up
 
     @property
     def may_have_worked(self) -> bool:

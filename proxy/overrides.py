@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias, get_args
 
+from proxy.times import rfc3339
 from proxy.values import Json
 
 Mode: TypeAlias = Literal["legacy", "new", "shadow", "canary", "off"]
@@ -137,11 +138,6 @@ def as_json(override: Override) -> dict[str, Json]:
         "reason": override.reason,
         "undoes": override.undoes,
     }
-
-
-def rfc3339(moment: datetime) -> str:
-    """Returns a moment in UTC, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def validate(change: Change, now: datetime) -> None:

@@ -35,12 +35,16 @@ class Packed:
         """Joins all pieces to one text, without unpacking any."""
         members: list[Packed] = []
         loose = bytearray()
-        for piece in (*pieces, Packed(b"", 0)):
-            if isinstance(piece, Packed):
-                members += [*([Packed.of(bytes(loose))] if loose else []), piece]
-                loose.clear()
-            else:
+        for piece in pieces:
+            if not isinstance(piece, Packed):
                 loose += piece
+                continue
+            if loose:
+                members.append(Packed.of(bytes(loose)))
+                loose.clear()
+            members.append(piece)
+        if loose:
+            members.append(Packed.of(bytes(loose)))
         return cls(b"".join(each.gzip for each in members), sum(each.size for each in members))
 
     def read(self) -> bytes:

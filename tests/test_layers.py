@@ -15,6 +15,8 @@ LAYERS: Final = {
     "proxy.errors": 0,
     "proxy.getters": 0,
     "proxy.packed": 0,
+    "proxy.shipped": 0,
+    "proxy.times": 0,
     "proxy.addresses": 1,
     "proxy.codings": 1,
     "proxy.audio": 1,

@@ -9,10 +9,10 @@ from proxy.cli.common import read_settings
 from proxy.cli.mode_tables import stacked
 from proxy.cli.paper import columns, show
 from proxy.cli.store_access import echo_json, with_store
-from proxy.overrides import rfc3339
+from proxy.store.sealer import shown_hash
+from proxy.times import rfc3339
 
 _SHOWN: Final = 50
-_HASH: Final = 12  # digits, enough to distinguish subjects
 
 
 @click.group()
@@ -79,7 +79,7 @@ def newest(limit: int, *, as_json: bool) -> None:
             stacked(event.at),
             _short(event.actor),
             event.action,
-            event.subject[:_HASH],
+            shown_hash(event.subject),
             event.detail,
         )
     show(table)
@@ -87,4 +87,4 @@ def newest(limit: int, *, as_json: bool) -> None:
 
 def _short(actor: str) -> str:
     """Returns the first digits of a user's keyed hash, or an operator's whole name."""
-    return actor[:_HASH] if re.fullmatch("[0-9a-f]{64}", actor) else actor
+    return shown_hash(actor) if re.fullmatch("[0-9a-f]{64}", actor) else actor

@@ -13,6 +13,7 @@ from proxy.cli.paper import columns, show
 from proxy.cli.store_access import with_store
 from proxy.store import call_rows
 from proxy.store.ledger import Calls, Client
+from proxy.store.sealer import shown_hash
 from proxy.web.flows import SPECS
 
 # Each row has two lines, so that 80 columns are enough. A text that a client chooses may be broken anywhere.
@@ -68,7 +69,7 @@ def _table_rows(calls: Sequence[Calls]) -> Iterator[tuple[str, ...]]:
         own[each.client, each.route].append(each)
     newest_first = sorted(own.items(), key=lambda item: item[1][-1].day, reverse=True)
     for (client, route), rows in newest_first:
-        ids = f"{client.key[: call_rows.HASH] or '-'}\n{client.user[: call_rows.HASH] or '-'}"
+        ids = f"{shown_hash(client.key) or '-'}\n{shown_hash(client.user) or '-'}"
         who = client.organization or "-", ids, client.agent or "-"
         total = sum(each.count for each in rows)
         yield route, *who, str(total), f"{rows[0].day}\n{rows[-1].day}", _answers(rows)

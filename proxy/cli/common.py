@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-import proxy
+from proxy import shipped
 
 # Every command imports this module. The functions import the application: it takes most of a second, and not
 # every command needs it.
 if TYPE_CHECKING:
     from proxy.mapping.table import Table
     from proxy.settings import Settings
-
-# A wheel has the default mappings inside the package, a checkout has them beside it.
-_PACKAGE: Final = Path(proxy.__file__).parent
-_BUILT_IN: Final = (_PACKAGE / "default_mappings", _PACKAGE.parent / "mappings")
 
 ENV_FILE: Final = Path(".env")
 
@@ -56,11 +52,7 @@ def mappings_folder(given: Path | None) -> Path:
             raise Misuse(f"MICHIQ_MAPPINGS: there is no folder {given}")
         return given
     here = Path("mappings")
-    return here if here.is_dir() else built_in_mappings()
-
-
-def built_in_mappings() -> Path:
-    return next(folder for folder in _BUILT_IN if folder.is_dir())
+    return here if here.is_dir() else shipped.mappings()
 
 
 def read_table(folder: Path, *, has_legacy: bool = True) -> "Table":

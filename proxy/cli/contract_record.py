@@ -69,7 +69,7 @@ def _side(snapshot: Snapshot, organization: str, store: Store, now: datetime, *,
     """Returns the side that makes a case of this organization."""
     makes = next(spec.name for spec in SPECS if spec.makes_case)
     name = unicodedata.normalize("NFC", organization)
-    scope = store.sealer.digest("organization", name)
+    scope = store.sealer.organization(name)
     asked = Asked(name, scope, makes_case=True)
     in_force = snapshot.in_force(makes, scope, now)
     mapping = snapshot.table.routes[makes].mapping

@@ -6,7 +6,7 @@ import time
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 import click
@@ -17,14 +17,13 @@ from proxy.cli.paper import plural
 from proxy.cli.store_access import echo_json, name_store, with_store
 from proxy.cli.waiting import changes_of, wait_for
 from proxy.mapping.complaints import did_you_mean
-from proxy.overrides import rfc3339
 from proxy.store import Store
 from proxy.store.erasure import OfCase, OfUser, Removed, Whose
+from proxy.times import rfc3339
 from proxy.values import Json
 
 # A proxy stores its last calls within a second; one without a heartbeat for 10 s is gone.
 _LATE_SECONDS: Final = 2.0
-_LIVE: Final = timedelta(seconds=10)
 _PATIENCE_SECONDS: Final = 15.0  # a process that is stopped is not live any more by then
 
 
@@ -114,7 +113,7 @@ async def _erased(store: Store, whose: Whose, actor: str, reason: str | None) ->
     await _forgotten(store, await store.changes.note())
     removed = await store.erasure.erase(whose, actor, now, reason)
     await _forgotten(store, await store.changes.note())
-    if isinstance(whose, OfUser) and await store.processes.live(now, _LIVE):
+    if isinstance(whose, OfUser) and await store.processes.live(now):
         await asyncio.sleep(_LATE_SECONDS)
         await store.erasure.erase_late(*whose.owners)
     # Also when nothing was found: a run that was cut short may have removed the rows, and left their traces.

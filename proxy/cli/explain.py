@@ -6,7 +6,7 @@ from proxy.cli.common import Failure, read_settings
 from proxy.cli.paper import show, steps
 from proxy.cli.store_access import echo_json, with_store
 from proxy.cli.story_told import sentences, title
-from proxy.overrides import rfc3339
+from proxy.times import rfc3339
 
 
 @click.command()

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from cryptography.fernet import Fernet
 
-from proxy.cli.common import Failure, built_in_mappings
+from proxy import shipped
+from proxy.cli.common import Failure
 from proxy.cli.schemas import MODELS, schema_of
 from proxy.environment import PREFIX
 from proxy.settings import Settings, meaning
@@ -39,7 +40,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
 
 def _files() -> Iterator[tuple[str, str]]:
     yield ".env", _env()
-    for path in sorted(built_in_mappings().glob("*.toml")):
+    for path in sorted(shipped.mappings().glob("*.toml")):
         directive = f"#:schema schemas/{path.stem}.json\n"
         yield f"mappings/{path.name}", directive + path.read_text("utf-8")
     for name in MODELS:

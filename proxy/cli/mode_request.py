@@ -98,7 +98,7 @@ def change_of(asked: Asked, route: str, now: datetime) -> Change:
 
 def scope_of(organization: str | None, sealer: Sealer) -> str | None:
     """Returns the keyed hash that an organization's overrides are stored under; None for everyone."""
-    return None if organization is None else sealer.digest("organization", organization)
+    return None if organization is None else sealer.organization(organization)
 
 
 def reason_of(asked: Asked) -> str:

@@ -8,10 +8,10 @@ from proxy.cli.paper import columns, show
 from proxy.cli.waiting import Following
 from proxy.mapping.models import RouteMapping
 from proxy.overrides import EVERYONE, Mode, Override, Overrides, as_json
+from proxy.store.sealer import shown_hash
 from proxy.values import Json
 
 _WRAPS: Final = ("actor", "scope", "mode", "reason")
-_HASH: Final = 12  # digits that are shown for an organization without a name
 
 
 def state_json(mappings: Mapping[str, RouteMapping], overrides: Overrides, now: datetime) -> Json:
@@ -87,7 +87,7 @@ def waited(following: Following) -> str:
 def whom(override: Override) -> str:
     if override.scope == EVERYONE:
         return "everyone"
-    return override.organization or f"organization {override.scope[:_HASH]}"
+    return override.organization or f"organization {shown_hash(override.scope)}"
 
 
 def stacked(moment: datetime | None) -> str:

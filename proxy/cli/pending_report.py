@@ -7,7 +7,7 @@ import click
 
 from proxy.cli.paper import columns, moment, show
 from proxy.cli.store_access import echo_json
-from proxy.overrides import rfc3339
+from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
 
 _WHAT_TO_DO: Final = (

@@ -7,9 +7,9 @@ import click
 from proxy.cli.common import read_settings
 from proxy.cli.paper import moment, plural
 from proxy.cli.store_access import echo_json, name_store, with_store
-from proxy.overrides import rfc3339
 from proxy.store import Store
 from proxy.store.retention import Swept
+from proxy.times import rfc3339
 from proxy.values import Json
 
 

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -18,7 +18,6 @@ from proxy.store.rotation import Progress, Rotated
 # Between two lines of progress.
 _SECONDS: Final = 1.0
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_LIVE: Final = timedelta(seconds=10)  # a process without a heartbeat for so long is gone
 
 
 @click.command()
@@ -83,7 +82,7 @@ async def _refuse_lacking(store: Store) -> None:
 
 async def _live(store: Store) -> list[Process]:
     """Returns the processes with a recent heartbeat, without those of this release that have died since."""
-    live = await store.processes.live(datetime.now(UTC), _LIVE)
+    live = await store.processes.live(datetime.now(UTC))
     return [each for each in live if not (each.keys and _has_died(each.id, store))]
 
 

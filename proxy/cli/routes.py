@@ -1,6 +1,6 @@
 """`michiq-proxy routes`: lists the legacy routes and who answers each, learned differences, pending calls."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,6 @@ from proxy.store import Store, StoreError
 from proxy.store.locations import database_path
 from proxy.web.live import mappings_digest
 
-# A process without a heartbeat for so long is gone.
-_LIVE: Final = timedelta(seconds=10)
 _NO_STORE: Final = "MICHIQ_SECRET_KEYS is required"
 
 
@@ -82,7 +80,7 @@ def _standing(settings: Settings, folder: Path, at: datetime) -> Standing | None
         return Standing(
             now=at,
             overrides=await store.overrides.load(),
-            processes=await store.processes.live(at, _LIVE),
+            processes=await store.processes.live(at),
             mappings=digest,
             pending=len(await store.pending()),
         )

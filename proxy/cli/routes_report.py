@@ -10,8 +10,9 @@ from proxy.dispatch.snapshot import InForce, Snapshot
 from proxy.mapping.models import running_brownouts
 from proxy.mapping.moving import Brownout
 from proxy.mapping.table import Table
-from proxy.overrides import Overrides, rfc3339
+from proxy.overrides import Overrides
 from proxy.store.processes import Process
+from proxy.times import rfc3339
 from proxy.values import Json
 
 

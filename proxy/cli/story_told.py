@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from proxy.cli.paper import moment, plural
 from proxy.cli.story_words import DIFFERENCES, DROPS, SIDES, TOKENS, WHYS
+from proxy.dispatch.outcome import ShadowOutcome
 from proxy.store.stories import Story
 
 Steps: TypeAlias = Iterator[tuple[str, str]]
@@ -96,12 +97,14 @@ def _shadow(shadow: _Part) -> Steps:
 
 def _outcome(outcome: str) -> str:
     """Returns the outcome in words; codes of another version of the proxy stay as they are."""
-    how, _, why = outcome.partition(":")
-    if how == "dropped":
-        return f"Not compared: {DROPS.get(why, why)}."
-    if how == "dry-run-failed":
-        return f"A call that the new side would send breaks the new API's description: {why}."
-    return {
-        "match": "The new side would have answered the same.",
-        "difference": "The new side would have answered differently:",
-    }.get(how, outcome)
+    match ShadowOutcome.of_text(outcome):
+        case ShadowOutcome("match"):
+            return "The new side would have answered the same."
+        case ShadowOutcome("difference"):
+            return "The new side would have answered differently:"
+        case ShadowOutcome("dropped", why):
+            return f"Not compared: {DROPS.get(why, why)}."
+        case ShadowOutcome("dry-run-failed", why):
+            return f"A call that the new side would send breaks the new API's description: {why}."
+        case _:
+            return outcome

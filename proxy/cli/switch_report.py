@@ -7,12 +7,12 @@ from typing import Final
 from proxy.cli.paper import Grid, columns, plural, show, steps
 from proxy.dispatch.evidence_of import Sums
 from proxy.dispatch.verdict import SwitchEvidence, Verdict
-from proxy.overrides import rfc3339
 from proxy.store.evidence import DifferenceCount
+from proxy.store.sealer import shown_hash
+from proxy.times import rfc3339
 from proxy.values import Json
 
 _SHOWN: Final = 10
-_HASH: Final = 12  # digits that are shown for an organization without a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Found:
     def never_compared(self) -> dict[str, str]:
         """Returns the name of each organization that was never compared, by its keyed hash."""
         missing = self.evidence.with_traffic - self.evidence.compared
-        called = {scope: self.names.get(scope, scope[:_HASH]) for scope in missing}
+        called = {scope: self.names.get(scope, shown_hash(scope)) for scope in missing}
         return dict(sorted(called.items(), key=lambda item: item[1]))
 
 

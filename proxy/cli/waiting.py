@@ -9,7 +9,6 @@ from typing import Final
 
 from proxy.store.processes import Process, Processes
 
-_LIVE: Final = timedelta(seconds=10)
 _POLL_SECONDS: Final = 0.1
 
 
@@ -46,7 +45,7 @@ async def wait_for(
     end = clock() + timedelta(seconds=seconds)
     while True:
         now = clock()
-        live = await processes.live(now, _LIVE)
+        live = await processes.live(now)
         behind = tuple(each for each in live if of(each) < revision)
         if not behind or now >= end:
             return Following(tuple(each for each in live if of(each) >= revision), behind)

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import proxy
+from proxy import shipped
 from proxy.dispatch.operation import Operation
 from proxy.dispatch.schemas import Node, Schemas
 from proxy.dispatch.sent_form import ReadJson
 from proxy.upstream.call import Call
-
-# The folder of the descriptions: inside the package in a wheel, beside it in a checkout.
-_PACKAGE: Final = Path(proxy.__file__).parent
-_BUILT_IN: Final = (_PACKAGE / "descriptions", _PACKAGE.parent / "contracts")
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
@@ -72,7 +68,7 @@ class LateDescriptions:
 
 def load_descriptions(folder: Path | None = None) -> Descriptions:
     """Reads the descriptions in `folder`, else the built-in ones; slow, so call it in a thread."""
-    source = folder or next(each for each in _BUILT_IN if each.is_dir())
+    source = folder or shipped.descriptions()
     return Descriptions(_load(source, "llamalitica"), _load(source, "llamachat"))
 
 

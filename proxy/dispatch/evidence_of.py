@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from proxy.dispatch.outcome import DIFFERENCE, How, ShadowOutcome
 from proxy.dispatch.verdict import SwitchEvidence
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Organizations
@@ -17,7 +18,6 @@ from proxy.store.evidence import ComparisonCount
 # These were never to be compared: a setting leaves them out, or the legacy server still answers such calls
 # after the switch. All other losses may hide the very answers that would differ.
 _LEFT_OUT: Final = frozenset({"head", "not-sampled", "daily-cap", "unpaired", "unknown-token"})
-_COMPARED: Final = ("match", "difference")
 _ERROR: Final = 400
 
 
@@ -25,19 +25,12 @@ _ERROR: Final = 400
 class Sums:
     """The sums of a route's shadow runs: `lost` should have been compared, `left_out` should not."""
 
-    outcomes: Mapping[str, int]
+    comparisons: int
+    differences: int
     lost: Mapping[str, int]
     left_out: Mapping[str, int]
     dry_run_failures: Mapping[str, int]
     compared: Set[str]
-
-    @property
-    def comparisons(self) -> int:
-        return sum(self.outcomes.get(outcome, 0) for outcome in _COMPARED)
-
-    @property
-    def differences(self) -> int:
-        return self.outcomes.get("difference", 0)
 
 
 def window_of(mapping: RouteMapping, now: datetime) -> date:
@@ -47,19 +40,18 @@ def window_of(mapping: RouteMapping, now: datetime) -> date:
 
 def sums_of(rows: Iterable[ComparisonCount]) -> Sums:
     """Adds up days and organizations."""
-    outcomes: Counter[str] = Counter()
-    compared: set[str] = set()
-    for row in rows:
-        outcomes[row.outcome] += row.count
-        if row.outcome in _COMPARED and row.organization:
-            compared.add(row.organization)
-    dropped = _under(outcomes, "dropped:")
+    ends = [(outcome, row) for row in rows if (outcome := ShadowOutcome.of_text(row.outcome))]
+    counts: Counter[ShadowOutcome] = Counter()
+    for outcome, row in ends:
+        counts[outcome] += row.count
+    dropped = _reasons(counts, "dropped")
     return Sums(
-        outcomes=outcomes,
+        comparisons=sum(count for outcome, count in counts.items() if outcome.is_comparison),
+        differences=counts[DIFFERENCE],
         lost={why: count for why, count in dropped.items() if why not in _LEFT_OUT},
         left_out={why: count for why, count in dropped.items() if why in _LEFT_OUT},
-        dry_run_failures=_under(outcomes, "dry-run-failed:"),
-        compared=frozenset(compared),
+        dry_run_failures=_reasons(counts, "dry-run-failed"),
+        compared=frozenset(row.organization for outcome, row in ends if outcome.is_comparison) - {""},
     )
 
 
@@ -107,7 +99,7 @@ async def _still_to_move(
 
 
 def _named(store: Store, organizations: Organizations) -> dict[str, str]:
-    return {store.sealer.digest("organization", name): name for name in organizations.known}
+    return {store.sealer.organization(name): name for name in organizations.known}
 
 
 async def _newest_run(store: Store, route: str) -> ContractRun | None:
@@ -120,6 +112,5 @@ async def _ambiguous(store: Store, route: str, since: date) -> int:
     return sum(call.kind == route and call.at.date() >= since for call in pending)
 
 
-def _under(outcomes: Mapping[str, int], prefix: str) -> dict[str, int]:
-    found = sorted(outcome for outcome in outcomes if outcome.startswith(prefix))
-    return {outcome.removeprefix(prefix): outcomes[outcome] for outcome in found}
+def _reasons(counts: Mapping[ShadowOutcome, int], how: How) -> dict[str, int]:
+    return dict(sorted((outcome.why, count) for outcome, count in counts.items() if outcome.how == how))

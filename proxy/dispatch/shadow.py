@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from proxy.compare import Difference, Rules, compare
+from proxy.dispatch.outcome import DIFFERENCE, MATCH, ShadowOutcome, dropped, dry_run_failed
 from proxy.values import Answer
 
 _JOBS: Final = 64
@@ -60,10 +61,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The end of a job; `outcome` is match, difference, dropped:REASON or dry-run-failed:CODE."""
+    """The end of a job."""
 
     job: Job
-    outcome: str
+    outcome: ShadowOutcome
     differences: tuple[Difference, ...] = ()
 
 
@@ -82,7 +83,7 @@ class Shadow:
     def offer(self, job: Job) -> None:
         """Takes the job, or drops it if there is no room; never waits."""
         if self._held + job.size > _BYTES or self._queue.full():
-            self._finish(Compared(job, "dropped:queue-full"))
+            self._finish(Compared(job, dropped("queue-full")))
             return
         self._held += job.size
         self._queue.put_nowait(job)
@@ -105,7 +106,7 @@ class Shadow:
         while not self._queue.empty():
             job = self._queue.get_nowait()
             self._held -= job.size
-            self._finish(Compared(job, "dropped:stopped"))
+            self._finish(Compared(job, dropped("stopped")))
             self._queue.task_done()
 
     async def _compared(self, job: Job) -> Compared:
@@ -116,21 +117,21 @@ class Shadow:
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait({task})
-            self._finish(Compared(job, "dropped:stopped"))
+            self._finish(Compared(job, dropped("stopped")))
             raise
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Dropped):
-            return Compared(job, f"dropped:{error.reason}")
+            return Compared(job, dropped(error.reason))
         if error is not None or task.cancelled():
             _log.error("candidate_crashed", route=job.route, request_id=job.request_id, exc_info=error)
-            return Compared(job, "dropped:crashed")
+            return Compared(job, dropped("crashed"))
         return await asyncio.to_thread(self._outcome, job, task.result())
 
     def _outcome(self, job: Job, ran: Ran) -> Compared:
         if ran.failures:
-            return Compared(job, f"dry-run-failed:{ran.failures[0]}")
+            return Compared(job, dry_run_failed(ran.failures[0]))
         differences = tuple(compare(ran.control, ran.candidate, job.rules, self._digest, ran.same))
-        return Compared(job, "difference" if differences else "match", differences)
+        return Compared(job, DIFFERENCE if differences else MATCH, differences)
 
     def _finish(self, compared: Compared) -> None:
         compared.job.close()

@@ -9,12 +9,11 @@ import structlog
 from proxy.errors import Refusal, UpstreamError
 from proxy.flows.deps import Deps
 from proxy.headers import bearer
+from proxy.store.sealer import short_hash
 from proxy.values import Case, Inbound, Session
 
 # A page that opens with the token needs it to live until the user has got there.
 PAGE_MARGIN: Final = timedelta(minutes=10)
-
-_HASH: Final = 16  # digits that tell users apart in a log
 
 _log: Final = structlog.get_logger("proxy.access")
 
@@ -49,8 +48,8 @@ def is_owners(session: Session, owner: str, deps: Deps) -> bool:
 
 def name_in_log(owner: str, organization: str, deps: Deps) -> None:
     """Every further log line of this request tells apart who called, by keyed hashes."""
-    digest = deps.store.sealer.digest("organization", organization)
-    structlog.contextvars.bind_contextvars(user=owner[:_HASH], organization=digest[:_HASH])
+    digest = deps.store.sealer.organization(organization)
+    structlog.contextvars.bind_contextvars(user=short_hash(owner), organization=short_hash(digest))
 
 
 async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> Session:

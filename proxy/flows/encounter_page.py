@@ -6,11 +6,12 @@ from proxy.errors import UPSTREAM_KINDS
 from proxy.flows.access import PAGE_MARGIN, as_asked, authenticate, own_case, renewed
 from proxy.flows.answers import json, text
 from proxy.flows.deps import Deps
-from proxy.flows.facts import case_facts, file_facts, rfc3339
+from proxy.flows.facts import case_facts, file_facts
 from proxy.flows.page_urls import page_urls
 from proxy.headers import accepts_html
 from proxy.mapping.models import EncounterPage
 from proxy.mapping.table import FlowSpec, Route
+from proxy.times import rfc3339_exact
 from proxy.values import Answer, Case, Inbound, Json, LinkedCase
 
 SPEC: Final = FlowSpec(
@@ -71,5 +72,5 @@ def _facts(case: Case, page_id: str, linked: list[LinkedCase], urls: dict[str, s
 
 def _linked_facts(linked: list[LinkedCase]) -> list[Json]:
     """Each linked case once, however many recordings went into it."""
-    cases = dict.fromkeys((link.case_id, link.state, rfc3339(link.created_at)) for link in linked)
+    cases = dict.fromkeys((link.case_id, link.state, rfc3339_exact(link.created_at)) for link in linked)
     return [{"case_id": case_id, "state": state, "created_at": at} for case_id, state, at in cases]

@@ -44,8 +44,13 @@ async def _own(owner: str, shadows: Set[str], route: Route[Encounters], deps: De
 
 
 def _list(encounters: Sequence[bytes | Packed]) -> Answer:
-    """Packed as soon as one of them is: a user may have thousands."""
-    pieces: list[bytes | Packed] = [piece for each in encounters for piece in (b",", each)]
-    whole = [b"[", *pieces[1:], b"]"]
-    loose = [piece for piece in whole if isinstance(piece, bytes)]
-    return Answer(200, b"".join(loose) if len(loose) == len(whole) else Packed.joined(whole), JSON)
+    """Returns the JSON array, packed as soon as one of them is: a user may have thousands."""
+    loose = [each for each in encounters if isinstance(each, bytes)]
+    if len(loose) == len(encounters):
+        return Answer(200, b"[" + b",".join(loose) + b"]", JSON)
+    pieces: list[bytes | Packed] = []
+    before = b"["
+    for each in encounters:
+        pieces += (before, each)
+        before = b","
+    return Answer(200, Packed.joined([*pieces, b"]"]), JSON)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Final
 
 from proxy import jsons
 from proxy.text.tokens import estimate
+from proxy.times import rfc3339_exact
 from proxy.values import Case, Json, Report, Transcription
 
 FACTS: Final = frozenset(
@@ -100,7 +100,7 @@ def case_facts(case: Case) -> dict[str, Json]:
         "organization": case.organization,
         "patient_id": case.patient_id,
         "title": case.title,
-        "created_at": rfc3339(case.created_at),
+        "created_at": rfc3339_exact(case.created_at),
         "template": case.template,
         "agent": case.agent,
     }
@@ -116,11 +116,6 @@ def report_facts(report: Report | None) -> Json:
     return {
         "content": report.content,
         "structured_data": report.structured_data,
-        "updated_at": rfc3339(report.at),
+        "updated_at": rfc3339_exact(report.at),
         "agent": report.agent_id,
     }
-
-
-def rfc3339(at: datetime) -> str:
-    """UTC with a Z, and no more of the second than there is."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

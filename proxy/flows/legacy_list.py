@@ -14,6 +14,7 @@ from proxy.flows.deps import Deps
 from proxy.mapping.models import Encounters
 from proxy.mapping.table import Route
 from proxy.packed import Packed
+from proxy.times import from_iso8601
 from proxy.upstream.michiq import Michiq
 from proxy.values import Json, Session, folded_id
 
@@ -75,7 +76,6 @@ def _time(encounter: dict[str, Json]) -> datetime:
     """When a legacy encounter was; one without a time that can be read comes last."""
     value = encounter.get("Timestamp")
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else _LONG_AGO
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return from_iso8601(value) if isinstance(value, str) else _LONG_AGO
+    except ValueError:
         return _LONG_AGO

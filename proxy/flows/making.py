@@ -77,7 +77,7 @@ class Making:
         caller, store, now = self._caller, self._deps.store, self._deps.clock()
         if confirmed is not None:
             return await store.journal.begin(self._intent, standing=confirmed.entry, ref=caller.ref)
-        organization = store.sealer.digest("organization", caller.organization)
+        organization = store.sealer.organization(caller.organization)
         return await store.journal.begin(
             self._intent,
             store.owners.gathering(caller.owner, caller.older),

@@ -13,6 +13,7 @@ import structlog
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from proxy.observe.failures import describe
+from proxy.times import rfc3339_exact
 
 Event: TypeAlias = dict[str, Any]
 Render: TypeAlias = Callable[[Event], bytes]
@@ -46,7 +47,7 @@ def for_programs(event: Event) -> bytes:
     try:
         return orjson.dumps(event, option=_OPTIONS)
     except TypeError:  # half a character, or an integer beyond 64 bits
-        return json.dumps(event, default=_time).encode() + b"\n"
+        return json.dumps(event, default=rfc3339_exact).encode() + b"\n"
 
 
 def for_people(encoding: str) -> Render:
@@ -54,7 +55,7 @@ def for_people(encoding: str) -> Render:
     console = structlog.dev.ConsoleRenderer()
 
     def render(event: Event) -> bytes:
-        line = console(None, "", event | {"timestamp": _time(event["timestamp"])})
+        line = console(None, "", event | {"timestamp": rfc3339_exact(event["timestamp"])})
         return f"{line}\n".encode(encoding, "replace")
 
     return render
@@ -65,10 +66,6 @@ def _key(variable: ContextVar[Any]) -> str | None:
     """Returns the field that structlog stores in this variable; None for any other library's variable."""
     name = variable.name
     return name.removeprefix(STRUCTLOG_KEY_PREFIX) if name.startswith(STRUCTLOG_KEY_PREFIX) else None
-
-
-def _time(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def _plain(value: object) -> object:

@@ -7,8 +7,9 @@ from typing import Final
 from proxy.jsons import RECORD, BadJson, load
 from proxy.sandbox.accounts import Caller, User
 from proxy.sandbox.answers import Refused
-from proxy.sandbox.config import SandboxConfig, rfc3339
+from proxy.sandbox.config import SandboxConfig
 from proxy.sandbox.forms import Part
+from proxy.times import rfc3339
 from proxy.values import Json
 
 _FIELDS: Final = frozenset({"patientMetadata", "files"})

@@ -14,11 +14,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def rfc3339(moment: datetime) -> str:
-    """Returns `moment` (aware) in UTC with milliseconds and `Z`, as the platform writes its times."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 @dataclass(frozen=True, slots=True)
 class Agent:
     """An agent that every user may run (llamalitica-integration, "Authentication Response")."""

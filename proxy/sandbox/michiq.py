@@ -8,11 +8,11 @@ from aiohttp import web
 from proxy.sandbox import lies
 from proxy.sandbox.answers import BadBody, Refused, json_answer
 from proxy.sandbox.bodies import read_object
-from proxy.sandbox.config import rfc3339
 from proxy.sandbox.extractive import reply
 from proxy.sandbox.michiq_audio import speech_to_text, upload_audio
 from proxy.sandbox.michiq_new_case import new_case
 from proxy.sandbox.michiq_server import MICHIQ, Michiq
+from proxy.times import rfc3339
 from proxy.values import Json
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import BinaryIO, Final, NamedTuple
 
 from proxy.jsons import dump
-from proxy.sandbox.config import rfc3339
+from proxy.times import rfc3339
 from proxy.values import Json
 
 COPY_SIZE: Final = 64 * 1024

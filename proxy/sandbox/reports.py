@@ -8,7 +8,8 @@ from typing import Final, Literal, TypeAlias
 
 from proxy.jsons import dump
 from proxy.sandbox.cases import Case
-from proxy.sandbox.config import Agent, SandboxConfig, rfc3339
+from proxy.sandbox.config import Agent, SandboxConfig
+from proxy.times import rfc3339
 from proxy.values import Json
 
 EventType: TypeAlias = Literal["report.created", "report.updated", "report.deleted"]

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from proxy.store.ledger import Calls
-
-HASH: Final = 12  # digits that tell keys and users apart
+from proxy.store.sealer import shown_hash
 
 _FIELDS: Final = (
     "key",
@@ -29,9 +28,9 @@ _FORMULA: Final = tuple("=+-@＝＋－＠\t\r\n")
 def row(calls: Calls) -> Mapping[str, str | int]:
     client = calls.client
     values = (
-        client.key[:HASH],
+        shown_hash(client.key),
         client.organization,
-        client.user[:HASH],
+        shown_hash(client.user),
         client.agent,
         client.first_seen.isoformat(timespec="seconds"),
         client.last_seen.isoformat(timespec="seconds"),

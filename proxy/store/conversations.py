@@ -4,12 +4,13 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from proxy.store.contexts import SealedColumn
 from proxy.store.database import Database
 from proxy.store.owners import current
 from proxy.store.point_reads import PointRead
+from proxy.store.point_writes import PointWrite
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.sessions import check_standing
@@ -19,6 +20,11 @@ from proxy.values import folded_id
 _ONE: Final = PointRead(
     select(conversations).where(
         conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
+    )
+)
+_CHANGE: Final = PointWrite(
+    update(conversations).where(
+        conversations.c.case_id == bindparam("of_case"), conversations.c.owner == bindparam("of_owner")
     )
 )
 _CONVERSATION: Final = SealedColumn(conversations.c.conversation)
@@ -67,7 +73,8 @@ class Conversations:
             now = current(conn, owner)
             row = _row(conn, case_id, now)
             if row is not None:
-                upsert(conn, conversations, _key(case_id, now), {"sent": sorted({*row.sent, *hashes})})
+                key = {"of_case": folded_id(case_id), "of_owner": now}
+                _CHANGE.run(conn, {**key, "sent": sorted({*row.sent, *hashes})})
 
         await self.database.write(work)
 

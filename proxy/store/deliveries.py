@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
@@ -14,6 +14,8 @@ from proxy.store.reports import Reports
 from proxy.store.sealer import Sealer
 from proxy.store.tables import deliveries
 from proxy.values import Json, ReportEvent, folded_id
+
+DELIVERY_LIFE: Final = timedelta(hours=24)  # how long the proxy tries to send a webhook on (W04)
 
 _HEADERS: Final = SealedColumn(deliveries.c.headers)
 _BODY: Final = SealedColumn(deliveries.c.body)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Table, exists, or_, select, union
 
+from proxy.store.sealer import short_hash
 from proxy.store.tables import (
     cases,
     clients,
@@ -25,8 +26,6 @@ from proxy.store.tables import (
     transcriptions,
 )
 from proxy.values import folded_id
-
-_HASH: Final = 16  # digits of a user's hash in a story, as in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def theirs(conn: Connection, whose: Whose) -> Theirs:
 def told_late(owners: Sequence[str]) -> tuple[Part, ...]:
     """What a proxy notes of a user's calls only a moment after it has answered them."""
     mine = select(clients.c.id).where(clients.c.user.in_(owners))
-    told = select(requests.c.request_id).where(_story_user().in_([each[:_HASH] for each in owners]))
+    told = select(requests.c.request_id).where(_story_user().in_(map(short_hash, owners)))
     return (
         Part("ledger row", ledger, ledger.c.client.in_(mine)),
         Part("client", clients, clients.c.user.in_(owners)),

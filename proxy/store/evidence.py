@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from proxy.store.audit import Access, Audit
 from proxy.store.database import Database
 from proxy.store.ledger import Ledger
-from proxy.store.rows import count_up
+from proxy.store.rows import count_up, insert_missing
 from proxy.store.stories import Story, write_stories
 from proxy.store.tables import comparisons, differences, learned, shadow_budget
 from proxy.store.tallies import Outcome, Seen, comparison_rows, day_of, difference_rows, learned_rows
@@ -118,12 +118,10 @@ class Evidence:
     async def take_budget(self, day: str, route: str, cap: int) -> bool:
         """Takes one live write of the day's `cap`, which all processes share; False when it is used up."""
         key = {"day": day, "route": route}
-        own = select(shadow_budget.c.used).filter_by(**key)
         taken = update(shadow_budget).filter_by(**key).where(shadow_budget.c.used < cap)
 
         def work(conn: Connection) -> bool:
-            if conn.execute(own).first() is None:
-                conn.execute(insert(shadow_budget).values(used=0, **key))
+            insert_missing(conn, shadow_budget, [{**key, "used": 0}])
             return conn.execute(taken.values(used=shadow_budget.c.used + 1)).rowcount == 1
 
         return await self.database.write(work)

@@ -75,7 +75,7 @@ class OverrideStore:
         """
         validate(change, at)
         name = change.organization and unicodedata.normalize("NFC", change.organization)
-        scope = self.sealer.digest("organization", name) if name else EVERYONE
+        scope = self.sealer.organization(name) if name else EVERYONE
         override = _override(replace(change, organization=name), scope, at)
 
         def work(conn: Connection) -> Override:

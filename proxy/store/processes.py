@@ -11,6 +11,8 @@ from proxy.store.database import Database
 from proxy.store.rows import upsert
 from proxy.store.tables import processes
 
+# A process that was not heard of for so long is gone: three heartbeats, and a moment.
+LIVE: Final = timedelta(seconds=10)
 _FORGOTTEN: Final = timedelta(days=1)  # the row of a process that was killed
 
 
@@ -77,8 +79,8 @@ class Processes:
 
         await self.database.write(work)
 
-    async def live(self, now: datetime, within: timedelta) -> list[Process]:
-        """Those that were heard of within that time, by name."""
+    async def live(self, now: datetime, within: timedelta = LIVE) -> list[Process]:
+        """Returns those that were heard of within that time, by name."""
         heard = select(processes).where(processes.c.seen_at >= now - within)
 
         def work(conn: Connection) -> list[Process]:

@@ -12,7 +12,7 @@ from proxy.store.blobs import Blobs
 from proxy.store.changes import delete_changes, note_change
 from proxy.store.contract_runs import delete_runs_before
 from proxy.store.database import Database
-from proxy.store.deliveries import delete_deliveries_before
+from proxy.store.deliveries import DELIVERY_LIFE, delete_deliveries_before
 from proxy.store.evidence import delete_evidence_before
 from proxy.store.homes import delete_homes_before
 from proxy.store.journal import Journal
@@ -34,7 +34,6 @@ from proxy.store.tables import (
 )
 
 _ANSWERS: Final = timedelta(hours=24)  # how long an Idempotency-Key is remembered (N17)
-_DELIVERIES: Final = timedelta(hours=24)  # how long a webhook is tried to be sent on (W04)
 _EVIDENCE: Final = timedelta(days=400)  # longer than a year: who calls once a year is seen to
 _CHANGES: Final = 10_000  # far more than are noted between two looks of a process
 _SWEPT: Final = "swept_at"
@@ -63,7 +62,7 @@ class Retention:
         """Removes texts and audio past their days, ended sessions, old answers and evidence, and blobs
         without a row. What is on record of operators, audit and overrides, is never removed."""
         removed_cases = await self._sweep_content(now - timedelta(days=content_days), now)
-        unsent = await self._sweep_deliveries(now - _DELIVERIES)
+        unsent = await self._sweep_deliveries(now - DELIVERY_LIFE)
         await self._sweep_evidence(now - _EVIDENCE)
         await self.journal.forget_before(now - _ANSWERS)
         removed_recordings, names = await self._sweep_audio(now - timedelta(days=audio_days))

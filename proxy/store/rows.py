@@ -2,56 +2,51 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Table,
-    and_,
-    bindparam,
-    exists,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
+from sqlalchemy.dialects import sqlite
 
 from proxy.store.point_writes import PointWrite
 from proxy.values import folded_id
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    _DialectInsert: TypeAlias = sqlite.Insert | postgresql.Insert
 
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 _BATCH: Final = 500  # far under the number of parameters that a statement may have
 
 
-def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Sets the columns `values` of the row under `key`, which is made if need be; True when it was there."""
-    row = {**key, **values}
-    there = bool(_change_of(table, (*key,), (*values,)).run(conn, _parameters(row)))
-    if not there:
-        _insert_into(table).run(conn, row)
-    return there
+def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Sets the columns `values` of the row under `key`, the table's primary key, or makes that row.
+
+    One statement: a row that another process makes meanwhile is changed, not met with an error. `values`
+    have each column that must not be NULL.
+    """
+    _upsert_into(conn.dialect.name, table, (*values,)).run(conn, {**key, **values})
+
+
+def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Does what `upsert` does; returns whether the row was there."""
+    made = _insert_missing_into(conn.dialect.name, table).run(conn, {**key, **values}) == 1
+    if not made:
+        upsert(conn, table, key, values)
+    return not made
 
 
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
-    if not rows:
-        return
-    _insert_missing_into(table, (*rows[0],)).run_all(conn, [_parameters(row) for row in rows])
+    if rows:
+        _insert_missing_into(conn.dialect.name, table).run_all(conn, rows)
 
 
 def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
-    """Adds each row's `count` to the one under its key, whose columns `newest` it sets; makes missing ones.
-
-    Two statements, however many rows there are; each key may be among them once.
-    """
-    if not rows:
-        return
-    needed = ("count", *newest, *table.primary_key.columns.keys())
-    changes = [_parameters({name: row[name] for name in needed}) for row in rows]
-    _grown(table, (*newest,)).run_all(conn, changes)
-    insert_missing(conn, table, rows)
+    """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
+    if rows:
+        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, rows)
 
 
 def own_spelling(spelling: str) -> str | None:
@@ -79,40 +74,41 @@ def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
-@cache
-def _change_of(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> PointWrite:
-    """Returns the statement, which takes longer to build than to run."""
-    where = [table.c[name] == _parameter(table, name) for name in key]
-    return PointWrite(update(table).where(*where).values({name: _parameter(table, name) for name in values}))
+# Each statement takes longer to build than to run.
 
 
 @cache
-def _insert_into(table: Table) -> PointWrite:
-    return PointWrite(insert(table))
+def _upsert_into(dialect: str, table: Table, names: tuple[str, ...]) -> PointWrite:
+    statement = _insert_into(dialect, table)
+    new = statement.excluded
+    changed = {name: new[name] for name in names}
+    return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
 
 
 @cache
-def _insert_missing_into(table: Table, names: tuple[str, ...]) -> PointWrite:
-    values = {name: _parameter(table, name) for name in names}
-    missing = select(*values.values()).where(~exists().where(*_same_key(table)))
-    return PointWrite(insert(table).from_select([*values], missing))
+def _insert_missing_into(dialect: str, table: Table) -> PointWrite:
+    statement = _insert_into(dialect, table).on_conflict_do_nothing(index_elements=_key(table))
+    # Of an INSERT SQLAlchemy drops the number of rows otherwise, at least with PostgreSQL.
+    return PointWrite(statement.execution_options(preserve_rowcount=True))
 
 
 @cache
-def _grown(table: Table, newest: tuple[str, ...]) -> PointWrite:
-    values = {name: _parameter(table, name) for name in newest}
-    grown = update(table).where(*_same_key(table)).values(count=table.c.count + _parameter(table, "count"))
-    return PointWrite(grown.values(**values))
+def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> PointWrite:
+    statement = _insert_into(dialect, table)
+    new = statement.excluded
+    changed = {"count": table.c.count + new["count"], **{name: new[name] for name in newest}}
+    return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
 
 
-def _same_key(table: Table) -> list[ColumnElement[bool]]:
-    return [column == _parameter(table, column.name) for column in table.primary_key.columns]
+def _insert_into(dialect: str, table: Table) -> "_DialectInsert":
+    """Returns an INSERT that says what happens where the key is there: each dialect has its own."""
+    if dialect == "postgresql":
+        # Only where it is used: it takes a tenth of a second.
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
-def _parameter(table: Table, name: str) -> Any:
-    # Not named as the column: SQLAlchemy takes that for a value to set.
-    return bindparam(f"_{name}", type_=table.c[name].type)
-
-
-def _parameters(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"_{name}": value for name, value in row.items()}
+def _key(table: Table) -> list[str]:
+    return table.primary_key.columns.keys()

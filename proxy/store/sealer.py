@@ -21,6 +21,8 @@ _PEPPER: Final = named_context(fernet.PEPPER)
 _OF_PEPPER: Final = meta.c.name == fernet.PEPPER
 _PEPPER_BYTES: Final = 32
 _FINGERPRINT: Final = 12  # hex digits
+_SHORT: Final = 16  # hex digits
+_SHOWN: Final = 12  # hex digits
 _SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
 
 
@@ -93,6 +95,10 @@ class Sealer:
         """Under which it was, in releases that took a user as they were spelt."""
         return self.digest("owner", user, organization)
 
+    def organization(self, name: str) -> str:
+        """Returns what stands for an organization, by its legacy name, outside of sealed columns."""
+        return self.digest("organization", name)
+
     def case(self, case_id: str) -> str:
         """What stands for the case in the audit, which outlives it."""
         return self.digest("case", folded_id(case_id))
@@ -100,6 +106,19 @@ class Sealer:
     def case_hashes(self, case_id: str) -> tuple[str, ...]:
         """What may stand for the case in the audit: releases before G03's folding took it as it was spelt."""
         return self.case(case_id), self.digest("case", case_id)
+
+
+def short_hash(digest: str) -> str:
+    """Returns the digits by which logs and request traces tell users and organizations apart.
+
+    An erase finds a user's traces by the same digits.
+    """
+    return digest[:_SHORT]
+
+
+def shown_hash(digest: str) -> str:
+    """Returns the digits by which commands tell keys, users and organizations apart: few, for a person."""
+    return digest[:_SHOWN]
 
 
 async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool = True) -> Sealer:

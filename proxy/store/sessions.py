@@ -14,7 +14,7 @@ from proxy.store.database import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.point_reads import PointRead
 from proxy.store.point_writes import PointWrite
-from proxy.store.rows import upsert
+from proxy.store.rows import put, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import api_keys, sessions
 from proxy.values import Identity, Json, Session
@@ -26,10 +26,10 @@ _ACCESS: Final = SealedColumn(sessions.c.access_token)
 _NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
 _BY_TOKEN: Final = PointRead(_WITH_KEY.where(sessions.c.token_hash == bindparam("token")))
+_CHANGE: Final = PointWrite(update(sessions).where(sessions.c.token_hash == bindparam("token")))
 _NEWEST_OF: Final = (
     _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
 )
-_RENEW: Final = PointWrite(update(sessions).where(sessions.c.token_hash == bindparam("token")))
 _OWNER_OF: Final = PointRead(select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token")))
 
 
@@ -116,7 +116,7 @@ class Sessions:
         key = token_hash(token)
 
         def work(conn: Connection) -> None:
-            _RENEW.run(conn, {"token": key, **values})
+            _CHANGE.run(conn, {"token": key, **values})
             note_change(conn, subject_of("session", key))
 
         return work
@@ -171,10 +171,13 @@ def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
 
 def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_access: bool = False) -> bool:
     """In another write's transaction; True when the session was there. `keep_access` leaves its access
-    token."""
-    values = rows.who if keep_access else {**rows.who, **rows.access}
+    token, where it is known to be there."""
+    key = {"token_hash": token_hash(token)}
     upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
-    return upsert(conn, sessions, {"token_hash": token_hash(token)}, values)
+    if keep_access:
+        _CHANGE.run(conn, {"token": key["token_hash"], **rows.who})
+        return True
+    return put(conn, sessions, key, {**rows.who, **rows.access})
 
 
 def owner_of(conn: Connection, token: str) -> str | None:

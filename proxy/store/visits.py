@@ -76,8 +76,9 @@ def write_visits(conn: Connection, rows: LedgerRows) -> None:
         return
     latest = bindparam("_at", type_=clients.c.last_seen.type)
     older = clients.c.id == bindparam("_id"), clients.c.last_seen < latest
-    conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
+    # In this order: another process may have made the same client a moment ago.
     insert_missing(conn, clients, rows.newcomers)
+    conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
     count_up(conn, ledger, rows.counts)
 
 

@@ -47,7 +47,7 @@ class Upstream:
             try:
                 return await self._reported(call, model)
             except UpstreamError as error:
-                repeatable = call.method == "GET" and failures.is_hung_up(error) and not probing
+                repeatable = call.method == "GET" and error.hung_up and not probing
                 if not (repeatable and self._retries.spend()):
                     raise
             left = replace(call.budget, total=started + call.budget.total - _now())

@@ -1,6 +1,6 @@
 """The one table of what can go wrong in a call, and the error that each of it becomes (CONTRACT G08)."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -19,22 +19,34 @@ class Oversized(Exception):
     """An answer above the cap."""
 
 
+class _Row(NamedTuple):
+    """One failure: its kind, its cause code, and the flags of `UpstreamError`."""
+
+    kind: str
+    cause: str
+    broken: bool = False
+    hung_up: bool = False
+
+
+_GARBAGE: Final = _Row("upstream_failed", "garbage")
+_CUT: Final = _Row("upstream_failed", "cut", broken=True, hung_up=True)
+
 # The first row that fits counts: the more special type stands above the more general one.
-_TABLE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
-    (Oversized, "upstream_failed", "oversized"),
-    (Garbage, "upstream_failed", "garbage"),
-    (BadJson, "upstream_failed", "garbage"),
-    (ValidationError, "upstream_failed", "garbage"),
-    (BadAnswer, "upstream_failed", "garbage"),
-    (TimeoutError, "upstream_timeout", "timeout"),
-    (WrongLength, "upstream_failed", "cut"),
-    (OSError, "upstream_failed", "cut"),
-    (ValueError, "upstream_failed", "unsendable"),
+_TABLE: Final[tuple[tuple[type[Exception], _Row], ...]] = (
+    (Oversized, _Row("upstream_failed", "oversized")),
+    (Garbage, _GARBAGE),
+    (BadJson, _GARBAGE),
+    (ValidationError, _GARBAGE),
+    (BadAnswer, _GARBAGE),
+    (TimeoutError, _Row("upstream_timeout", "timeout", broken=True)),
+    (WrongLength, _CUT),
+    (OSError, _CUT),
+    (ValueError, _Row("upstream_failed", "unsendable")),
 )
 
-FOREIGN: Final = tuple(row[0] for row in _TABLE)
+FOREIGN: Final = tuple(foreign for foreign, _ in _TABLE)
 
-# Nothing was sent: who refuses a connection is, like who can't be found, unreachable.
+# Nothing was sent: an upstream that refuses a connection is, like one that can't be found, unreachable.
 _NOT_CONNECTED: Final = {
     errors.TIMEOUT: ("upstream_timeout", "timeout"),
     errors.REFUSED: ("upstream_failed", "unreachable"),
@@ -48,21 +60,18 @@ _KINDS: Final = {
 }
 
 
-# The connection failed. In the first two cases another one may do better.
-_HUNG_UP: Final = ("-unreachable", "-cut")
-_BROKEN: Final = (*_HUNG_UP, "-refused-connection", "-tls", "-proxy-refused")
-
-
 def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError:
     """What one of FOREIGN becomes; nothing of its text, which may quote URLs, headers and answers."""
-    kind, cause = next((kind, cause) for foreign, kind, cause in _TABLE if isinstance(error, foreign))
-    return UpstreamError(kind, f"{upstream}-{cause}", arrived=arrived)
+    row = next(row for foreign, row in _TABLE if isinstance(error, foreign))
+    cause = f"{upstream}-{row.cause}"
+    return UpstreamError(row.kind, cause, arrived=arrived, broken=row.broken, hung_up=row.hung_up)
 
 
 def of_no_connection(upstream: str, error: NotConnected) -> UpstreamError:
     """Returns what a connection that didn't come about becomes."""
     kind, cause = _NOT_CONNECTED.get(error.why, ("upstream_failed", error.why))
-    return UpstreamError(kind, f"{upstream}-{cause}", arrived=False)
+    cause = f"{upstream}-{cause}"
+    return UpstreamError(kind, cause, arrived=False, broken=error.broken, hung_up=error.hung_up)
 
 
 def of_status(upstream: str, status: int) -> UpstreamError | None:
@@ -71,7 +80,7 @@ def of_status(upstream: str, status: int) -> UpstreamError | None:
         return None
     kind = _KINDS.get(status, "upstream_refused" if 300 <= status < 500 else "upstream_failed")
     cause = "redirect" if 300 <= status < 400 else str(status)
-    return UpstreamError(kind, f"{upstream}-{cause}", status=status, arrived=True)
+    return UpstreamError(kind, f"{upstream}-{cause}", status=status, arrived=True, broken=status >= 500)
 
 
 def of_full_pool(upstream: str) -> UpstreamError:
@@ -80,12 +89,7 @@ def of_full_pool(upstream: str) -> UpstreamError:
 
 
 def verdict(error: UpstreamError) -> Verdict:
-    """What a failed call says of its upstream: whoever answers works, unless it says that it does not."""
-    if error.kind.endswith("_timeout") or error.cause.endswith(_BROKEN) or (error.status or 0) >= 500:
+    """Returns what a failed call says of its upstream, which works as long as it answers."""
+    if error.broken:
         return "fails"
     return "works" if error.arrived else "unknown"
-
-
-def is_hung_up(error: UpstreamError) -> bool:
-    """Whether the connection was lost, or did not come about: the same call may do better on another one."""
-    return error.cause.endswith(_HUNG_UP)

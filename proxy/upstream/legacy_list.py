@@ -48,7 +48,14 @@ def as_own_call(error: UpstreamError) -> UpstreamError:
     kind = {"legacy_timeout": "upstream_timeout"}.get(error.kind, "upstream_failed")
     if error.status == 401:
         kind = "upstream_unauthorized"
-    return UpstreamError(kind, error.cause, status=error.status, arrived=error.arrived)
+    return UpstreamError(
+        kind,
+        error.cause,
+        status=error.status,
+        arrived=error.arrived,
+        broken=error.broken,
+        hung_up=error.hung_up,
+    )
 
 
 def _codings(answer: RawAnswer) -> list[str]:

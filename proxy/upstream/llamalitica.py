@@ -9,6 +9,7 @@ import jwt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from proxy.times import from_iso8601
 from proxy.upstream.call import ID_PATTERN, Budget, Call, Fetches
 from proxy.upstream.form import Part, Randomness, form
 from proxy.upstream.http1.callers import hashed
@@ -114,11 +115,7 @@ def _moment(value: object) -> datetime:
     """An ISO 8601 time in UTC. One without a zone is read as UTC: the case exists by then."""
     if not isinstance(value, str):
         raise ValueError("not a time")
-    moment = datetime.fromisoformat(value)
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("not a time") from None
+    return from_iso8601(value)
 
 
 class _Shape(BaseModel):

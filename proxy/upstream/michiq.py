@@ -22,7 +22,7 @@ from proxy.upstream.http1.pool import Pool
 from proxy.upstream.http1.upstream_pool import open_pool
 from proxy.upstream.legacy_list import as_own_call, read_list
 from proxy.upstream.raw import RawAnswer, RawRequest
-from proxy.upstream.wire import Informed, Wire, too_slow
+from proxy.upstream.wire import Informed, Wire, cut, garbage, too_slow
 from proxy.values import Json
 
 __all__ = ["Michiq", "RawAnswer", "RawRequest", "open_michiq"]
@@ -99,15 +99,15 @@ class Michiq:
                 self._pool, request.caller, ask, CONNECT_SECONDS, repeatable=request.repeatable
             )
         except NotConnected as error:
-            failure = UpstreamError("legacy_unreachable", f"{NAME}-{_why(error)}", arrived=False)
+            failure = _unreachable(error)
         except NoRoom:
             failure = UpstreamError("legacy_unreachable", f"{NAME}-busy", arrived=False)
         except TimeoutError:
             failure = too_slow()
         except BadAnswer:
-            failure = UpstreamError("legacy_unreachable", f"{NAME}-garbage", arrived=True)
+            failure = garbage()
         except Cut:
-            failure = UpstreamError("legacy_unreachable", f"{NAME}-cut", arrived=True)
+            failure = cut()
         else:
             return wires[-1], connection
         # Raised out here, where it does not carry the other error along as its context.
@@ -118,7 +118,7 @@ class Michiq:
 
         Raises UpstreamError: upstream_unauthorized, upstream_timeout, else upstream_failed.
         """
-        failure = UpstreamError("upstream_timeout", f"{NAME}-timeout", arrived=True)
+        failure = UpstreamError("upstream_timeout", f"{NAME}-timeout", arrived=True, broken=True)
         try:
             async with asyncio.timeout(ENCOUNTERS_SECONDS):
                 return await self._list(token)
@@ -167,5 +167,9 @@ async def open_michiq(
         yield Michiq(base_url, pool, Gate(NAME, monotonic, "legacy_unreachable"), on_call)
 
 
-def _why(error: NotConnected) -> str:
-    return errors.UNREACHABLE if error.why == errors.TIMEOUT else error.why
+def _unreachable(error: NotConnected) -> UpstreamError:
+    why = errors.UNREACHABLE if error.why == errors.TIMEOUT else error.why
+    cause = f"{NAME}-{why}"
+    return UpstreamError(
+        "legacy_unreachable", cause, arrived=False, broken=error.broken, hung_up=error.hung_up
+    )

@@ -156,9 +156,9 @@ class Wire:
         except TimeoutError:
             failure = too_slow()
         except BadAnswer:
-            failure = UpstreamError("legacy_unreachable", "legacy-garbage", arrived=True)
+            failure = garbage()
         except ConnectionError:
-            failure = UpstreamError("legacy_unreachable", "legacy-cut", arrived=True)
+            failure = cut()
         # Raised out here, where it does not carry the other error along as its context.
         if failure is not None:
             raise failure
@@ -166,4 +166,14 @@ class Wire:
 
 def too_slow() -> UpstreamError:
     """Returns the error of a server that took, or said, nothing for too long."""
-    return UpstreamError("legacy_timeout", "legacy-timeout", arrived=True)
+    return UpstreamError("legacy_timeout", "legacy-timeout", arrived=True, broken=True)
+
+
+def garbage() -> UpstreamError:
+    """Returns the error of a server whose answer is no HTTP/1.1."""
+    return UpstreamError("legacy_unreachable", "legacy-garbage", arrived=True)
+
+
+def cut() -> UpstreamError:
+    """Returns the error of a server whose connection ended before its answer did."""
+    return UpstreamError("legacy_unreachable", "legacy-cut", arrived=True, broken=True, hung_up=True)

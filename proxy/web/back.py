@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from proxy.dispatch.decide import Decision
+from proxy.dispatch.outcome import DIFFERENCE
 from proxy.dispatch.shadow import Compared
 from proxy.dispatch.step_back import Outcome, StepBackWatch
 from proxy.dispatch.verdict import Reason
@@ -35,8 +36,8 @@ class StepBacks:
             self._note(route, decision.in_force.scope, "error", bad=status >= _SERVER_ERROR)
 
     def compared(self, compared: Compared) -> None:
-        if compared.outcome in ("match", "difference"):
-            self._note(compared.job.route, EVERYONE, "difference", bad=compared.outcome == "difference")
+        if compared.outcome.is_comparison:
+            self._note(compared.job.route, EVERYONE, "difference", bad=compared.outcome == DIFFERENCE)
 
     def _note(self, route: str, scope: str, kind: Outcome, *, bad: bool) -> None:
         rules = self._live.now.table.routes[route].mapping.step_back

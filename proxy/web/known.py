@@ -55,7 +55,7 @@ class Lookup:
         home = await self._home(owner, legacy_id)
         asked = Asked(
             organization=organization,
-            scope=None if organization is None else store.sealer.digest("organization", organization),
+            scope=None if organization is None else store.sealer.organization(organization),
             token="none" if token is None else "unknown" if session is None else "known",
             at_legacy=legacy_token is not None,
             both_sides=spec.lists and legacy_token is not None and await self._has_cases(owner),

@@ -67,10 +67,10 @@ async def moving_over(
 
 def _teller(recorder: Recorder, step_backs: StepBacks, deps: Deps) -> Callable[[Compared], None]:
     def told(compared: Compared) -> None:
-        job = compared.job
-        recorder.compared(Outcome(job.route, job.organization, compared.outcome, compared.differences))
+        job, text = compared.job, compared.outcome.text
+        recorder.compared(Outcome(job.route, job.organization, text, compared.differences))
         recorder.told(shadow_story(compared, deps.clock()))
         step_backs.compared(compared)
-        deps.metrics.compared(job.route, compared.outcome)
+        deps.metrics.compared(job.route, text)
 
     return told

@@ -5,6 +5,7 @@ from typing import Any
 
 from proxy.compare import Rules
 from proxy.dispatch.description import LateDescriptions
+from proxy.dispatch.outcome import dropped
 from proxy.dispatch.shadow import Compared, Job, Shadow
 from proxy.flows.deps import Deps
 from proxy.mapping.table import FlowSpec, Route
@@ -45,7 +46,7 @@ class Shadows:
             self._shadow.offer(job)
         else:
             job.close()
-            self._told(Compared(job, f"dropped:{reason}"))
+            self._told(Compared(job, dropped(reason)))
 
     def _why_not(
         self, spec: FlowSpec, route: Route[Any], known: Known, kept: Kept, control: Answer | None

@@ -9,6 +9,7 @@ from proxy.dispatch.decide import Decision
 from proxy.dispatch.shadow import Compared
 from proxy.store.accesses import Access
 from proxy.store.ledger import Visit
+from proxy.store.sealer import short_hash
 from proxy.store.stories import Story
 from proxy.upstream.call import CallRecord
 from proxy.values import Json
@@ -22,7 +23,6 @@ _NAMED: Final = frozenset(
     b"x-request-id".split()
 )
 _DIFFERENCES: Final = 20
-_HASH: Final = 16  # digits, as in the log
 _OWN_PROBES: Final = b"michiq-proxy"
 _PROGRAMS: Final = 256  # whose headers are remembered
 
@@ -84,8 +84,8 @@ def _asked(exchange: Exchange) -> Json:
         "other_headers": others,
         "bytes": exchange.bytes_in,
         "token": known.asked.token if known else None,
-        "user": known.owner[:_HASH] if known and known.owner else None,
-        "organization": known.asked.scope[:_HASH] if known and known.asked.scope else None,
+        "user": short_hash(known.owner) if known and known.owner else None,
+        "organization": short_hash(known.asked.scope) if known and known.asked.scope else None,
         "id_lives_on": known.asked.home if known else None,
     }
 
@@ -128,5 +128,5 @@ def shadow_story(compared: Compared, at: datetime) -> Story:
         {"path": each.path, "kind": each.kind, "control": each.control.type, "candidate": each.candidate.type}
         for each in compared.differences[:_DIFFERENCES]
     ]
-    told: Json = {"outcome": compared.outcome, "differences": differences}
+    told: Json = {"outcome": compared.outcome.text, "differences": differences}
     return Story(compared.job.request_id, at, {"shadow": told})

@@ -12,12 +12,11 @@ import structlog
 from proxy.flows.deps import Deps
 from proxy.outbound_proxy import OutboundProxy
 from proxy.store import StoreError
-from proxy.store.deliveries import Claimed, Deliveries, Delivery
+from proxy.store.deliveries import DELIVERY_LIFE, Claimed, Deliveries, Delivery
 from proxy.upstream.poster import Poster, open_poster
 
 Verdict: TypeAlias = Literal["sent", "given-up", "again"]
 
-LIFE: Final = timedelta(hours=24)
 _AT_ONCE: Final = 4
 _SECONDS: Final = 10.0
 # Longer than an attempt may take: only who died has not said by then what came of it.
@@ -118,7 +117,7 @@ def judge(status: int | None) -> Verdict:
 
 def is_too_old(received_at: datetime, again_at: datetime) -> bool:
     """Whether a delivery is no longer tried when its turn comes again."""
-    return again_at - received_at > LIFE
+    return again_at - received_at > DELIVERY_LIFE
 
 
 def pause(attempts: int, chance: float) -> timedelta:

@@ -7,8 +7,8 @@ from aiohttp import web
 from pydantic import Field
 
 from proxy.flows.answers import json
-from proxy.overrides import rfc3339
 from proxy.store.evidence import DifferenceCount, LeafCount
+from proxy.times import rfc3339
 from proxy.values import Json
 from proxy.web.admin.inputs import Query, Whole, in_query, read_query
 from proxy.web.admin.known import named_route

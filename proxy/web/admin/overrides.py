@@ -1,8 +1,8 @@
 """Shows and changes the overrides: the modes in force, every change of them, and new changes."""
 
-import re
+from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field
@@ -11,6 +11,7 @@ from proxy.flows.answers import json
 from proxy.mapping.base import Model
 from proxy.mapping.units import parse_duration
 from proxy.overrides import NEED_LEGACY, Change, Mode, as_json
+from proxy.times import from_rfc3339
 from proxy.values import Json
 from proxy.web.admin.changes import make_change
 from proxy.web.admin.inputs import WHOLE_BODY, Query, Whole, in_body, in_query, read_body, read_query
@@ -20,9 +21,6 @@ from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.responses import respond
-
-# RFC 3339; Python's own reader accepts much more.
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 
 
 class _Wanted(Model):
@@ -132,8 +130,10 @@ def _stripped(organization: str | None) -> str | None:
 def _end(text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
+    with suppress(ValueError):
+        return from_rfc3339(text)
     try:
-        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else now + parse_duration(text)
+        return now + parse_duration(text)
     except ValueError:
         said = 'write a time with its time zone, such as 2027-01-31T18:00:00Z, or a duration, such as "2 h"'
         raise invalid([{**in_body("until"), "detail": said}]) from None

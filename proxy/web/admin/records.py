@@ -1,7 +1,6 @@
 """Shows the store's records of the past and of the processes: audit, requests, ambiguous calls."""
 
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field
@@ -9,17 +8,14 @@ from pydantic import Field
 from proxy import jsons
 from proxy.flows.answers import json
 from proxy.jsons import BadJson
-from proxy.overrides import rfc3339
 from proxy.store.audit import AuditEvent
 from proxy.store.processes import Process
+from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
 from proxy.web.admin.inputs import Query, Whole, read_query
 from proxy.web.admin.problems import Problem
 from proxy.web.keys import DEPS
 from proxy.web.responses import respond
-
-# After a longer silence a process counts as ended (`mode --wait`).
-_LIVE: Final = timedelta(seconds=10)
 
 
 class _Limit(Query):
@@ -49,7 +45,7 @@ async def processes(request: web.Request) -> web.StreamResponse:
     """Returns the processes that serve from this store, and the revision of each."""
     deps = request.app[DEPS]
     revision = await deps.store.overrides.revision()
-    live = await deps.store.processes.live(deps.clock(), _LIVE)
+    live = await deps.store.processes.live(deps.clock())
     return respond(json(200, {"revision": revision, "processes": [_process(each) for each in live]}))
 
 

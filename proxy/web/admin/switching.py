@@ -9,9 +9,9 @@ from proxy.dispatch.evidence_of import organization_names, sums_of, switch_evide
 from proxy.dispatch.verdict import SwitchEvidence, can_switch
 from proxy.flows.answers import json
 from proxy.mapping.table import Table
-from proxy.overrides import rfc3339
 from proxy.store import Store
 from proxy.store.contract_runs import ContractRun
+from proxy.times import rfc3339
 from proxy.values import Json
 from proxy.web.admin.known import route_in_path
 from proxy.web.keys import DEPS, LIVE

@@ -1,0 +1,47 @@
+"""A value for how one shadow run ended, and the text that the store, the metrics and `explain` have of it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, Self, TypeAlias, get_args
+
+How: TypeAlias = Literal["match", "difference", "dropped", "dry-run-failed"]
+
+_BY_TEXT: Final[dict[str, How]] = {how: how for how in get_args(How)}
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowOutcome:
+    """The end of one shadow run. `why` is a short code, "" where both answers were compared."""
+
+    how: How
+    why: str = ""
+
+    @property
+    def is_comparison(self) -> bool:
+        """Says that both answers were there and were compared."""
+        return self.how in ("match", "difference")
+
+    @property
+    def text(self) -> str:
+        """Returns the stored form: match, difference, dropped:REASON or dry-run-failed:CODE."""
+        return f"{self.how}:{self.why}" if self.why else self.how
+
+    @classmethod
+    def of_text(cls, text: str) -> Self | None:
+        """Returns what `text` was made of; None for what no known version of the proxy has written."""
+        first, _, why = text.partition(":")
+        how = _BY_TEXT.get(first)
+        return None if how is None else cls(how, why)
+
+
+MATCH: Final = ShadowOutcome("match")
+DIFFERENCE: Final = ShadowOutcome("difference")
+
+
+def dropped(reason: str) -> ShadowOutcome:
+    """Returns the end of a run that could not be compared."""
+    return ShadowOutcome("dropped", reason)
+
+
+def dry_run_failed(code: str) -> ShadowOutcome:
+    """Returns the end of a run whose calls break the new system's description."""
+    return ShadowOutcome("dry-run-failed", code)
