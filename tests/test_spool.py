@@ -16,7 +16,7 @@ from proxy.spool import (
     PIECE,
     Bytes,
     Held,
-    Room,
+    MemoryBudget,
     SealedFile,
     Spool,
     Spooled,
@@ -32,8 +32,8 @@ def sample(size: int) -> bytes:
     return b"".join(count.to_bytes(4, "big") for count in range(size // 4 + 1))[:size]
 
 
-def spooled(content: bytes, folder: Path, step: int = 100_000, room: Room | None = None) -> Stored:
-    spool = Spool(folder, room=room)
+def spooled(content: bytes, folder: Path, step: int = 100_000, budget: MemoryBudget | None = None) -> Stored:
+    spool = Spool(folder, budget=budget)
     for start in range(0, len(content), step):
         spool.write(content[start : start + step])
     assert spool.size == len(content)
@@ -47,10 +47,10 @@ def content(request: pytest.FixtureRequest) -> bytes:
 
 @pytest.fixture(params=[(10, False), (100_000, False), (7_000, True), (300_000, True)])
 def stored(request: pytest.FixtureRequest, content: bytes, tmp_path: Path) -> Iterator[Stored]:
-    step, has_room = request.param
-    if len(content) > step * 10_000:
-        pytest.skip("too many pieces")
-    stored = spooled(content, tmp_path, step, Room() if has_room else None)
+    step, has_budget = request.param
+    stored = spooled(
+        content, tmp_path, max(step, len(content) // 10_000), MemoryBudget() if has_budget else None
+    )
     yield stored
     stored.close()
 
@@ -154,65 +154,65 @@ def test_spool_G10_shows_nothing_of_its_content(tmp_path: Path) -> None:
     assert "Juan" not in repr(stored)
 
 
-def in_room(content: bytes, folder: Path, room: Room) -> tuple[Spool, Stored]:
-    spool = Spool(folder, room=room)
+def in_budget(content: bytes, folder: Path, budget: MemoryBudget) -> tuple[Spool, Stored]:
+    spool = Spool(folder, budget=budget)
     spool.write(content)
     return spool, spool.finish()
 
 
 async def test_spool_with_room_stays_in_memory_and_gives_its_place_back_once(tmp_path: Path) -> None:
-    content, room = sample(3 * MEMORY_LIMIT), Room(4 * MEMORY_LIMIT)
-    spool, stored = in_room(content, tmp_path, room)
+    content, budget = sample(3 * MEMORY_LIMIT), MemoryBudget(4 * MEMORY_LIMIT)
+    spool, stored = in_budget(content, tmp_path, budget)
     assert isinstance(stored, Held)
-    assert room.left == MEMORY_LIMIT
+    assert budget.left == MEMORY_LIMIT
     for closed in (stored, stored, spool):
         closed.close()
-        assert room.left == 4 * MEMORY_LIMIT
+        assert budget.left == 4 * MEMORY_LIMIT
     with pytest.raises(ValueError, match="closed"):
         await pieces(stored)
 
 
 def test_spool_finds_no_place_in_a_full_room(tmp_path: Path) -> None:
-    content, room = sample(3 * MEMORY_LIMIT), Room(4 * MEMORY_LIMIT)
-    first, _ = in_room(content, tmp_path, room)
-    second, stored = in_room(content, tmp_path, room)
+    content, budget = sample(3 * MEMORY_LIMIT), MemoryBudget(4 * MEMORY_LIMIT)
+    first, _ = in_budget(content, tmp_path, budget)
+    second, stored = in_budget(content, tmp_path, budget)
     assert isinstance(stored, Spooled)
     assert stored.read() == content
     first.close()
     second.close()
-    assert room.left == 4 * MEMORY_LIMIT
+    assert budget.left == 4 * MEMORY_LIMIT
 
 
 def test_spool_too_large_for_memory_leaves_the_room_as_it_goes_to_its_file(tmp_path: Path) -> None:
-    room, content = Room(2 * HELD_LIMIT), sample(HELD_LIMIT + 1)
-    spool = Spool(tmp_path, room=room)
+    budget, content = MemoryBudget(2 * HELD_LIMIT), sample(HELD_LIMIT + 1)
+    spool = Spool(tmp_path, budget=budget)
     spool.write(content[:-1])
-    assert room.left == HELD_LIMIT
+    assert budget.left == HELD_LIMIT
     spool.write(content[-1:])
-    assert room.left == 2 * HELD_LIMIT
+    assert budget.left == 2 * HELD_LIMIT
     assert spool.finish().read() == content
     spool.close()
 
 
 def test_spool_given_up_leaves_the_room(tmp_path: Path) -> None:
-    room = Room()
-    was = room.left
-    spool = Spool(tmp_path, room=room)
+    budget = MemoryBudget()
+    was = budget.left
+    spool = Spool(tmp_path, budget=budget)
     spool.write(sample(2 * MEMORY_LIMIT))
-    assert room.left == was - 2 * MEMORY_LIMIT
+    assert budget.left == was - 2 * MEMORY_LIMIT
     spool.close()
-    assert room.left == was
+    assert budget.left == was
 
 
 async def test_spool_U06_in_memory_goes_to_a_sealed_file_for_a_worker(tmp_path: Path) -> None:
-    content, room = b"Juan Perez, hipertenso. " * 100_000, Room()
-    was = room.left
-    spool, stored = in_room(content, tmp_path, room)
+    content, budget = b"Juan Perez, hipertenso. " * 100_000, MemoryBudget()
+    was = budget.left
+    spool, stored = in_budget(content, tmp_path, budget)
     reading = stored.chunks()
     first = await anext(reading)
     source = stored.source()
     assert isinstance(source, SealedFile)
-    assert room.left == was
+    assert budget.left == was
     assert b"Juan" not in os.pread(source.file.fileno(), len(content), 0)
     with source.open() as file:
         assert file.read() == content

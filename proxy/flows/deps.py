@@ -9,7 +9,7 @@ from proxy.flows.confirmed_callers import ConfirmedCallers
 from proxy.flows.readings import Readings
 from proxy.locks import Locks
 from proxy.observe.metrics import Metrics
-from proxy.spool import Room
+from proxy.spool import MemoryBudget
 from proxy.store import Store
 from proxy.tasks import Tasks
 from proxy.upstream.llamachat import LlamaChat
@@ -38,7 +38,7 @@ class Deps:
     confirmed_callers: ConfirmedCallers
     web_url: str
     spool_folder: Path
-    spool_room: Room
+    spool_budget: MemoryBudget
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     new_id: Callable[[], str]

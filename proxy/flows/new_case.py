@@ -53,7 +53,9 @@ async def run(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Answer:
     through to its end even if the client leaves, so that no case is made that nobody recorded."""
     caller = await read_caller(inbound, route, deps)
     with ExitStack() as spools:
-        form = await read_form(inbound.body, partial(Spool, deps.spool_folder, room=deps.spool_room), spools)
+        form = await read_form(
+            inbound.body, partial(Spool, deps.spool_folder, budget=deps.spool_budget), spools
+        )
         draft = await make_draft(form, route, deps)
         making = Making(caller, draft, inbound, route, deps)
         return await deps.tasks.finish("new_case", making.answer(spools.pop_all()))

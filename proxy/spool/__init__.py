@@ -1,4 +1,4 @@
-"""Stores received bytes of unknown length: in memory while there is room, else in a sealed unnamed file."""
+"""Stores received bytes of unknown length: in memory while there is budget, else in a sealed unnamed file."""
 
 import asyncio
 import hashlib
@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Final, Protocol, TypeAlias
 
-from proxy.spool.room import Room
+from proxy.spool.memory_budget import MemoryBudget
 from proxy.spool.sealed import Key, SealedFile, new_key, opening, pieces, sealing
 from proxy.values import Content
 
@@ -22,7 +22,7 @@ __all__ = [
     "Bytes",
     "Held",
     "Joined",
-    "Room",
+    "MemoryBudget",
     "SealedFile",
     "Spool",
     "Spooled",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MEMORY_LIMIT: Final = 1024 * 1024
-HELD_LIMIT: Final = 12 * 1024 * 1024  # with a room; sealing so much at once blocks the loop for milliseconds
+HELD_LIMIT: Final = 12 * 1024 * 1024  # with a budget; sealing more at once would block the loop
 PIECE: Final = 256 * 1024  # a smaller piece costs more to pass on than to read
 HEAD: Final = 4096  # enough for every signature; PDF's may be anywhere in 1024
 _SMALL: Final = 16 * 1024  # a smaller piece, kept as it came, costs more memory than its bytes
@@ -129,14 +129,14 @@ class Spooled:
 
 
 class Held:
-    """Content in the memory of a shared room, in the pieces it came in (see `values.Content`).
+    """Content in the memory of a shared budget, in the pieces it came in (see `values.Content`).
 
     An isolated process reads files only: `source` moves the content to one.
     """
 
-    def __init__(self, held: list[bytes], size: int, sha256: str, room: Room, folder: Path) -> None:
+    def __init__(self, held: list[bytes], size: int, sha256: str, budget: MemoryBudget, folder: Path) -> None:
         self._held: list[bytes] | None = held
-        self._room = room
+        self._budget = budget
         self._folder = folder
         self._spooled: Spooled | None = None
         self.size: Final = size
@@ -166,22 +166,22 @@ class Held:
         if self._spooled is None:
             file = _File(self._folder, self._pieces())
             self._spooled = file.finish(self.size, self.sha256)
-            self._leave()
+            self._give_back()
         return self._spooled.source()
 
     def close(self) -> None:
         if self._spooled is not None:
             self._spooled.close()
-        self._leave()
+        self._give_back()
 
     def _pieces(self) -> list[bytes]:
         if self._held is None:
             raise ValueError("read of a closed content")
         return self._held
 
-    def _leave(self) -> None:
+    def _give_back(self) -> None:
         if self._held is not None:
-            self._room.leave(self.size)
+            self._budget.give_back(self.size)
             self._held = None
 
 
@@ -191,16 +191,16 @@ Stored: TypeAlias = Bytes | Held | Spooled
 class Spool:
     """Takes bytes as they arrive and counts them; `finish` returns the readable content.
 
-    More than `memory` bytes, and up to 12 MiB, stay in memory while the `room` that all spools share has
+    More than `memory` bytes, and up to 12 MiB, stay in memory while the `budget` that all spools share has
     space for them. Otherwise a temporary file in `folder` holds them. Raises OSError when the disk is full.
     `close` is for a spool that is given up, and closes the content as well.
     """
 
-    def __init__(self, folder: Path, memory: int = MEMORY_LIMIT, room: Room | None = None) -> None:
+    def __init__(self, folder: Path, memory: int = MEMORY_LIMIT, budget: MemoryBudget | None = None) -> None:
         self._folder = folder
         self._limit = memory
-        self._room = room
-        self._entered = 0  # bytes of the room that this spool occupies
+        self._budget = budget
+        self._taken = 0  # bytes of the budget that this spool occupies
         self._held: list[bytes] = []
         self._tail = bytearray()  # the last small pieces
         self._digest: _Hash | None = None  # of all bytes, once they are more than `memory`
@@ -217,7 +217,7 @@ class Spool:
         self._size += len(data)
         if self._size > self._limit:
             self._begun_digest().update(data)
-            if self._file is None and not self._enters_room():
+            if self._file is None and not self._fits_budget():
                 self._move_to_file()
         if self._file is not None:
             self._file.write(data)
@@ -239,17 +239,17 @@ class Spool:
             self._made.close()
         if self._file is not None:
             self._file.close()
-        self._leave()
+        self._give_back()
 
     def _finished(self) -> Stored:
         if self._file is not None:
             return self._file.finish(self._size, self._begun_digest().hexdigest())
         self._end_tail()
         held, self._held = self._held, []
-        if self._room is None or not self._entered:
+        if self._budget is None or not self._taken:
             return Bytes(b"".join(held))
-        self._entered = 0  # from now on the content occupies the room
-        return Held(held, self._size, self._begun_digest().hexdigest(), self._room, self._folder)
+        self._taken = 0  # from now on the content occupies the budget
+        return Held(held, self._size, self._begun_digest().hexdigest(), self._budget, self._folder)
 
     def _begun_digest(self) -> "_Hash":
         if self._digest is None:
@@ -259,11 +259,11 @@ class Spool:
             self._digest.update(self._tail)
         return self._digest
 
-    def _enters_room(self) -> bool:
-        """Returns whether the room has space for all bytes so far; the spool occupies it then."""
-        if self._room is None or self._size > HELD_LIMIT or not self._room.enter(self._size - self._entered):
+    def _fits_budget(self) -> bool:
+        """Returns whether the budget has space for all bytes so far; the spool occupies it then."""
+        if self._budget is None or self._size > HELD_LIMIT or not self._budget.take(self._size - self._taken):
             return False
-        self._entered = self._size
+        self._taken = self._size
         return True
 
     def _end_tail(self) -> None:
@@ -275,12 +275,12 @@ class Spool:
         self._end_tail()
         self._file = _File(self._folder, self._held)
         self._held = []
-        self._leave()
+        self._give_back()
 
-    def _leave(self) -> None:
-        if self._room is not None:
-            self._room.leave(self._entered)
-            self._entered = 0
+    def _give_back(self) -> None:
+        if self._budget is not None:
+            self._budget.give_back(self._taken)
+            self._taken = 0
 
 
 class _File:

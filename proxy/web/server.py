@@ -32,7 +32,7 @@ from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
 from proxy.outbound_proxy import OutboundProxy, parse_outbound_proxy
 from proxy.settings import Settings
-from proxy.spool import Room
+from proxy.spool import MemoryBudget
 from proxy.store import Store, open_store
 from proxy.tasks import Tasks
 from proxy.upstream import open_upstreams
@@ -239,7 +239,7 @@ async def _open(
         confirmed_callers=ConfirmedCallers(),
         web_url=settings.llamalitica_web_url,
         spool_folder=Path(tempfile.gettempdir()),
-        spool_room=Room(),
+        spool_budget=MemoryBudget(),
         clock=clock,
         monotonic=time.monotonic,
         new_id=RandomIds(os.urandom),

@@ -5,8 +5,8 @@ from typing import Final
 ROOM: Final = 40 * 1024 * 1024
 
 
-class Room:
-    """A number of bytes of memory for all users together; a user that finds no space writes to disk instead."""
+class MemoryBudget:
+    """Bytes of memory for all users together; who finds none free writes to disk instead."""
 
     def __init__(self, size: int = ROOM) -> None:
         self._left = size
@@ -16,12 +16,12 @@ class Room:
         """Returns how many bytes are free."""
         return self._left
 
-    def enter(self, size: int) -> bool:
+    def take(self, size: int) -> bool:
         """Takes so many bytes, if all of them are free; returns whether it did."""
         if size > self._left:
             return False
         self._left -= size
         return True
 
-    def leave(self, size: int) -> None:
+    def give_back(self, size: int) -> None:
         self._left += size
