@@ -1,4 +1,4 @@
-"""The one table of what can go wrong in a call, and the error that each of it becomes (CONTRACT G08)."""
+"""Maps each failure of a call to its UpstreamError, in one table (CONTRACT G08)."""
 
 from typing import Final
 
@@ -12,14 +12,14 @@ from proxy.upstream.http1.errors import BadAnswer, NotConnected, WrongLength
 
 
 class Garbage(Exception):
-    """An answer that is not what was asked for: type, encoding, length or meaning."""
+    """An answer of the wrong type, encoding, length or meaning."""
 
 
 class Oversized(Exception):
-    """An answer above the cap."""
+    """An answer above the size limit."""
 
 
-# The first row that fits counts: the more special type stands above the more general one.
+# The first row that fits counts, so a subclass stands above its base class.
 _TABLE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (Oversized, "upstream_failed", "oversized"),
     (Garbage, "upstream_failed", "garbage"),
@@ -34,7 +34,7 @@ _TABLE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
 
 FOREIGN: Final = tuple(row[0] for row in _TABLE)
 
-# Nothing was sent: who refuses a connection is, like who can't be found, unreachable.
+# Nothing was sent. A server that refuses connections is unreachable, like one whose name is not found.
 _NOT_CONNECTED: Final = {
     errors.TIMEOUT: ("upstream_timeout", "timeout"),
     errors.REFUSED: ("upstream_failed", "unreachable"),
@@ -48,25 +48,25 @@ _KINDS: Final = {
 }
 
 
-# The connection failed. In the first two cases another one may do better.
+# The connection failed. In the first two cases another connection may succeed.
 _HUNG_UP: Final = ("-unreachable", "-cut")
 _BROKEN: Final = (*_HUNG_UP, "-refused-connection", "-tls", "-proxy-refused")
 
 
 def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError:
-    """What one of FOREIGN becomes; nothing of its text, which may quote URLs, headers and answers."""
+    """Returns the error for one of FOREIGN, without its text: it may quote URLs, headers and answers."""
     kind, cause = next((kind, cause) for foreign, kind, cause in _TABLE if isinstance(error, foreign))
     return UpstreamError(kind, f"{upstream}-{cause}", arrived=arrived)
 
 
 def of_no_connection(upstream: str, error: NotConnected) -> UpstreamError:
-    """Returns what a connection that didn't come about becomes."""
+    """Returns the error for a connection that could not be opened."""
     kind, cause = _NOT_CONNECTED.get(error.why, ("upstream_failed", error.why))
     return UpstreamError(kind, f"{upstream}-{cause}", arrived=False)
 
 
 def of_status(upstream: str, status: int) -> UpstreamError | None:
-    """What an answer's HTTP status says; None for a 2xx."""
+    """Returns the error for an answer's HTTP status; None for a 2xx."""
     if 200 <= status < 300:
         return None
     kind = _KINDS.get(status, "upstream_refused" if 300 <= status < 500 else "upstream_failed")
@@ -75,17 +75,17 @@ def of_status(upstream: str, status: int) -> UpstreamError | None:
 
 
 def of_full_pool(upstream: str) -> UpstreamError:
-    """What waiting in vain for a free connection becomes."""
+    """Returns the error for a call that got no free connection in time."""
     return UpstreamError("upstream_busy", f"{upstream}-busy", arrived=False)
 
 
 def verdict(error: UpstreamError) -> Verdict:
-    """What a failed call says of its upstream: whoever answers works, unless it says that it does not."""
+    """Returns the verdict of a failed call: an upstream that answers works, unless it answers with a 5xx."""
     if error.kind.endswith("_timeout") or error.cause.endswith(_BROKEN) or (error.status or 0) >= 500:
         return "fails"
     return "works" if error.arrived else "unknown"
 
 
 def is_hung_up(error: UpstreamError) -> bool:
-    """Whether the connection was lost, or did not come about: the same call may do better on another one."""
+    """Returns whether the connection was lost or not opened: a second try of the call may succeed."""
     return error.cause.endswith(_HUNG_UP)
