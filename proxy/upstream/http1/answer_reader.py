@@ -17,7 +17,7 @@ class AnswerReader:
 
     `has_begun` is true once a byte has arrived. `status` is 0 until the head is complete. `complete` is true
     when the answer has ended correctly, `keep_alive` when another request may follow on the connection.
-    `error` is the reason why the rest will not come. httptools can't be told that an answer to HEAD has no
+    `error` is the reason why the rest will not come. httptools can't know that an answer to HEAD has no
     body, or that the connection ended. So each answer has a new parser, and this class handles both cases.
     """
 
