@@ -29,7 +29,7 @@ _LISTED_ID: Final = "MichiqUUID"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One run of the new side; `control` is the answer that the client got."""
+    """A run of the new side; `control` is the answer that the client got."""
 
     spec: FlowSpec
     route: Route[Any]

@@ -23,7 +23,7 @@ async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tupl
     """
     gone = cast(QuietHandler, request.protocol).gone
     passage = Passage(request, michiq, plan, gone)
-    gone.told = passage.interrupt
+    gone.notify = passage.interrupt
     try:
         if gone.is_set():
             passage.interrupt("client-left")
@@ -32,5 +32,5 @@ async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tupl
         if not passage.was_interrupted():
             raise
     finally:
-        gone.told = None
+        gone.notify = None
     return passage.broken_off(Refusal("failed", passage.interrupted_by))

@@ -30,7 +30,7 @@ _STATUSES: Final = {"legacy_unreachable": 502, "legacy_timeout": 504, "malformed
 
 @dataclass
 class Client:
-    """One connection to the proxy."""
+    """A connection to the proxy."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter

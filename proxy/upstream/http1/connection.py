@@ -1,4 +1,4 @@
-"""One connection to an upstream: sends and receives, with backpressure both ways and timeouts."""
+"""A connection to one upstream: sends and receives, with backpressure both ways and timeouts."""
 
 import asyncio
 import math
