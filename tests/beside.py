@@ -13,7 +13,7 @@ from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings
 from proxy.web.listening import open_sockets
-from proxy.web.place import ADMIN, LISTEN, Place
+from proxy.web.place import ADMIN, LISTEN, SharedResources
 from proxy.web.server import running
 from tests.conftest import Api, Clock, edited_table, settings_for
 
@@ -61,8 +61,8 @@ class Site:
     async def worker(self, name: str) -> AsyncIterator[Api]:
         """Runs one of the workers; its sockets are its own, so that a test chooses the one that answers."""
         sockets = open_sockets(LISTEN, *self.settings.listen), open_sockets(ADMIN, self.settings.admin_listen)
-        place = Place(*sockets, locks=self.office.process(name))
-        async with running(self.settings, self.table, self.clock, place=place) as proxy:
+        place = SharedResources(*sockets, locks=self.office.process(name))
+        async with running(self.settings, self.table, self.clock, shared=place) as proxy:
             yield Api(proxy, self.sandbox, self.http, self.clock)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.desk import DeskLocks
 from proxy.line import Channel
 from proxy.web.keys import Serving
-from proxy.web.place import Place
+from proxy.web.place import SharedResources
 from proxy.web.server import Running
 
 
@@ -33,7 +33,7 @@ class Member:
         self._locks = DeskLocks(channel.send)
         self._serving = Serving()
         self._running: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-        self.shared = Place(
+        self.shared = SharedResources(
             listen=_sockets(inherited.listen),
             admin=_sockets(inherited.admin),
             status=_sockets(inherited.status),

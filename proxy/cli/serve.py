@@ -67,7 +67,7 @@ async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inh
     channel = await Channel.over(socket.socket(fileno=inherited.channel))
     member = Member(channel, inherited, stop)
     following = asyncio.create_task(member.follow(), name="follow-parent")
-    async with running(settings, table, folder=folder, place=member.shared) as proxy:
+    async with running(settings, table, folder=folder, shared=member.shared) as proxy:
         reload_on_hangup(proxy.reload_soon)
         member.serve(proxy)
         rest_collector()

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import proxy
 from proxy.line import Channel
-from proxy.web.place import Place
+from proxy.web.place import SharedResources
 
 # A worker imports the parent's package, and nothing from the folder where the parent runs.
 _PROGRAM: Final = (
@@ -52,7 +52,7 @@ class Worker:
 OnMessage: TypeAlias = Callable[[Worker, dict[str, Any]], None]
 
 
-async def start(name: str, shared: Place) -> Worker:
+async def start(name: str, shared: SharedResources) -> Worker:
     """Starts a process with the shared sockets, in a session of its own: Ctrl+C is for the parent."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -67,6 +67,6 @@ async def start(name: str, shared: Place) -> Worker:
     return Worker(name, await Channel.over(ours), process)
 
 
-def _descriptors(shared: Place) -> list[tuple[str, socket.socket]]:
+def _descriptors(shared: SharedResources) -> list[tuple[str, socket.socket]]:
     groups = {"listen": shared.listen, "admin": shared.admin, "status": shared.status}
     return [(option, each) for option, sockets in groups.items() for each in sockets]

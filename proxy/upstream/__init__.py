@@ -1,4 +1,4 @@
-"""The systems that the proxy calls, opened and closed together."""
+"""Clients of the systems that the proxy calls, opened and closed together."""
 
 import ssl
 import time
@@ -20,7 +20,7 @@ from proxy.upstream.michiq import Michiq, open_michiq
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """`llamachat` and `michiq`, the legacy server, are None where the operator configured none."""
+    """The clients of all upstreams; `llamachat` and `michiq`, the legacy server, can be None."""
 
     llamalitica: Llamalitica
     llamachat: LlamaChat | None
@@ -28,7 +28,7 @@ class Upstreams:
     gates: Mapping[str, Gate]
 
     def states(self) -> dict[str, State]:
-        """Whether each is called, by its name in the cause codes: closed, open or half-open breakers."""
+        """Returns the state of each circuit breaker, by its upstream's name in the cause codes."""
         return {name: gate.state for name, gate in self.gates.items()}
 
 
@@ -53,10 +53,11 @@ async def open_upstreams(
     proxy: OutboundProxy | None = None,
     spares: int = 0,
 ) -> AsyncIterator[Upstreams]:
-    """Each upstream with connections of its own; the URLs may have a path, and were checked by the settings.
+    """Opens the client of each upstream, with connections of its own.
 
-    `monotonic` is the breakers' clock; `trust` says whose certificates count, None the system's authorities.
-    `proxy` leads to the internet; `spares` is how many connections to each upstream are opened ahead.
+    The URLs may have a path, and were checked by the settings. `monotonic` is the breakers' clock. `trust`
+    decides which certificates are accepted; None means the system's authorities. `proxy` is the outbound
+    proxy to the internet. `spares` is the number of connections to each upstream that are opened ahead.
     """
     ways = _Ways(on_call=on_call, monotonic=monotonic, trust=trust, proxy=proxy, spares=spares)
     async with AsyncExitStack() as opened:

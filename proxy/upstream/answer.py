@@ -1,4 +1,4 @@
-"""The body of an upstream's answer: JSON, and no more of it than anybody needs (CONTRACT X03)."""
+"""Reads the body of an upstream's answer: JSON of a limited size (CONTRACT X03)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,9 +12,10 @@ MAX_ANSWER: Final = 1024 * 1024
 
 
 async def read_json(connection: Connection, headers: HeaderFields, seconds: float) -> bytes:
-    """Returns the bytes of a JSON body; one of `failures.FOREIGN` where it is anything else, or too large.
+    """Returns the bytes of a JSON body.
 
-    The upstream may say nothing for so many seconds.
+    Raises one of `failures.FOREIGN` when the body is not JSON, is too large, or when the upstream sends
+    nothing for `seconds`.
     """
     _check_type(headers)
     if any(int(length) > MAX_ANSWER for length in headers.values(b"content-length")):
@@ -36,7 +37,10 @@ async def read_json(connection: Connection, headers: HeaderFields, seconds: floa
 
 
 def _plain(body: bytes, codings: Sequence[str]) -> bytes:
-    """Nothing compressed is asked for; a server that compresses all the same may have made a case."""
+    """Returns the decompressed body.
+
+    The request asks for no compression. A server may compress anyway, and may have made a case by then.
+    """
     try:
         return unpacked(body, codings, MAX_ANSWER)
     except TooLong:

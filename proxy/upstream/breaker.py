@@ -1,4 +1,4 @@
-"""When an upstream that fails is left alone: the states of a breaker, and what turns one into the next."""
+"""A circuit breaker as a frozen value: its states, and the events that change them."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
@@ -7,16 +7,17 @@ FAILURES: Final = 5
 OPEN_SECONDS: Final = 30.0
 
 State: TypeAlias = Literal["closed", "open", "half-open"]
-# What a call that has ended says of its upstream.
+# The state of an upstream as the end of a call shows it.
 Verdict: TypeAlias = Literal["works", "fails", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Closed, it lets every call through, and counts the `failures` in a row.
+    """A circuit breaker of one upstream.
 
-    Open, it lets none through for a while; half-open, one: its probe. `since` is when it opened, or when
-    the probe went out.
+    A closed breaker lets every call through, and counts the `failures` in a row. An open one lets no call
+    through for OPEN_SECONDS. A half-open one has let one call through, its probe. `since` is the time when
+    the breaker opened, or when the probe was sent.
     """
 
     failures: int = 0
@@ -30,23 +31,23 @@ class Breaker:
         return "half-open" if self.probing else "open"
 
     def admitted(self, now: float) -> "Breaker | None":
-        """What it is once a call has gone out; None where none may.
+        """Returns the breaker after one more call was sent; None when no call may be sent.
 
-        A probe that says nothing for as long as the breaker stays open is followed by the next one.
+        A probe without a result after OPEN_SECONDS is followed by the next probe.
         """
         if self.since is None:
             return self
         return replace(self, since=now, probing=True) if now - self.since >= OPEN_SECONDS else None
 
-    def told(self, verdict: Verdict, now: float, *, probe: bool) -> "Breaker":
-        """What it is after a call has ended; `probe` says that the call was one."""
+    def after(self, verdict: Verdict, now: float, *, probe: bool) -> "Breaker":
+        """Returns the breaker after a call has ended; `probe` is true when the call was its probe."""
         if verdict == "works":
             return Breaker()
         if self.since is None:
             return self if verdict == "unknown" else _counted(self.failures + 1, now)
         if not probe:
-            return self  # of a call that went out before it opened
-        # After a probe from which nothing was learnt the next call may be one.
+            return self  # the call was sent before the breaker opened
+        # After a probe without a result the next call may be a probe.
         return Breaker(self.failures, now if verdict == "fails" else now - OPEN_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""What a call to an upstream is made of, and what is reported of it."""
+"""A call to an upstream as a value, and the record of a finished call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"  # CONTRACT G03
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The seconds a call may take: in all, to get connected, and between two bytes of the answer."""
+    """The limits of a call in seconds: in all, for the connection, and between two bytes of the answer."""
 
     total: float
     connect: float
@@ -24,7 +24,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a call sends. `content` is read anew by every attempt; its size becomes Content-Length."""
+    """The body of a call. Every attempt reads `content` again; its size becomes Content-Length."""
 
     content_type: str
     content: Content = field(repr=False)
@@ -32,9 +32,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of an upstream. `path` is a template such as `/api/things/{id}`, as logged.
+    """A request to an upstream. `path` is a template such as `/api/things/{id}`, as logged.
 
-    `caller` says whose it is: only their calls have the same connection. None is nobody's.
+    `caller` identifies the user: a connection is used again only for calls of the same caller. A call with
+    None shares its connection with no other call.
     """
 
     method: str
@@ -48,7 +49,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """What may be logged of a finished call; `cause` is None for a good one. No data of it."""
+    """The loggable facts of a finished call, without its data; `cause` is None for a successful one."""
 
     upstream: str
     method: str
@@ -59,7 +60,7 @@ class CallRecord:
 
 
 class Fetches(Protocol):
-    """Who answers a call with a checked value or an UpstreamError: an Upstream, or a stand-in for one."""
+    """An Upstream, or a stand-in for one: answers a call with a checked value or an UpstreamError."""
 
     async def fetch(self, call: Call, model: type[M]) -> M: ...
 

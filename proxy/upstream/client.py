@@ -1,4 +1,4 @@
-"""One upstream: bounded calls to one configured address, answered by a checked value or an UpstreamError."""
+"""The client of one upstream: limited calls, each answered by a checked value or an UpstreamError."""
 
 import asyncio
 import ssl
@@ -25,7 +25,7 @@ from proxy.upstream.sending import Attempt, begun
 
 
 class Upstream:
-    """Calls to one base address; `name` begins every cause code. Made by `open_upstream`."""
+    """A client of one base address, made by `open_upstream`; `name` begins every cause code."""
 
     def __init__(self, name: str, heads: Heads, pool: Pool, on_call: OnCall, gate: Gate) -> None:
         self.gate = gate
@@ -36,10 +36,11 @@ class Upstream:
         self._retries = Retries()
 
     async def fetch(self, call: Call, model: type[M]) -> M:
-        """The 2xx JSON answer to a call, as `model` (validated strictly); each try is reported to `on_call`.
+        """Returns the 2xx JSON answer to a call as `model`, strictly validated.
 
-        Raises UpstreamError, and nothing else of HTTP's, JSON's or pydantic's (CONTRACT G08, X03). A GET
-        whose connection is lost is tried once more, in what is left of its time; anything else never is.
+        `on_call` gets a record of each try. Raises UpstreamError, and no error of HTTP, JSON or pydantic
+        (CONTRACT G08, X03). A GET whose connection is lost is tried once more, in the rest of its time. No
+        other call is ever repeated.
         """
         started = _now()
         self._retries.earn()
@@ -77,11 +78,11 @@ class Upstream:
             failure = failures.of_full_pool(self._name)
         except failures.FOREIGN as error:
             failure = failures.of_error(self._name, error, arrived=attempt.sent)
-        # Raised out here, where it does not carry the foreign error along as its context.
+        # Raised outside the handler, so that the foreign error does not become its context.
         raise failure
 
     async def _exchange(self, call: Call, model: type[M], attempt: Attempt) -> M:
-        """One request and its answer."""
+        """Sends one request and returns its answer."""
         connection = await begun(self._pool, self._heads, call, attempt)
         try:
             reader = cast(AnswerReader, connection.reader)
@@ -91,7 +92,7 @@ class Upstream:
             body = await read_json(connection, reader.headers, call.budget.read)
             return model.model_validate(jsons.load(body, rules=jsons.ANSWER), strict=True)
         except failures.FOREIGN:
-            connection.abort()  # what answers wrongly once is not trusted with another call
+            connection.abort()  # after one wrong answer the connection gets no other call
             raise
         finally:
             self._pool.release(connection)
@@ -108,10 +109,10 @@ async def open_upstream(
     proxy: OutboundProxy | None = None,
     spares: int = 0,
 ) -> AsyncIterator[Upstream]:
-    """An Upstream with a pool of its own, closed at the end of the block.
+    """Opens an Upstream with a pool of its own, closed at the end of the block.
 
-    `monotonic` is the breaker's clock; `trust` None accepts the system's authorities; `spares` are the
-    connections that are opened ahead.
+    `monotonic` is the breaker's clock; `trust` None accepts the system's authorities; `spares` is the number
+    of connections that are opened ahead.
     """
     async with open_pool(name, base_url, trust, proxy, spares=spares) as pool:
         yield Upstream(name, Heads(base_url), pool, on_call, Gate(name, monotonic))

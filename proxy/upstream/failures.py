@@ -1,4 +1,4 @@
-"""The one table of what can go wrong in a call, and the error that each of it becomes (CONTRACT G08)."""
+"""Maps each failure of a call to its UpstreamError, in one table (CONTRACT G08)."""
 
 from typing import Final, NamedTuple
 
@@ -12,11 +12,11 @@ from proxy.upstream.http1.errors import BadAnswer, NotConnected, WrongLength
 
 
 class Garbage(Exception):
-    """An answer that is not what was asked for: type, encoding, length or meaning."""
+    """An answer of the wrong type, encoding, length or meaning."""
 
 
 class Oversized(Exception):
-    """An answer above the cap."""
+    """An answer above the size limit."""
 
 
 class _Row(NamedTuple):
@@ -68,14 +68,14 @@ def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError
 
 
 def of_no_connection(upstream: str, error: NotConnected) -> UpstreamError:
-    """Returns what a connection that didn't come about becomes."""
+    """Returns the error for a connection that could not be opened."""
     kind, cause = _NOT_CONNECTED.get(error.why, ("upstream_failed", error.why))
     cause = f"{upstream}-{cause}"
     return UpstreamError(kind, cause, arrived=False, broken=error.broken, hung_up=error.hung_up)
 
 
 def of_status(upstream: str, status: int) -> UpstreamError | None:
-    """What an answer's HTTP status says; None for a 2xx."""
+    """Returns the error for an answer's HTTP status; None for a 2xx."""
     if 200 <= status < 300:
         return None
     kind = _KINDS.get(status, "upstream_refused" if 300 <= status < 500 else "upstream_failed")
@@ -84,7 +84,7 @@ def of_status(upstream: str, status: int) -> UpstreamError | None:
 
 
 def of_full_pool(upstream: str) -> UpstreamError:
-    """What waiting in vain for a free connection becomes."""
+    """Returns the error for a call that got no free connection in time."""
     return UpstreamError("upstream_busy", f"{upstream}-busy", arrived=False)
 
 

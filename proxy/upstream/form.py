@@ -1,4 +1,4 @@
-"""An outgoing multipart/form-data body, built from ready pieces, with a length known beforehand."""
+"""Builds an outgoing multipart/form-data body from ready pieces, with its exact length."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ from proxy.values import Content, OutgoingFile
 Part: TypeAlias = "tuple[str, Content | OutgoingFile]"
 Randomness: TypeAlias = Callable[[int], bytes]
 
-# Up to here, copying costs less than a write of its own.
+# Up to this size a copy costs less than a write of its own.
 _SMALL: Final = 32 * 1024
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def form(parts: Sequence[Part], randomness: Randomness) -> Body:
-    """A form of named parts, in their order, as RFC 7578 has it: a field for a content, a file for a file.
+    """Returns a form of named parts in their order (RFC 7578): a content is a field, a file is a file.
 
-    `randomness(n)` gives n random bytes for the boundary, 128 bits that no content will guess.
+    `randomness(n)` returns n random bytes. The boundary has 128 random bits, so no content contains it.
     """
     boundary = f"michiq-{randomness(16).hex()}"
     delimiter = f"--{boundary}".encode()
@@ -42,10 +42,10 @@ def form(parts: Sequence[Part], randomness: Randomness) -> Body:
 
 
 def _part(name: str, value: Content | OutgoingFile) -> tuple[bytes, Content]:
-    """A part's header lines, and its content."""
+    """Returns a part's header lines, and its content."""
     if not isinstance(value, OutgoingFile):
         return b"Content-Disposition: " + content_disposition(name), value
-    # A client's content type is kept as it came, unless it would end the header line.
+    # A client's content type is sent unchanged, unless it would end the header line.
     content_type = value.content_type
     if _UNSENDABLE.search(content_type):
         content_type = "application/octet-stream"

@@ -1,4 +1,4 @@
-"""The gate before one upstream: calls pass while it works, and end at once while it is known not to."""
+"""Applies the circuit breaker of one upstream: while it is open, calls fail at once."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -14,7 +14,7 @@ _log: Final = structlog.get_logger("proxy.upstream")
 
 
 class Gate:
-    """A breaker in use; `kind` is the error of a call that is not let through."""
+    """A circuit breaker in use; `kind` is the error's kind of a call that is not let through."""
 
     def __init__(self, name: str, monotonic: Callable[[], float], kind: str = "upstream_failed") -> None:
         self._name = name
@@ -27,10 +27,10 @@ class Gate:
         return self._breaker.state
 
     def passage(self) -> "Passage":
-        """Returns what stands around one call, whose end is judged by what leaves the block.
+        """Returns the context manager of one call; the error that leaves its block decides the verdict.
 
-        Entered, it says whether the call is the probe. Raises UpstreamError, and nothing was sent, where the
-        breaker is open.
+        Its `with` gives whether the call is the probe. Raises UpstreamError when the breaker is open: nothing
+        was sent.
         """
         admitted = self._breaker.admitted(self._monotonic())
         if admitted is None:
@@ -38,9 +38,9 @@ class Gate:
         self._become(admitted)
         return Passage(self, probing=admitted.probing)
 
-    def told(self, verdict: Verdict, *, probe: bool) -> None:
-        """Takes what a call that has ended says of its upstream."""
-        self._become(self._breaker.told(verdict, self._monotonic(), probe=probe))
+    def report(self, verdict: Verdict, *, probe: bool) -> None:
+        """Updates the breaker with the verdict of a call that has ended."""
+        self._become(self._breaker.after(verdict, self._monotonic(), probe=probe))
 
     def _become(self, breaker: Breaker) -> None:
         if breaker.state != self._breaker.state:
@@ -49,7 +49,7 @@ class Gate:
 
 
 class Passage:
-    """One call on its way through the gate."""
+    """A context manager around one call, which reports its verdict to the gate."""
 
     __slots__ = ("_gate", "_probing")
 
@@ -61,9 +61,9 @@ class Passage:
         return self._probing
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
-        verdict: Verdict = "unknown"  # of a call that was cancelled, or failed by our own fault
+        verdict: Verdict = "unknown"  # the call was cancelled, or failed by our own fault
         if error is None:
             verdict = "works"
         elif isinstance(error, UpstreamError):
             verdict = failures.verdict(error)
-        self._gate.told(verdict, probe=self._probing)
+        self._gate.report(verdict, probe=self._probing)

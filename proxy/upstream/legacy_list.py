@@ -1,4 +1,4 @@
-"""The legacy server's own list of encounters, as it is merged into ours (CONTRACT L03)."""
+"""Reads the legacy server's own list of encounters, which is merged into ours (CONTRACT L03)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ MAX_LIST: Final = 8 * 1024 * 1024
 
 
 async def read_list(answer: RawAnswer) -> list[dict[str, Json]]:
-    """The objects of a JSON array; one of `failures.FOREIGN` where it is anything else."""
+    """Returns the objects of a JSON array. Raises one of `failures.FOREIGN` for any other body."""
     codings = _codings(answer)
     body = bytearray()
     async for piece in answer.chunks():
         body += piece
         if len(body) > MAX_LIST:
             raise failures.Oversized
-    # Megabytes of JSON would hold everybody else up.
+    # In the event loop, megabytes of JSON would delay every other request.
     value = await asyncio.to_thread(_read, bytes(body), codings)
     if not isinstance(value, list):
         raise failures.Garbage
@@ -34,7 +34,7 @@ async def read_list(answer: RawAnswer) -> list[dict[str, Json]]:
 
 
 def _read(body: bytes, codings: Sequence[str]) -> Json:
-    """The JSON, unpacked where a server packs it though nobody asked (CONTRACT X03)."""
+    """Returns the JSON; the server may compress it without being asked (CONTRACT X03)."""
     try:
         return jsons.load(unpacked(body, codings, MAX_LIST), rules=jsons.ANSWER)
     except TooLong:
@@ -44,7 +44,7 @@ def _read(body: bytes, codings: Sequence[str]) -> Json:
 
 
 def as_own_call(error: UpstreamError) -> UpstreamError:
-    """An error of an exchange, in the kinds that flows declare for the calls they make themselves."""
+    """Returns an exchange's error as one of the kinds that flows declare for their own calls."""
     kind = {"legacy_timeout": "upstream_timeout"}.get(error.kind, "upstream_failed")
     if error.status == 401:
         kind = "upstream_unauthorized"
@@ -59,7 +59,7 @@ def as_own_call(error: UpstreamError) -> UpstreamError:
 
 
 def _codings(answer: RawAnswer) -> list[str]:
-    """What the body of a JSON answer was packed in."""
+    """Returns the content codings of a JSON answer. Raises Garbage when it is not JSON."""
     fields = HeaderFields.of(answer.headers)
     kinds = fields.values(b"content-type")
     if [media_type(kind.decode("latin-1"))[0] for kind in kinds] != ["application/json"]:

@@ -1,4 +1,4 @@
-"""LlamaChat: conversations about a case, and transcription of audio (llamachat, "Endpoints")."""
+"""The client of LlamaChat: conversations about a case, and transcription (llamachat, "Endpoints")."""
 
 from typing import Annotated, Final
 
@@ -12,14 +12,15 @@ from proxy.upstream.http1.callers import hashed
 from proxy.values import Content, OutgoingFile
 
 _START: Final = Budget(total=15, connect=5, read=10)
-_SEND: Final = Budget(total=120, connect=5, read=120)  # a language model thinks before its first byte
-_TRANSCRIBE: Final = Budget(total=900, connect=5, read=600)  # 100 MB go out, hours of speech are heard
+_SEND: Final = Budget(total=120, connect=5, read=120)  # a language model needs time before its first byte
+_TRANSCRIBE: Final = Budget(total=900, connect=5, read=600)  # 100 MB, hours of speech
 
 
 class LlamaChat:
-    """The three calls (CONTRACT X02). `api_key` is the operator's consumer key, by organization (Q07).
+    """A client with three calls (CONTRACT X02). `api_key` is the organization's consumer key (Q07).
 
-    `owner` says whose they are: all users have the same key, and each has connections of their own.
+    The operator configures the key. `owner` is the user who calls: all users of an organization share its
+    key, but each user has separate connections.
     """
 
     def __init__(self, upstream: Fetches, randomness: Randomness, owner: str | None = None) -> None:
@@ -28,22 +29,23 @@ class LlamaChat:
         self._caller = None if owner is None else hashed([owner.encode()])
 
     def over(self, upstream: Fetches) -> "LlamaChat":
-        """The same client, whose calls `upstream` answers."""
+        """Returns the same client, but its calls go to `upstream`."""
         return LlamaChat(upstream, self._randomness)
 
     def of(self, owner: str) -> "LlamaChat":
-        """The same client, whose calls are the owner's."""
+        """Returns the same client, but its calls are the owner's."""
         return LlamaChat(self._upstream, self._randomness, owner)
 
     async def start(self, api_key: str) -> str:
-        """The id of a new conversation (POST /api/conversations). Raises UpstreamError."""
+        """Starts a conversation (POST /api/conversations) and returns its id. Raises UpstreamError."""
         call = Call("POST", "/api/conversations", _START, _headers(api_key), caller=self._caller)
         return (await self._upstream.fetch(call, _Conversation)).id
 
     async def send(self, api_key: str, conversation_id: str, content: str) -> str:
-        """The reply to a message of 1–2000 characters (POST /api/conversations/{id}/messages).
+        """Sends a message of 1–2000 characters, and returns the reply.
 
-        Raises UpstreamError; its `status` is 404 for a conversation that LlamaChat does not know.
+        The call is POST /api/conversations/{id}/messages. Raises UpstreamError; its `status` is 404 for a
+        conversation that LlamaChat does not have.
         """
         call = Call(
             "POST",
@@ -57,7 +59,10 @@ class LlamaChat:
         return (await self._upstream.fetch(call, _Message)).content
 
     async def transcribe(self, api_key: str, filename: str, content_type: str, content: Content) -> str:
-        """The text of an audio file of at most 100 MB (POST /api/transcription). Raises UpstreamError."""
+        """Returns the text of an audio file of at most 100 MB (POST /api/transcription).
+
+        Raises UpstreamError.
+        """
         audio = OutgoingFile(filename, content_type, content)
         call = Call(
             "POST",
@@ -75,7 +80,7 @@ def _headers(api_key: str) -> dict[str, str]:
 
 
 class _Shape(BaseModel):
-    """A documented answer; keys that the document doesn't have are ignored."""
+    """A documented answer; keys that are not in the document are ignored."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""The new Llamalitica API: who a user is, and making a case (llamalitica-integration, steps 1 and 2)."""
+"""The client of the new Llamalitica API: users and cases (llamalitica-integration, steps 1 and 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from proxy.values import Content, Identity, Json, OutgoingFile
 _ME: Final = Budget(total=15, connect=5, read=10)
 _CREATE: Final = Budget(total=60, connect=5, read=45)
 
-# What a client can send back in `Authorization: Bearer` (RFC 6750 section 2.1).
+# A client must be able to send the token in `Authorization: Bearer` (RFC 6750, section 2.1).
 _Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~+/-]+=*$")]
 _Id = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """What GET /api/users/me says of a user; `expires_at` is the token's own `exp`, where it has one."""
+    """The answer of GET /api/users/me; `expires_at` is the token's own `exp`, None if it has none."""
 
     access_token: str = field(repr=False)
     expires_at: datetime | None
@@ -37,7 +37,7 @@ class UserSession:
 
 @dataclass(frozen=True, slots=True)
 class CreatedCase:
-    """What POST /api/cases made; each of `files` is an object with id, name, type, size, status, addedAt."""
+    """The answer of POST /api/cases; each of `files` has id, name, type, size, status and addedAt."""
 
     case_id: str
     patient_id: str = field(repr=False)
@@ -47,27 +47,27 @@ class CreatedCase:
 
 
 class Llamalitica:
-    """The two calls that the proxy makes; `randomness(n)` gives n random bytes."""
+    """A client with the two calls that the proxy makes; `randomness(n)` returns n random bytes."""
 
     def __init__(self, upstream: Fetches, randomness: Randomness) -> None:
         self._upstream = upstream
         self._randomness = randomness
 
     def over(self, upstream: Fetches) -> "Llamalitica":
-        """The same client, whose calls `upstream` answers."""
+        """Returns the same client, but its calls go to `upstream`."""
         return Llamalitica(upstream, self._randomness)
 
     async def me(self, identity: Identity) -> UserSession:
-        """A fresh access token (GET /api/users/me). Raises UpstreamError."""
+        """Returns the user, with a fresh access token (GET /api/users/me). Raises UpstreamError."""
         call = Call("GET", "/api/users/me", _ME, _headers(identity), caller=_caller(identity))
         return _user_session(await self._upstream.fetch(call, _Me))
 
     async def create_case(
         self, identity: Identity, patient_metadata: Content, files: Sequence[OutgoingFile]
     ) -> CreatedCase:
-        """A new case (POST /api/cases), sent once, whatever happens (CONTRACT N17). Raises UpstreamError.
+        """Makes a new case (POST /api/cases). Raises UpstreamError.
 
-        `patient_metadata` is ready JSON.
+        The request is never sent twice (CONTRACT N17). `patient_metadata` is ready JSON.
         """
         parts: list[Part] = [("patientMetadata", patient_metadata), *(("files", file) for file in files)]
         body = form(parts, self._randomness)
@@ -77,13 +77,13 @@ class Llamalitica:
 
 
 def expiry(access_token: str) -> datetime | None:
-    """The `exp` of a JWT, unverified: it says when to renew, never who someone is (CONTRACT G05)."""
+    """Returns the `exp` of a JWT, unverified: only to know when to renew the token (CONTRACT G05)."""
     try:
         exp: object = jwt.decode(access_token, options={"verify_signature": False}).get("exp")
         if isinstance(exp, int | float) and not isinstance(exp, bool):
             return datetime.fromtimestamp(exp, UTC)
     except (jwt.InvalidTokenError, RecursionError, ValueError, OverflowError, OSError):
-        pass  # no JWT, or no time that a calendar has
+        pass  # not a JWT, or a time outside the calendar
     return None
 
 
@@ -95,7 +95,7 @@ def _headers(identity: Identity) -> dict[str, str]:
 
 
 def _caller(identity: Identity) -> bytes:
-    """Whose the connections are: the caller's, by all that goes out of them."""
+    """Returns the hash of all identity headers: a connection is shared only by calls with the same hash."""
     return hashed(f"{name}:{value}".encode() for name, value in _headers(identity).items())
 
 
@@ -112,14 +112,17 @@ def _user_session(me: "_Me") -> UserSession:
 
 
 def _moment(value: object) -> datetime:
-    """An ISO 8601 time in UTC. One without a zone is read as UTC: the case exists by then."""
+    """Returns an ISO 8601 time in UTC.
+
+    A time without a zone counts as UTC, because the case exists by then and must not be lost.
+    """
     if not isinstance(value, str):
         raise ValueError("not a time")
     return from_iso8601(value)
 
 
 class _Shape(BaseModel):
-    """A documented answer; keys that the document doesn't have are ignored."""
+    """A documented answer; keys that are not in the document are ignored."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel)
 

@@ -1,4 +1,4 @@
-"""The legacy michiQ server: requests passed on as they are, and one small call of our own."""
+"""The client of the legacy michiQ server: forwards raw requests, and makes one small call of its own."""
 
 import asyncio
 import ssl
@@ -31,7 +31,7 @@ NAME: Final = "legacy"
 ENCOUNTERS_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 
-# As they may be logged: any token is a method to HTTP, a secret too.
+# Only these methods are logged: HTTP allows any token as a method, also a secret.
 _METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
@@ -39,7 +39,7 @@ _ENCOUNTERS: Final = "/michiQ/encounters"
 
 
 class Michiq:
-    """One legacy server. Made by `open_michiq`."""
+    """A client of one legacy server, made by `open_michiq`."""
 
     def __init__(self, base_url: str, pool: Pool, gate: Gate, on_call: OnCall) -> None:
         parts = urlsplit(base_url)
@@ -53,18 +53,19 @@ class Michiq:
     async def exchange(
         self, request: RawRequest, *, seconds: float, informed: Informed | None = None, path: str = "unknown"
     ) -> AsyncIterator[RawAnswer]:
-        """The answer to a request, whose body is read inside the block; leaving it early hangs up.
+        """Sends a request and yields the answer; its body is read inside the block.
 
-        `informed` gets each 1xx with its headers, as it came. `path` is a template, for the log. Raises
-        UpstreamError of the kinds legacy_unreachable and legacy_timeout; `chunks` of the answer too.
-        Only what had waited for this exchange and is closed by then is replaced, for what may be repeated.
+        A block that ends early closes the connection. `informed` gets each 1xx with its headers, unchanged.
+        `path` is a template, for the log. Raises UpstreamError of the kinds legacy_unreachable and
+        legacy_timeout; the answer's `chunks` raise it too. A request is sent again only if it is repeatable
+        and its idle connection turned out to be closed.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
         status: int | None = None
         cause: str | None = f"{NAME}-cancelled"
         try:
-            # An answer that is passed on says that the server works, whatever its status.
+            # Any answer that is passed on shows that the server works, whatever its status.
             with self.gate.passage():
                 wire, connection = await self._begun(request, seconds, informed)
                 try:
@@ -86,7 +87,7 @@ class Michiq:
     async def _begun(
         self, request: RawRequest, seconds: float, informed: Informed | None
     ) -> tuple[Wire, Connection]:
-        """Returns what has begun to answer. Raises UpstreamError, and what the request's body raises."""
+        """Returns an exchange whose answer has begun. Raises UpstreamError, and the body's errors."""
         head = request.head(self._path, self._authority)
         wires: list[Wire] = []
 
@@ -110,11 +111,11 @@ class Michiq:
             failure = cut()
         else:
             return wires[-1], connection
-        # Raised out here, where it does not carry the other error along as its context.
+        # Raised outside the handler, so that the other error does not become its context.
         raise failure
 
     async def encounters(self, token: str) -> list[dict[str, Json]]:
-        """The user's own list on the legacy server (CONTRACT L03); `token` is one of that server's.
+        """Returns the user's own list on the legacy server (CONTRACT L03); `token` is one of that server's.
 
         Raises UpstreamError: upstream_unauthorized, upstream_timeout, else upstream_failed.
         """
@@ -126,7 +127,7 @@ class Michiq:
             pass
         except UpstreamError as error:
             failure = as_own_call(error)
-        # Raised out here, where it does not carry the other error along as its context.
+        # Raised outside the handler, so that the other error does not become its context.
         raise failure
 
     async def _list(self, token: str) -> list[dict[str, Json]]:
@@ -158,10 +159,10 @@ async def open_michiq(
     proxy: OutboundProxy | None = None,
     spares: int = 0,
 ) -> AsyncIterator[Michiq]:
-    """The server at a base URL that the settings let pass; `monotonic` is its breaker's clock.
+    """Opens a client of the server at a base URL that the settings have checked.
 
-    `trust` says whose certificates count; None is the system's authorities. `spares` are the connections
-    that are opened ahead.
+    `monotonic` is its breaker's clock. `trust` decides which certificates are accepted; None means the
+    system's authorities. `spares` is the number of connections that are opened ahead.
     """
     async with open_pool(NAME, base_url, trust, proxy, spares=spares) as pool:
         yield Michiq(base_url, pool, Gate(NAME, monotonic, "legacy_unreachable"), on_call)

@@ -1,4 +1,4 @@
-"""Posts to one URL of the operator's, of whose answers only the status counts."""
+"""Posts to one URL of the operator's; only the status of an answer is read."""
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +20,7 @@ _NO_ANSWER: Final[tuple[type[Exception], ...]] = (NoRoom, NotConnected, *failure
 
 
 class Poster:
-    """Posts bodies, each on a connection of its own. Made by `open_poster`."""
+    """A client that posts each body on a new connection, made by `open_poster`."""
 
     def __init__(self, url: str, pool: Pool, seconds: float) -> None:
         parts = urlsplit(url)
@@ -30,7 +30,7 @@ class Poster:
         self._budget = Budget(seconds, seconds, seconds)
 
     async def post(self, headers: Mapping[str, str], content_type: str | None, body: bytes) -> int | None:
-        """Returns the status of the answer; None where none came in time."""
+        """Posts a body, and returns the status of the answer; None when no answer came in time."""
         sent = Body(content_type or "", Bytes(body))
         call = Call("POST", self._path, self._budget, headers, body=sent)
         try:
@@ -46,6 +46,6 @@ class Poster:
 async def open_poster(
     url: str, seconds: float, trust: ssl.SSLContext | None, proxy: OutboundProxy | None
 ) -> AsyncIterator[Poster]:
-    """Gives a Poster; each post has so many seconds. `trust` None accepts the system's authorities."""
+    """Opens a Poster; each post has `seconds`. `trust` None accepts the system's authorities."""
     async with open_pool("tee", url, trust, proxy, spares=0) as pool:
         yield Poster(url, pool, seconds)

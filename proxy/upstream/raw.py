@@ -1,4 +1,4 @@
-"""Requests and answers as they stand on the wire: header bytes in order, and what of them may travel on."""
+"""Requests and answers as raw header bytes in their order, and the rules for header fields to forward."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from proxy.headers import HeaderFields
 
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-# RFC 9110, section 7.6.1, and Trailer, whose fields are not sent on either.
+# RFC 9110, section 7.6.1, and Trailer: trailer fields are not forwarded either.
 HOP_BY_HOP: Final = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
@@ -16,11 +16,12 @@ HOP_BY_HOP: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """What goes to the legacy server. `target` is a path, perhaps with a query, below the base address.
+    """A request to the legacy server. `target` is a path, perhaps with a query, below the base address.
 
-    With a body, `length` is its size; None sends it chunked. What of the framing is missing in
-    `headers` is added when the request is sent; Host is always the legacy server's own. `caller` says whose
-    the request is: only theirs have the same connection, and None is nobody's.
+    With a body, `length` is its size; None sends it chunked. Framing fields that `headers` lacks are added
+    when the request is sent; Host is always the legacy server's own. `caller` identifies the user: a
+    connection is used again only for the same caller's requests. A request with None shares its connection
+    with no other request.
     """
 
     method: bytes
@@ -32,7 +33,7 @@ class RawRequest:
 
     @property
     def expects(self) -> bool:
-        """Whether the body is held back until the server asks for it (RFC 9110, section 10.1.1)."""
+        """Returns whether the body waits until the server asks for it (RFC 9110, section 10.1.1)."""
         if self.body is None:
             return False
         return any(
@@ -41,12 +42,12 @@ class RawRequest:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent again when it is sure that no answer to it has begun."""
+        """Returns whether the request may be sent again when certainly no answer to it has begun."""
         return self.method in (b"GET", b"HEAD") and self.body is None
 
     @property
     def framing(self) -> Pairs:
-        """What says how long the body is."""
+        """Returns the header field that declares the body's length."""
         if self.body is None:
             return ()
         if self.length is None:
@@ -54,9 +55,10 @@ class RawRequest:
         return ((b"Content-Length", b"%d" % self.length),)
 
     def head(self, base: bytes, authority: bytes) -> bytes:
-        """Returns its first line, below the path `base`, and its fields, as they are sent.
+        """Returns the request line, below the path `base`, and the fields, as they are sent.
 
-        Host has the authority, where a first one stood, in its spelling, else at the end.
+        Host has the authority as its value. It replaces the first Host and has its spelling; without one it
+        is added at the end. Raises ValueError when a value would break the head.
         """
         lines = [b"%b %b%b HTTP/1.1" % (self.method, base, self.target)]
         host = False
@@ -80,9 +82,9 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """What came back, as it came: hop-by-hop fields are still in. The body is read once, without framing.
+    """An unchanged answer: it still has its hop-by-hop fields. The body is read once, without framing.
 
-    `arrived` takes what of the body has come already, without waiting; `chunks` waits for the rest.
+    `arrived` takes the part of the body that is here already, without waiting; `chunks` waits for the rest.
     """
 
     status: int
@@ -93,15 +95,15 @@ class RawAnswer:
 
 
 def without(headers: Pairs, names: frozenset[bytes]) -> Pairs:
-    """The fields whose lower-case name is none of these."""
+    """Returns the fields without those of these names, which are in lower case."""
     return tuple(pair for pair in headers if pair[0].lower() not in names)
 
 
 def end_to_end(headers: Pairs, drop: frozenset[bytes] = frozenset()) -> Pairs:
-    """The fields that an intermediary sends on (RFC 9110, section 7.6.1), without those named in lower case.
+    """Returns the fields that an intermediary forwards (RFC 9110, section 7.6.1), without those in `drop`.
 
-    A Content-Length beside a Transfer-Encoding says nothing of the body, and may not travel
-    (RFC 9112, section 6.3).
+    `drop` has names in lower case. A Content-Length beside a Transfer-Encoding is invalid and must not be
+    forwarded (RFC 9112, section 6.3).
     """
     fields = HeaderFields.of(headers)
     gone = HOP_BY_HOP | drop if drop else HOP_BY_HOP
@@ -114,7 +116,10 @@ def end_to_end(headers: Pairs, drop: frozenset[bytes] = frozenset()) -> Pairs:
 
 
 def replaced(headers: Pairs, name: bytes, value: bytes) -> Pairs:
-    """The one field `name` with this value: where the first one stood, in its spelling, else at the end."""
+    """Returns the headers with one field `name`, with this value.
+
+    It replaces the first such field and has its spelling; without one it is added at the end.
+    """
     first = next((index for index, pair in enumerate(headers) if pair[0].lower() == name.lower()), None)
     if first is None:
         return (*headers, (name, value))

@@ -1,4 +1,4 @@
-"""The head of a call's request as bytes; what is the same for every call is made once."""
+"""Renders the head of a call's request as bytes; the part that is the same for all calls is made once."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ _SAME: Final = "Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Ag
 
 
 class Heads:
-    """Makes the heads of requests to one base address."""
+    """A renderer of request heads for one base address."""
 
     def __init__(self, base_url: str) -> None:
         parts = urlsplit(base_url)
@@ -19,10 +19,10 @@ class Heads:
         self._same = f" HTTP/1.1\r\nHost: {parts.netloc}\r\n{_SAME}"
 
     def of(self, call: Call) -> bytes:
-        """Returns the first line and the fields, values in UTF-8 (CONTRACT N06); ValueError for what no head
-        can hold.
+        """Returns the request line and the fields, values in UTF-8 (CONTRACT N06).
 
-        Without a caller nothing is kept, which is said.
+        Raises ValueError when a value would break the head. A call without a caller asks the upstream to
+        close its connection, which is never used again.
         """
         fields = dict(call.headers)
         if call.body is not None:
@@ -40,7 +40,7 @@ class Heads:
 def _path_of(call: Call) -> str:
     if call.id is None:
         return call.path
-    # An id that passes needs no quoting, and can't be one of the dots that climb to another path.
+    # An id of this pattern needs no quoting, and can't be `.` or `..`, which lead to another path.
     if not _ID.fullmatch(call.id):
         raise ValueError("an id that CONTRACT G03 does not allow")
     return call.path.replace("{id}", call.id)

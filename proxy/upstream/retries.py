@@ -1,14 +1,14 @@
-"""How many calls may be made a second time: never so many that they are a load of their own."""
+"""A retry budget: limits how many calls are repeated, so that retries never overload an upstream."""
 
 from typing import Final
 
-# With the first one, a fifth of the calls at the most as soon as there were ten.
+# Together with the initial credit, at most a fifth of the calls is repeated once there were ten.
 _SHARE: Final = 0.1
 _MOST: Final = 10.0
 
 
 class Retries:
-    """Every call earns a share of a retry; what is saved up for bad times is limited."""
+    """A retry budget: every call earns a share of a retry, and the saved credit is limited."""
 
     def __init__(self) -> None:
         self._credit = 1.0
@@ -17,7 +17,7 @@ class Retries:
         self._credit = min(_MOST, self._credit + _SHARE)
 
     def spend(self) -> bool:
-        """Whether one more is allowed, which is then used up."""
+        """Returns whether one more retry is allowed, and if so spends its credit."""
         if self._credit < 1:
             return False
         self._credit -= 1

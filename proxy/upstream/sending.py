@@ -1,4 +1,4 @@
-"""Sends a call, up to the head of its answer, within its budget."""
+"""Sends a call and waits for the head of its answer, within the call's budget."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from proxy.upstream.request import Heads
 
 @dataclass(slots=True)
 class Attempt:
-    """How far a call came: `sent` once a byte of it may be on its way, `status` once one came back."""
+    """The progress of a call: `sent` once a byte of it may have been sent, `status` once one came back."""
 
     sent: bool = False
     status: int | None = None
 
 
 async def begun(pool: Pool, heads: Heads, call: Call, attempt: Attempt) -> Connection:
-    """Returns a connection on which the answer has begun, for the pool to take back.
+    """Returns a connection on which the answer has begun; the caller gives it back to the pool.
 
-    Raises NoRoom, NotConnected, and those of `failures.FOREIGN`.
+    Raises NoRoom, NotConnected, and the errors of `failures.FOREIGN`.
     """
     head, budget = heads.of(call), call.budget
     loop = asyncio.get_running_loop()

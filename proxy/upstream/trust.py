@@ -1,11 +1,11 @@
-"""Says whose certificates outgoing calls accept: the system's authorities, and those of MICHIQ_CA_FILE."""
+"""Decides which certificates outgoing calls accept: by the system's authorities and MICHIQ_CA_FILE."""
 
 import ssl
 from pathlib import Path
 
 
 class BadAuthorities(Exception):
-    """The file of authorities can't be used; the text is fit for the operator."""
+    """An unusable file of certificate authorities; the error's text is written for the operator."""
 
 
 def trusted(ca_file: Path | None) -> ssl.SSLContext:
@@ -21,7 +21,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _add(context: ssl.SSLContext, ca_file: Path) -> None:
-    # Python 3.13 also asks for what RFC 5280 asks of public authorities; a hospital's own often lack it.
+    # Python 3.13 also checks RFC 5280's rules for public authorities; a hospital's own often break them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
         context.load_verify_locations(ca_file)

@@ -1,4 +1,4 @@
-"""One request passed on and its answer: header bytes untouched, both directions at once, everything timed."""
+"""Forwards one request and its answer: header bytes unchanged, both directions at once, with timeouts."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ EXPECT_SECONDS: Final = 1.0
 
 
 class Wire:
-    """A request on a connection. `head` is its first line and fields, ready to be sent."""
+    """An exchange on a connection; `head` is the request line and the fields, ready to be sent."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class Wire:
         self._seconds = seconds
         self._informed = informed
         self._sending: asyncio.Task[None] | None = None
-        # Set once the server said 100, or answered.
+        # Set once the server has sent 100, or its answer.
         self._spoke = asyncio.Event() if request.expects else None
 
     async def ask(self) -> None:
-        """Sends the request; returns with the answer's head, which may come while the body is still sent.
+        """Sends the request; returns when the answer's head is here, perhaps while the body is still sent.
 
-        The server has `seconds` to take each piece and, once it has them all, to answer: while a slow
-        client sends, none of the server's time runs.
+        The server has `seconds` to take each piece and, once it has all of them, to answer. Its time does
+        not run while a slow client sends.
         """
         request = self._request
         has_body = request.body is not None
@@ -57,19 +57,19 @@ class Wire:
                 await self.close()
 
     async def close(self) -> None:
-        """Ends what is still sent of the request."""
+        """Stops the sending of the request's body."""
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
 
     def answer(self) -> RawAnswer:
-        """Returns the answer that `ask` has waited for."""
+        """Returns the answer, once `ask` has returned."""
         reader = self._connection.reader
         assert reader is not None
         return RawAnswer(reader.status, reader.reason, reader.headers, self._chunks, reader.take)
 
     async def _answered(self) -> None:
-        """Waits for the head; hands on what comes before it."""
+        """Waits for the head; forwards the interim answers before it."""
         reader = self._connection.reader
         assert reader is not None
         ends: float | None = None
@@ -88,7 +88,7 @@ class Wire:
             await self._connection.news(ends - now)
         self._may_go_on()
         if reader.status == 101:
-            raise BadAnswer  # nobody asked for another protocol
+            raise BadAnswer  # the request asked for no other protocol
 
     async def _inform(self, status: int, headers: Pairs) -> None:
         if self._informed is not None:
@@ -101,7 +101,7 @@ class Wire:
             self._spoke.set()
 
     async def _send(self) -> None:
-        """Sends the body; what is wrong with it ends the exchange."""
+        """Sends the body; an error of the body ends the exchange."""
         try:
             if self._spoke is None or await self._body_is_wanted(self._spoke):
                 await self._send_pieces()
@@ -128,7 +128,7 @@ class Wire:
             connection.unfinished = False
 
     async def _put(self, piece: bytes, *, chunked: bool) -> bool:
-        """Sends a piece, framed without a copy where it is large."""
+        """Sends a piece; a large one is framed without a copy."""
         connection = self._connection
         if not chunked:
             return await connection.send(piece, self._seconds)
@@ -141,7 +141,10 @@ class Wire:
         return await connection.send(b"\r\n", self._seconds)
 
     async def _body_is_wanted(self, spoke: asyncio.Event) -> bool:
-        """A server that knows nothing of expectations says nothing; then the body goes all the same."""
+        """Returns whether to send the body: no answer has begun when the wait for 100 Continue ends.
+
+        A server without support for Expect sends no 100: after EXPECT_SECONDS the body is sent anyway.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(EXPECT_SECONDS):
                 await spoke.wait()
@@ -159,7 +162,7 @@ class Wire:
             failure = garbage()
         except ConnectionError:
             failure = cut()
-        # Raised out here, where it does not carry the other error along as its context.
+        # Raised outside the handler, so that the other error does not become its context.
         if failure is not None:
             raise failure
 

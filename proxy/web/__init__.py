@@ -1,1 +1,1 @@
-"""HTTP: what comes in becomes a value, what goes out becomes a response."""
+"""HTTP: requests become values, and answers become responses."""

@@ -1,4 +1,4 @@
-"""The applications: legacy routes and webhooks, the admin listener's, and the status listener's."""
+"""Builds the applications: legacy routes and webhooks, the admin listener's, the status listener's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,10 +35,10 @@ from proxy.web.webhooks import PATH, receive
 def legacy_app(
     moving: Moving, deps: Deps, webhook_secrets: Sequence[str], tee: Tee | None
 ) -> web.Application:
-    """What clients and the new platform reach; `tee` None sends no webhooks on."""
-    told = observers(deps.metrics, moving.recorder, deps.store.sealer, moving.step_backs)
-    app = web.Application(middlewares=[identify(deps, told), catch_all(failed), answer_errors])
-    app._router = Paths()  # aiohttp still takes one as an argument, and warns of it
+    """Builds the application for clients and the new platform; with `tee` None no webhook is forwarded."""
+    all_observers = observers(deps.metrics, moving.recorder, deps.store.sealer, moving.step_backs)
+    app = web.Application(middlewares=[identify(deps, all_observers), catch_all(failed), answer_errors])
+    app._router = Paths()  # as an argument it is deprecated in aiohttp
     app[LIVE] = moving.live
     app[LOOKUP] = moving.lookup
     app[LEARNER] = moving.learner
@@ -57,7 +57,7 @@ def legacy_app(
 def admin_app(
     moving: Moving, deps: Deps, serving: Serving, admin_tokens: Mapping[str, str]
 ) -> web.Application:
-    """What operators and their load balancers reach; `admin_tokens` are names to tokens."""
+    """Builds the application for operators and load balancers; `admin_tokens` maps names to tokens."""
     app = web.Application(
         middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems, door.let_in]
     )
@@ -73,7 +73,7 @@ def admin_app(
 
 
 def status_app(moving: Moving, deps: Deps, serving: Serving) -> web.Application:
-    """What load balancers, orchestrators and Prometheus reach where they must not reach the admin API."""
+    """Builds the application for probes and Prometheus if they must not reach the admin API."""
     app = web.Application(middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems])
     app[LIVE] = moving.live
     app[DEPS] = deps

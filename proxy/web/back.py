@@ -1,4 +1,4 @@
-"""Takes a canary back to legacy by itself when it goes wrong, with an audit row; never forward (issue 4)."""
+"""Rolls a failing canary back to legacy automatically, with an audit row; never forward (issue 4)."""
 
 from collections.abc import Callable
 from typing import Final
@@ -22,7 +22,7 @@ _log: Final = structlog.get_logger("proxy.step_back")
 
 
 class StepBacks:
-    """Watches what canaries answer, and what comparisons of their routes say."""
+    """The automatic rollback: watches the answers of canaries and the comparisons of their routes."""
 
     def __init__(self, live: Live, deps: Deps, watch: StepBackWatch, look: Callable[[], None]) -> None:
         self._live = live
@@ -31,7 +31,7 @@ class StepBacks:
         self._look = look
 
     def answered(self, route: str, decision: Decision, status: int) -> None:
-        """An answer that the canary's percentage or lists gave to the new side."""
+        """Counts an answer of the new side that the canary's percentage or lists chose."""
         if (decision.in_force.mode, decision.side, decision.why) == ("canary", "new", "mode"):
             self._note(route, decision.in_force.scope, "error", bad=status >= _SERVER_ERROR)
 
@@ -46,7 +46,7 @@ class StepBacks:
             self._deps.tasks.start("step-back", self._step_back(route, scope, reason))
 
     async def _step_back(self, route: str, scope: str, reason: Reason) -> None:
-        """Only what is a canary still, at the revision that this process serves by."""
+        """Sets the route to legacy, if it is still a canary at the revision that this process serves."""
         now, snapshot = self._deps.clock(), self._live.now
         in_force = snapshot.in_force(route, None if scope == EVERYONE else scope, now)
         if in_force.mode != "canary" or in_force.scope != scope:
@@ -66,7 +66,7 @@ class StepBacks:
                 change, expected=snapshot.overrides.revision, at=now
             )
         except StaleRevision:
-            _log.warning("step_back_overtaken", route=route)  # an operator was quicker
+            _log.warning("step_back_overtaken", route=route)  # an operator has just changed it
         else:
             _log.error("stepped_back", route=route, revision=made.revision)
         self._look()

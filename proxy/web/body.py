@@ -1,4 +1,4 @@
-"""The body of a request as flows read it: once, counted as it comes, with time limits (CONTRACT N15, N16)."""
+"""Reads a request's body for flows: once, counted while it arrives, with time limits (CONTRACT N15, N16)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,9 +14,9 @@ from proxy.inbound.part_headers import PartHeaders
 from proxy.web.guards import LEAST_RATE, PAUSE_SECONDS
 from proxy.web.parts import Part, WholeForm, part_of
 
-# A form that says it is no longer is read before its parts are: most of the time it has come already.
+# A form with at most this Content-Length is read completely first: usually all of it is here already.
 _AT_ONCE: Final = 64 * 1024
-IDLE_SECONDS: Final = 15.0  # of a pause while the process ends, and from one look whether it does to the next
+IDLE_SECONDS: Final = 15.0  # of a pause while the process ends, and between two checks whether it does
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
 
@@ -25,9 +25,9 @@ Headers: TypeAlias = "CIMultiDict[str] | CIMultiDictProxy[str]"
 
 
 class RequestBody:
-    """A request's body (`values.Body`); `limit` in bytes. Its methods raise Refusal.
+    """A request's body (`values.Body`); `limit` is in bytes. Its methods raise Refusal.
 
-    `arriving` are its bytes, from the socket (`arriving`) or from what was kept of an earlier request.
+    `arriving` are its bytes, from the socket (`arriving`) or from a captured request.
     """
 
     def __init__(self, headers: Headers, arriving: AsyncIterator[bytes], limit: int) -> None:
@@ -37,11 +37,11 @@ class RequestBody:
         self.received = 0
 
     async def read(self) -> bytes:
-        """All of it: for JSON, and for signatures, which are made over the raw bytes."""
+        """Returns the complete raw body: for JSON, and for signatures, which cover the raw bytes."""
         return b"".join([chunk async for chunk in self._chunks(self._limit)])
 
     async def parts(self, limit: int | None = None) -> AsyncIterator[Part]:
-        """The parts of a multipart/form-data body, in order. What the caller leaves of a part is dropped."""
+        """Yields the parts of a multipart/form-data body, in order; unread bytes of a part are dropped."""
         parser, limit = self._parser(), self._limit if limit is None else limit
         events = await self._all_events(parser, limit) if self._is_short() else self._events(parser, limit)
         async for event in events:
@@ -78,8 +78,8 @@ class RequestBody:
         parser.close()
 
     async def _chunks(self, limit: int) -> AsyncIterator[bytes]:
-        """The raw bytes as they arrive; refused as soon as it is certain that there are too many."""
-        self._judge_headers(limit)
+        """Yields the raw bytes as they arrive. Raises Refusal as soon as there are certainly too many."""
+        self._check_headers(limit)
         async for chunk in self._arriving:
             self.received += len(chunk)
             if self.received > limit:
@@ -87,7 +87,7 @@ class RequestBody:
             if chunk:
                 yield chunk
 
-    def _judge_headers(self, limit: int) -> None:
+    def _check_headers(self, limit: int) -> None:
         for encoding in self._headers.getall("Content-Encoding", ()):
             if encoding.strip().lower() != "identity":
                 raise Refusal("unsupported_encoding", "content-encoding")
@@ -97,18 +97,19 @@ class RequestBody:
 
 
 async def arriving(request: web.BaseRequest, pause: float = PAUSE_SECONDS) -> AsyncIterator[bytes]:
-    """The bytes of a request's body as they come in; Refusal where they stop before their end, or drip.
+    """Yields the bytes of a request's body as they arrive.
 
-    A client may pause for so many seconds, and no longer than IDLE_SECONDS where the process is about to end.
+    Raises Refusal when they stop before the end, or are too slow. A client may pause for `pause` seconds, but
+    for at most IDLE_SECONDS while the process ends.
     """
     content, loop = request.content, asyncio.get_running_loop()
     received, waited = 0, 0.0
-    # As it came from the socket, a piece is handed on without a copy; the sender's own chunks may be tiny.
+    # Pieces from the socket need no copy. But a client's own chunks may be tiny, so they are joined.
     read = _read_joined if "Transfer-Encoding" in request.headers else _read_as_it_came
     while not content.at_eof():
         began = loop.time()
         try:
-            # What is there already needs no time limit.
+            # Bytes that are here already need no time limit.
             if content.total_bytes > received:
                 chunk = await read(content)
             else:
@@ -131,7 +132,7 @@ async def _read_as_it_came(content: StreamReader) -> bytes:
 
 
 async def _next(request: web.BaseRequest, read: Read, received: int, waited: float, pause: float) -> bytes:
-    """What comes next, looked for in short times: a pause that began before the end did ends with it, too."""
+    """Waits for the next bytes in short steps, so that the end of the process shortens a running pause."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     while True:
@@ -146,5 +147,5 @@ async def _next(request: web.BaseRequest, read: Read, received: int, waited: flo
 
 
 def patience(received: int, waited: float, pause: float) -> float:
-    """How many seconds the next bytes may take, after so many that were waited for so long."""
+    """Returns the seconds for the next bytes, after `received` bytes with `waited` seconds of waiting."""
     return min(pause, pause + received / LEAST_RATE - waited)

@@ -1,4 +1,4 @@
-"""The calls to upstreams that a request has made, gathered while it is under way."""
+"""Collects the calls to upstreams that a request makes, while it is under way."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.upstream.call import CallRecord
 
-# Tasks that a request starts have the same list.
+# Tasks that a request starts share its list.
 CALLS: Final[ContextVar[list[CallRecord] | None]] = ContextVar("calls", default=None)
 
 
@@ -17,5 +17,5 @@ def note_call(call: CallRecord) -> None:
 
 
 def calls_made() -> Sequence[CallRecord]:
-    """Returns those of the request that is under way, in the order in which they ended."""
+    """Returns the calls of the current request, in the order in which they ended."""
     return tuple(CALLS.get() or ())

@@ -1,4 +1,4 @@
-"""The candidate: the new side's answer to a request that the legacy server has answered already."""
+"""Runs a candidate: the new side's answer to a request that the legacy server has answered already."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,30 +18,30 @@ from proxy.mapping.table import FlowSpec, Route
 from proxy.values import LEGACY_ID, Answer, Json, folded_id
 from proxy.web.calls import CALLS
 from proxy.web.flows import FLOWS
-from proxy.web.kept import Kept
+from proxy.web.kept import CapturedRequest
 from proxy.web.known import Known
 from proxy.web.responses import refused
 
-# As newCase's answer and the list of encounters name a case (michiq-legacy).
+# The names of a case's id in newCase's answer and in the list of encounters (michiq-legacy).
 _MADE_ID: Final = "michiq_uuid"
 _LISTED_ID: Final = "MichiqUUID"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One run. `control` is the answer that the client got."""
+    """A run of the new side; `control` is the answer that the client got."""
 
     spec: FlowSpec
     route: Route[Any]
-    kept: Kept
+    captured: CapturedRequest
     known: Known
     control: Answer
     deps: Deps = field(repr=False)
     descriptions: LateDescriptions = field(repr=False)
 
     async def run(self) -> Ran:
-        """Raises Dropped where there is nothing to compare with."""
-        structlog.contextvars.bind_contextvars(request_id=self.kept.request_id, shadow=True)
+        """Runs the new side, and returns both answers. Raises Dropped when no comparison is possible."""
+        structlog.contextvars.bind_contextvars(request_id=self.captured.request_id, shadow=True)
         CALLS.set([])
         live = self.route.mapping.shadow_writes == "live"
         other_id = await self._counterpart(live=live)
@@ -60,7 +60,7 @@ class Candidate:
         return Ran(self.control, answer, self._same(other_id), tuple(dry.failures))
 
     async def _live(self, other_id: str | None) -> Ran:
-        """Really sent, within the day's cap; a case that it makes is the other half of the client's own."""
+        """Sends the calls for real, within the daily cap; pairs a case that they make with the client's."""
         store, now = self.deps.store, self.deps.clock()
         cap = self.route.mapping.shadow.daily_cap
         if not await store.evidence.take_budget(now.date().isoformat(), self.spec.name, cap):
@@ -75,12 +75,12 @@ class Candidate:
         return Ran(self.control, answer, ((mine, theirs),))
 
     async def _counterpart(self, *, live: bool) -> str | None:
-        """The id by which the new side knows the case of the path."""
+        """Returns the id that the case of the path has on the new side."""
         legacy_id = self.known.legacy_id
         if legacy_id is None:
             return None
         other_id = await self.deps.store.homes.candidate_of(legacy_id)
-        # Audio for an id that is no case here is audio for the caller's own id: good enough for a dry run.
+        # A dry run can use the caller's own id for audio of an id that is no case here.
         if other_id is None and (live or not self.spec.claims):
             raise Dropped("unpaired")
         return other_id
@@ -90,12 +90,12 @@ class Candidate:
         return [(each, other_id) for each in mine if each is not None and other_id is not None]
 
     async def _answer(self, deps: Deps, other_id: str | None) -> Answer:
-        """What the client would have got, refusals included."""
+        """Returns the answer that the client would have got, also a refusal."""
         mapping = self.route.mapping
         route = self.route
         if self.spec.lists:
             route = replace(route, mapping=mapping.model_copy(update={"merge": "off"}))
-        inbound = self.kept.inbound(mapping.body_limit, deps.monotonic(), other_id)
+        inbound = self.captured.inbound(mapping.body_limit, deps.monotonic(), other_id)
         try:
             async with asyncio.timeout(mapping.timeout.total_seconds()):
                 return await FLOWS[self.spec.name].run(inbound, route, deps)
@@ -103,8 +103,8 @@ class Candidate:
             return refused(mapping, refusal.kind, refusal.cause)
 
     async def _paired_only(self, ran: Ran) -> Ran:
-        """Of both lists the cases that are on both sides, under the client's ids."""
-        # Lists may be megabytes.
+        """Reduces both lists to the cases that are on both sides, under the client's ids."""
+        # A list may have megabytes: in a thread it does not block the event loop.
         ours = await asyncio.to_thread(_listed, ran.candidate)
         theirs = await asyncio.to_thread(_listed, ran.control)
         if ours is None or theirs is None:
@@ -133,7 +133,7 @@ def _made_id(answer: Answer) -> str | None:
 
 
 def _listed(answer: Answer) -> dict[str, Json] | None:
-    """The listed cases by id; None for an answer that is no list."""
+    """Returns the listed cases by id; None for an answer that is not a list."""
     try:
         cases = jsons.load(answer.read(), rules=jsons.ANSWER) if answer.status == 200 else None
     except jsons.BadJson:

@@ -1,4 +1,4 @@
-"""One connection: aiohttp's, with its own words taken away and its client watched."""
+"""aiohttp's RequestHandler, hardened: errors never quote the request, slow clients are disconnected."""
 
 import asyncio
 import math
@@ -23,32 +23,33 @@ from proxy.web.lawful import MAX_HEAD
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
 _TCP: Final = (socket.AF_INET, socket.AF_INET6)
 _ACKED: Final = slice(120, 128)  # tcpi_bytes_acked in Linux's struct tcp_info
-_NO_HTTP: Final = b"\0"  # no parser takes it in a request line
+_NO_HTTP: Final = b"\0"  # no parser accepts it in a request line
 
 
 class Host(Protocol):
-    """The server, as its connections see it."""
+    """The server, as its connections use it."""
 
     limits: Limits
     clock: Callable[[], float]
     doors: Doors
 
     def refusal(self, status: int, reason: str) -> web.Response:
-        """The answer to what can't be read or taken; `reason` is a code for the log."""
+        """Makes the answer to an unreadable or refused request; `reason` is a code for the log."""
 
     def turned_away(self) -> bytes:
-        """The whole answer to a connection that there is no room for."""
+        """Returns the complete answer to a connection that has no room."""
 
 
 class Gone(asyncio.Event):
-    """Set once a client has left. Whoever answers it is told so, and told when it takes nothing any more.
+    """An event that is set once a client has left.
 
-    `told`, while there is somebody, gets `client-left` or `client-stalled`.
+    `notify`, if it is set, is called with `client-left` then, or with `client-stalled` once the client takes
+    no bytes for too long.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: Callable[[str], None] | None = None
+        self.notify: Callable[[str], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._taking_by = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -58,13 +59,14 @@ class Gone(asyncio.Event):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.told is not None:
-            self.told("client-left")
+        if self.notify is not None:
+            self.notify("client-left")
 
     def takes_within(self, seconds: float) -> None:
-        """Gives the client so many seconds from now on; infinitely many end that.
+        """Gives the client `seconds` from now on to take bytes; infinity ends the limit.
 
-        One timer serves all requests of a connection: it is left to come, and looks at what holds by then.
+        One timer serves all requests of a connection: a new limit leaves it running, and it checks the limit
+        when it fires.
         """
         self._taking_by = self._loop.time() + seconds
         if self._timer is None and seconds < math.inf:
@@ -76,16 +78,16 @@ class Gone(asyncio.Event):
             return
         if self._taking_by > self._loop.time():
             self._timer = self._loop.call_at(self._taking_by, self._look)
-        elif self.told is not None:
-            self.told("client-stalled")
+        elif self.notify is not None:
+            self.notify("client-stalled")
 
 
 class QuietHandler(RequestHandler):
-    """A connection that never quotes what it could not read, and that `overdue` ends in time.
+    """A connection that never quotes unreadable input, and that `overdue` ends in time.
 
-    aiohttp answers a broken request with the line it could not read, and logs it; that line may hold a key
-    or a token. It gives a client all the time it wants, and none to one that has said all and listens.
-    `gone` is set once the client has left.
+    aiohttp answers a broken request with the line that it could not read, and logs it; that line may contain
+    a key or a token. aiohttp gives a client unlimited time, but none to a client that has closed its sending
+    side and waits for the answer. `gone` is set once the client has left.
     """
 
     __slots__ = (
@@ -108,13 +110,13 @@ class QuietHandler(RequestHandler):
         super().__init__(server, **options)
         now = host.clock()
         self._host = host
-        self._watch = Watch(heard=now, taken=now, since=now)
+        self._watch = Watch(received=now, taken=now, since=now)
         self._foreign = Foreign()
         self._address: str | None = None
         self._wire: asyncio.Transport | None = None
-        self._last: StreamReader = EMPTY_PAYLOAD  # the body of the last request that has come
-        self._length = 0  # of that body, where its head says it
-        self._head = 0  # bytes of the head that is not whole yet
+        self._last: StreamReader = EMPTY_PAYLOAD  # the body of the last request
+        self._length = 0  # of that body, if its head declares it
+        self._head = 0  # bytes of an incomplete head
         self._answered = 0
         self._ended = False
         self._refused = False
@@ -127,8 +129,8 @@ class QuietHandler(RequestHandler):
         if self._host.doors.enter(address):
             self._address = address
             super().connection_made(transport)
-        elif self._host.doors.may_tell():
-            # Known to the server, so that it is ended in time, and to nothing else of aiohttp.
+        elif self._host.doors.begin_refusal():
+            # Only the server gets the connection, to end it in time; the rest of aiohttp does not.
             self._manager.connection_made(self, self._wire)  # type: ignore[union-attr]
             self._refuse(self._host.turned_away())
         else:
@@ -139,14 +141,14 @@ class QuietHandler(RequestHandler):
             self._host.doors.leave(self._address)
             self._address = None
         elif self._refused:
-            self._host.doors.told()
+            self._host.doors.end_refusal()
         super().connection_lost(exc)
         self._wire = None
         self._leave()
 
     def data_received(self, data: bytes) -> None:
         left = self._length - self._last.total_bytes
-        if left > 0:  # of a body, in which no request can begin
+        if left > 0:  # within a body no request can begin
             self._foreign.forget()
             self._take(data[:left])
             if len(data) <= left:
@@ -163,7 +165,7 @@ class QuietHandler(RequestHandler):
             return
         known, whole = self._request_count, self._last.is_eof()
         super().data_received(data)
-        self._watch.heard = self._host.clock()
+        self._watch.received = self._host.clock()
         if self._request_count > known:
             self._came(*self._messages[-1])
         elif not whole:
@@ -171,10 +173,11 @@ class QuietHandler(RequestHandler):
         elif data.strip(b"\r\n"):
             self._begun(len(data))
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes an answer
-        """Whether the way back stays open: who has said all may still be listening.
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio uses the result
+        """Returns whether our sending side stays open: the client may still wait for the answer.
 
-        Who has left looks the same, so `gone` is set after a while. Over TLS there is no half-closed line.
+        A client that has left looks the same, so `gone` is set after a while. TLS connections can't be half
+        closed.
         """
         if self._refused or not self._unanswered or self.ssl_context is not None:
             return False
@@ -204,7 +207,7 @@ class QuietHandler(RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  the quotation
+        message: str | None = None,  # noqa: ARG002  it quotes the request
     ) -> web.StreamResponse:
         response = self._host.refusal(status, type(exc).__name__)
         if request.writer.output_size > 0:
@@ -212,11 +215,11 @@ class QuietHandler(RequestHandler):
         return response
 
     def overdue(self, now: float, *, crowded: bool) -> Overdue | None:
-        """Ends the connection if its client has had its time; why, if so."""
+        """Ends the connection if its client has used up its time; returns the reason then."""
         if self._wire is None or (self._wire.is_closing() and not self._wire.get_write_buffer_size()):
             return None
         held, stage = self._wire.get_write_buffer_size(), self._stage()
-        # The kernel is asked only where it counts.
+        # A system call only if its result can matter.
         self._watch.look(_ready(self._wire, held) if held or stage == "busy" else NOTHING, now)
         if self._reading_paused or self._buffer_paused or self._is_held_back():
             self._watch.wait(now, self._host.limits)
@@ -230,8 +233,11 @@ class QuietHandler(RequestHandler):
 
     @property
     def gone(self) -> Gone:
-        """Set once the client has left. Made for who asks, and kept to the end of the answer: it is larger
-        than all else that is held for a client who rests."""
+        """Returns the event that is set once the client has left.
+
+        It is made when needed, and dropped after the answer: it is larger than all the rest of an idle
+        connection.
+        """
         if self._gone is None:
             self._gone = Gone()
             if self._has_left:
@@ -240,7 +246,7 @@ class QuietHandler(RequestHandler):
 
     @property
     def idle(self) -> bool:
-        """Whether it is between two requests, so that no answer is lost with it."""
+        """Returns whether the connection is between two requests, so that closing it loses no answer."""
         return self._stage() == "idle"
 
     @property
@@ -264,15 +270,15 @@ class QuietHandler(RequestHandler):
         return "idle" if self._watch.since is None else "head"
 
     def _is_held_back(self) -> bool:
-        """Whether it may be the client that waits: for a word that its body is wanted."""
+        """Returns whether the client may be waiting for 100 Continue."""
         return self._current_request is not None and "Expect" in self._current_request.headers
 
     def _came(self, message: object, body: StreamReader) -> None:
-        """The head of a request is whole, or what came instead of one is known to be none."""
+        """Notes a complete head of a request, or an error instead of one."""
         self._watch.since, self._head = None, 0
-        self._watch.wait(self._watch.heard, self._host.limits)
+        self._watch.wait(self._watch.received, self._host.limits)
         if not isinstance(message, RawRequestMessage):
-            # aiohttp's frame and its error hold each other, and all that came with them.
+            # aiohttp's frame and its error refer to each other, and keep all received bytes in memory.
             cast(Any, message).exc.__traceback__ = None
             if not self._last.is_eof():
                 self._break_body()
@@ -281,20 +287,22 @@ class QuietHandler(RequestHandler):
 
     def _begun(self, size: int) -> None:
         if self._watch.since is None:
-            self._watch.since = self._watch.heard
+            self._watch.since = self._watch.received
         self._head += size
         if self._head > MAX_HEAD:
             self._refuse(whole(self._host.refusal(400, "head-too-large")))
 
     def _break_body(self) -> None:
-        """What is to come of the body never will; aiohttp leaves its reader waiting."""
+        """Ends a body whose rest will never come: aiohttp would let its reader wait."""
         self._last.set_exception(web.RequestPayloadError())
         self._lingering_time = 0.0
         self.close()
 
     def _refuse(self, answer: bytes) -> None:
-        """The last thing that is said here. What still comes is dropped: closing at once could cost the
-        client the answer."""
+        """Sends the last answer of the connection, and drops later input.
+
+        If the connection were closed at once, the client could lose the answer.
+        """
         self._refused = True
         if self._wire is not None and not self._wire.is_closing():
             self._wire.write(answer)
@@ -303,7 +311,7 @@ class QuietHandler(RequestHandler):
 
 
 def whole(response: web.Response) -> bytes:
-    """An answer as bytes, for a connection on which no request could be read."""
+    """Returns an answer as bytes, for a connection without a readable request."""
     body = cast(bytes, response.body)
     fields = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
     lines = [
@@ -316,7 +324,7 @@ def whole(response: web.Response) -> bytes:
 
 
 def _length(message: object) -> int:
-    """How long the body of this request is; 0 where only the body itself tells."""
+    """Returns the declared length of a request's body; 0 without one."""
     if not isinstance(message, RawRequestMessage) or message.chunked:
         return 0
     length = message.headers.get("Content-Length", "")
@@ -324,38 +332,39 @@ def _length(message: object) -> int:
 
 
 def _peer(transport: asyncio.BaseTransport) -> str:
-    """The client's address; "" for one that has none, as on a Unix socket."""
+    """Returns the client's address; "" if it has none, as on a Unix socket."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 def _ready(transport: asyncio.Transport, held: int) -> Ready:
-    """What lies ready for the client, in the kernel as well: of a slow line, or of answers in a row, a lot.
+    """Returns the bytes that wait for the client, in the proxy and in the kernel.
 
-    Where the kernel doesn't tell what was taken, it counts only once it is full: else a client that takes
-    less than is added would seem to take nothing.
+    The kernel may have many, for a slow client or several answers. If the kernel can't report the taken
+    bytes, its waiting bytes count only once it is full: else a client that takes less than is added would
+    seem to take nothing.
     """
-    line = transport.get_extra_info("socket")
+    connected = transport.get_extra_info("socket")
     taken, queued = 0, 0
-    if line is not None:
+    if connected is not None:
         with suppress(OSError):
-            taken = _acknowledged(line)
+            taken = _acknowledged(connected)
             if held or taken:
-                queued = int.from_bytes(ioctl(line.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+                queued = int.from_bytes(ioctl(connected.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
     return Ready(held, held + queued, taken)
 
 
-def _acknowledged(line: socket.socket) -> int:
-    """The bytes that the client's kernel has ever taken (`tcpi_bytes_acked` of Linux)."""
-    if sys.platform != "linux" or line.family not in _TCP:
+def _acknowledged(connected: socket.socket) -> int:
+    """Returns all bytes that the client's kernel has ever taken (`tcpi_bytes_acked` of Linux)."""
+    if sys.platform != "linux" or connected.family not in _TCP:
         return 0
-    info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.stop)
+    info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.stop)
     return int.from_bytes(info[_ACKED], sys.byteorder)
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    """An orderly end would wait until the client has taken what it doesn't take."""
-    line = transport.get_extra_info("socket")
-    if line is not None:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    """Resets the connection: an orderly close would wait for a client that takes no bytes."""
+    connected = transport.get_extra_info("socket")
+    if connected is not None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()

@@ -12,13 +12,13 @@ from proxy.web.responses import allowed
 Fields: TypeAlias = list[tuple[str, str]]
 Headers: TypeAlias = "CIMultiDict[str] | CIMultiDictProxy[str]"
 
-# How long a browser need not ask again; an origin that is taken off the list is let in so much longer.
+# Browsers cache the answer this long. An origin that is removed from the list has access until then.
 _AGE_SECONDS: Final = 600
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def granted(headers: Headers, mapping: RouteMapping) -> Fields:
-    """Returns the fields by which the page that asks may read the answer; none for an origin not listed."""
+    """Returns the fields that allow the page to read the answer; none if its origin is not listed."""
     origins = headers.getall("Origin", [])
     if len(origins) != 1 or origins[0] not in mapping.cors_origins:
         return []
@@ -26,10 +26,10 @@ def granted(headers: Headers, mapping: RouteMapping) -> Fields:
 
 
 def preflight(headers: Headers, mapping: RouteMapping) -> Fields:
-    """Returns the fields of the answer to a browser that asks before it calls.
+    """Returns the fields of the answer to a browser's preflight request.
 
-    Raises Refusal for any other OPTIONS. Such a page may send what it likes: a field that this proxy does not
-    know changes nothing.
+    Raises Refusal for any other OPTIONS. Every requested field is allowed: a field that this proxy does not
+    use has no effect.
     """
     fields = granted(headers, mapping)
     if not fields or "Access-Control-Request-Method" not in headers:
@@ -41,6 +41,6 @@ def preflight(headers: Headers, mapping: RouteMapping) -> Fields:
 
 
 def _requested(headers: Headers) -> list[str]:
-    """The names of the fields that the page means to send, as far as they are names."""
+    """Returns the valid names of the fields that the page will send."""
     asked = ",".join(headers.getall("Access-Control-Request-Headers", []))
     return [name for each in asked.split(",") if _NAME.fullmatch(name := each.strip())]

@@ -1,4 +1,4 @@
-"""The end of a process in an order that loses nothing: readiness, connections, requests, then their tasks."""
+"""Shuts a process down without losing a request: readiness, connections, requests, then their tasks."""
 
 import asyncio
 from typing import Final
@@ -9,18 +9,18 @@ from proxy.tasks import Tasks
 from proxy.web.keys import Serving
 from proxy.web.listening import Listener
 
-# Of the time to drain: how long it is told before anything is refused, and how long others may still connect.
+# Shares of the time to drain: /readyz fails first, and then new connections are still accepted for a while.
 _NOTICE_SHARE: Final = 1 / 6
 _MOST_NOTICE_SECONDS: Final = 5.0
 _ACCEPTING_SHARE: Final = 1 / 2
-# Kept for the answers of /readyz, at the very end.
+# Reserved for the last answers of /readyz.
 _LAST_SECONDS: Final = 1.0
 
 _log: Final = structlog.get_logger("proxy.ending")
 
 
 class Ending:
-    """The last `seconds` of a process; they begin with `notice`, `retire` or the first `leave`."""
+    """The shutdown of a process, within `seconds`; it begins with `notice`, `retire` or the first `leave`."""
 
     def __init__(self, seconds: float, serving: Serving) -> None:
         self._seconds = seconds
@@ -33,22 +33,26 @@ class Ending:
         self._listeners.append(listener)
 
     async def notice(self) -> None:
-        """Not ready, and every answer the last of its connection; for a while nothing else is different, so
-        that load balancers see it and go elsewhere."""
+        """Makes the process not ready, and every answer the last of its connection; then waits.
+
+        Requests are still served meanwhile, so that load balancers notice and choose another process.
+        """
         self._begin()
         self._serving.stop()
         await asyncio.sleep(self._notice)
 
     def retire(self) -> None:
-        """Another process has taken over, on the same sockets: those who connect from now on are its own.
-        Clients have a while to see by an answer that their connection ends."""
+        """Stops accepting connections: another process has taken over, on the same sockets.
+
+        Clients have some time to learn from an answer that their connection ends.
+        """
         self._retired = True
         self._begin()
         for listener in self._listeners:
             listener.stop_accepting()
 
     async def leave(self, listener: Listener) -> None:
-        """Requests are seen through, and the listener is closed once there are none: the last thing of it."""
+        """Lets requests finish, and closes the listener once there are none."""
         end = self._begin()
         if self._retired:
             await listener.leave(end, linger=self._notice)
@@ -58,11 +62,11 @@ class Ending:
             await listener.leave(end)
 
     async def leave_last(self, listener: Listener) -> None:
-        """For /readyz, which says until now that the process is no longer ready."""
+        """Closes the listener of /readyz, which answers until now that the process is not ready."""
         await listener.leave(asyncio.get_running_loop().time() + _LAST_SECONDS)
 
     async def drain(self, tasks: Tasks) -> None:
-        """What a request began and left running is waited for once no request can come any more."""
+        """Waits for the tasks that requests have left running, once no new request can come."""
         await tasks.drain(max(0.0, self._begin() - asyncio.get_running_loop().time()))
 
     @property

@@ -1,4 +1,4 @@
-"""The one record of an answered request: all that log, metrics, ledger, audit and `explain` get to see."""
+"""The record of an answered request, for the log, metrics, ledger, audit and `explain`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ _NO_ROUTE: Final = "none"
 
 @dataclass(slots=True)
 class Draft:
-    """An exchange whose request is under way: what its handlers have found out so far.
+    """An unfinished record, of a request that is under way: its handlers fill it in.
 
-    `started` is monotonic. `route` is the route as its table was when the request came in, `name` its
-    mapping's, "none" for a path that no mapping names. `cause` says why the request was refused.
+    `started` is monotonic. `route` is from the table at the time when the request came in. `name` is the
+    mapping's name, "none" for a path without a mapping. `cause` is the code of a refusal's reason.
     """
 
     request_id: str
@@ -41,7 +41,7 @@ DRAFT: Final = web.RequestKey("draft", Draft)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """`path` is the template that the router knows, `route` the name of the mapping, "none" without one."""
+    """An answered request. `path` is the router's template, `route` the mapping's name or "none"."""
 
     request_id: str
     at: datetime
@@ -60,7 +60,7 @@ class Exchange:
 
     @property
     def has_route(self) -> bool:
-        """Whether a mapping names the path."""
+        """Returns whether the path belongs to a mapping."""
         return self.route != _NO_ROUTE
 
     @property
@@ -69,22 +69,22 @@ class Exchange:
 
     @property
     def side(self) -> str | None:
-        """Who answered; None where that was never decided."""
+        """Returns the side that answered; None when no side was chosen."""
         return self.decision.side if self.decision else None
 
     def header(self, name: bytes) -> bytes:
-        """The first value of this field, by its name in lower case; b"" without one."""
+        """Returns the first value of a field, by its name in lower case; b"" without one."""
         return self.headers.values(name)[0] if self.headers.has(name) else b""
 
 
-# Gets every answered request, before the client has the last of its answer; it never waits.
+# Gets every answered request, before the client has its complete answer, so it must never wait.
 Observer: TypeAlias = Callable[[Exchange], None]
 
 
 def exchange_of(
     request: web.Request, draft: Draft, response: web.StreamResponse, at: datetime, now: float
 ) -> Exchange:
-    """Returns the whole record. `now` is monotonic, as the request's start is."""
+    """Returns the complete record. `now` is monotonic, like the request's start."""
     resource = request.match_info.route.resource
     return Exchange(
         request_id=draft.request_id,

@@ -1,4 +1,4 @@
-"""Every flow by its name: the one list of what this proxy can answer."""
+"""The registry of all flows, by name."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

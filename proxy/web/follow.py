@@ -1,4 +1,4 @@
-"""Keeps the process at what the store and the mapping folder say, and tells the store how far it is."""
+"""Follows the store's overrides and the mapping folder, and reports this process's state to the store."""
 
 import asyncio
 import os
@@ -17,33 +17,33 @@ from proxy.store.memory import ALL
 from proxy.web.live import Live, reload
 from proxy.web.watching import changes
 
-# An override is in force in every process within 2 s (issue 4): a look each half second, and its load.
+# An override is in force in every process within 2 s (issue 4): half a second to notice, the rest to load it.
 _LOOK_SECONDS: Final = 0.5
-# A process that was not heard of for 10 s counts as gone (`mode --wait`).
+# A process without a report for 10 s counts as gone (`mode --wait`).
 _HEARTBEAT_SECONDS: Final = 3.0
 
 _log: Final = structlog.get_logger("proxy.follow")
 
 
 class Follower:
-    """Looks after one process's `Live`; `folder` is None where no files are watched."""
+    """A watcher that keeps one process's `Live` up to date; `folder` None watches no files."""
 
     def __init__(self, live: Live, deps: Deps, folder: Path | None) -> None:
         self._live = live
         self._deps = deps
         self._folder = folder
-        self._id = str(UUID(deps.store.presence.name))  # tells others whether this process has died
+        self._id = str(UUID(deps.store.presence.name))  # by it other processes notice that this one has died
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = deps.clock()
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
 
     def look(self) -> None:
-        """Looks at the store at once."""
+        """Makes the watcher check the store at once."""
         self._wake.set()
 
     async def catch_up(self) -> None:
-        """The newest overrides are in force on return; StoreError as the store's."""
+        """Puts the newest overrides into force. Raises StoreError."""
         store = self._deps.store
         if subjects := await store.changes.follow():
             self._live.changed.set()
@@ -54,15 +54,15 @@ class Follower:
             self._live.follow(await store.overrides.load())
 
     async def reload(self) -> None:
-        """The folder's files are in force on return, or rejected with their reasons."""
+        """Puts the folder's files into force, or rejects them with the reasons."""
         if self._folder is None:
             return
-        # One after the other: of two readings at once the older one could win.
+        # One after another: of two reads at once, the older one could win.
         async with self._reading:
             await reload(self._live, self._folder, has_legacy=self._deps.michiq is not None)
 
     def reload_soon(self) -> None:
-        """For a signal."""
+        """Starts `reload` as a task, for a signal handler."""
         self._deps.tasks.start("reload-mappings", self.reload())
 
     async def report(self) -> None:
@@ -79,7 +79,7 @@ class Follower:
         )
 
     async def begin(self) -> None:
-        """Is where the store is, and says so, before the first request."""
+        """Catches up with the store, and reports this process to it, before the first request."""
         await self.catch_up()
         self._live.changed.clear()
         await self.report()
@@ -88,17 +88,17 @@ class Follower:
         await self._deps.store.processes.leave(self._id)
 
     async def keep_up(self) -> None:
-        """Looks at the store for ever; what is in force stays so while the store can't be read."""
+        """Checks the store for ever; while it can't be read, the current overrides stay in force."""
         loop = asyncio.get_running_loop()
-        heard = 0.0
+        reported_at = 0.0
         while True:
             try:
                 await self.catch_up()
-                if self._live.changed.is_set() or loop.time() - heard >= _HEARTBEAT_SECONDS:
+                if self._live.changed.is_set() or loop.time() - reported_at >= _HEARTBEAT_SECONDS:
                     self._live.changed.clear()
                     await self.report()
                     await self._deps.store.keys.refuse_fernet()
-                    heard = loop.time()
+                    reported_at = loop.time()
             except StoreError:
                 _log.exception("store_not_followed")
             await self._pause()
@@ -110,7 +110,7 @@ class Follower:
         self._wake.clear()
 
     async def watch(self) -> None:
-        """Reloads when a file of the folder changes, or another folder takes its place."""
+        """Reloads when a file of the folder changes, or when another folder replaces it."""
         if self._folder is None:
             return
         async for seen in changes(self._folder):
@@ -120,7 +120,7 @@ class Follower:
 
 @asynccontextmanager
 async def following(follower: Follower) -> AsyncIterator[None]:
-    """The process follows while the block runs, and is no process to wait for afterwards."""
+    """Follows the store and the folder while the block runs; `mode --wait` ignores the process afterwards."""
     await follower.begin()
     tasks = [
         asyncio.create_task(follower.keep_up(), name="follow-store"),

@@ -1,4 +1,4 @@
-"""Finds requests in RTSP and ICE, which llhttp takes beside HTTP: their versions look the same."""
+"""Finds RTSP and ICE requests: llhttp accepts them like HTTP, with the same versions."""
 
 import re
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from typing import Final
 _NAMES: Final = (b" RTSP/", b" ICE/")
 _VERSION: Final = re.compile(rb" (?:RTSP|ICE)/\d\.\d\r?\n")
 _FIELD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
-# Of a line that arrives in pieces, what is remembered: the longest version, with room for a field's name.
+# The remembered end of a line that arrives in pieces: the longest version, with room for a field's name.
 _REMEMBERED: Final = 64
 
 
 @dataclass(slots=True)
 class Foreign:
-    """Watches what a connection receives; aiohttp keeps the version of a request and not its protocol."""
+    """A detector in a connection's input: aiohttp gives the version of a request, but not its protocol."""
 
-    _line: bytes = b""  # the end of the line that is not whole yet
+    _line: bytes = b""  # the end of a line that is not complete yet
 
     def cut(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Splits the data into what follows a foreign version and what doesn't, in order.
+        """Splits the data after each foreign version; yields the pieces in order, with a mark.
 
-        A piece marked True ends a request line unless it stands in a body, which only the parser knows once
-        it has the pieces before.
+        A piece marked True ends a request line, unless it is within a body: only the parser can decide that,
+        once it has the pieces before.
         """
         known, seen, start = len(self._line), self._line + data, 0
         self._line = seen[seen.rfind(b"\n", -_REMEMBERED) + 1 :][-_REMEMBERED:]
@@ -35,10 +35,10 @@ class Foreign:
         yield data[start:], False
 
     def forget(self) -> None:
-        """Lets a new line begin with what comes next."""
+        """Starts a new line with the next data."""
         self._line = b""
 
 
 def _is_field(before: bytes) -> bool:
-    """Whether the last line of these bytes is a header field."""
+    """Returns whether the last line of these bytes is a header field."""
     return _FIELD.match(before, before.rfind(b"\n") + 1) is not None

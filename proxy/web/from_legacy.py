@@ -1,4 +1,4 @@
-"""Answers a request from the legacy server: passed through, learned from, and shadowed where that is on."""
+"""Answers a request from the legacy server: relays, learns, and offers the request to shadow mode."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from proxy.upstream.llamalitica import expiry
 from proxy.upstream.michiq import Michiq
 from proxy.values import Answer, Session
 from proxy.web.exchange import DRAFT
-from proxy.web.kept import Keeper, kept
+from proxy.web.kept import BodyCapture, captured_request
 from proxy.web.keys import DEPS, LEARNER, SHADOWS
 from proxy.web.known import TESTER, Known
 from proxy.web.made_case import TaughtNothing, made_in
@@ -34,7 +34,7 @@ _log: Final = structlog.get_logger("proxy.from_legacy")
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Which route is called, by whom; `shadow` says that the other side runs after the legacy server."""
+    """A call's route and caller; with `shadow` the new side runs after the legacy server."""
 
     route: Route[Any]
     known: Known
@@ -44,13 +44,13 @@ class Asker:
 async def answer_from_legacy(
     request: web.Request, michiq: Michiq, spec: FlowSpec, asker: Asker
 ) -> web.StreamResponse:
-    """What the legacy server says, with the caller's own legacy token where they came with another one."""
+    """Returns the legacy server's answer; a caller's new token is replaced by their legacy token."""
     route, known, deps = asker.route, asker.known, request.app[DEPS]
     with ExitStack() as on_failure:
-        keeper = Keeper(Spool(deps.spool_folder), route.mapping.body_limit) if asker.shadow else None
+        capture = BodyCapture(Spool(deps.spool_folder), route.mapping.body_limit) if asker.shadow else None
         newcomer = _Newcomer(request, route, known, deps) if spec.makes_case else None
-        if keeper:
-            on_failure.callback(keeper.close)
+        if capture:
+            on_failure.callback(capture.close)
         response, passed = await pass_through(
             request,
             michiq,
@@ -62,7 +62,7 @@ async def answer_from_legacy(
                 drop=_TESTER,
                 renamed=_renamed(known),
                 extra=tuple(notice_headers(route.mapping.notice)),
-                keep=keeper.take if keeper else None,
+                keep=capture.take if capture else None,
                 capture=True,
                 rewrite=newcomer.finish if newcomer else None,
             ),
@@ -73,15 +73,16 @@ async def answer_from_legacy(
     answer = Answer(passed.status, passed.body or b"", passed.content_type)
     if passed.body is not None and request.method != "HEAD":
         request.app[LEARNER].learn(spec.name, "legacy", answer, known)
-    if keeper:
+    if capture:
         control = None if passed.body is None else answer
         request_id = request[DRAFT].request_id
-        request.app[SHADOWS].offer(spec, route, known, kept(request, keeper, request_id), control)
+        captured = captured_request(request, capture, request_id)
+        request.app[SHADOWS].offer(spec, route, known, captured, control)
     return response
 
 
 async def pass_options(request: web.Request, michiq: Michiq, route: Route[Any]) -> web.StreamResponse:
-    """What the legacy server says to OPTIONS (CONTRACT G02): it is nobody's, and nothing is learned of it."""
+    """Returns the legacy server's answer to OPTIONS (CONTRACT G02): it has no caller and teaches nothing."""
     mapping = route.mapping
     extra = tuple(notice_headers(mapping.notice))
     seconds, pause = mapping.timeout.total_seconds(), mapping.body_pause.total_seconds()
@@ -91,7 +92,7 @@ async def pass_options(request: web.Request, michiq: Michiq, route: Route[Any]) 
 
 
 async def pass_unmapped(request: web.Request) -> web.StreamResponse:
-    """A path that no mapping names (issue 4): the legacy server knows what it is."""
+    """Relays a path without a mapping to the legacy server (issue 4)."""
     michiq = request.app[DEPS].michiq
     if michiq is None:
         raise web.HTTPNotFound
@@ -101,9 +102,10 @@ async def pass_unmapped(request: web.Request) -> web.StreamResponse:
 
 
 def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:
-    """The caller's legacy token in the place of one that only this proxy knows; b"" leaves the header out.
+    """Returns the caller's legacy token if they sent a token of this proxy; b"" removes the header.
 
-    One that is not good here, expired or another's, goes on as it came: the legacy server refuses it.
+    None leaves the header unchanged. An invalid token, expired or of another user, is sent unchanged: the
+    legacy server refuses it.
     """
     session = known.session
     if session is None or session.side == "legacy":
@@ -116,13 +118,13 @@ def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:
 
 
 def _renamed(known: Known) -> tuple[str, str] | None:
-    """The path's id and the legacy server's own spelling of it, where that is another one (CONTRACT G03)."""
+    """Returns the path's id and the legacy server's spelling of it, if they differ (CONTRACT G03)."""
     asked, spelling = known.legacy_id, known.spelling
     return None if asked is None or spelling in (None, asked) else (asked, spelling)
 
 
 class _Newcomer:
-    """A case that the legacy server made: it, and its user's token, are known from now on."""
+    """A new case of the legacy server: stores the case and its user's token."""
 
     def __init__(self, request: web.Request, route: Route[Any], known: Known, deps: Deps) -> None:
         self._headers = request.raw_headers
@@ -132,18 +134,19 @@ class _Newcomer:
         self._shown = False
 
     def miss(self, passed: Passed) -> None:
-        """Logs a case whose answer was too long for `finish` to be shown it."""
+        """Logs a case that could not be learned: its answer was too long for `finish`."""
         if passed.status == 200 and not self._shown:
             _log.warning("legacy_case_not_learned", cause="too-long")
 
     async def finish(self, passed: Passed) -> bytes | None:
-        """`learn`, to its end even if the client leaves: the case was made."""
+        """Runs `learn` to its end even if the client leaves, because the case was made."""
         return await self._deps.tasks.finish("legacy-case", self.learn(passed))
 
     async def learn(self, passed: Passed) -> bytes | None:
-        """Durable before the client has its answer, which a store that fails doesn't hold up.
+        """Stores the case durably before the client has its answer; a failing store delays no answer.
 
-        A client that came with a token gets the same one back, as from a server that is one (CONTRACT N07).
+        A client that sent a token of this proxy gets it back, as from one single server (CONTRACT N07):
+        returns the answer's new body for it, None for no change.
         """
         self._shown = True
         if passed.status != 200:
@@ -154,18 +157,18 @@ class _Newcomer:
             _log.warning("legacy_case_not_learned", cause=error.cause)
             return None
         try:
-            await self._keep(made.token, made.legacy_id)
+            await self._store(made.token, made.legacy_id)
         except StoreError:
             _log.exception("legacy_case_not_kept")
         except Refusal as refusal:
-            # Headers that this proxy would not have taken; the legacy server did, and its answer stands.
+            # This proxy would have refused these headers. The legacy server took them: its answer is sent.
             _log.warning("legacy_case_not_kept", cause=refusal.cause)
         mine = self._known.token
         if self._known.session is None or mine is None or mine == made.token:
             return None
         return made.with_token(mine)
 
-    async def _keep(self, token: str, legacy_id: str) -> None:
+    async def _store(self, token: str, legacy_id: str) -> None:
         deps = self._deps
         identity, organization = identity_of(self._headers, self._route.organizations)
         owner = deps.store.sealer.owner(identity.user, organization)

@@ -1,4 +1,4 @@
-"""What one client may take of the server: connections, and time (docs/reliability.md)."""
+"""Limits the connections and the time of one client (docs/reliability.md)."""
 
 import ipaddress
 from collections import Counter
@@ -11,34 +11,34 @@ from typing import Final, Literal, TypeAlias
 from proxy.addresses import parse_forwarded, parse_ip
 from proxy.settings import Network, Settings
 
-# Of those that there is no room for, so many are told at a time; the others only see their connection end.
-_TOLD: Final = 100
+# So many clients without room get an answer at a time; for the others the connection just ends.
+_MOST_REFUSALS: Final = 100
 _REMEMBERED: Final = 4096  # addresses
-LEAST_RATE: Final = 1024.0  # bytes a second of a body, once its client was waited for a while
-PAUSE_SECONDS: Final = 60.0  # that a body may pause for, unless its mapping says less
-# An IPv6 client owns a whole network of this size.
+LEAST_RATE: Final = 1024.0  # bytes a second of a body, beside the allowed pauses
+PAUSE_SECONDS: Final = 60.0  # the longest pause of a body, unless its mapping has less
+# One IPv6 client has a whole network of this size.
 _V6_CLIENT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All times in seconds; `per_address` 0 is no limit of its own.
+    """The limits of a server. All times are in seconds; `per_address` 0 means no limit per address.
 
-    Of a connection from one of `forwarders`, the client is who its X-Forwarded-For says; its requests are
-    counted then, since many clients share the connection.
+    On a connection from one of `forwarders`, X-Forwarded-For gives the client. Then requests are counted
+    instead of connections, since many clients share one connection.
     """
 
     connections: int = 2000
     per_address: int = 0
     forwarders: tuple[Network, ...] = ()
     head: float = 10.0  # for a whole request line with its headers, and for the first byte of a connection
-    # Of silence in a body, or at too low a rate; who reads it has less patience.
+    # For silence in a body, or too low a rate; the reader of the body has a shorter limit.
     body: float = PAUSE_SECONDS + 10.0
-    taking: float = 30.0  # without a byte taken of an answer
-    leaving: float = 2.0  # from the end of what a client sends to its being taken for gone
-    refused: float = 2.0  # to read that there is no room
-    spare: float = 5.0  # for a connection between two requests, where room is scarce
-    sweep: float = 1.0  # from one look at all connections to the next
+    taking: float = 30.0  # while the client takes no byte of an answer
+    leaving: float = 2.0  # from the end of a client's data until it counts as gone
+    refused: float = 2.0  # to read the answer that there is no room
+    spare: float = 5.0  # for an idle connection, when room is scarce
+    sweep: float = 1.0  # from one check of all connections to the next
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -55,11 +55,11 @@ Overdue: TypeAlias = Literal["idle", "head", "body", "reader", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The bytes of answers that lie ready for a client."""
+    """The bytes of answers that wait for a client to take them."""
 
-    held: int = 0  # by the proxy, since the kernel has no room for more
-    left: int = 0  # these, and those that the kernel has and the client has not taken
-    taken: int = 0  # ever: it shows beside what is added; 0 also where the kernel doesn't tell
+    held: int = 0  # in the proxy, since the kernel has no room for more
+    left: int = 0  # these, and those in the kernel that the client has not taken
+    taken: int = 0  # in total, to see progress while more is added; 0 also if the kernel can't report it
 
 
 NOTHING: Final = Ready()
@@ -67,30 +67,30 @@ NOTHING: Final = Ready()
 
 @dataclass(slots=True)
 class Watch:
-    """What a connection's client last did, by the clock."""
+    """The times of a client's last actions on a connection, by the clock."""
 
-    heard: float  # it sent something
-    taken: float  # it took something of what lies ready for it
-    since: float | None  # it began a request whose head is not whole yet
-    until: float = 0.0  # its body has time, which what comes of it prolongs
+    received: float  # the client sent something
+    taken: float  # the client took some of the waiting bytes
+    since: float | None  # the client began a request whose head is not complete yet
+    until: float = 0.0  # the end of the time for its body, which each piece extends
     ready: Ready = NOTHING
 
     def look(self, ready: Ready, now: float) -> None:
-        """Notes what lies ready for the client now."""
+        """Notes the bytes that wait for the client now."""
         if ready.left == 0 or ready.left < self.ready.left or ready.taken > self.ready.taken:
             self.taken = now
         self.ready = ready
 
     def wait(self, now: float, limits: Limits) -> None:
-        """Begins its time for a body anew: it is not the client who is waited for."""
-        self.heard, self.until = now, now + limits.body
+        """Restarts the client's time for a body: the proxy does not wait for the client."""
+        self.received, self.until = now, now + limits.body
 
     def overdue(self, stage: Stage, now: float, limits: Limits, *, crowded: bool) -> Overdue | None:
-        """Why the connection is to end now."""
-        # What is made already and lies in the kernel costs the proxy nothing: TCP ends that.
+        """Returns the reason to end the connection now; None without one."""
+        # A finished answer in the kernel costs the proxy nothing: TCP itself ends that connection.
         if (self.ready.held or stage == "busy") and now - self.taken >= limits.taking:
             return "reader"
-        silent = now - self.heard
+        silent = now - self.received
         match stage:
             case "idle":
                 is_late = crowded and silent >= limits.spare
@@ -106,21 +106,21 @@ class Watch:
 
 
 class Doors:
-    """Who is inside: by the connection, and behind a forwarder by the request."""
+    """A counter of clients: by connections, and behind a forwarder by requests."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_client: Counter[str] = Counter()
         self._inside = 0
-        self._told = 0
+        self._refusals = 0
 
     @property
     def crowded(self) -> bool:
-        """Whether three quarters of the room are taken."""
+        """Returns whether three quarters of the connections are in use."""
         return self._inside * 4 >= self._limits.connections * 3
 
     def enter(self, host: str) -> bool:
-        """Lets a connection in, if there is room; whoever is in leaves one day."""
+        """Admits a connection if there is room; each admitted one must `leave`."""
         if self._inside >= self._limits.connections or not self._count(self._direct(host)):
             return False
         self._inside += 1
@@ -130,19 +130,19 @@ class Doors:
         self._inside -= 1
         self._discount(self._direct(host))
 
-    def may_tell(self) -> bool:
-        """Whether one more that was not let in can be told so; `told` then, once it has gone."""
-        if self._told >= _TOLD:
+    def begin_refusal(self) -> bool:
+        """Returns whether one more refused client may get an answer; then `end_refusal` must follow."""
+        if self._refusals >= _MOST_REFUSALS:
             return False
-        self._told += 1
+        self._refusals += 1
         return True
 
-    def told(self) -> None:
-        self._told -= 1
+    def end_refusal(self) -> None:
+        self._refusals -= 1
 
     @contextmanager
     def request(self, host: str, forwarded_for: Iterable[str]) -> Iterator[bool]:
-        """Whether a request may be answered; counted while the block lasts, where it came by a forwarder."""
+        """Yields whether a request may be answered; one of a forwarder counts while the block runs."""
         client = self.client(host, forwarded_for)
         counted = client if client != host else None
         admitted = self._count(counted)
@@ -153,9 +153,9 @@ class Doors:
                 self._discount(counted)
 
     def client(self, host: str, forwarded_for: Iterable[str]) -> str:
-        """The address that a request came from: the last one that no forwarder of ours has written down.
+        """Returns a request's client address: the last hop that is not one of our forwarders.
 
-        Where a forwarder wrote down something else, it is the connection's own.
+        It is the connection's own address when X-Forwarded-For has no valid address there.
         """
         hops = [hop for value in forwarded_for for hop in value.split(",")]
         client = host
@@ -187,12 +187,12 @@ class Doors:
         client = _client(host)
         if client in self._by_client:
             self._by_client[client] -= 1
-            self._by_client += Counter()  # drops those at 0
+            self._by_client += Counter()  # removes zero counts
 
 
 @lru_cache(_REMEMBERED)
 def _client(host: str | None) -> str:
-    """What is counted as one client; "" for nobody who can be told from others."""
+    """Returns the address or network that counts as one client; "" without an address."""
     address = parse_ip(host or "")
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, _V6_CLIENT), strict=False))

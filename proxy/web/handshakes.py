@@ -1,4 +1,4 @@
-"""Notices TLS handshakes that fail: which version the client offered, and why there was no agreement."""
+"""Reports failed TLS handshakes: the version that the client offered, and the reason."""
 
 import ssl
 from collections import Counter
@@ -9,19 +9,19 @@ import structlog
 
 Failed: TypeAlias = Callable[[str, str], None]
 
-# Labels: no other words than these are ever in a metric or a log line.
+# Labels: a metric or a log line contains no other words.
 _VERSIONS: Final = {0x0300: "ssl3", 0x0301: "tls1.0", 0x0302: "tls1.1", 0x0303: "tls1.2", 0x0304: "tls1.3"}
 _TOO_OLD: Final = frozenset({"ssl3", "tls1.0", "tls1.1"})
 _SUPPORTED_VERSIONS: Final = 43  # RFC 8446, section 4.2.1
-_MOST_KEPT: Final = 4096
+_MOST_HELLO: Final = 4096
 _QUIET_SECONDS: Final = 60.0
-_HINT: Final = "TLS 1.2 is the least here; docs/clients.md shows a front for programs that can't speak it"
+_HINT: Final = "the lowest version here is TLS 1.2; docs/clients.md shows a front for older programs"
 
 _log: Final = structlog.get_logger("proxy.tls")
 
 
 class Handshakes:
-    """Counts what failed, and logs each kind at once and then at most once a minute."""
+    """A counter of failed handshakes; it logs each kind at once, and then at most once a minute."""
 
     def __init__(self, count: Failed, monotonic: Callable[[], float]) -> None:
         self._count = count
@@ -42,15 +42,15 @@ class Handshakes:
 
 
 class WatchedContext(ssl.SSLContext):
-    """A server's context that tells `failed` of each handshake that fails."""
+    """A server's TLS context that calls `failed` for each failed handshake."""
 
     failed: Failed
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, *args: Any, **options: Any) -> ssl.SSLObject:
-        line = super().wrap_bio(incoming, *args, **options)
-        if isinstance(line, _WatchedObject):
-            line.watch(incoming, self.failed)
-        return line
+        wrapped = super().wrap_bio(incoming, *args, **options)
+        if isinstance(wrapped, _WatchedObject):
+            wrapped.watch(incoming, self.failed)
+        return wrapped
 
 
 class _WatchedObject(ssl.SSLObject):
@@ -58,7 +58,7 @@ class _WatchedObject(ssl.SSLObject):
         self._incoming, self._failed, self._hello = incoming, failed, b""
 
     def do_handshake(self) -> None:
-        self._keep_hello()
+        self._copy_hello()
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -68,8 +68,8 @@ class _WatchedObject(ssl.SSLObject):
             self._failed(version, reason_of(error.reason or "", version))
             raise
 
-    def _keep_hello(self) -> None:
-        if len(self._hello) < _MOST_KEPT and self._incoming.pending:
+    def _copy_hello(self) -> None:
+        if len(self._hello) < _MOST_HELLO and self._incoming.pending:
             came = self._incoming.read()
             self._incoming.write(came)
             self._hello += came
@@ -83,7 +83,7 @@ def watched_context(failed: Failed) -> WatchedContext:
 
 
 def reason_of(error: str, version: str) -> str:
-    """Returns a label for OpenSSL's name of an error."""
+    """Returns the label of an OpenSSL error."""
     if version == "none":
         return "not-tls"
     if "ALERT" in error:
@@ -94,8 +94,8 @@ def reason_of(error: str, version: str) -> str:
 
 
 def offered_version(data: bytes) -> str:
-    """Returns the newest version that a ClientHello offers, as a label; "none" where it is no ClientHello."""
-    if len(data) >= 5 and data[0] & 0x80 and data[2] == 1:  # as SSL 2 wrote it, for newer versions too
+    """Returns the label of the newest version that a ClientHello offers; "none" for any other data."""
+    if len(data) >= 5 and data[0] & 0x80 and data[2] == 1:  # SSL 2's format, also of newer versions
         return _VERSIONS.get(int.from_bytes(data[3:5]), "other")
     if len(data) < 11 or data[0] != 0x16 or data[5] != 1:
         return "none"
@@ -104,7 +104,7 @@ def offered_version(data: bytes) -> str:
 
 
 def _supported(data: bytes) -> list[int]:
-    """The versions of the extension for them, without those that are sent to keep servers tolerant."""
+    """Returns the versions of the supported_versions extension, without unknown ones (GREASE, RFC 8701)."""
     at = 43  # record and handshake headers, version, random
     for size in (1, 2, 1):  # session id, cipher suites, compression methods
         at += size + int.from_bytes(data[at : at + size])

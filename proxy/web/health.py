@@ -1,4 +1,4 @@
-"""/livez (or /healthz) says that the process lives, /readyz that it can do its work, /metrics how."""
+"""Answers probes: /livez (or /healthz) for a running process, /readyz for a ready one, and /metrics."""
 
 from datetime import datetime
 from typing import Final
@@ -24,12 +24,14 @@ async def livez(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining, while the store takes no write, with its cause (`store-full`), and while it holds
-    values under a key that this process lacks (`keys`); with what there is to know either way.
+    """Answers 200 when the process is ready, else 503; both with the process's state.
 
-    The modes for everyone; why the files that lie in the mapping folder are not those in force, and whether
-    there is a folder to follow; how many workers there are; why the retention is held back; and which
-    upstreams' breakers are open: a system that is away makes this process no less ready.
+    It is not ready while it drains, while the store takes no write (the reason is the store's cause, such as
+    `store-full`), and while the store has values under a key that this process lacks (`keys`).
+
+    The state has the modes for everyone; why files in the mapping folder are not in force, and whether a
+    folder is followed; the number of workers; why the retention is on hold; and the upstreams' circuit
+    breakers. An upstream that is down does not make this process less ready.
     """
     reasons = [] if request.app[SERVING].accepting else ["draining"]
     try:
@@ -56,13 +58,13 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 def _brownouts(live: Live, now: datetime) -> Json:
-    """Until when each route answers 503 on purpose, for everyone or for some."""
+    """Returns the end of each route's brownout: until then it answers 503, to everyone or to some."""
     running = {name: running_brownouts(route.mapping, now) for name, route in live.now.table.routes.items()}
     return {name: rfc3339(max(each.end for each in own)) for name, own in running.items() if own}
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus' text format; StoreError, and so a problem, where the store can't be read."""
+    """Answers the metrics in Prometheus' text format. Raises StoreError when the store can't be read."""
     deps = request.app[DEPS]
     text = deps.metrics.exposition(
         ambiguous=len(await deps.store.pending()),

@@ -1,4 +1,4 @@
-"""Notices a front that drops API_KEY and user_mail, as nginx does without `underscores_in_headers on`."""
+"""Detects a front that drops API_KEY and user_mail, as nginx does without `underscores_in_headers on`."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ from proxy.web.exchange import Exchange
 
 _DROPPED: Final = frozenset({b"api_key", b"api-key", b"user_mail", b"user-mail"})
 _KEPT: Final = b"organization"
-_HINT: Final = "a front drops headers with an underscore; in nginx, `underscores_in_headers on;` keeps them"
+_HINT: Final = "a front drops headers with an underscore; nginx needs `underscores_in_headers on;`"
 
 _log: Final = structlog.get_logger("proxy.identity")
 
 
 class IdentityWatch:
-    """Looks at each request until it knows: the hint is given once, and never after such a header came."""
+    """A check of each request until the answer is clear; it logs the hint once, or never."""
 
     def __init__(self) -> None:
         self._knows = False

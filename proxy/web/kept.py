@@ -1,4 +1,4 @@
-"""What is kept of a request so that its candidate can be given it again, once the client has its answer."""
+"""Captures a request, so that its candidate can run it again once the client has its answer."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from proxy.spool import Spool, Stored
 from proxy.values import Inbound
 from proxy.web.body import Headers, RequestBody
 
-# As much over the route's limit as the proxy itself lets come in before it refuses (CONTRACT N15).
+# The proxy itself reads this much over the route's limit before it refuses (CONTRACT N15).
 _OVER: Final = 256 * 1024
 
 
-class Keeper:
-    """Takes the body's bytes as they go by, up to what the new side would read of them."""
+class BodyCapture:
+    """A copy of a relayed body, up to the size that the new side would read."""
 
     def __init__(self, spool: Spool, limit: int) -> None:
         self._spool = spool
@@ -23,7 +23,7 @@ class Keeper:
         self.whole = True
 
     def take(self, chunk: bytes) -> None:
-        """A disk that is full ends the keeping, `whole` is false then; the request itself goes on."""
+        """Adds a chunk. A full disk ends the capture, not the request; then `whole` is false."""
         if self._room > 0 and self.whole:
             try:
                 self._spool.write(chunk[: self._room])
@@ -39,7 +39,7 @@ class Keeper:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CapturedRequest:
     """A request, without its connection."""
 
     legacy_id: str = field(repr=False)
@@ -52,7 +52,7 @@ class Kept:
     request_id: str
 
     def inbound(self, limit: int, started: float, legacy_id: str | None = None) -> Inbound:
-        """The request as a flow reads it, under another id if one is given."""
+        """Returns the request as a flow reads it, with another id if one is given."""
         return Inbound(
             legacy_id=self.legacy_id if legacy_id is None else legacy_id,
             headers=self.raw_headers,
@@ -67,15 +67,15 @@ class Kept:
             yield chunk
 
 
-def kept(request: web.Request, keeper: Keeper, request_id: str) -> Kept:
-    """What the keeper took, with the rest of the request; its `body` is closed by whoever gets it."""
-    return Kept(
+def captured_request(request: web.Request, capture: BodyCapture, request_id: str) -> CapturedRequest:
+    """Returns the captured body with the rest of the request; the caller must close its `body`."""
+    return CapturedRequest(
         legacy_id=request.match_info.get("id", ""),
         raw_headers=request.raw_headers,
         headers=request.headers,
         query=dict(request.rel_url.query),
-        body=keeper.finish(),
-        whole=keeper.whole,
+        body=capture.finish(),
+        whole=capture.whole,
         method=request.method,
         request_id=request_id,
     )

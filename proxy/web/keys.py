@@ -1,4 +1,4 @@
-"""The typed keys under which the app keeps its parts."""
+"""The typed keys of an application's parts."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,12 +18,14 @@ LEARNER: Final = web.AppKey("learner", Learner)
 SHADOWS: Final = web.AppKey("shadows", Shadows)
 DEPS: Final = web.AppKey("deps", Deps)
 WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
-TEE: Final = web.AppKey("tee", Tee)  # where webhooks are sent on
+TEE: Final = web.AppKey("tee", Tee)  # forwards webhooks
 
 
 class Serving:
-    """Whether this process takes new requests; false from the first moment of its end. Of `workers` processes
-    that serve side by side `ready` ones do now, this one included. `held` is why the retention is held back.
+    """The state of serving. `accepting` is false as soon as this process begins to end.
+
+    `workers` processes serve side by side, and `ready` of them do now, including this one. `held` is the
+    reason why the retention is on hold, if it is.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the store knows of a request's caller and of the id in its path, before it is decided who answers."""
+"""Looks up a request's caller and the id in its path, before the side that answers is chosen."""
 
 import hmac
 from collections.abc import Sequence
@@ -21,10 +21,13 @@ _TESTER: Final = TESTER.lower().encode()
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`token` is what was sent, `session` what it stands for here, `legacy_token` what the legacy server
-    knows the caller by. `owner` is the keyed hash of user and organization, `key` a fingerprint of the API
-    key. `legacy_id` is the path's id where it is one at all, `spelling` the same as the side has it that the
-    id lives on (CONTRACT G03). At newCase `older` are the owner's hashes in earlier releases (N06)."""
+    """The caller and the case of a request, as the store has them.
+
+    `token` is the token that was sent, `session` its session here, `legacy_token` the caller's token on the
+    legacy server. `owner` is the keyed hash of user and organization, `key` a fingerprint of the API key.
+    `legacy_id` is the path's id if it is a valid one, `spelling` the same id as its own side spells it
+    (CONTRACT G03). At newCase, `older` are the owner's hashes in earlier releases (N06).
+    """
 
     asked: Asked
     token: str | None = field(repr=False)
@@ -38,14 +41,14 @@ class Known:
 
 
 class Lookup:
-    """Looks up what is known; `tester_secret` None lets nobody choose a side."""
+    """A look-up of callers and cases; with `tester_secret` None no tester can choose a side."""
 
     def __init__(self, deps: Deps, tester_secret: str | None) -> None:
         self._deps = deps
         self._secret = tester_secret
 
     async def know(self, headers: RawHeaders, path_id: str, spec: FlowSpec) -> Known:
-        """Never refuses: what can't be read is unknown, and who answers will say so."""
+        """Looks up the caller and the case; never refuses, because the side that answers does."""
         store, now = self._deps.store, self._deps.clock()
         token = _token(headers)
         session = await store.sessions.get(token, now) if token is not None else None
@@ -74,14 +77,14 @@ class Lookup:
     async def _legacy_token(
         self, token: str | None, session: Session | None, owners: Sequence[str | None], now: datetime
     ) -> str | None:
-        """The token that the legacy server knows the caller by: their own, else the newest of theirs."""
+        """Returns the caller's token on the legacy server: the one that was sent, else their newest one."""
         if self._deps.michiq is None or owners[0] is None:
             return None
         if session is not None and session.side == "legacy":
             return token
         for owner in filter(None, owners):
-            if kept := await self._deps.store.homes.legacy_token(owner, now):
-                return kept
+            if stored := await self._deps.store.homes.legacy_token(owner, now):
+                return stored
         return None
 
     async def _home(self, owner: str | None, legacy_id: str | None) -> Home | None:
@@ -93,7 +96,7 @@ class Lookup:
         return owner is not None and await self._deps.store.homes.has_new_cases(owner)
 
     def forced(self, headers: RawHeaders) -> Side | None:
-        """The side that a tester chose: `X-Michiq-Tester: new SECRET`."""
+        """Returns the side that a tester chose: `X-Michiq-Tester: new SECRET`."""
         if self._secret is None:
             return None
         given = HeaderFields.of(headers).values(_TESTER)
@@ -113,8 +116,10 @@ def _token(headers: RawHeaders) -> str | None:
 def _who(
     headers: RawHeaders, session: Session | None, spec: FlowSpec, deps: Deps
 ) -> tuple[str | None, tuple[str, ...], str | None]:
-    """The owner, their older hashes, and the organization by its legacy name: of the session, or as
-    newCase's headers say."""
+    """Returns the owner, their older hashes, and the organization by its legacy name.
+
+    They are the session's; at newCase they are from the headers.
+    """
     if not spec.makes_case:
         return (session.owner, (), session.organization) if session is not None else (None, (), None)
     user, organization = _value(headers, "user_mail"), _value(headers, "organization")
@@ -125,7 +130,7 @@ def _who(
 
 
 def _value(headers: RawHeaders, name: str) -> str | None:
-    """An identity header; None also for one that can be read in two ways, which who answers refuses."""
+    """Returns an identity header; None also for an ambiguous one, which the side that answers refuses."""
     try:
         return identity_value(headers, name)
     except Refusal:

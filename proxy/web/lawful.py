@@ -1,4 +1,4 @@
-"""What aiohttp lets pass and no handler may see: odd versions, targets and framing."""
+"""Rejects requests that aiohttp accepts and we do not: odd HTTP versions, targets, ambiguous framing."""
 
 import re
 from typing import Final
@@ -8,20 +8,20 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from proxy.headers import HeaderFields
 from proxy.upstream.raw import HOP_BY_HOP
 
-# Of all headers together, or of one: cookies and tokens of 20 KB are out there.
+# For all headers together, or for one: some clients send cookies and tokens of 20 KB.
 MAX_HEAD: Final = 64 * 1024
 
 # Origin form, or absolute form without a user (RFC 9112, section 3.2); a fragment is no part of a target.
 _TARGET: Final = re.compile(r"(?:https?://[^/?#@]+)?(?:/[^#]*)?", re.IGNORECASE)
 
-# Fields that say where a request ends or how its connection goes on, beside the hop-by-hop ones.
+# Fields that decide where a request ends or how its connection continues, and the hop-by-hop ones.
 _FRAMING: Final = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
-# What CGI, WSGI and their like fold to one sign in a field's name.
+# CGI, WSGI and similar programs replace all of these characters in a field's name by one.
 _FOLDED: Final = re.compile(rb"[^a-z0-9-]")
 
 
 def fault(request: web.BaseRequest) -> str | None:
-    """What is wrong with a request that could be read, as a code; None for nothing."""
+    """Returns the code of a parsed request's fault; None for a good request."""
     if request.version not in (HttpVersion10, HttpVersion11):
         return "version"
     if request.method == "CONNECT" or not request.raw_path or not _TARGET.fullmatch(request.raw_path):
@@ -31,7 +31,7 @@ def fault(request: web.BaseRequest) -> str | None:
     fields = HeaderFields.of(request.raw_headers)
     if any(map(_is_disguised, fields.names)):
         return "disguised-field"
-    # aiohttp puts what it doesn't know into an answer of its own, and can't encode this one.
+    # aiohttp quotes an unknown expectation in its own answer, and can't encode this one.
     if fields.has(b"expect") and not request.headers.get("Expect", "").isascii():
         return "expectation"
     if sum([len(name) + len(value) for name, value in fields]) > MAX_HEAD:
@@ -40,8 +40,10 @@ def fault(request: web.BaseRequest) -> str | None:
 
 
 def _is_framed(request: web.BaseRequest) -> bool:
-    """Whether everybody finds the same body: chunks are the only coding, and HTTP/1.0 doesn't know them
-    (RFC 9112, section 6.1)."""
+    """Returns whether every reader finds the same body.
+
+    The only allowed coding is chunked, and HTTP/1.0 does not have it (RFC 9112, section 6.1).
+    """
     codings = HeaderFields.of(request.raw_headers).values(b"transfer-encoding")
     if not codings:
         return True
@@ -49,6 +51,8 @@ def _is_framed(request: web.BaseRequest) -> bool:
 
 
 def _is_disguised(name: bytes) -> bool:
-    """Returns whether a program that folds names reads a framing field where this proxy reads another one;
-    `name` in lower case."""
+    """Returns whether another program could read this field as a framing field, because it folds names.
+
+    `name` is in lower case.
+    """
     return _FOLDED.search(name) is not None and _FOLDED.sub(b"-", name) in _FRAMING

@@ -1,4 +1,4 @@
-"""The learner: the structure of real answers, kept so that the contract's guesses can be held to it."""
+"""Records the structure of real answers, to compare the contract's assumptions with it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -14,15 +14,15 @@ from proxy.web.known import Known
 from proxy.web.live import Live
 from proxy.web.recorder import Recorder
 
-# Of answers alike (route, side, status), one in so many seconds is looked at once the first ones were.
+# After the first answers of a kind (route, side, status), one per this many seconds is read.
 _PAUSE_SECONDS: Final = 1.0
 _FIRST: Final = 50
-# A longer answer would hold up the loop while it is read; a short one of the same route will come.
+# Reading a longer answer would block the event loop; a short one of the same route will come.
 _MOST: Final = 256 * 1024
 
 
 class Learner:
-    """Looks at some of the answers; on for as long as there is a legacy server to learn from."""
+    """A sampler of answers; it is on while there is a legacy server to learn from."""
 
     def __init__(self, live: Live, recorder: Recorder, monotonic: Callable[[], float], *, on: bool) -> None:
         self._live = live
@@ -33,7 +33,10 @@ class Learner:
         self._looked: dict[tuple[str, Side, int], tuple[int, float]] = {}
 
     def learn(self, name: str, side: Side, answer: Answer, known: Known | None = None) -> None:
-        """`known` is who asked: an error's text is only kept once it came for several callers."""
+        """Records an answer's structure, if one is due.
+
+        `known` is the caller: an error's text is recorded only once several callers got it.
+        """
         if not self._on or answer.size > _MOST or not self._due((name, side, answer.status)):
             return
         kind, _ = media_type(answer.content_type)
@@ -61,7 +64,7 @@ class Learner:
 
 
 def _opaque(route: Route[Any]) -> Iterator[str]:
-    """The fields of our own answer: what stands inside one of them is the hospital's."""
+    """Yields the fields of our own answer, whose contents are not read: they are the hospital's data."""
     return _fields(route.answer, "")
 
 

@@ -1,4 +1,4 @@
-"""The one handler of all legacy routes: who answers, and from there to the flow or to the legacy server."""
+"""Handles all legacy routes: chooses the side that answers, and calls the flow or the legacy server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,12 +29,12 @@ from proxy.web.responses import allowed, empty, notice_headers, respond
 
 
 def add_legacy_routes(app: web.Application) -> None:
-    """Every path of the table, and with an id in the path also the path without one (CONTRACT Q02)."""
+    """Adds every path of the table; a path with an id is also added without it (CONTRACT Q02)."""
     for name, route in app[LIVE].now.table.routes.items():
         path = route.mapping.path
         handler = _handler(name)
         bare = path.removesuffix("/{id}")
-        # aiohttp's own pattern for an id leaves out braces: such an id would be no route (CONTRACT G03).
+        # aiohttp's own pattern for an id excludes braces, but an id may have them (CONTRACT G03).
         paths = [path] if bare == path else [f"{bare}/{{id:[^/]+}}", bare]
         for each in paths:
             app.router.add_route("*", each, handler, expect_handler=go_on_later)
@@ -44,7 +44,7 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     spec = FLOWS[name].spec
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        # One snapshot, kept to the end of the request.
+        # One snapshot for the whole request: a reload must not change it halfway.
         draft, snapshot = request[DRAFT], request.app[LIVE].now
         draft.name, route = name, snapshot.table.routes[name]
         draft.route = route
@@ -67,7 +67,7 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
 
 
 async def _known(request: web.Request, route: Route[Any], spec: FlowSpec) -> Known | None:
-    """None for OPTIONS, which asks what may be asked: neither caller nor case counts."""
+    """Looks up the caller and the case; None for OPTIONS, which has neither."""
     if request.method == "OPTIONS":
         return None
     if request.method not in allowed(route.mapping):
@@ -86,11 +86,14 @@ async def _decided(request: web.Request, known: Known | None, snapshot: Snapshot
     in_force = snapshot.in_force(spec.name, asked.scope, now)
     mapping = snapshot.table.routes[spec.name].mapping
     decision = decide(asked, in_force, mapping, now, has_legacy=deps.michiq is not None)
-    return decision if known is None else await _settled(decision, known, spec, deps)
+    return decision if known is None else await _claimed(decision, known, spec, deps)
 
 
-async def _settled(decision: Decision, known: Known, spec: FlowSpec, deps: Deps) -> Decision:
-    """An id that nobody has seen stays with the side that its first audio went to, whoever comes first."""
+async def _claimed(decision: Decision, known: Known, spec: FlowSpec, deps: Deps) -> Decision:
+    """Claims a new id for the decided side; returns the decision with the side of the first claim.
+
+    A new id stays on the side that its first audio went to, also if two requests come at once.
+    """
     if not spec.claims or decision.why in ("home", "only-new") or known.session is None:
         return decision
     if known.legacy_id is None:
@@ -112,12 +115,15 @@ async def _answer_from_new(request: web.Request, route: Route[Any], spec: FlowSp
 
 
 async def go_on_later(request: web.Request) -> None:
-    """Who answers decides about an expectation: the legacy server may refuse before a body is sent."""
+    """Sends no 100 Continue yet: the legacy server may refuse before the body is sent."""
 
 
 async def go_on(request: web.Request) -> None:
-    """Sends for a body that is held back, if one is. Any other expectation may be ignored (RFC 9110,
-    section 10.1.1); aiohttp would quote it in an answer that no mapping knows."""
+    """Sends 100 Continue if the client waits for it.
+
+    Any other expectation may be ignored (RFC 9110, section 10.1.1); aiohttp would quote it in an answer that
+    no mapping has.
+    """
     expected = request.headers.get("Expect", "").lower()
     if request.version >= HttpVersion11 and expected == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

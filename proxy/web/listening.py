@@ -1,4 +1,4 @@
-"""Where an app listens, and how it stops: on sockets that others may share, so that no request is lost."""
+"""Listens for an application, and stops without losing a request; processes may share the sockets."""
 
 import asyncio
 import errno
@@ -18,25 +18,25 @@ from proxy.web.protocol import QuietRunner
 from proxy.web.tls import Tls
 
 _BACKLOG: Final = 1024
-# An address of a family, or of an interface, that this machine doesn't have.
+# The machine lacks the address's family or interface.
 _NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_HANDSHAKE_SECONDS: Final = 10.0  # as for the head of a request
-_GOODBYE_SECONDS: Final = 2.0  # for the client's part in the end of a TLS connection
+_HANDSHAKE_SECONDS: Final = 10.0  # the same as for the head of a request
+_GOODBYE_SECONDS: Final = 2.0  # for the client to close its side of a TLS connection
 _CUT_OFF_SECONDS: Final = 0.1
 _POLL_SECONDS: Final = 0.02
 
 
 class CantListen(Exception):
-    """An address can't be listened on; the text names it and its setting, and is fit for the operator."""
+    """An unusable address; the error's text names it and its setting, and is written for the operator."""
 
 
 def open_sockets(setting: str, *addresses: Address) -> list[socket.socket]:
-    """A socket for each address that a host's name stands for, all of a name on one port. Raises CantListen.
+    """Opens a socket for each address of each host; all of a host have one port. Raises CantListen.
 
-    They are bound and not yet listened on: nobody connects before there is somebody to answer.
+    The sockets are bound but do not listen yet: no client connects before the application can answer.
     """
     sockets: list[socket.socket] = []
-    # Where IPv4 has a socket of its own, the one for IPv6 leaves it alone.
+    # If IPv4 has a socket of its own on the port, the one for IPv6 must not take IPv4 too.
     apart = {each.port for each in addresses if each.host == "0.0.0.0"}  # noqa: S104
     for address in addresses:
         try:
@@ -48,7 +48,7 @@ def open_sockets(setting: str, *addresses: Address) -> list[socket.socket]:
 
 
 def keep_apart(one: str, sockets: Sequence[socket.socket], other: str, more: Sequence[socket.socket]) -> None:
-    """Raises CantListen where a socket of one setting is on an address of another setting's."""
+    """Raises CantListen when sockets of two settings have the same address."""
     for address, taken in product(map(_address, sockets), map(_address, more)):
         if overlap(address, taken):
             raise CantListen(f"{one} and {other} are both on {address}: give each its own port")
@@ -59,15 +59,16 @@ def _address(one: socket.socket) -> Address:
 
 
 def _opened(address: Address, *, both: bool) -> list[socket.socket]:
-    """A socket for each of a host's addresses that this machine has; OSError where none, or one is taken.
+    """Opens a socket for each of a host's addresses that this machine has.
 
-    `localhost` may name ::1 on a machine without IPv6. `both` is for `[::]`, which has IPv4 connections, too.
+    Raises OSError when it has none of them, or when one is taken. `localhost` may name ::1 on a machine
+    without IPv6. `both` is for `[::]`, whose socket also accepts IPv4 connections.
     """
     sockets: list[socket.socket] = []
     missing, port = None, address.port
-    for family, place in _places(address, both=both):
+    for family, found in _socket_addresses(address, both=both):
         try:
-            sockets.append(_bound(family, (place[0], port, *place[2:]), both=both))
+            sockets.append(_bound(family, (found[0], port, *found[2:]), both=both))
             port = sockets[-1].getsockname()[1]
         except OSError as error:
             if error.errno not in _NOT_HERE:
@@ -82,11 +83,11 @@ def _opened(address: Address, *, both: bool) -> list[socket.socket]:
     return sockets
 
 
-def _places(address: Address, *, both: bool) -> list[tuple[int, tuple[Any, ...]]]:
+def _socket_addresses(address: Address, *, both: bool) -> list[tuple[int, tuple[Any, ...]]]:
     hosts = ("::", "0.0.0.0") if both else (address.host,)  # noqa: S104
     look_up = partial(socket.getaddrinfo, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     found = [each for host in hosts for each in look_up(host, address.port)]
-    return list(dict.fromkeys((int(family), place) for family, *_, place in found))
+    return list(dict.fromkeys((int(family), each) for family, *_, each in found))
 
 
 def close(sockets: Sequence[socket.socket]) -> None:
@@ -98,7 +99,7 @@ def url_of(sockets: Sequence[socket.socket], tls: Tls | None) -> str:
     return f"{'https' if tls else 'http'}://{_address(sockets[0])}"
 
 
-def _bound(family: int, place: tuple[object, ...], *, both: bool) -> socket.socket:
+def _bound(family: int, address: tuple[object, ...], *, both: bool) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     with ExitStack() as on_failure:
         on_failure.callback(one.close)
@@ -106,15 +107,16 @@ def _bound(family: int, place: tuple[object, ...], *, both: bool) -> socket.sock
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
-        one.bind(place)
+        one.bind(address)
         on_failure.pop_all()
     return one
 
 
 def _listen(setting: str, one: socket.socket) -> None:
-    """Bound does not mean alone: with SO_REUSEADDR two may be bound, and only the first one can listen.
+    """Starts listening on a bound socket. Raises CantListen.
 
-    uvloop doesn't tell the second one.
+    With SO_REUSEADDR two sockets can be bound to one address, but only the first one can listen. uvloop hides
+    the error of the second one.
     """
     try:
         one.listen(_BACKLOG)
@@ -123,7 +125,7 @@ def _listen(setting: str, one: socket.socket) -> None:
 
 
 class Listener:
-    """One app on its sockets. `leaving` makes every answer the last one of its connection."""
+    """An application on its sockets; `leaving` makes every answer the last one of its connection."""
 
     def __init__(self, runner: QuietRunner) -> None:
         self.leaving = False
@@ -131,7 +133,7 @@ class Listener:
         self._servers: list[asyncio.Server] = []
 
     async def open(self, setting: str, sockets: Sequence[socket.socket], tls: Tls | None = None) -> None:
-        """Serves on the sockets of a setting. Raises CantListen where somebody else was quicker."""
+        """Serves on the sockets of a setting. Raises CantListen when another process listens already."""
         for each in sockets:
             _listen(setting, each)
         await self._runner.setup()
@@ -149,21 +151,20 @@ class Listener:
             self._servers.append(await create(sock=each))
 
     def stop_accepting(self) -> None:
-        """Closes this process's own hold of the sockets: who shares them goes on."""
+        """Closes this process's copies of the sockets; other processes that share them still accept."""
         for server in self._servers:
             server.close()
         self._servers.clear()
 
     async def quiet(self, until: float) -> None:
-        """Returns when no request is under way, and at the latest at this time of the loop's."""
+        """Waits until no request is under way, at the latest until this time of the loop."""
         await self._until(lambda: all(each.idle for each in self._connections()), until)
 
     async def leave(self, until: float, linger: float = 0.0) -> None:
-        """Accepts no more, and returns when the last connection has ended.
+        """Accepts no more connections, and returns when the last one has ended.
 
-        A connection without a request ends with the next one's answer, or after `linger` seconds: only a
-        client that has not said anything by then learns of it by the connection's end. What has not been
-        answered by `until` is cut off.
+        An idle connection ends with its next answer, or after `linger` seconds: only a client without a
+        request by then sees the connection closed. Requests without an answer at `until` are cut off.
         """
         self.leaving = True
         self.stop_accepting()
@@ -188,16 +189,16 @@ class Listener:
 
 def _requests_of(listener: Listener) -> type[web.Request]:
     class Request(web.Request):
-        """A request that knows, when it is answered, whether another one may follow."""
+        """A request that decides, when it is answered, whether another one may follow."""
 
         @property
         def is_leaving(self) -> bool:
-            """Whether the process is about to end: nobody is waited for as long as before."""
+            """Returns whether the process is about to end: waits are shorter then."""
             return listener.leaving
 
         @cached_property
         def raw_headers(self) -> HeaderFields:
-            """The fields, whose names in lower case are found once for all that look at them."""
+            """Returns the fields; their names in lower case are computed only once."""
             return HeaderFields(self._message.raw_headers)
 
         @property

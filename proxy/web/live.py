@@ -1,4 +1,4 @@
-"""What the process serves by: one snapshot, replaced whole when the mappings or the overrides change."""
+"""The configuration in force: one snapshot, replaced as a whole when mappings or overrides change."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ _log: Final = structlog.get_logger("proxy.live")
 
 @dataclass(slots=True)
 class Live:
-    """`rejected` are the complaints about the files that lie in the folder and are not served.
+    """The configuration in force.
 
-    `watched` says whether a folder is there whose changes are followed.
+    `rejected` are the complaints about files in the folder that are not in force. `watched` is true while
+    there is a folder whose changes are followed.
     """
 
     now: Snapshot
@@ -32,7 +33,7 @@ class Live:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def follow(self, overrides: Overrides) -> None:
-        """A newer state of the overrides; an older one that comes late changes nothing."""
+        """Puts newer overrides into force; older ones that come late are ignored."""
         if overrides.revision > self.now.overrides.revision:
             self.now = replace(self.now, overrides=overrides)
             self.changed.set()
@@ -53,21 +54,21 @@ class Live:
                 _log.error("mappings_not_watched")
 
     def reject(self, complaints: Sequence[str]) -> None:
-        """The old table stays in force; the new files are told of with their reasons."""
+        """Notes why new files are rejected; the old table stays in force."""
         self.rejected = tuple(complaints)
         self.changed.set()
         _log.error("mappings_rejected", complaints=len(complaints))
 
 
 async def reload(live: Live, folder: Path, *, has_legacy: bool) -> None:
-    """Takes the folder's files into force, all or none of them."""
+    """Puts the folder's files into force, all or none of them."""
     try:
         digest, table = await asyncio.to_thread(_read, folder, has_legacy=has_legacy)
     except MappingError as error:
         live.reject([str(complaint) for complaint in error.complaints])
         return
-    except OSError as error:  # a file that is being replaced, a folder that is gone
-        live.reject([f"{folder.name} can't be read, and no change of it is followed: {error.strerror}"])
+    except OSError as error:  # a file is being replaced, or the folder is gone
+        live.reject([f"{folder.name} can't be read, so its changes are not followed: {error.strerror}"])
         return
     moved = _moved(live.now.table, table)
     if moved:
@@ -77,7 +78,7 @@ async def reload(live: Live, folder: Path, *, has_legacy: bool) -> None:
 
 
 def mappings_digest(folder: Path) -> str:
-    """What tells one state of the folder from another, secrets' files included."""
+    """Returns a digest of the folder's files, including those with secrets."""
     whole = sha256()
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.name.startswith("."):
@@ -90,7 +91,7 @@ def _read(folder: Path, *, has_legacy: bool) -> tuple[str, Table]:
 
 
 def _moved(old: Table, new: Table) -> list[str]:
-    """Routes that can't be served as they are now written: the router has its paths since the start."""
+    """Returns a complaint for each changed path or method: the router has its paths since the start."""
     return [
         f"{name}.toml: path and method change at a restart only; they were {was.method} {was.path}"
         for name, was in ((name, route.mapping) for name, route in old.routes.items())

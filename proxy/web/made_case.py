@@ -1,4 +1,4 @@
-"""Reads what the legacy server's newCase says of the case that it made: its id, and its user's token."""
+"""Reads the id and the user's token of a new case from the legacy server's newCase answer."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from proxy.web.plan import Passed
 
 
 class TaughtNothing(Exception):
-    """An answer that names no case; `cause` is a short code, nothing of the data is kept."""
+    """An answer without a case; `cause` is a short code, without data."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -17,7 +17,7 @@ class TaughtNothing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MadeCase:
-    """A case of the legacy server, as its answer of 200 names it."""
+    """A case of the legacy server, from its answer of 200."""
 
     legacy_id: str
     token: str = field(repr=False)
@@ -25,14 +25,14 @@ class MadeCase:
     _value: dict[str, Json] = field(repr=False)
 
     def with_token(self, token: str) -> bytes:
-        """Returns the answer's JSON with another token; all else stays as it came wherever that can be."""
+        """Returns the answer's JSON with another token; the other bytes stay unchanged if possible."""
         changed = self._body.replace(jsons.dump(self.token), jsons.dump(token))
-        # Some servers escape what need not be escaped, as PHP does with slashes.
+        # Some servers escape more than necessary, as PHP does with slashes.
         return changed if changed != self._body else jsons.dump({**self._value, "token": token})
 
 
 def made_in(passed: Passed) -> MadeCase:
-    """Returns the case that a newCase's answer names. Raises TaughtNothing."""
+    """Returns the case of a newCase's answer. Raises TaughtNothing."""
     if passed.body is None:
         raise TaughtNothing(passed.unread or "no-body")
     try:

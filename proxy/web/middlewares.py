@@ -1,4 +1,4 @@
-"""Around every request: its id and access line, and the one place where an error becomes an answer."""
+"""The middlewares of every request: they set its id, report it, and turn errors into answers."""
 
 import math
 import re
@@ -22,11 +22,11 @@ from proxy.web.exchange import DRAFT, Draft, Observer, exchange_of
 from proxy.web.keys import DEPS
 from proxy.web.responses import CAUSE_HEADER, notice_headers, plain, refused, respond
 
-# As a client may name its own request; anything else could break a log line apart (CONTRACT G09).
+# The ids that clients may send; other characters could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
-# What a path that no mapping names can end in, where the legacy server doesn't answer; the statuses are those
-# of the routes that one names (CONTRACT G08).
+# The errors of a path without a mapping when the legacy server doesn't answer; the statuses are the same as
+# for mapped routes (CONTRACT G08).
 _UNMAPPED: Final = {
     "malformed": (400, "Bad Request"),
     "legacy_unreachable": (502, "Bad Gateway"),
@@ -37,7 +37,7 @@ _log: Final = structlog.get_logger("proxy.web")
 
 
 def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
-    """The outermost middleware: gives the request its id and clock, and tells what became of it."""
+    """Makes the outermost middleware: it sets the request's id and start, and calls the observers."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -58,7 +58,7 @@ def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns whatever a handler raises into the answer that the route's mapping has for it."""
+    """Turns a handler's error into the answer that the route's mapping has for it."""
     try:
         return await handler(request)
     except Brownout as brownout:
@@ -83,13 +83,13 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def catch_all(answer: Callable[[web.Request], web.Response]) -> Middleware:
-    """The one place that catches everything: a client gets the documented 500 whatever went wrong in here."""
+    """Makes the middleware that catches every exception: the client gets the documented 500."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except Exception:  # noqa: BLE001  a fault has no type of its own
+        except Exception:  # noqa: BLE001  a fault can have any type
             _log.exception("request_failed")
             return answer(request)
 
@@ -97,7 +97,7 @@ def catch_all(answer: Callable[[web.Request], web.Response]) -> Middleware:
 
 
 def failed(request: web.Request) -> web.Response:
-    """The legacy routes' answer to a fault of the proxy itself."""
+    """Returns the legacy routes' answer to a fault of the proxy itself."""
     return _refuse(request, "failed", "internal")
 
 

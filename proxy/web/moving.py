@@ -1,4 +1,4 @@
-"""What moving routes over needs of a process, opened together: following, shadowing, learning, recording."""
+"""Opens a process's parts for moving routes: following, shadow mode, learning and recording."""
 
 import random
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ from proxy.web.story import shadow_story
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """The parts; made by `moving_over`."""
+    """The parts for moving routes, made by `moving_over`."""
 
     live: Live
     follower: Follower
@@ -43,13 +43,13 @@ class Moving:
 async def moving_over(
     table: Table, folder: Path | None, deps: Deps, tester_secret: str | None
 ) -> AsyncIterator[Moving]:
-    """`folder` is where the table came from, to be watched; None watches nothing."""
+    """Runs the parts; `folder` is the source of the table, to be watched; None watches nothing."""
     live = Live(Snapshot(table, overrides.NONE), mappings_digest(folder) if folder else "")
     follower = Follower(live, deps, folder)
     recorder = Recorder(deps.store, deps.clock)
     step_backs = StepBacks(live, deps, StepBackWatch(), follower.look)
-    told = _teller(recorder, step_backs, deps)
-    shadow = Shadow(partial(deps.store.sealer.digest, "shadow"), told)
+    report = _reporter(recorder, step_backs, deps)
+    shadow = Shadow(partial(deps.store.sealer.digest, "shadow"), report)
     async with AsyncExitStack() as stack:
         for running in (recording(recorder), following(follower), shadowing(shadow)):
             await stack.enter_async_context(running)
@@ -59,18 +59,18 @@ async def moving_over(
             lookup=Lookup(deps, tester_secret),
             learner=Learner(live, recorder, deps.monotonic, on=deps.michiq is not None),
             shadow=shadow,
-            shadows=Shadows(shadow, deps, LateDescriptions(), told, random.SystemRandom().random),
+            shadows=Shadows(shadow, deps, LateDescriptions(), report, random.SystemRandom().random),
             recorder=recorder,
             step_backs=step_backs,
         )
 
 
-def _teller(recorder: Recorder, step_backs: StepBacks, deps: Deps) -> Callable[[Compared], None]:
-    def told(compared: Compared) -> None:
+def _reporter(recorder: Recorder, step_backs: StepBacks, deps: Deps) -> Callable[[Compared], None]:
+    def report(compared: Compared) -> None:
         job, text = compared.job, compared.outcome.text
         recorder.compared(Outcome(job.route, job.organization, text, compared.differences))
-        recorder.told(shadow_story(compared, deps.clock()))
+        recorder.traced(shadow_story(compared, deps.clock()))
         step_backs.compared(compared)
         deps.metrics.compared(job.route, text)
 
-    return told
+    return report

@@ -1,4 +1,4 @@
-"""Who is told of every answered request: the access line, the metrics, the recorder, the step-back."""
+"""The observers of answered requests: access log, metrics, recorder and automatic rollback."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -17,13 +17,13 @@ _CASES: Final = 4096
 
 
 def observers(metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: StepBacks) -> list[Observer]:
-    """Makes those of one application, in the order in which they are told."""
-    # A case is called again and again, and its hash stays what it is.
+    """Makes the observers of one application, in the order in which they are called."""
+    # Clients call a case again and again, and its hash never changes.
     hashed = lru_cache(_CASES)(sealer.case)
     return [
         _log,
         partial(_count, metrics),
-        partial(_tell, recorder),
+        partial(_note_story, recorder),
         partial(_note_visit, recorder),
         partial(_note_access, recorder, hashed),
         partial(_watch_canary, step_backs),
@@ -48,8 +48,8 @@ def _count(metrics: Metrics, exchange: Exchange) -> None:
     metrics.answered(exchange.route, exchange.side or "none", exchange.status, exchange.seconds)
 
 
-def _tell(recorder: Recorder, exchange: Exchange) -> None:
-    recorder.told(story(exchange))
+def _note_story(recorder: Recorder, exchange: Exchange) -> None:
+    recorder.traced(story(exchange))
 
 
 def _note_visit(recorder: Recorder, exchange: Exchange) -> None:

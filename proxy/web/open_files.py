@@ -1,4 +1,4 @@
-"""How many files a process may have open, and how many of them may be connections."""
+"""Limits the connections of a process by the number of files that it may open."""
 
 import resource
 from contextlib import suppress
@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
-# Calls to upstreams at a time (three pools and the tee), connections that are told that there is no room, and
-# what the isolated processes and the log take.
+# For simultaneous calls to upstreams (three pools and the tee), connections that get the answer that there is
+# no room, the isolated processes and the log.
 _RESERVED: Final = 300
-# Of what is left, for the probes and operators of one listener.
+# One part in so many of the rest, for the probes and operators of one listener.
 _PROBES_SHARE: Final = 16
 _LEAST_PROBES: Final = 16
 _MOST_PROBES: Final = 2000
@@ -22,23 +22,23 @@ _log: Final = structlog.get_logger("proxy.open_files")
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many connections there may be at a time: of clients, and at each listener for others."""
+    """The most simultaneous connections: of clients, and at each listener for probes and operators."""
 
     clients: int
     probes: int
 
 
 def raise_limit() -> None:
-    """Raises this process's limit of open files to what its administrators allow; its children inherit it."""
+    """Raises this process's soft limit of open files to its hard limit; its children inherit it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with suppress(ValueError, OSError):  # a system where "unlimited" can't be asked for
+    with suppress(ValueError, OSError):  # some systems refuse "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def room_for(wanted: int, limit: int, opened: int) -> Room:
-    """Returns what fits below the limit, where `opened` files are open before any connection.
+    """Returns the connections that fit below the limit; `opened` files are open before any connection.
 
-    A third of it is left to the files that requests open: forms, recordings, calls.
+    A third of the rest is for the files that requests open: forms, recordings, calls.
     """
     left = limit - opened - _RESERVED
     probes = min(_MOST_PROBES, max(_LEAST_PROBES, left // _PROBES_SHARE))
@@ -46,7 +46,7 @@ def room_for(wanted: int, limit: int, opened: int) -> Room:
 
 
 def measured_room(wanted: int) -> Room:
-    """Returns the room of this process, which has opened all that it keeps open; logs where it is less."""
+    """Returns the room of this process, once its permanent files are open; logs if it is less than wanted."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return Room(wanted, _MOST_PROBES)

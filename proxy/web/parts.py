@@ -1,4 +1,4 @@
-"""One part of an inbound form: its names as they were meant, its bytes as they came (CONTRACT N10, N16)."""
+"""Reads one part of an inbound form: decoded names, and decoded bytes (CONTRACT N10, N16)."""
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Events = AsyncIterator[Event]
 
 @dataclass(slots=True)
 class Part:
-    """A part while the form streams by (`values.FormPart`)."""
+    """A part of a form that is still being read (`values.FormPart`)."""
 
     name: str
     filename: str | None = field(repr=False)
@@ -26,7 +26,7 @@ class Part:
     _over: bool = False
 
     def chunks(self) -> AsyncIterator[bytes]:
-        # No generator: the loop keeps a list of those, which takes longer than a small part.
+        # Not a generator: the event loop registers each one, which takes longer than a small part.
         return self
 
     def __aiter__(self) -> Self:
@@ -46,7 +46,7 @@ class Part:
 
 
 class WholeForm:
-    """The events of a form that has all come."""
+    """The events of a form that has arrived completely."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self._left = iter(events)
@@ -61,7 +61,7 @@ class WholeForm:
 
 
 def part_of(headers: PartHeaders, events: Events) -> Part:
-    """The part whose bytes the next `events` are; Refusal where it can't be taken as it is."""
+    """Returns the part whose bytes are the next `events`. Raises Refusal when it can't be accepted."""
     disposition = read_disposition(headers.one("content-disposition") or b"")
     if not disposition.name:
         raise Refusal("malformed", "part-without-name")

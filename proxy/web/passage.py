@@ -1,4 +1,4 @@
-"""One request on its way through to the legacy server, and the answer on its way back."""
+"""Relays one request to the legacy server, and the answer to the client."""
 
 import asyncio
 import math
@@ -26,10 +26,10 @@ _CODINGS: Final = b"content-encoding"
 
 
 class Passage:
-    """Made for one request, in its own task, and run once.
+    """The relay of one request, made in the request's own task and run once.
 
-    `given` says that the client has the whole answer. Until then the task is cancelled when the client
-    leaves, or takes nothing for too long: by `interrupted_by`. `gone` knows of both.
+    `given` is true once the client has the complete answer. Until then the task is cancelled when the client
+    leaves, or reads nothing for too long; `interrupted_by` is the cause then. `gone` detects both.
     """
 
     def __init__(self, request: web.Request, michiq: Michiq, plan: Plan, gone: Gone) -> None:
@@ -40,12 +40,15 @@ class Passage:
         self._michiq = michiq
         self._plan = plan
         self.given = False
-        self._told_to_continue = False
+        self._continue_sent = False
         self._response: RawResponse | None = None
         self._passed = Passed(0, "", None)
 
     async def run(self) -> tuple[RawResponse, Passed]:
-        """The answer, once the client has it all; Refusal as long as it has no byte of one."""
+        """Relays, and returns the answer once the client has all of it.
+
+        Raises Refusal while the client has no byte of an answer.
+        """
         plan = self._plan
         try:
             request = raw_request(self._request, self._pieces, plan)
@@ -58,17 +61,17 @@ class Passage:
             return self.broken_off(refusal)
 
     def interrupt(self, cause: str) -> None:
-        """Ends it where it stands, unless the client has its answer."""
+        """Cancels the relay, unless the client has its answer."""
         if not self.interrupted_by and not self.given:
             self.interrupted_by = cause
             self._task.cancel()
 
     def was_interrupted(self) -> bool:
-        """Returns whether a cancellation was its own, and takes it back."""
+        """Returns whether `interrupt` caused a cancellation, and undoes it."""
         return bool(self.interrupted_by) and not self._task.uncancel()
 
     def broken_off(self, refusal: Refusal) -> tuple[RawResponse, Passed]:
-        """Raises the refusal where it can still become an answer; else the client's connection ends."""
+        """Raises the refusal if it can still become an answer; else ends the client's connection."""
         if self._response is None:
             raise refusal
         self._request[DRAFT].cause = refusal.cause
@@ -76,7 +79,7 @@ class Passage:
         return self._response, self._passed
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        # Nothing limits it here: that is the legacy server's to do. It only counts.
+        # The legacy server limits the size. Here the body only counts its bytes.
         body = RequestBody(self._request.headers, arriving(self._request), limit=0)
         self._request[DRAFT].body = body
         if expects(self._request):
@@ -88,17 +91,19 @@ class Passage:
             yield piece
 
     async def _ask_for_the_rest(self) -> None:
-        """A body that was held back is sent for before we refuse by ourselves, as everywhere else in here:
-        the connection's next bytes can then be nothing but that body, and be dropped."""
+        """Asks for a body that waits for 100 Continue, before we refuse by ourselves.
+
+        The connection's next bytes are then certainly that body, and are dropped.
+        """
         if self._response is None and expects(self._request):
             with suppress(Refusal):
                 await self._inform(100, ())
 
     async def _inform(self, status: int, headers: Pairs) -> None:
-        """Hands a 1xx on. An HTTP/1.0 client knows none, and one 100 is enough."""
-        if self._request.version < HttpVersion11 or (status == 100 and self._told_to_continue):
+        """Forwards a 1xx. An HTTP/1.0 client gets none, and one 100 is enough."""
+        if self._request.version < HttpVersion11 or (status == 100 and self._continue_sent):
             return
-        self._told_to_continue |= status == 100
+        self._continue_sent |= status == 100
         fields = () if status == 100 else (*end_to_end(headers), VIA)
         line = b"HTTP/1.1 %d %b" % (status, responses.get(status, "").encode())
         await self._taken(
@@ -113,10 +118,10 @@ class Passage:
         async with aclosing(answer.chunks()) as chunks:
             start, replacement = await self._start(chunks, codings)
             if replacement is not None:
-                # Without a coding: no client may be without that one (RFC 9110, section 12.5.3).
+                # Without a coding: every client accepts that (RFC 9110, section 12.5.3).
                 fields = without(fields, frozenset({_CODINGS}))
                 fields = replaced(fields, b"Content-Length", b"%d" % len(replacement))
-            # What has come with the head goes with it.
+            # Bytes that came with the head are sent with it, in one write.
             start += answer.arrived()
             response = await self._begin(answer, fields, start if replacement is None else replacement)
             captured.add(start)
@@ -137,7 +142,7 @@ class Passage:
         return (*fields, *extra, VIA)
 
     async def _copied(self, body: bytes | None, codings: Sequence[str]) -> Passed:
-        """What was passed, with its body; a packed one is unpacked where that holds up nobody."""
+        """Returns the relayed answer with its body; a compressed one is decompressed in a thread."""
         if not codings:
             passed = self._passed
             is_whole = body is not None and len(body) <= CAPTURE_LIMIT
@@ -147,7 +152,7 @@ class Passage:
     async def _start(
         self, chunks: AsyncIterator[bytes], codings: Sequence[str]
     ) -> tuple[bytes, bytes | None]:
-        """Of a body that may be rewritten, what was read of it and, where that is all of it, the new one."""
+        """Reads a body that may be rewritten; returns the part that was read, and the new body if any."""
         rewrite, start = self._plan.rewrite, bytearray()
         if rewrite is None or self._is_empty(self._passed.status):
             return b"", None
@@ -163,13 +168,13 @@ class Passage:
     async def _begin(self, answer: RawAnswer, fields: Pairs, start: bytes) -> RawResponse:
         response = self._response = RawResponse(answer.status, answer.reason, fields, start)
         if not self._request.content.is_eof():
-            # The rest of the request's body is not worth waiting for.
+            # The answer does not wait for the rest of the request's body.
             response.force_close()
         await self._taken(response.prepare(self._request))
         return response
 
     async def _taken(self, writing: Awaitable[object]) -> None:
-        """Returns when the client has taken it; Refusal for one that has gone."""
+        """Waits until the client has taken the bytes. Raises Refusal when the client has left."""
         self._gone.takes_within(TAKING_SECONDS)
         has_left = False
         try:

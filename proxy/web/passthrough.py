@@ -1,4 +1,4 @@
-"""Legacy mode: a request goes to the legacy server and its answer to the client, bytes untouched."""
+"""Legacy mode: relays a request to the legacy server and its answer to the client, bytes unchanged."""
 
 import asyncio
 from typing import cast
@@ -15,14 +15,15 @@ __all__ = ["Passed", "Plan", "pass_through"]
 
 
 async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tuple[web.StreamResponse, Passed]:
-    """The answer, already with the client. Raises Refusal as long as the client has no byte of one.
+    """Relays a request, and returns the answer, which the client has already.
 
-    What breaks later breaks the client's connection off too, and the cause is noted: a short body is
-    never passed off as a whole one. The legacy call ends as soon as the client leaves.
+    Raises Refusal while the client has no byte of an answer. A later failure breaks off the client's
+    connection, and its cause is noted: a short body never looks complete. The legacy call ends as soon as
+    the client leaves.
     """
     gone = cast(QuietHandler, request.protocol).gone
     passage = Passage(request, michiq, plan, gone)
-    gone.told = passage.interrupt
+    gone.notify = passage.interrupt
     try:
         if gone.is_set():
             passage.interrupt("client-left")
@@ -31,5 +32,5 @@ async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tupl
         if not passage.was_interrupted():
             raise
     finally:
-        gone.told = None
+        gone.notify = None
     return passage.broken_off(Refusal("failed", passage.interrupted_by))

@@ -1,4 +1,4 @@
-"""Finds the route of a path however often its slashes are repeated, or follow it (CONTRACT G02)."""
+"""Finds the route of a path, also with repeated or trailing slashes (CONTRACT G02)."""
 
 import re
 from typing import Final
@@ -9,9 +9,9 @@ _SLASHES: Final = re.compile(r"/{2,}")
 
 
 class Paths(web.UrlDispatcher):
-    """The routes of an app, for clients that put a base address and a path together carelessly.
+    """A router for clients that join a base address and a path carelessly.
 
-    Only routing sees the plain path: what is passed on is the target as it came.
+    Only routing uses the plain path: the target is forwarded unchanged.
     """
 
     async def resolve(self, request: web.Request) -> web.UrlMappingMatchInfo:

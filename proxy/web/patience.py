@@ -1,4 +1,4 @@
-"""The time that a route has, in which nothing counts that its client takes to send (docs/reliability.md)."""
+"""Pauses a route's time limit while its client sends (docs/reliability.md)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,9 +9,9 @@ from datetime import timedelta
 async def untimed(
     arriving: AsyncIterator[bytes], limit: asyncio.Timeout, time: timedelta
 ) -> AsyncIterator[bytes]:
-    """Gives the bytes on; from each of them, and from their end, the limit is so far away.
+    """Yields the bytes; the limit starts again at each piece, and at the end of the body.
 
-    While the client is waited for there is none: `arriving` has a patience of its own.
+    There is no limit while it waits for the client: `arriving` has a timeout of its own.
     """
     _end(limit, None)
     async for piece in arriving:
@@ -22,7 +22,7 @@ async def untimed(
 
 
 def _end(limit: asyncio.Timeout, time: timedelta | None) -> None:
-    """Moves the limit, unless it is over: what goes on after it is no part of the answer."""
+    """Moves the limit, unless it has expired: the answer is decided by then."""
     with suppress(RuntimeError):
         now = asyncio.get_running_loop().time()
         limit.reschedule(None if time is None else now + time.total_seconds())

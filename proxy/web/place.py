@@ -1,4 +1,4 @@
-"""What a process has in common with those that serve beside it: sockets, locks, and who is there."""
+"""Resources that serving processes share: sockets, locks, and the state of serving."""
 
 import socket
 from collections.abc import Sequence
@@ -19,10 +19,11 @@ STATUS: Final = "MICHIQ_STATUS_LISTEN"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`listen` is for clients, `admin` for operators, `status` for probes.
+class SharedResources:
+    """The shared resources of a process: bound sockets, locks, and the state of serving.
 
-    They are bound, and closed by who serves here.
+    `listen` is for clients, `admin` for operators, `status` for probes. The process that serves on the
+    sockets closes them.
     """
 
     listen: Sequence[socket.socket]
@@ -35,8 +36,11 @@ class Place:
         close([*self.listen, *self.admin, *self.status])
 
 
-def bound(settings: Settings) -> Place:
-    """What a process alone has, and a parent shares; CantListen where an address is taken or not ours."""
+def bound(settings: Settings) -> SharedResources:
+    """Binds the sockets of a process that serves alone, or of a parent that shares them.
+
+    Raises CantListen when an address is taken, or is not this machine's.
+    """
     opened: dict[str, list[socket.socket]] = {}
     with ExitStack() as on_failure:
         for setting, addresses in settings.listeners.items():
@@ -45,4 +49,4 @@ def bound(settings: Settings) -> Place:
         for one, other in combinations(opened, 2):
             keep_apart(one, opened[one], other, opened[other])
         on_failure.pop_all()
-    return Place(opened[LISTEN], opened[ADMIN], opened.get(STATUS, ()))
+    return SharedResources(opened[LISTEN], opened[ADMIN], opened.get(STATUS, ()))

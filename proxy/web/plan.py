@@ -1,4 +1,4 @@
-"""How a request is passed through to the legacy server, and what came of it."""
+"""The plan for relaying a request to the legacy server, and the result."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,9 +12,9 @@ CAPTURE_LIMIT: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the legacy server answered. `body` is a copy without content codings, the client's is as it came.
+    """The answer of the legacy server. `body` is a copy without content codings; the client's is unchanged.
 
-    It is None where it was not captured or cut off, and where it can't be had: `unread` says why, by
+    `body` is None when it was not captured, was cut off or can't be read; then `unread` is the reason,
     `too-long` or `coding`.
     """
 
@@ -24,7 +24,7 @@ class Passed:
     unread: str | None = None
 
     def with_body(self, body: bytes | None, codings: Sequence[str]) -> "Passed":
-        """Returns this answer with its body, as it came under these codings; None is one that is too long."""
+        """Returns this answer with its body, decoded from these codings; a body of None is too long."""
         try:
             if body is None:
                 raise TooLong
@@ -37,15 +37,15 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a request is passed on.
+    """The plan for relaying one request.
 
-    `path` is a template, for the log. `seconds` is how long the legacy server may take to begin its
-    answer once it has the request, `pause` for how long the client may say nothing in the request's body.
-    `authorization` replaces that field, b"" removes it. `drop` are lower-case names of fields
-    that are not sent on, `extra` are added to the answer. `renamed` is the path's id, and how the legacy
-    server spells it (CONTRACT G03); None leaves the path as it came. `keep` gets each piece of the
-    request's body as it is sent on. `capture` asks for the answer's body. `rewrite` gets an answer whose
-    body came in up to 64 KiB before the client gets a byte, and may return another body, without codings.
+    `path` is a template, for the log. `seconds` is the time for the legacy server to begin its answer once
+    it has the request; `pause` is the longest pause of the client within the request's body.
+    `authorization` replaces that field, b"" removes it. `drop` are lower-case names of fields that are not
+    forwarded, `extra` are added to the answer. `renamed` is the path's id and the legacy server's spelling
+    of it (CONTRACT G03); None leaves the path unchanged. `keep` gets each piece of the request's body when
+    it is forwarded. `capture` asks for the answer's body. `rewrite` gets an answer with a body of at most
+    64 KiB before the client gets a byte, and may return another body, without codings.
     """
 
     path: str
@@ -61,7 +61,7 @@ class Plan:
 
 
 class Captured:
-    """A body as far as it is wanted: all of it, or nothing once it is too long."""
+    """A copy of a body: all of it, or nothing if it is too long or not wanted."""
 
     def __init__(self, *, wanted: bool) -> None:
         self._pieces: list[bytes] | None = [] if wanted else None

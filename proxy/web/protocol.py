@@ -1,4 +1,4 @@
-"""The server: aiohttp's, on connections that are watched, with requests that were judged first."""
+"""aiohttp's server, hardened: it limits connections and checks each request before the application."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from proxy.web.responses import plain
 
 __all__ = ["Broken", "Limits", "QuietHandler", "QuietRunner", "QuietServer", "broken_legacy"]
 
-# Longer than load balancers keep an idle connection: it is never the proxy that hangs up on a request.
+# Longer than a load balancer's own idle timeout, so that the proxy never closes a connection on a request.
 _KEEPALIVE_SECONDS: Final = 75.0
-# Connections that are looked at in one go. All of a thousand at once would hold the loop some milliseconds.
-_LOOKED_AT: Final = 25
-# Where no time is given to drain: aiohttp takes 0 s for ever.
+# Connections that are checked in one turn: all of a thousand would block the event loop for milliseconds.
+_CHECKED_AT_ONCE: Final = 25
+# For a drain time of 0: aiohttp reads 0 s as for ever.
 _SOON_SECONDS: Final = 0.01
 
-# Answers a request that can't be read, or taken, by its status.
+# Makes the answer of this status to a request that can't be read or accepted.
 Broken: TypeAlias = Callable[[int], web.Response]
 
 _log: Final = structlog.get_logger("proxy.protocol")
@@ -37,7 +37,10 @@ def broken_legacy(status: int) -> web.Response:
 
 
 class QuietServer(web.Server):
-    """Makes a QuietHandler for each connection, and looks after them all (`connection.Host`)."""
+    """aiohttp's server with a QuietHandler for each connection, whose time limits it checks.
+
+    It is the `connection.Host` of its connections.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class QuietServer(web.Server):
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(self._judged, request_factory=made.request_factory)
+        super().__init__(self._checked, request_factory=made.request_factory)
         self.limits = limits
         self.clock = clock
         self.doors = Doors(limits)
@@ -57,7 +60,7 @@ class QuietServer(web.Server):
         self._broken = broken
         self._turned_away = 0
         self._sweeping = False
-        self._unseen: list[QuietHandler] = []  # of this round
+        self._unseen: list[QuietHandler] = []  # not yet checked in this round
         self._pause = limits.sweep
         self._ended: Counter[str] = Counter()
 
@@ -84,10 +87,10 @@ class QuietServer(web.Server):
         response.headers.update({"X-Request-ID": self._new_id(), "Retry-After": "1"})
         return whole(response)
 
-    async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
-        """What no handler may see ends here; what a handler of aiohttp's own raises is not quoted."""
+    async def _checked(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Refuses a bad request, or handles a good one; errors of aiohttp's own handlers are not quoted."""
         if (reason := fault(request)) is not None:
-            request._cache["version"] = HttpVersion11  # aiohttp would answer in the version of the question
+            request._cache["version"] = HttpVersion11  # aiohttp would answer in the request's version
             return self.refusal(400, reason)
         forwarded_for = request.headers.getall("X-Forwarded-For", ())
         with self.doors.request(request.remote or "", forwarded_for) as admitted:
@@ -102,12 +105,12 @@ class QuietServer(web.Server):
         self._loop.call_later(self._pause, self._sweep)
 
     def _sweep(self) -> None:
-        """Ends the connections whose clients have had their time; looks at all of them in one round."""
+        """Ends the connections whose clients have used up their time; a round checks all of them."""
         if not self._unseen:
             self._unseen = [cast(QuietHandler, each) for each in self.connections]
-            self._pause = self.limits.sweep / max(1, ceil(len(self._unseen) / _LOOKED_AT))
+            self._pause = self.limits.sweep / max(1, ceil(len(self._unseen) / _CHECKED_AT_ONCE))
         now, crowded = self.clock(), self.doors.crowded
-        seen, self._unseen = self._unseen[-_LOOKED_AT:], self._unseen[:-_LOOKED_AT]
+        seen, self._unseen = self._unseen[-_CHECKED_AT_ONCE:], self._unseen[:-_CHECKED_AT_ONCE]
         self._ended.update(why for each in seen if (why := each.overdue(now, crowded=crowded)))
         if not self._unseen:
             self._end_round()
@@ -124,7 +127,7 @@ class QuietServer(web.Server):
 
 
 class QuietRunner(web.AppRunner):
-    """An app on a QuietServer; bodies come as they were sent, never decompressed."""
+    """A runner of an application on a QuietServer; request bodies are never decompressed."""
 
     __slots__ = ("_broken", "_clock", "_limits", "_new_id")
 

@@ -1,4 +1,4 @@
-"""A client's request as it goes to the legacy server: its bytes, and what may not travel taken away."""
+"""Makes the legacy server's request from a client's: the same bytes, without hop-by-hop fields."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -25,12 +25,12 @@ _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 def raw_request(
     request: web.BaseRequest, pieces: Callable[[], AsyncIterator[bytes]], plan: Plan
 ) -> RawRequest:
-    """The request, with a body of `pieces` where it has any, and what the plan changes of it."""
+    """Returns the request with the plan's changes, and with a body of `pieces` if it has a body."""
     came, authorization = HeaderFields.of(request.raw_headers), plan.authorization
     has_body, length = _framing(came)
     gone = plan.drop | _AUTHORIZATION if authorization == b"" else plan.drop
     if request.version < HttpVersion11:
-        gone = gone | _EXPECT  # RFC 9110, section 10.1.1: such a client waits for nothing
+        gone = gone | _EXPECT  # such a client does not wait for 100 (RFC 9110, section 10.1.1)
     headers = end_to_end(came, gone)
     if authorization:
         headers = replaced(headers, b"Authorization", authorization)
@@ -45,14 +45,14 @@ def raw_request(
 
 
 def expects(request: web.BaseRequest) -> bool:
-    """Whether the client holds its body back until it is asked for it."""
+    """Returns whether the client waits for 100 Continue before it sends its body."""
     return any(
         value.lower() == b"100-continue" for value in HeaderFields.of(request.raw_headers).values(b"expect")
     )
 
 
 def _framing(fields: HeaderFields) -> tuple[bool, int | None]:
-    """Whether there is a body, and its length; Refusal where two readers could find two different ones."""
+    """Returns whether there is a body, and its length. Raises Refusal when the framing is ambiguous."""
     lengths, codings = fields.values(b"content-length"), fields.values(b"transfer-encoding")
     if len(lengths) + len(codings) > 1 or any(coding.lower() != b"chunked" for coding in codings):
         raise Refusal("malformed", "framing")
@@ -70,7 +70,7 @@ def _target(request: web.BaseRequest, plan: Plan) -> bytes:
 
 
 def _renamed(target: bytes, asked: str, spelling: str) -> bytes:
-    """The target with its id in another spelling; the rest of it is as it came, escapes too."""
+    """Returns the target with its id in another spelling; the rest is unchanged, including escapes."""
     path, mark, query = target.partition(b"?")
     same = asked.encode("ascii")
     segments = [

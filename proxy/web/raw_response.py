@@ -1,4 +1,4 @@
-"""An answer whose header bytes go out as they came: aiohttp would decode, re-encode and add to them."""
+"""Sends an answer with unchanged header bytes: aiohttp would decode, re-encode and add to them."""
 
 import socket
 import struct
@@ -14,11 +14,11 @@ _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
 
 
 class RawResponse(web.StreamResponse):
-    """A response of raw end-to-end fields; the framing, and Connection, are its own.
+    """A response of raw end-to-end fields, to which it adds the framing and Connection.
 
-    With a Content-Length among the fields the body has that length; without one it is chunked, and to
-    an HTTP/1.0 client it ends with the connection. `headers` stays empty: it is what aiohttp would send.
-    `start` is what goes out with the head of the body.
+    With a Content-Length among the fields the body has that length. Without one it is chunked, or ends with
+    the connection for an HTTP/1.0 client. `headers` stays empty, because aiohttp would send it. `start` is
+    the beginning of the body, which is sent with the head.
     """
 
     def __init__(self, status: int, reason: bytes, fields: Pairs, start: bytes = b"") -> None:
@@ -29,7 +29,7 @@ class RawResponse(web.StreamResponse):
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         await super().write(data)
-        # Of a body that was streamed, what the access line says is counted here.
+        # The access line's size of a streamed body is counted here.
         self.content_length = (self.content_length or 0) + len(data)
 
     async def _start(self, request: web.BaseRequest) -> AbstractStreamWriter:
@@ -61,18 +61,18 @@ class RawResponse(web.StreamResponse):
 
 
 def abort(request: web.BaseRequest) -> None:
-    """Ends the client's connection by a reset: an orderly end could be taken for the end of the body."""
+    """Resets the client's connection: an orderly close could look like the end of the body."""
     if request.transport is None:
         return
-    if (line := request.transport.get_extra_info("socket")) is not None:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    if (connected := request.transport.get_extra_info("socket")) is not None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     request.transport.abort()
 
 
 def finish_sending(request: web.BaseRequest) -> None:
-    """Tells a client that is still sending that nothing more will come; what it sends is read and dropped.
+    """Closes our side for a client that is still sending; the rest of its body is read and dropped.
 
-    Closing at once would reset the connection, and the answer could be lost with it.
+    Closing both sides at once would reset the connection, and the answer could be lost.
     """
     if request.transport is not None and request.transport.can_write_eof():
         request.transport.write_eof()

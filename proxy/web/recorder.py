@@ -1,4 +1,4 @@
-"""Evidence on its way to the store: collected in memory, written each second, never in a client's time."""
+"""Records evidence: collects it in memory, and writes it each second, so that no client waits for it."""
 
 import asyncio
 from collections import deque
@@ -19,15 +19,15 @@ from proxy.tasks import beside
 T = TypeVar("T")
 
 _FLUSH_SECONDS: Final = 1.0
-_AT_MOST: Final = 5_000  # of each kind between two writes; what comes beyond is counted, not kept
-_MANY: Final = _AT_MOST // 2  # are written before their second is over
-_STORIES: Final = 2_000  # the store keeps no more: older ones of the same second it would only drop again
+_AT_MOST: Final = 5_000  # of each kind between two writes; more are counted, not stored
+_MANY: Final = _AT_MOST // 2  # this many are written early
+_STORIES: Final = 2_000  # the store has no more: it would drop the older ones of the same second
 
 _log: Final = structlog.get_logger("proxy.recorder")
 
 
 class Recorder:
-    """Takes evidence at once and writes it later; a process that is killed loses the last second of it."""
+    """A buffer of evidence, written later; a killed process loses the last second."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime], seconds: float = _FLUSH_SECONDS) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class Recorder:
         self._seen: list[Seen] = []
         self._visits: list[Visit] = []
         self._stories: deque[Story] = deque(maxlen=_STORIES)
-        # The audit notes one a day: the first of those that are alike is enough.
+        # The audit has one a day of each kind, so the first one is enough.
         self._accesses: dict[tuple[date, str, str, str], Access] = {}
         self._lost = 0
 
@@ -56,11 +56,11 @@ class Recorder:
         if key not in self._accesses and self._is_room(len(self._accesses)):
             self._accesses[key] = access
 
-    def told(self, story: Story) -> None:
+    def traced(self, story: Story) -> None:
         self._stories.append(story)
 
     async def flush(self) -> None:
-        """Everything so far is durable on return; StoreError where it is lost."""
+        """Writes everything so far durably. Raises StoreError when it is lost."""
         outcomes, self._outcomes = self._outcomes, []
         seen, self._seen = self._seen, []
         visits, self._visits = self._visits, []
@@ -80,7 +80,7 @@ class Recorder:
             )
 
     async def write(self) -> None:
-        """Flushes for ever."""
+        """Writes for ever, each second or once there is much."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
@@ -94,12 +94,12 @@ class Recorder:
         except StoreError:
             _log.exception("evidence_lost")
 
-    def _take(self, kept: list[T], one: T) -> None:
-        if self._is_room(len(kept)):
-            kept.append(one)
+    def _take(self, taken: list[T], one: T) -> None:
+        if self._is_room(len(taken)):
+            taken.append(one)
 
     def _is_room(self, taken: int) -> bool:
-        """Counts what there is no room for."""
+        """Returns whether there is room for one more; if not, counts it as lost."""
         if taken >= _MANY:
             self._many.set()
         if taken >= _AT_MOST:
@@ -109,7 +109,7 @@ class Recorder:
 
 @asynccontextmanager
 async def recording(recorder: Recorder) -> AsyncIterator[None]:
-    """Writes while the block runs, and what is left at its end."""
+    """Writes evidence while the block runs, and the rest at its end."""
     try:
         async with beside("evidence", recorder.write()):
             yield

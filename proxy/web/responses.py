@@ -1,4 +1,4 @@
-"""Answers as aiohttp responses, and the headers that a mapping adds to them."""
+"""Makes aiohttp responses of answers, with the headers that a mapping adds."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ CAUSE_HEADER: Final = "X-Michiq-Cause"
 
 
 class _Response(web.Response):
-    """A response without the `Server` line that aiohttp gives to each (CONTRACT G09)."""
+    """A response without aiohttp's `Server` header (CONTRACT G09)."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -27,7 +27,7 @@ class _Response(web.Response):
 
 
 class _Unpacked(Payload):
-    """A packed body, unpacked piece by piece as fast as the client takes it."""
+    """A compressed body, decompressed piece by piece while the client reads."""
 
     _value: Packed
 
@@ -56,7 +56,7 @@ def respond(answer: Answer, headers: Iterable[tuple[str, str]] = ()) -> web.Resp
 
 
 def empty(status: int, headers: Iterable[tuple[str, str]]) -> web.Response:
-    """Makes an answer of a status that has no body."""
+    """Makes an answer of a status without a body."""
     return _Response(status=status, headers=CIMultiDict(headers))
 
 
@@ -65,7 +65,7 @@ def plain(status: int, sentence: str) -> web.Response:
 
 
 def refused(mapping: RouteMapping, kind: str, cause: str) -> Answer:
-    """The mapping's answer to a kind of error; the cause is a code without data (CONTRACT G08)."""
+    """Returns the mapping's answer to a kind of error; the cause is a code without data (CONTRACT G08)."""
     error = mapping.errors[kind]
     headers = [(CAUSE_HEADER, cause)]
     if kind == "wrong_method":
@@ -74,12 +74,12 @@ def refused(mapping: RouteMapping, kind: str, cause: str) -> Answer:
 
 
 def allowed(mapping: RouteMapping) -> tuple[str, ...]:
-    """HEAD is served where GET is (CONTRACT G02)."""
+    """Returns the allowed methods: GET includes HEAD (CONTRACT G02)."""
     return ("GET", "HEAD") if mapping.method == "GET" else (mapping.method,)
 
 
 def notice_headers(notice: Notice) -> list[tuple[str, str]]:
-    """Deprecation (RFC 9745), Sunset (RFC 8594) and Link (RFC 8288), where the mapping sets them."""
+    """Returns Deprecation (RFC 9745), Sunset (RFC 8594) and Link (RFC 8288), as the mapping sets them."""
     headers: list[tuple[str, str]] = []
     if notice.deprecation:
         headers.append(("Deprecation", f"@{int(_midnight(notice.deprecation).timestamp())}"))

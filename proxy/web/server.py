@@ -1,4 +1,4 @@
-"""The proxy from start to end: opens what it needs in order, listens, and drains before it closes."""
+"""Runs the proxy: opens its resources in order, listens, and drains before it closes them."""
 
 import asyncio
 import os
@@ -49,7 +49,7 @@ from proxy.web.keys import Serving
 from proxy.web.listening import Listener, url_of
 from proxy.web.moving import Moving, moving_over
 from proxy.web.open_files import Room, measured_room
-from proxy.web.place import ADMIN, LISTEN, STATUS, Place, bound
+from proxy.web.place import ADMIN, LISTEN, STATUS, SharedResources, bound
 from proxy.web.protocol import Broken, QuietRunner, broken_legacy
 from proxy.web.space import watching_space
 from proxy.web.sweeping import sweeping
@@ -57,7 +57,7 @@ from proxy.web.tee import Tee, teeing
 from proxy.web.tls import Tls
 from proxy.workers import Workers
 
-# The tasks that flows hand to worker processes.
+# The tasks that flows run in isolated processes.
 _WORKER_MODULES: Final = ("proxy.flows.offload", "proxy.flows.json_body", "proxy.store.playback")
 
 _log: Final = structlog.get_logger("proxy.server")
@@ -65,7 +65,7 @@ _log: Final = structlog.get_logger("proxy.server")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where a started proxy listens, with the ports that the system chose for port 0."""
+    """A started proxy: its addresses, with the ports that the system chose for port 0, and its parts."""
 
     url: str
     admin_url: str
@@ -73,16 +73,16 @@ class Running:
     moving: Moving
     ending: Ending
     tls: Tls | None
-    status_url: str | None = None  # where probes are answered apart from the admin API
+    status_url: str | None = None  # the listener that is only for probes, if there is one
 
     def reload_soon(self) -> None:
-        """Takes the mapping files and the certificate as they are now; for a signal."""
+        """Starts a reload of the mapping files and the certificate, for a signal handler."""
         self.moving.follower.reload_soon()
         if self.tls is not None:
             self.tls.reload()
 
     def take_over_soon(self) -> None:
-        """A process beside this one has ended: what it left is shown, or gone on with."""
+        """Takes over the unfinished work of a process that has ended: it is shown or continued."""
         self.deps.tasks.start("take-over", _take_over(self.moving.live.now.table, self.deps))
 
 
@@ -92,50 +92,50 @@ async def running(
     table: Table,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     folder: Path | None = None,
-    place: Place | None = None,
+    shared: SharedResources | None = None,
 ) -> AsyncIterator[Running]:
     """Serves until the block ends.
 
-    Raises StoreError, CantListen, BadCertificate and BadAuthorities where it can't start. `folder` is where
-    `table` came from, to be watched for changes; None watches nothing. `place` has the sockets and locks that
-    this process shares with others; None is for one that serves alone.
+    Raises StoreError, CantListen, BadCertificate and BadAuthorities when it can't start. `folder` is the
+    source of `table`, to be watched for changes; None watches nothing. `shared` has the sockets and locks
+    that this process shares with others; None is for a process that serves alone.
 
-    The end takes back the steps of the start in reverse:
+    The end undoes the steps of the start in reverse:
 
     1. clients: the listener closes once their requests are answered (`Ending.leave`);
-    2. tasks that requests began are drained, in what is left of the time (`Ending.drain`), then the tee ends;
-    3. status and admin listeners close: /readyz says until now that the process is not ready;
-    4. evidence is written, mapping files are followed no more, upkeep of the store ends;
+    2. tasks of requests are drained, in the rest of the time (`Ending.drain`), then the tee ends;
+    3. status and admin listeners close: /readyz answers until now that the process is not ready;
+    4. evidence is written, mapping files are no longer followed, and the upkeep of the store ends;
     5. the sockets, the upstreams' connections, the isolated processes and the store are closed.
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         tls = _tls(settings, metrics)
         trust = trusted(settings.ca_file)
-        deps = await _open(settings, clock, place.locks if place else KeyedLocks(), trust, metrics, stack)
-        event, place = ("worker_listening", place) if place else ("listening", bound(settings))
-        stack.callback(place.close)
-        await _begin_upkeep(settings, deps, place.serving, stack)
+        deps = await _open(settings, clock, shared.locks if shared else KeyedLocks(), trust, metrics, stack)
+        event, shared = ("worker_listening", shared) if shared else ("listening", bound(settings))
+        stack.callback(shared.close)
+        await _begin_upkeep(settings, deps, shared.serving, stack)
         moving = await stack.enter_async_context(
             moving_over(table, folder, deps, _secret(settings.tester_secret))
         )
-        ending = Ending(float(settings.drain_seconds), place.serving)
+        ending = Ending(float(settings.drain_seconds), shared.serving)
         listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
-        await listening.to_operators(place)
-        await listening.to_clients(place, tls, await _begin_tee(settings, deps, trust, stack))
+        await listening.to_operators(shared)
+        await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
         _resume(table, deps)
-        deps.workers.warm_soon()  # what needs one at once waits for it, everybody else doesn't
-        urls = url_of(place.listen, tls), url_of(place.admin, None)
-        status_url = url_of(place.status, None) if place.status else None
+        deps.workers.warm_soon()  # only a request that needs one at once waits for it
+        urls = url_of(shared.listen, tls), url_of(shared.admin, None)
+        status_url = url_of(shared.status, None) if shared.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, status_url)
 
 
 async def _begin_upkeep(settings: Settings, deps: Deps, serving: Serving, stack: AsyncExitStack) -> None:
-    """Notes what the last process left, and looks after the store from now on."""
+    """Notes the unfinished work of earlier processes, and starts the upkeep of the store."""
     store = deps.store
     await store.keys.note()
-    await _settle(store)
+    await _mark_ambiguous(store)
     await _show_pending(store)
     await stack.enter_async_context(sweeping(store, settings, serving, deps.clock, deps.monotonic))
     await stack.enter_async_context(watching_space(store))
@@ -150,7 +150,7 @@ async def _begin_tee(
 
 @dataclass(frozen=True, slots=True)
 class _Listening:
-    """Opens the listeners, one kind after the other; the stack closes them."""
+    """An opener of the listeners, one kind after another; the stack closes them."""
 
     settings: Settings
     moving: Moving
@@ -159,23 +159,23 @@ class _Listening:
     room: Room
     stack: AsyncExitStack
 
-    async def to_operators(self, place: Place) -> None:
-        """Serves the admin API, and the probes beside it or apart."""
+    async def to_operators(self, shared: SharedResources) -> None:
+        """Serves the admin API, and the probes on the same or on their own listener."""
         tokens = {name: token.get_secret_value() for name, token in self.settings.admin_tokens.items()}
-        app = admin_app(self.moving, self.deps, place.serving, tokens)
-        await self._open_probed(ADMIN, place.admin, app)
-        if place.status:
-            await self._open_probed(STATUS, place.status, status_app(self.moving, self.deps, place.serving))
+        app = admin_app(self.moving, self.deps, shared.serving, tokens)
+        await self._open_probed(ADMIN, shared.admin, app)
+        if shared.status:
+            await self._open_probed(STATUS, shared.status, status_app(self.moving, self.deps, shared.serving))
 
-    async def to_clients(self, place: Place, tls: Tls | None, tee: Tee | None) -> None:
-        """Serves the legacy routes; what their requests leave running is drained once they are answered."""
+    async def to_clients(self, shared: SharedResources, tls: Tls | None, tee: Tee | None) -> None:
+        """Serves the legacy routes; tasks that their requests leave running are drained at the end."""
         self.stack.push_async_callback(self.ending.drain, self.deps.tasks)
         webhook_secrets = [secret.get_secret_value() for secret in self.settings.webhook_secrets]
         app = legacy_app(self.moving, self.deps, webhook_secrets, tee)
         limits = replace(limits_of(self.settings), connections=self.room.clients)
         listener = _listener(app, self.ending, limits=limits)
         self.stack.push_async_callback(self.ending.leave, listener)
-        await listener.open(LISTEN, place.listen, tls)
+        await listener.open(LISTEN, shared.listen, tls)
 
     async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> None:
         listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
@@ -255,8 +255,11 @@ def _listener(
     return listener
 
 
-async def _settle(store: Store) -> int:
-    """What a process that is gone left in the air is never sent again (CONTRACT N17, S05)."""
+async def _mark_ambiguous(store: Store) -> int:
+    """Marks the unfinished calls of ended processes: they are never sent again (CONTRACT N17, S05).
+
+    Returns their number.
+    """
     lives = store.presence.lives
     return await store.journal.settle(lives) + await store.links.settle(lives)
 
@@ -269,14 +272,14 @@ async def _show_pending(store: Store) -> None:
 
 
 def _resume(table: Table, deps: Deps) -> None:
-    """What a process that is gone had before it goes on, unless it is no longer wanted (CONTRACT S05)."""
+    """Continues the linked cases of ended processes, unless they are no longer wanted (CONTRACT S05)."""
     mapping = table.routes["speech_to_text"].mapping
     if isinstance(mapping, SpeechToText) and mapping.forward == "linked-case":
         deps.tasks.start("linked_cases", resume(deps))
 
 
 async def _take_over(table: Table, deps: Deps) -> None:
-    if await _settle(deps.store):
+    if await _mark_ambiguous(deps.store):
         await _show_pending(deps.store)
     _resume(table, deps)
 

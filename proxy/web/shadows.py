@@ -1,4 +1,4 @@
-"""Makes a request that the legacy server has answered into a job: its candidate, run later and compared."""
+"""Samples requests for shadow mode: each becomes a job that runs the new side later and compares."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,51 +11,63 @@ from proxy.flows.deps import Deps
 from proxy.mapping.table import FlowSpec, Route
 from proxy.values import Answer
 from proxy.web.candidate import Candidate
-from proxy.web.kept import Kept
+from proxy.web.kept import CapturedRequest
 from proxy.web.known import Known
 
 
 class Shadows:
-    """Offers jobs to the queue. `chance` gives numbers from 0 to 1."""
+    """A sampler that offers jobs to the queue; `chance` returns numbers from 0 to 1."""
 
     def __init__(
         self,
         shadow: Shadow,
         deps: Deps,
         descriptions: LateDescriptions,
-        told: Callable[[Compared], None],
+        report: Callable[[Compared], None],
         chance: Callable[[], float],
     ) -> None:
         self._shadow = shadow
         self._deps = deps
         self._descriptions = descriptions
-        self._told = told
+        self._report = report
         self._chance = chance
 
     def offer(
-        self, spec: FlowSpec, route: Route[Any], known: Known, kept: Kept, control: Answer | None
+        self,
+        spec: FlowSpec,
+        route: Route[Any],
+        known: Known,
+        captured: CapturedRequest,
+        control: Answer | None,
     ) -> None:
-        """Takes over what was kept of the request. `control` None is an answer too large to be kept, or in
-        a coding that nobody here reads."""
+        """Offers a captured request, and closes it if it is dropped.
+
+        `control` None is an answer that is too large, or in an unreadable coding.
+        """
         candidate = Candidate(
-            spec, route, kept, known, control or Answer(0, b"", ""), self._deps, self._descriptions
+            spec, route, captured, known, control or Answer(0, b"", ""), self._deps, self._descriptions
         )
         job = _job(candidate)
-        reason = self._why_not(spec, route, known, kept, control)
+        reason = self._why_not(spec, route, known, captured, control)
         if reason is None:
             self._shadow.offer(job)
         else:
             job.close()
-            self._told(Compared(job, dropped(reason)))
+            self._report(Compared(job, dropped(reason)))
 
     def _why_not(
-        self, spec: FlowSpec, route: Route[Any], known: Known, kept: Kept, control: Answer | None
+        self,
+        spec: FlowSpec,
+        route: Route[Any],
+        known: Known,
+        captured: CapturedRequest,
+        control: Answer | None,
     ) -> str | None:
-        if kept.method == "HEAD":
+        if captured.method == "HEAD":
             return "head"
         if control is None:
             return "answer-too-large"
-        if not kept.whole:
+        if not captured.whole:
             return "not-kept"
         if known.session is None and not spec.makes_case:
             return "unknown-token"
@@ -65,15 +77,15 @@ class Shadows:
 
 
 def _job(candidate: Candidate) -> Job:
-    mapping, kept = candidate.route.mapping, candidate.kept
+    mapping, captured = candidate.route.mapping, candidate.captured
     rules = mapping.compare
     return Job(
         route=candidate.spec.name,
         organization=candidate.known.asked.scope or "",
-        request_id=kept.request_id,
+        request_id=captured.request_id,
         rules=Rules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
         seconds=mapping.shadow.timeout.total_seconds(),
-        size=kept.body.size,
+        size=captured.body.size,
         run=candidate.run,
-        close=kept.body.close,
+        close=captured.body.close,
     )

@@ -16,25 +16,25 @@ _log: Final = structlog.get_logger("proxy.space")
 
 
 class SpaceWatch:
-    """Looks at the room of the disk that has the least; says only what has changed since the last look."""
+    """A watch of the fullest disk of the store; it logs only changes since the last check."""
 
     def __init__(self, space: Callable[[], Awaitable[Space]]) -> None:
         self._space = space
         self._low = False
 
     async def look(self) -> None:
-        """Writes a line to the log where the disk has become low, or is low no more."""
+        """Logs that the disk has become low, or is no longer low."""
         space = await self._space()
         if space.low != self._low:
             self._low = space.low
-            told = _log.warning if space.low else _log.info
+            log = _log.warning if space.low else _log.info
             event = "store_space_low" if space.low else "store_space_enough"
-            told(event, free_bytes=space.free, free_percent=round(space.share * 100, 1))
+            log(event, free_bytes=space.free, free_percent=round(space.share * 100, 1))
 
 
 @asynccontextmanager
 async def watching_space(store: Store) -> AsyncIterator[None]:
-    """Looks each minute while the block runs."""
+    """Checks the disk each minute while the block runs."""
     watch = SpaceWatch(store.space)
 
     async def watching() -> None:

@@ -1,4 +1,4 @@
-"""What is told of a request once it is answered: its story for `explain`, its visit for `clients`."""
+"""Makes the records of an answered request: a trace for `explain`, a visit for `clients`, an access."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ from proxy.upstream.call import CallRecord
 from proxy.values import Json
 from proxy.web.exchange import Exchange
 
-# Names that say nothing of who called; any other header is only counted.
+# Names that do not identify a caller; any other header is only counted.
 _NAMED: Final = frozenset(
     b"accept accept-encoding api_key api-key authorization connection content-encoding content-length "
     b"content-type expect host idempotency-key organization template te transfer-encoding user-agent "
@@ -24,12 +24,12 @@ _NAMED: Final = frozenset(
 )
 _DIFFERENCES: Final = 20
 _OWN_PROBES: Final = b"michiq-proxy"
-_PROGRAMS: Final = 256  # whose headers are remembered
+_PROGRAMS: Final = 256  # with their headers in the cache
 
 
 def story(exchange: Exchange) -> Story:
-    """Redacted by construction: names of headers, templates of paths, codes, sizes and hashes."""
-    told: Json = {
+    """Returns the request's trace: only header names, path templates, codes, sizes and hashes."""
+    trace: Json = {
         "route": exchange.route,
         "asked": _asked(exchange),
         "decided": _decided(exchange.decision),
@@ -41,11 +41,11 @@ def story(exchange: Exchange) -> Story:
             "milliseconds": exchange.milliseconds,
         },
     }
-    return Story(exchange.request_id, exchange.at, told)
+    return Story(exchange.request_id, exchange.at, trace)
 
 
 def visit(exchange: Exchange) -> Visit | None:
-    """None for what is no legacy client's call: another path, or a probe of this project itself."""
+    """Returns the visit of a legacy client; None for another path, or a probe of this project itself."""
     known, agent = exchange.known, exchange.header(b"user-agent")
     if not exchange.has_route or known is None or agent.startswith(_OWN_PROBES):
         return None
@@ -63,9 +63,9 @@ def visit(exchange: Exchange) -> Visit | None:
 
 
 def access_of(exchange: Exchange, hashed: Callable[[str], str]) -> Access | None:
-    """For the audit: an answered call of a known user on a case, or on the list of all of theirs.
+    """Returns the audit's access: a user's successful call on a case, or on their list; None for others.
 
-    `hashed` gives a case's keyed hash by its id.
+    `hashed` returns a case's keyed hash by its id.
     """
     known = exchange.known
     if known is None or known.session is None or known.asked.makes_case or not 200 <= exchange.status < 400:
@@ -92,9 +92,12 @@ def _asked(exchange: Exchange) -> Json:
 
 @lru_cache(_PROGRAMS)
 def _headers(names: tuple[bytes, ...]) -> tuple[tuple[str, ...], int]:
-    """Those that may be told, and how many others there are. A program sends the same ones each time."""
-    told = {name.decode() for name in names if name in _NAMED}
-    return tuple(sorted(told)), sum(name not in _NAMED for name in names)
+    """Returns the names that may be recorded, and the number of others.
+
+    The result is cached: a program sends the same names each time.
+    """
+    listed = {name.decode() for name in names if name in _NAMED}
+    return tuple(sorted(listed)), sum(name not in _NAMED for name in names)
 
 
 def _call(call: CallRecord) -> Json:
@@ -123,10 +126,10 @@ def _decided(decision: Decision | None) -> Json:
 
 
 def shadow_story(compared: Compared, at: datetime) -> Story:
-    """What became of the candidate: the structure of the differences, never a value."""
+    """Returns the trace of a comparison: the structure of the differences, never a value."""
     differences: list[Json] = [
         {"path": each.path, "kind": each.kind, "control": each.control.type, "candidate": each.candidate.type}
         for each in compared.differences[:_DIFFERENCES]
     ]
-    told: Json = {"outcome": compared.outcome.text, "differences": differences}
-    return Story(compared.job.request_id, at, {"shadow": told})
+    trace: Json = {"outcome": compared.outcome.text, "differences": differences}
+    return Story(compared.job.request_id, at, {"shadow": trace})

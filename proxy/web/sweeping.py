@@ -1,4 +1,4 @@
-"""Sweeps the store at once and every hour, unless the machine's clock can't be right (CONTRACT U06)."""
+"""Runs the retention: sweeps the store at start and hourly, if the clock is plausible (CONTRACT U06)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,18 +26,18 @@ _log: Final = structlog.get_logger("proxy.retention")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The machine's clock, and the seconds that pass whatever is done to it."""
+    """A reading of the machine's clock, and of the monotonic clock, which nobody can set."""
 
     clock: datetime
     monotonic: float
 
     def since(self, other: "Moment") -> timedelta:
-        """The time that has truly passed."""
+        """Returns the time that has really passed."""
         return timedelta(seconds=self.monotonic - other.monotonic)
 
 
 def doubt_at(now: Moment, anchor: Moment, swept_at: datetime | None) -> Doubt | None:
-    """Returns why the clock can't be trusted: it jumped since `anchor`, or lies far past the last sweep."""
+    """Returns the reason to doubt the clock: it jumped since `anchor`, or is far past the last sweep."""
     if abs((now.clock - anchor.clock) - now.since(anchor)) > _JUMP:
         return "clock-jumped"
     if swept_at is not None and now.clock - swept_at > _AHEAD:
@@ -46,7 +46,7 @@ def doubt_at(now: Moment, anchor: Moment, swept_at: datetime | None) -> Doubt | 
 
 
 class Sweeper:
-    """Holds a sweep back while the clock is in doubt: for 24 h, or until an operator has swept by hand."""
+    """A sweeper that waits while the clock is in doubt: for 24 h, or until an operator has swept by hand."""
 
     def __init__(self, store: Store, settings: Settings, serving: Serving, now: Callable[[], Moment]) -> None:
         self._store = store
@@ -57,7 +57,7 @@ class Sweeper:
         self._held_since: Moment | None = None
 
     async def look(self) -> None:
-        """Sweeps, or says why not."""
+        """Sweeps, or logs the reason why not."""
         now, swept_at = self._now(), await self._store.retention.last_known()
         doubt = doubt_at(now, self._anchor, swept_at)
         if doubt is not None and not self._over(now, swept_at):
@@ -77,7 +77,7 @@ class Sweeper:
         )
 
     def _over(self, now: Moment, swept_at: datetime | None) -> bool:
-        """The clock has stood for a day, or somebody who knows it has swept by it since."""
+        """Returns whether the doubt is over: a day has passed, or an operator has swept since."""
         held = self._held_since
         if held is None:
             return False
@@ -93,7 +93,7 @@ async def sweeping(
     clock: Callable[[], datetime],
     monotonic: Callable[[], float],
 ) -> AsyncIterator[None]:
-    """Removes what is past its retention while the block runs."""
+    """Removes data past its retention while the block runs."""
     sweeper = Sweeper(store, settings, serving, lambda: Moment(clock(), monotonic()))
 
     async def sweep() -> None:

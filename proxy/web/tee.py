@@ -1,4 +1,4 @@
-"""Sends authentic webhooks on to the operator's own consumer until it has taken them (CONTRACT W04)."""
+"""Forwards authentic webhooks to the operator's own consumer until it accepts them (CONTRACT W04)."""
 
 import asyncio
 import ssl
@@ -19,21 +19,21 @@ Verdict: TypeAlias = Literal["sent", "given-up", "again"]
 
 _AT_ONCE: Final = 4
 _SECONDS: Final = 10.0
-# Longer than an attempt may take: only who died has not said by then what came of it.
+# Longer than an attempt may take: only a process that died has not stored its result by then.
 _CLAIM: Final = timedelta(seconds=30)
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 _LOOK_SECONDS: Final = 0.5
-# At the end of the process; what is cut off is sent again when its claim has run out.
+# At the end of the process; a delivery that is cut off is sent again when its claim has expired.
 _LAST_SECONDS: Final = 2.0
 
 _log: Final = structlog.get_logger("proxy.tee")
 
 
 class Tee:
-    """Sends what the store holds, a few at once; several processes may do so side by side.
+    """A sender of the store's deliveries, a few at once; several processes may send side by side.
 
-    A consumer may get a delivery twice, when its answer was lost or a process died in between.
+    A consumer may get a delivery twice: when its answer was lost, or a process died before it was stored.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class Tee:
         self._ending = False
 
     def look(self) -> None:
-        """Something may be due now."""
+        """Wakes the senders: a delivery may be due now."""
         self._wake.set()
 
     def end(self) -> None:
-        """Nothing more is begun."""
+        """Ends the sending: no new attempt begins."""
         self._ending = True
         self._wake.set()
 
     async def keep_sending(self) -> None:
-        """One after the other until the end."""
+        """Sends one delivery after another until the end."""
         while not self._ending:
             try:
                 async with self._looking:
@@ -73,7 +73,7 @@ class Tee:
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _next(self) -> Claimed | None:
-        """Waits for one that is due; None at the end."""
+        """Waits for a due delivery, and claims it; returns None at the end."""
         while not self._ending:
             self._wake.clear()
             now = self._clock()
@@ -86,29 +86,29 @@ class Tee:
 
     async def _send(self, claimed: Claimed) -> None:
         status = await self._post(claimed.delivery)
-        told = {"delivery": claimed.id, "attempts": claimed.attempts, "status": status}
+        facts = {"delivery": claimed.id, "attempts": claimed.attempts, "status": status}
         now = self._clock()
         again_at = now + pause(claimed.attempts, self._chance())
-        verdict = judge(status)
+        verdict = verdict_of(status)
         if verdict == "sent":
             await self._deliveries.sent(claimed.id)
-            _log.info("tee_sent", **told)
+            _log.info("tee_sent", **facts)
         elif verdict == "given-up" or is_too_old(claimed.received_at, again_at):
             await self._deliveries.give_up(claimed.id)
-            _log.error("tee_given_up", **told)
+            _log.error("tee_given_up", **facts)
         else:
             await self._deliveries.put_off(claimed.id, again_at)
-            _log.warning("tee_put_off", **told)
-        self.look()  # the next one of the same report may go now
+            _log.warning("tee_put_off", **facts)
+        self.look()  # the report's next delivery may be sent now
 
     async def _post(self, delivery: Delivery) -> int | None:
-        """The status of one attempt; None where none came in time."""
+        """Makes one attempt, and returns its status; None when no answer came in time."""
         signed = {"X-Webhook-Signature": delivery.signature}
         return await self._poster.post(signed, delivery.content_type, delivery.body)
 
 
-def judge(status: int | None) -> Verdict:
-    """What an attempt came to. Who refuses a delivery for what it is will refuse it the next time too."""
+def verdict_of(status: int | None) -> Verdict:
+    """Returns the result of an attempt: most 4xx are final, as the consumer would refuse it again."""
     if status is not None and 200 <= status < 300:
         return "sent"
     refused = status is not None and 400 <= status < 500 and status not in (408, 429)
@@ -116,12 +116,12 @@ def judge(status: int | None) -> Verdict:
 
 
 def is_too_old(received_at: datetime, again_at: datetime) -> bool:
-    """Whether a delivery is no longer tried when its turn comes again."""
+    """Returns whether a delivery is too old for its next attempt."""
     return again_at - received_at > DELIVERY_LIFE
 
 
 def pause(attempts: int, chance: float) -> timedelta:
-    """How long to wait after so many attempts: twice as long each time, less up to a half by `chance`."""
+    """Returns the pause after so many attempts: it doubles each time; `chance` takes up to a half off."""
     doubled = min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(attempts - 1, 30)))
     return doubled * (1 - chance / 2)
 
@@ -134,9 +134,10 @@ async def teeing(
     trust: ssl.SSLContext | None = None,
     proxy: OutboundProxy | None = None,
 ) -> AsyncIterator[Tee | None]:
-    """Sends deliveries to `url` while the block runs, none to None. `chance` gives numbers from 0 to 1.
+    """Sends deliveries to `url` while the block runs; with None there is no tee.
 
-    `trust` says whose certificates count; None is the system's authorities. `proxy` leads to the internet.
+    `chance` returns numbers from 0 to 1. `trust` decides which certificates are accepted; None means the
+    system's authorities. `proxy` is the outbound proxy to the internet.
     """
     if url is None:
         yield None

@@ -1,4 +1,4 @@
-"""TLS of the proxy's own: one certificate, exchanged while it serves."""
+"""The proxy's own TLS: one certificate, which can be replaced while the proxy serves."""
 
 import ssl
 from pathlib import Path
@@ -12,13 +12,14 @@ _log: Final = structlog.get_logger("proxy.tls")
 
 
 class BadCertificate(Exception):
-    """The certificate and its key can't be served with; the text is fit for the operator."""
+    """An unusable certificate or key; the error's text is written for the operator."""
 
 
 class Tls:
-    """`context` is for servers, and stays; connections that begin after `reload` get the new certificate.
+    """The certificate in use. `context` is for servers and never changes.
 
-    `failed` is told of each handshake that fails.
+    Connections that begin after `reload` get the new certificate. `failed` is called for each handshake that
+    fails.
     """
 
     def __init__(self, certificate: Path, key: Path, failed: Failed) -> None:
@@ -30,9 +31,10 @@ class Tls:
         self.context.sni_callback = self._choose
 
     def reload(self) -> None:
-        """Takes the files as they now are; the old certificate stays where they can't be served with.
+        """Reads the files again; the old certificate stays in use if the new files are unusable.
 
-        Not loaded into the context in use: OpenSSL would keep the old one beside a new one of another kind.
+        The context in use is not changed: OpenSSL would keep the old certificate beside a new one with
+        another type of key.
         """
         try:
             self._current = self._load()
@@ -41,8 +43,8 @@ class Tls:
         else:
             _log.info("certificate_in_force")
 
-    def _choose(self, line: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext) -> None:
-        line.context = self._current
+    def _choose(self, client: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext) -> None:
+        client.context = self._current
 
     def _load(self) -> ssl.SSLContext:
         context = watched_context(self._failed)
@@ -50,10 +52,10 @@ class Tls:
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.set_alpn_protocols(["http/1.1"])
         try:
-            # A password is never asked for: nobody sits there.
+            # An empty password, so that OpenSSL never prompts for one.
             context.load_cert_chain(self._certificate, self._key, password="")
         except (OSError, ValueError):
             raise BadCertificate(
-                "MICHIQ_TLS_CERT, MICHIQ_TLS_KEY: no certificate with its key, both PEM, without a password"
+                "MICHIQ_TLS_CERT, MICHIQ_TLS_KEY: need a certificate and its key, in PEM, without a password"
             ) from None
         return context

@@ -1,7 +1,7 @@
-"""Tells of changes in a folder, by a look each second.
+"""Detects changes of a folder by a check each second.
 
-The kernel's own word would come at once, but it watches an inode: of a folder that is replaced or renamed, a
-symlink that is turned, a file that is itself a link to elsewhere, a network's file system it says nothing.
+The kernel's notifications (inotify) come at once, but they watch an inode. They miss a folder that is
+replaced or renamed, a changed symlink, a file that is a link to another folder, and network file systems.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-_LOOK_SECONDS: Final = 1.0  # a look takes a quarter of a millisecond, of 2 ms/s that a process has at rest
+_LOOK_SECONDS: Final = 1.0  # a check takes 0.25 ms; an idle process uses 2 ms/s
 _CALM_SECONDS: Final = 0.1
 
 File: TypeAlias = tuple[str, int, int, int, int]
@@ -19,7 +19,7 @@ File: TypeAlias = tuple[str, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A folder as it was at one look: which one it is, and its files."""
+    """The state of a folder at one check: its identity and its files."""
 
     device: int
     inode: int
@@ -27,7 +27,7 @@ class Seen:
 
 
 def look(folder: Path) -> Seen | None:
-    """Returns what lies at a path now, links followed; None where no folder can be read there."""
+    """Returns the folder's state now, through links; None when the path has no readable folder."""
     try:
         with os.scandir(folder) as entries:
             files = sorted(_file(entry) for entry in entries if not entry.name.startswith("."))
@@ -46,9 +46,9 @@ def _file(entry: "os.DirEntry[str]") -> File:
 
 
 async def changes(folder: Path) -> AsyncIterator[Seen | None]:
-    """Yields what a folder is at first and after each change, for ever; None while there is none to watch.
+    """Yields a folder's state at first and after each change, for ever; None while there is no folder.
 
-    While it changes from look to look nothing is told of it: somebody is writing.
+    A state is yielded only once two checks agree, because somebody may still be writing.
     """
     seen = await asyncio.to_thread(look, folder)
     yield seen

@@ -1,4 +1,4 @@
-"""POST /webhooks/llamalitica: signed deliveries of the new platform (CONTRACT W)."""
+"""Receives signed webhooks of the new platform: POST /webhooks/llamalitica (CONTRACT W)."""
 
 import hmac
 import re
@@ -27,7 +27,7 @@ _VISIBLE: Final = re.compile(r"[\x20-\x7e]{1,200}")
 
 
 async def receive(request: web.Request) -> web.Response:
-    """200 only once the delivery is durable; the sender tries again after anything else."""
+    """Answers 200 only once the delivery is durable; after any other answer the sender tries again."""
     if request.method != "POST":
         raise web.HTTPMethodNotAllowed(request.method, ["POST"])
     await go_on(request)
@@ -48,11 +48,11 @@ async def receive(request: web.Request) -> web.Response:
 
 
 def _to_send_on(request: web.Request, data: bytes) -> Delivery | None:
-    """The delivery as it came, where there is a consumer for it."""
+    """Returns the unchanged delivery, if there is a consumer for it."""
     if TEE not in request.app:
         return None
     kind = request.headers.get("Content-Type", "")
-    # No other sign fits into a header as every program reads one; JSON's type has none.
+    # Programs read other characters in a header differently; the type of JSON has none of them.
     return Delivery(data, _signatures(request)[0].decode(), kind if _VISIBLE.fullmatch(kind) else "")
 
 
@@ -62,11 +62,11 @@ async def _read(request: web.Request) -> bytes:
 
 
 def signed(body: bytes, signatures: list[bytes], secrets: Sequence[bytes]) -> bool:
-    """Whether the one signature is the lower-case hex HMAC-SHA-256 of the raw body under a secret."""
+    """Returns whether the one signature is the raw body's HMAC-SHA-256 under a secret, in lower-case hex."""
     if len(signatures) != 1 or not _SIGNATURE.fullmatch(signatures[0]):
         return False
     expected = [hmac.new(secret, body, sha256).hexdigest().encode() for secret in secrets]
-    # Every secret is compared: how long it takes says nothing about which one fits.
+    # Every secret is compared, so that the time does not show which one matches.
     return sum(hmac.compare_digest(signatures[0], each) for each in expected) > 0
 
 

@@ -70,7 +70,7 @@ class Word(BaseModel):
 def test_breaker_is_told_how_a_call_ended(
     before: Breaker, verdict: Verdict, probe: bool, after: Breaker
 ) -> None:
-    assert before.told(verdict, NOW + 1, probe=probe) == after
+    assert before.after(verdict, NOW + 1, probe=probe) == after
 
 
 @pytest.mark.parametrize(("before", "later", "after"), ADMITTED)
@@ -103,7 +103,7 @@ class Fuse:
     causes: list[str] = field(default_factory=list)
 
     async def ask(self, call: Call = POST) -> str | None:
-        """The cause of the failure, if it is one."""
+        """Returns the cause of the failure, if the call fails."""
         try:
             await self.upstream.fetch(call, Word)
         except UpstreamError as error:

@@ -34,7 +34,7 @@ class Word(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a table row expects of a failed call."""
+    """A table row's expectation of a failed call."""
 
     kind: str
     cause: str
@@ -247,7 +247,7 @@ async def test_client_G08_a_body_that_stops_coming_is_a_timeout() -> None:
 
 @pytest.mark.skipif(not SOCKETS.exists(), reason="counts this process's sockets in /proc")
 async def test_client_gives_up_at_once_on_a_peer_that_reads_nothing() -> None:
-    """What is still buffered for the peer is dropped: no socket stays open until it reads that."""
+    """Bytes that are still buffered for the peer are dropped: no socket stays open until it reads them."""
 
     async def script(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
@@ -395,7 +395,7 @@ async def test_client_a_late_second_answer_never_reaches_the_next_user(call: Cal
 
 
 async def test_client_G08_a_server_that_speaks_first_is_a_failure() -> None:
-    """Such as an SSH server on a mistaken port."""
+    """An SSH server on a mistaken port answers like this."""
     late: list[asyncio.StreamWriter] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -411,7 +411,7 @@ async def test_client_G08_a_server_that_speaks_first_is_a_failure() -> None:
 
 @pytest.mark.parametrize("count", [-1, 1])
 async def test_client_a_content_of_another_length_than_announced_ends_the_connection(count: int) -> None:
-    """Otherwise the upstream would take the next user's request for the rest of this body."""
+    """An upstream would otherwise take the next user's request for the rest of this body."""
 
     class Lying(Bytes):
         @property

@@ -1,4 +1,4 @@
-"""LlamaChat's client: conversations, messages and transcriptions as its document has them."""
+"""The client of LlamaChat: conversations, messages and transcriptions as its document has them."""
 
 import io
 import json

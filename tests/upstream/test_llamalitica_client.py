@@ -1,4 +1,4 @@
-"""Llamalitica's client: who a user is, and cases that are made once."""
+"""The client of Llamalitica: users, and cases that are made once."""
 
 import asyncio
 import base64

@@ -48,21 +48,21 @@ async def body_of(answered: RawAnswer) -> bytes:
     return b"".join([piece async for piece in answered.chunks()])
 
 
-async def told(michiq: Michiq, request: RawRequest = GET, seconds: float = SECONDS) -> bytes:
-    """The body of the answer."""
+async def fetched(michiq: Michiq, request: RawRequest = GET, seconds: float = SECONDS) -> bytes:
+    """Returns the body of the answer."""
     async with michiq.exchange(request, seconds=seconds) as answered:
         return await body_of(answered)
 
 
 async def failure(michiq: Michiq, request: RawRequest = GET, seconds: float = SECONDS) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
-        await told(michiq, request, seconds)
+        await fetched(michiq, request, seconds)
     return caught.value
 
 
 @dataclass
 class Server:
-    """Michiq in front of a script, and what was reported of it."""
+    """Michiq in front of a script, and the records of its calls."""
 
     michiq: Michiq
     wire: Wire
@@ -78,10 +78,10 @@ async def serving(script: Script) -> AsyncIterator[Server]:
 
 @pytest.mark.parametrize("asked", [lambda: GET, lambda: post(b"hi", length=2)], ids=["get", "post"])
 async def test_no_connection_is_used_twice_and_none_is_left_open(asked: Callable[[], RawRequest]) -> None:
-    """A late second answer on a kept one would be the next user's."""
+    """A late second answer on a reused connection would reach the next user."""
     async with answering(OK) as wire, open_michiq(wire.url, ignore) as michiq:
         for _ in range(3):
-            assert await told(michiq, asked()) == b"hi"
+            assert await fetched(michiq, asked()) == b"hi"
             await wire.all_closed()
         assert wire.connections == 3
 
@@ -116,13 +116,13 @@ async def test_there_are_only_so_many_connections_and_little_patience(
         await silence(reader, writer)
 
     async with serving(script) as server:
-        waiting = [asyncio.create_task(told(server.michiq)) for _ in range(pool.CONNECTIONS)]
+        waiting = [asyncio.create_task(fetched(server.michiq)) for _ in range(pool.CONNECTIONS)]
         await until(lambda: len(server.wire.requests) == pool.CONNECTIONS)
         error = await failure(server.michiq)
         assert (error.kind, error.cause, error.arrived) == ("legacy_unreachable", "legacy-busy", False)
         release.set()
         assert await asyncio.gather(*waiting) == [b"hi"] * pool.CONNECTIONS
-        assert await told(server.michiq) == b"hi"
+        assert await fetched(server.michiq) == b"hi"
 
 
 async def test_a_body_is_chunked_where_its_length_is_unknown() -> None:
@@ -134,7 +134,7 @@ async def test_a_body_is_chunked_where_its_length_is_unknown() -> None:
 
     async with serving(script) as server:
         headers = ((b"X-A", b"1"),)
-        assert await told(server.michiq, post(b"a", b"", b"bc", headers=headers)) == b"hi"
+        assert await fetched(server.michiq, post(b"a", b"", b"bc", headers=headers)) == b"hi"
         host = server.wire.url.removeprefix("http://").encode()
         assert await got == (
             b"POST /a HTTP/1.1\r\nX-A: 1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -146,7 +146,7 @@ async def test_a_body_is_chunked_where_its_length_is_unknown() -> None:
 async def test_a_body_of_another_length_than_it_said_ends_the_call(length: int) -> None:
     async with serving(silence) as server:
         with pytest.raises(Refusal) as caught:
-            await told(server.michiq, post(b"hi", length=length))
+            await fetched(server.michiq, post(b"hi", length=length))
         assert caught.value.cause == "body-length"
         await server.wire.all_closed()
 
@@ -155,7 +155,7 @@ async def test_a_body_of_another_length_than_it_said_ends_the_call(length: int) 
 async def test_a_field_that_would_end_its_line_is_never_sent(sign: bytes) -> None:
     async with serving(silence) as server:
         with pytest.raises(ValueError, match="line end"):
-            await told(server.michiq, RawRequest(b"GET", b"/", ((b"X-A", b"1" + sign + b"X-B: 2"),)))
+            await fetched(server.michiq, RawRequest(b"GET", b"/", ((b"X-A", b"1" + sign + b"X-B: 2"),)))
 
 
 async def test_a_server_that_takes_no_more_of_a_body_is_too_slow() -> None:
@@ -175,7 +175,7 @@ async def test_what_the_body_raises_ends_the_call() -> None:
 
     async with serving(silence) as server:
         with pytest.raises(Refusal, match="body-cut"):
-            await told(server.michiq, RawRequest(b"POST", b"/a", (), cut(), 2))
+            await fetched(server.michiq, RawRequest(b"POST", b"/a", (), cut(), 2))
         assert [call.cause for call in server.calls] == ["legacy-cancelled"]
         await server.wire.all_closed()
 
@@ -253,7 +253,7 @@ async def test_https_goes_only_to_a_server_whose_certificate_is_trusted(
         open_michiq(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", ignore) as michiq,
     ):
         if trusted:
-            assert [await told(michiq), await told(michiq)] == [b"hi", b"hi"]
+            assert [await fetched(michiq), await fetched(michiq)] == [b"hi", b"hi"]
         else:
             error = await failure(michiq)
             assert (error.kind, error.cause, error.arrived) == ("legacy_unreachable", "legacy-tls", False)
@@ -278,12 +278,12 @@ async def named(*addresses: str) -> AsyncIterator[tuple[Michiq, Wire]]:
 @pytest.mark.parametrize("others", [(), ("203.0.113.9",), ("2001:db8::1",)], ids=["alone", "IPv4", "IPv6"])
 async def test_X01_plain_http_goes_to_the_private_ones_of_a_names_addresses(others: tuple[str, ...]) -> None:
     async with named(*others, "127.0.0.1") as (michiq, _):
-        assert await told(michiq) == b"hi"
+        assert await fetched(michiq) == b"hi"
 
 
 @pytest.mark.parametrize("address", ["203.0.113.9", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8", "0.0.0.0"])
 async def test_X01_plain_http_never_leaves_for_a_public_address(address: str) -> None:
-    """Whatever the name stood for when the settings were read."""
+    """The name may have had other addresses when the settings were read."""
     async with named(address) as (michiq, wire):
         error = await failure(michiq)
         assert (error.kind, error.cause, error.arrived) == (

@@ -1,4 +1,4 @@
-"""What is tried twice: nothing but a GET whose connection was lost, and not often."""
+"""Retries: only of a GET whose connection was lost, and not often."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -119,7 +119,7 @@ async def test_retry_is_not_made_after_a_timeout() -> None:
 async def test_retries_of_a_failing_upstream_stay_below_a_fifth_of_its_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a breaker that never opens, which would keep their number lower still."""
+    """The breaker never opens here: it would limit their number even more."""
     monkeypatch.setattr(breaker, "FAILURES", 10_000)
     async with scripted(hang_up) as wire, open_upstream("x", wire.url, ignore) as upstream:
         for _ in range(100):

@@ -12,7 +12,7 @@ Script: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awai
 
 @dataclass(frozen=True)
 class Request:
-    """A request as its bytes came."""
+    """A request as raw bytes."""
 
     line: bytes
     headers: list[tuple[bytes, bytes]]
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass
 class Wire:
-    """A running server: where it is, and what it got."""
+    """A running server: its address, and the requests that it got."""
 
     url: str = ""
     connections: int = 0
@@ -36,7 +36,7 @@ class Wire:
     serving: asyncio.Task[None] | None = None
 
     async def read(self, reader: asyncio.StreamReader) -> Request:
-        """The next request, noted; raises IncompleteReadError when there is none."""
+        """Reads the next request and records it; raises IncompleteReadError when there is none."""
         head = await reader.readuntil(b"\r\n\r\n")
         line, *lines = head[:-4].split(b"\r\n")
         headers = [(key, value) for key, value in (item.split(b": ", 1) for item in lines)]
@@ -53,22 +53,22 @@ class Wire:
 
 
 def fixed(size: int) -> bytes:
-    """Randomness without chance."""
+    """Returns the same bytes each time."""
     return b"\x5a" * size
 
 
 def ignore(_: object) -> None:
-    """An `on_call` that nobody listens to."""
+    """Ignores the record of a call."""
 
 
 def answer(body: bytes, status: str = "200 OK", head: str = "Content-Type: application/json") -> bytes:
-    """A complete answer with its length."""
+    """Returns a complete answer with its length."""
     return f"HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 @asynccontextmanager
 async def scripted(script: Script, *, refusing: bool = False) -> AsyncIterator[Wire]:
-    """A server that runs `script` on every connection; a refusing one only after `accept` was called."""
+    """Runs a server with `script` on every connection; a refusing one only after `accept` was called."""
     wire = Wire()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,7 +107,7 @@ async def scripted(script: Script, *, refusing: bool = False) -> AsyncIterator[W
 
 @asynccontextmanager
 async def answering(*answers: bytes) -> AsyncIterator[Wire]:
-    """A server that reads each request and sends the next of `answers`, the last one again and again.
+    """Runs a server that reads each request and sends the next of `answers`, the last one again and again.
 
     Connections are kept open until the client closes them.
     """
@@ -123,7 +123,7 @@ async def answering(*answers: bytes) -> AsyncIterator[Wire]:
 
 
 async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """A script that reads everything and says nothing."""
+    """Reads everything and sends nothing, as a script."""
     while await reader.read(65536):
         pass
 

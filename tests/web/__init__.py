@@ -1,1 +1,1 @@
-"""What stands between a client's socket and who answers."""
+"""Tests of the code between a client's socket and the side that answers."""

@@ -1,4 +1,4 @@
-"""The operator's own consumer of webhooks, on a real socket, with its answers given beforehand."""
+"""The operator's own consumer of webhooks, on a real socket, with prepared answers."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -10,7 +10,9 @@ from pytest_aiohttp import AiohttpServer
 
 @dataclass
 class Consumer:
-    """What it got, in order. `answers` are the statuses of its next answers, 200 after them; 0 hangs up.
+    """A consumer, with the webhooks that it got, in order.
+
+    `answers` are the statuses of its next answers, 200 after them; 0 closes the connection.
 
     While `open` is not set, nothing is answered.
     """

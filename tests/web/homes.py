@@ -1,4 +1,4 @@
-"""Users who call through a canary whose percentage never stands still; what each got is judged at once."""
+"""Users who call through a canary whose percentage changes all the time; each answer is checked at once."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ class Calls:
     answered: Counter[str] = field(default_factory=Counter)
 
     async def run(self, count: int, at_once: int = 8) -> None:
-        """Each user calls one after the other, as a program does; users call side by side."""
+        """Runs all users side by side; each makes one call after another, as a program does."""
         waiting = iter([self.random.choice(self.users) for _ in range(count)])
         locks = {user.mail: asyncio.Lock() for user in self.users}
 
@@ -125,7 +125,7 @@ class Calls:
             return response.status, await (response.json() if as_json else response.text())
 
     async def _told(self, user: User, response: aiohttp.ClientResponse) -> None:
-        """For runs that judge every answer."""
+        """Does nothing here; runs that check every answer override it."""
 
 
 def people(count: int, organizations: int) -> list[User]:

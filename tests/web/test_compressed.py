@@ -1,4 +1,4 @@
-"""A legacy server that compresses its answers: they are learned from, compared and merged like others."""
+"""A legacy server with compressed answers: they are learned, compared and merged like others."""
 
 import gzip
 import json
@@ -132,13 +132,13 @@ async def test_passthrough_G07_a_case_that_was_not_learned_is_logged_once(tmp_pa
 
 
 def in_front_of(folder: Path, legacy: System) -> Any:
-    """A proxy whose newCase is this server's."""
+    """Runs a proxy whose newCase goes to this server."""
     nowhere = "http://127.0.0.1:9"
     return facing(folder, nowhere, nowhere, {"new_case": mode("legacy")}, MICHIQ_LEGACY_URL=legacy.url)
 
 
 async def made(api: Api, legacy: System, **headers: str) -> tuple[int, bytes]:
-    """The answer to a newCase, as its bytes came."""
+    """Returns the raw bytes of the answer to a newCase."""
     url = f"{api.url}/michiQ/newCase"
     async with api.http.post(
         url, data=case_form(), headers={**IDENTITY, **headers}, auto_decompress=False

@@ -1,4 +1,4 @@
-"""OPTIONS, and pages of other origins: the legacy server answers where it would, else the mapping does."""
+"""OPTIONS, and pages of other origins: answered by the legacy server in legacy mode, else by the mapping."""
 
 from typing import Any, Final
 
@@ -28,21 +28,21 @@ PATHS: Final = {
 
 
 def listed(name: str = "new") -> dict[str, Any]:
-    """Every route in this mode, open to the page."""
+    """Sets every route to this mode, and allows the page's origin."""
     return dict.fromkeys(ROUTES, mode(name, LISTED))
 
 
 async def options(
     api: Api, route: str = "new_case", **headers: str
 ) -> tuple[int, CIMultiDictProxy[str], str]:
-    """`headers` go over what a browser asks for the page; "" takes one away."""
+    """Sends a browser's preflight; `headers` replace its own, and "" removes one."""
     sent = {name: value for name, value in {**ASKS, **headers}.items() if value}
     async with api.http.options(api.url + PATHS[route], headers=sent) as response:
         return response.status, response.headers, await response.text()
 
 
 def shared(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """What of the headers is about origins."""
+    """Returns the headers about origins."""
     return {name: text for name, text in headers.items() if name == "Vary" or name.startswith("Access-")}
 
 

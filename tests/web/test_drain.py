@@ -1,4 +1,4 @@
-"""How a process ends: told first, connections by their answers, requests seen through, the listener last."""
+"""The shutdown: readiness first, connections end with their answers, requests finish, the listener closes."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ READY = get("/readyz")
 
 @dataclass
 class Ended:
-    """A proxy in a task of its own, which is told to end and whose end can be awaited."""
+    """A proxy in a task of its own, which can be ended and awaited."""
 
     api: Api
     told: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,7 +57,7 @@ async def serving(start_proxy: StartProxy, **environ: str) -> AsyncIterator[Ende
 
 @asynccontextmanager
 async def notified(api: Api) -> AsyncIterator[None]:
-    """Told that it is to end, and still in the time that others have to see it."""
+    """Starts the shutdown; returns while load balancers have time to notice it."""
     notice = asyncio.create_task(api.proxy.ending.notice())
     await asyncio.sleep(0)
     yield
@@ -68,7 +68,7 @@ async def notified(api: Api) -> AsyncIterator[None]:
 
 
 async def ask(url: str, data: bytes) -> Reply:
-    """On a connection of its own."""
+    """Sends the request on a connection of its own."""
     connection = await Connection.open(url)
     try:
         return await connection.ask(data)
@@ -173,7 +173,7 @@ async def test_what_is_not_answered_by_the_end_is_cut_off(start_proxy: StartProx
 async def test_a_client_that_pauses_in_its_body_does_not_hold_up_the_end(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before it, it may pause for a minute, however often it is looked whether the end has come."""
+    """A body may pause for a minute before the shutdown, however often the proxy checks for its end."""
     monkeypatch.setattr(web_body, "IDLE_SECONDS", 0.05)
     async with serving(start_proxy, MICHIQ_DRAIN_SECONDS="60") as proxy:
         connection = await Connection.open(proxy.api.url)
@@ -217,6 +217,6 @@ async def test_one_that_is_replaced_lets_nobody_in_and_sees_its_own_clients_out(
 
 
 def _busy(api: Api) -> list[Any]:
-    """The connections on which something has come that is not answered yet."""
+    """Returns the connections with bytes that are not answered yet."""
     [_, listener] = api.proxy.ending._listeners
     return [each for each in listener._connections() if not each.idle]

@@ -1,4 +1,4 @@
-"""A store that takes no write: said by its cause to clients, to /readyz and healthcheck, and in the log."""
+"""A store that takes no write: clients, /readyz, healthcheck and the log get its cause."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def large() -> Any:
 
 
 async def asked(api: Api) -> tuple[int, str | None]:
-    """A newCase's status and cause."""
+    """Returns a newCase's status and cause."""
     async with api.http.post(
         f"{api.url}/michiQ/newCase", data=large(), headers={**IDENTITY, "Connection": "close"}
     ) as response:
@@ -85,7 +85,7 @@ async def test_audio_for_which_there_is_no_room_names_the_full_disk(on_disk: Api
 
 
 async def test_a_database_that_may_not_grow_names_the_full_store(start_proxy: StartProxy) -> None:
-    """As a full disk, for a user who can't mount one: SQLite itself refuses more pages."""
+    """Simulates a full disk without a mount: SQLite itself refuses more pages."""
 
     def bounded(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA max_page_count = 1")  # it stays at the pages that are there

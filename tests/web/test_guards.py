@@ -1,4 +1,4 @@
-"""What one client may take of the server, in connections and in time, by a clock that is set by hand."""
+"""The limits of one client, in connections and in time, with a clock that is set by hand."""
 
 import asyncio
 import gc
@@ -48,7 +48,7 @@ def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLo
 
 @dataclass
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until it is set."""
 
     now: float = 1000.0
     asked: int = 0
@@ -60,7 +60,7 @@ class Clock:
 
 @dataclass
 class Client:
-    """One connection."""
+    """A connection of a client."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -71,7 +71,7 @@ class Client:
             await self.writer.drain()
 
     async def hears(self, *endings: bytes) -> bytes:
-        """All that comes up to these endings, one after the other."""
+        """Returns all bytes up to these endings, one after another."""
         async with asyncio.timeout(SECONDS):
             return b"".join([await self.reader.readuntil(ending) for ending in endings])
 
@@ -112,7 +112,7 @@ class Served:
             writer.transport.abort()
 
     async def passes(self, seconds: float) -> None:
-        """That much time, and at least one look at the connections at its end."""
+        """Moves the clock, and waits for at least one check of the connections."""
         self.clock.now += seconds
         seen = self.clock.asked
         await self.until(lambda: self.clock.asked > seen + 2 or not self.connections)
@@ -164,24 +164,24 @@ async def serving(limits: Limits = LIMITS) -> AsyncIterator[Served]:
 
 # Stage of a connection, when its client last sent, took and began, what is left for it; the verdict at 1000.
 OVERDUE: Final[dict[str, tuple[Stage, Watch, str | None]]] = {
-    "fresh": ("head", Watch(heard=990.1, taken=1000, since=990.1), None),
-    "silent from the start": ("head", Watch(heard=990, taken=1000, since=990), "head"),
-    "dripping its head": ("head", Watch(heard=999, taken=1000, since=990), "head"),
-    "sending a body": ("body", Watch(heard=930.1, taken=1000, since=None, until=1000.1), None),
-    "silent in its body": ("body", Watch(heard=930, taken=1000, since=None, until=2000), "body"),
-    "dripping its body": ("body", Watch(heard=999, taken=1000, since=None, until=1000), "body"),
-    "waiting": ("busy", Watch(heard=0, taken=1000, since=None), None),
-    "taking its answer": ("busy", Watch(heard=0, taken=970.1, since=None, ready=Ready(9, 9)), None),
-    "not taking its answer": ("busy", Watch(heard=0, taken=970, since=None, ready=Ready(9, 9)), "reader"),
+    "fresh": ("head", Watch(received=990.1, taken=1000, since=990.1), None),
+    "silent from the start": ("head", Watch(received=990, taken=1000, since=990), "head"),
+    "dripping its head": ("head", Watch(received=999, taken=1000, since=990), "head"),
+    "sending a body": ("body", Watch(received=930.1, taken=1000, since=None, until=1000.1), None),
+    "silent in its body": ("body", Watch(received=930, taken=1000, since=None, until=2000), "body"),
+    "dripping its body": ("body", Watch(received=999, taken=1000, since=None, until=1000), "body"),
+    "waiting": ("busy", Watch(received=0, taken=1000, since=None), None),
+    "taking its answer": ("busy", Watch(received=0, taken=970.1, since=None, ready=Ready(9, 9)), None),
+    "not taking its answer": ("busy", Watch(received=0, taken=970, since=None, ready=Ready(9, 9)), "reader"),
     "not taking the first of it": (
         "busy",
-        Watch(heard=0, taken=970, since=None, ready=Ready(0, 9)),
+        Watch(received=0, taken=970, since=None, ready=Ready(0, 9)),
         "reader",
     ),
-    "all of it on its way": ("idle", Watch(heard=930, taken=970, since=None, ready=Ready(0, 9)), None),
-    "between two requests": ("idle", Watch(heard=930, taken=1000, since=None), None),
-    "told that there is no room": ("refused", Watch(heard=998.1, taken=1000, since=None), None),
-    "told and still there": ("refused", Watch(heard=998, taken=1000, since=None), "refused"),
+    "all of it on its way": ("idle", Watch(received=930, taken=970, since=None, ready=Ready(0, 9)), None),
+    "between two requests": ("idle", Watch(received=930, taken=1000, since=None), None),
+    "told that there is no room": ("refused", Watch(received=998.1, taken=1000, since=None), None),
+    "told and still there": ("refused", Watch(received=998, taken=1000, since=None), "refused"),
 }
 
 
@@ -192,13 +192,13 @@ def test_a_client_has_this_much_time(what: str) -> None:
 
 
 def test_between_two_requests_there_is_less_time_where_room_is_scarce() -> None:
-    watch = Watch(heard=995, taken=1000, since=None)
+    watch = Watch(received=995, taken=1000, since=None)
     assert watch.overdue("idle", 999.9, Limits(), crowded=True) is None
     assert watch.overdue("idle", 1000.0, Limits(), crowded=True) == "idle"
 
 
 def test_whoever_takes_something_takes_his_time() -> None:
-    watch = Watch(heard=0, taken=0, since=None)
+    watch = Watch(received=0, taken=0, since=None)
     for now, left, so_far, taken in [
         (1, 100, 0, 0),
         (2, 100, 0, 0),
@@ -290,7 +290,7 @@ async def test_a_body_that_nobody_reads_may_not_drip_either() -> None:
 
 
 async def test_a_client_that_waits_for_us_has_all_the_time() -> None:
-    """Held back until it is wanted, or held up because nobody reads: aiohttp pauses the connection then."""
+    """A body waits for 100 Continue, or for a reader: aiohttp pauses the connection then."""
     expecting = POST.replace(b"/read", b"/held").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
     held_up = b"POST /held HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % BIG
     async with serving() as served, served.client() as first, served.client() as second:
@@ -390,7 +390,7 @@ async def test_an_answer_that_somebody_takes_slowly_reaches_its_end() -> None:
 
 
 async def test_who_has_said_all_and_listens_is_answered() -> None:
-    """Without the guard aiohttp lets the transport close at the end of what comes."""
+    """aiohttp, without the guard, lets the transport close at the end of the input."""
     async with serving() as served, served.client() as client:
         await client.say(GET.replace(b"/read", b"/held"))
         client.writer.write_eof()
@@ -425,7 +425,7 @@ async def test_a_body_that_ends_too_soon_is_refused_to_who_listens(
 
 
 async def test_who_has_said_all_counts_as_gone_after_a_while() -> None:
-    """It may have left: that looks the same."""
+    """The client may have left: that looks the same."""
     async with serving(replace(LIMITS, leaving=0.01)) as served, served.client() as client:
         await client.say(GET.replace(b"/read", b"/held"))
         await served.until(lambda: served.held)
@@ -762,7 +762,7 @@ async def test_the_absolute_form_is_as_good_as_the_origin_form() -> None:
 
 
 async def test_a_line_may_be_as_long_as_a_head_may_be() -> None:
-    """Tokens and cookies of 20 KB are out there; aiohttp's own limit is 8,190 bytes."""
+    """Some clients have tokens and cookies of 20 KB; aiohttp's own limit is 8,190 bytes."""
     async with serving() as served, served.client() as client:
         await client.say(GET[:-2] + b"Authorization: Bearer %b\r\n\r\n" % bytes(b"a" * 60_000))
         await client.hears(b"0 bytes.")
@@ -779,7 +779,7 @@ async def test_an_expectation_is_not_quoted_where_there_is_no_route() -> None:
 
 
 async def test_a_body_that_drips_is_given_up() -> None:
-    """Each byte comes in time, and all of them too slowly."""
+    """Each byte comes in time, but all of them too slowly."""
     async with serving() as served, served.client() as client:
         served.pause = 0.3
         await client.say(b"POST /read HTTP/1.1\r\n" + HOST + b"Content-Length: 9999\r\n\r\n")

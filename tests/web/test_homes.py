@@ -1,4 +1,4 @@
-"""A case lives where it was made: a canary on a stateful API shows no client that there are two sides."""
+"""A case stays on the side that made it: a canary on a stateful API shows no client the two sides."""
 
 import asyncio
 from random import Random

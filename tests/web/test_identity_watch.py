@@ -1,4 +1,4 @@
-"""A front that drops API_KEY and user_mail is hinted at in the log, once."""
+"""A front that drops API_KEY and user_mail: the log has one hint."""
 
 import json
 from io import StringIO

@@ -1,4 +1,4 @@
-"""A process that lacks a key which the store is sealed with: it is not ready, and says why."""
+"""A process without a key of the store: it is not ready, and gives the reason."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Where a proxy listens: each listener on an address of its own, or an end with the reason."""
+"""The listeners: each has an address of its own, or the start fails with the reason."""
 
 import errno
 import socket
@@ -11,7 +11,7 @@ import pytest
 
 from proxy.addresses import parse_address, parse_addresses
 from proxy.web.listening import CantListen, open_sockets
-from proxy.web.place import LISTEN, Place, bound
+from proxy.web.place import LISTEN, SharedResources, bound
 from proxy.web.server import running
 from tests.conftest import StartProxy, edited_table, settings_for
 from tests.keepalive import Connection, get
@@ -19,7 +19,7 @@ from tests.keepalive import Connection, get
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """One that nobody listens on, and that the system gives to nobody else meanwhile."""
+    """Reserves a port that nobody listens on, and that no other program gets meanwhile."""
     with closing(socket.socket()) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))
@@ -49,11 +49,11 @@ async def test_listening_34_who_was_quicker_between_binding_and_listening_is_not
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", port))
         other.listen()
-        place = Place(ours, bound(settings).admin)
+        place = SharedResources(ours, bound(settings).admin)
         with pytest.raises(
             CantListen, match=rf"^MICHIQ_LISTEN: can't listen on 127\.0\.0\.1:{port}: Address already"
         ):
-            async with running(settings, table, place=place):
+            async with running(settings, table, shared=place):
                 pass
 
 
@@ -70,7 +70,7 @@ async def test_listening_34_names_that_stand_for_one_address_are_refused_once_th
 
 @pytest.fixture
 def no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose kernel has none, though its names still know ::1."""
+    """A machine may have no IPv6 in its kernel, though its names still have ::1."""
 
     class Socket(socket.socket):
         def __init__(self, family: int = -1, *more: int, **named: object) -> None:
@@ -83,7 +83,7 @@ def no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def both_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`localhost` is ::1 and 127.0.0.1, whatever this machine's names say."""
+    """Makes `localhost` ::1 and 127.0.0.1, whatever this machine's own names are."""
     real = socket.getaddrinfo
 
     def look_up(host: str, port: int, **more: int) -> list[object]:
@@ -94,7 +94,7 @@ def both_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def readable(url: str) -> int:
-    """The status of a request that nobody has a token for."""
+    """Returns the status of a request without a token."""
     connection = await Connection.open(url)
     try:
         return (await connection.ask(get("/michiQ/encounters"))).status

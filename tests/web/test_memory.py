@@ -1,4 +1,4 @@
-"""Two processes on one store: what one has in memory of a user ends where the other erases or renews it."""
+"""Two processes on one store: one forgets a user's data in memory when the other erases or renews it."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ AUDIO = samples.wav(0.1)
 
 
 async def erase(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`michiq-proxy erase`, beside the processes that serve."""
+    """Runs `michiq-proxy erase` beside the processes that serve."""
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", key)
     monkeypatch.setenv("MICHIQ_DATABASE_URL", f"sqlite:///{folder}/michiq.db")
     monkeypatch.setenv("MICHIQ_BLOBS_URL", f"file:{folder}/blobs")

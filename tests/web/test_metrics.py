@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads, and that nothing of a patient or client is in it."""
+"""GET /metrics: valid for Prometheus, and without any data of patients or clients."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.web.moving import eventually, mode, new_case
 
 
 async def scraped(api: Api) -> tuple[str, dict[frozenset[str], float]]:
-    """The text, and each sample under its name with its labels' values."""
+    """Returns the text, and each sample by its name and its labels' values."""
     async with api.http.get(f"{api.proxy.admin_url}/metrics") as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/plain"
@@ -43,7 +43,7 @@ async def test_requests_calls_and_shadow_outcomes_are_counted(start_proxy: Start
 
 
 def in_order(text: str) -> str:
-    """A mapping of newCase by which users/me is always asked first."""
+    """Changes newCase's mapping, so that users/me is always called first."""
     return text.replace('me_beside = "15 min"', 'me_beside = "0 s"')
 
 
@@ -62,7 +62,7 @@ async def test_a_call_that_may_have_worked_and_an_open_breaker_show(start_proxy:
 
 @pytest.fixture
 def _full_disk() -> Iterator[None]:
-    """Behind the log."""
+    """Writes the log to a full disk."""
     with restored_logging(), Path("/dev/full").open("w") as full:
         setup(full, pretty=False)
         yield

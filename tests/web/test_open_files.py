@@ -1,4 +1,4 @@
-"""A process with few open files: it refuses connections in order, before no file is left for the work."""
+"""A process with few open files: it refuses connections before no file is left for its work."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ AT_ONCE: Final = 50
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """This process holds the clients' ends."""
+    """Raises this process's own limit: it has the clients' ends of the connections."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield

@@ -1,4 +1,4 @@
-"""The hospital's proxy between the running service and all that it calls by https."""
+"""The hospital's proxy between the running service and every system that it calls by https."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.web.test_trust import asked, hospital, unmapped
 async def test_outbound_proxy_leads_to_every_system_and_its_password_is_in_no_log(
     start_proxy: StartProxy, tmp_path: Path, consumer: Consumer
 ) -> None:
-    """With authorities of the hospital's own; each system has a tunnel."""
+    """Each system has a tunnel, with the hospital's own certificate authorities."""
     made = make(tmp_path, "hospital")
     with captured_log() as log:
         async with tinyproxy(tmp_path) as outside:

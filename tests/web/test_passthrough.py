@@ -1,4 +1,4 @@
-"""Legacy mode, byte for byte: what a client says reaches the legacy server, and what that says the client."""
+"""Legacy mode, byte for byte: requests reach the legacy server unchanged, and answers the client."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Legacy mode over time: who waits for whom, who leaves, who breaks off, and what is remembered of it."""
+"""Legacy mode over time: waits, clients that leave, broken connections, and the records of them."""
 
 import asyncio
 import gzip
@@ -105,7 +105,7 @@ FAILURES: Final[dict[str, tuple["Script | bytes", int, str]]] = {
 
 
 def saying(said: bytes, *, reset: bool = False) -> Script:
-    """Reads a request, says this and hangs up."""
+    """Reads a request, sends this and closes the connection."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_bytes(reader)
@@ -162,7 +162,7 @@ async def test_an_answer_that_breaks_off_is_never_a_short_one(what: str, version
 
 
 class Watched:
-    """A script: `begin` was got; `over` is set once its client has hung up. It says `said` for ever."""
+    """A script that sends `said` for ever; `over` is set once its client has closed the connection."""
 
     def __init__(self, begin: bytes, said: bytes) -> None:
         self._begin = begin
@@ -280,7 +280,7 @@ WHOSE: Final = {
 
 @pytest.mark.parametrize("whose", WHOSE)
 async def test_a_connection_to_the_legacy_server_is_its_callers(whose: str) -> None:
-    """On one connection of the client's, as from a front."""
+    """The requests come on one connection of the client, as from a front."""
     brought, connections = WHOSE[whose]
     async with passing(Legacy()) as made, made.client() as client:
         for fields in brought:
@@ -340,7 +340,7 @@ async def test_what_is_sent_on_is_kept_piece_by_piece() -> None:
 
 
 class Rewriter:
-    """Notes what it is shown, and puts `new` in its place."""
+    """Records the answer, and replaces it by `new`."""
 
     def __init__(self, new: bytes | None) -> None:
         self._new = new

@@ -1,4 +1,4 @@
-"""Legacy mode with large bodies: who is slow holds the other one up, and nothing piles up in between."""
+"""Legacy mode with large bodies: a slow side delays the other one, and no bytes pile up in between."""
 
 import asyncio
 import tracemalloc
@@ -20,7 +20,7 @@ BOUND: Final = 4 * 2**20
 
 @contextmanager
 def measured() -> Iterator[Callable[[], int]]:
-    """The most memory that Python held since the beginning of the block, above what it held then."""
+    """Yields a function: Python's peak memory since the block's beginning, above the memory at that time."""
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
@@ -31,7 +31,7 @@ def measured() -> Iterator[Callable[[], int]]:
 
 
 class Source:
-    """Writes all pieces as fast as they are taken."""
+    """Writes all pieces as fast as the peer reads them."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -43,7 +43,7 @@ class Source:
             self.sent += len(PIECE)
 
     async def stuck(self) -> None:
-        """Returns when nothing is taken any more; too early, on a slow machine, does no harm."""
+        """Returns when the peer reads no more; an early return, on a slow machine, does no harm."""
         seen = -1
         while seen != self.sent:
             seen = self.sent
@@ -51,7 +51,7 @@ class Source:
 
 
 async def drunk(reader: asyncio.StreamReader) -> str:
-    """Reads it all; its digest."""
+    """Reads the whole body, and returns its digest."""
     digest, left = sha256(), SIZE
     while left and (piece := await reader.read(65536)):
         digest.update(piece)

@@ -1,4 +1,4 @@
-"""A route's time: none of it runs while its client sends."""
+"""A route's time limit: it does not run while the client sends."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The recorder under load: what there is much of is written early, and of what is alike little is kept."""
+"""The recorder under load: many records are written early, and of equal ones only the first is stored."""
 
 import json
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def test_of_more_stories_than_the_store_keeps_the_newest_are_there_and_non
 ) -> None:
     with captured_log() as log:
         for number in range(LOAD):
-            recorder.told(Story(f"r-{number}", NOW, {"number": number}))
+            recorder.traced(Story(f"r-{number}", NOW, {"number": number}))
         await recorder.flush()
     kept = [number for number in range(LOAD) if number % 100 == 99 and await store.stories.of(f"r-{number}")]
     assert kept == list(range(LOAD - 2_000 + 99, LOAD, 100))

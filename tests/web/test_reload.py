@@ -1,4 +1,4 @@
-"""Mapping files that change while the proxy runs: all in force, or none of them and the reason told."""
+"""Mapping files that change while the proxy runs: all come into force, or none and the reason is shown."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ def query(tmp_path: Path) -> Path:
 
 
 async def refused(api: Api) -> str:
-    """The text of a refusal that stands in query.toml."""
+    """Returns the text of a refusal in query.toml."""
     async with api.http.post(f"{api.url}/michiQ/query/x") as response:
         return await response.text()
 
@@ -37,14 +37,14 @@ async def ready(api: Api) -> tuple[int, Any]:
 
 
 def change(path: Path, edit: Callable[[str], str]) -> str:
-    """Writes the file anew; what stood in it."""
+    """Writes the file again, and returns its former text."""
     before = path.read_text("utf-8")
     path.write_text(edit(before), "utf-8")
     return before
 
 
 def replace(path: Path, edit: Callable[[str], str]) -> None:
-    """As editors do: another file takes the place of this one."""
+    """Replaces the file by another one, as editors do."""
     draft = path.with_suffix(".new")
     draft.write_text(edit(path.read_text("utf-8")), "utf-8")
     draft.replace(path)
@@ -100,7 +100,7 @@ async def test_a_mended_file_ends_the_complaint(api: Api, query: Path) -> None:
 
 
 def _elsewhere(folder: Path, text: str) -> Path:
-    """A copy of the folder beside it, in which query says something else."""
+    """Copies the folder, with another text in query."""
     copy = folder.with_name("release")
     shutil.copytree(folder, copy, symlinks=False)
     say(copy / "query.toml", text)
@@ -108,14 +108,14 @@ def _elsewhere(folder: Path, text: str) -> Path:
 
 
 def _replace_folder(folder: Path) -> None:
-    """As a deployment does: the new folder is moved to where the old one was."""
+    """Moves the new folder to the old one's path, as a deployment does."""
     release = _elsewhere(folder, "Carpeta nueva")
     folder.rename(folder.with_name("old"))
     release.rename(folder)
 
 
 def _turn_link(folder: Path) -> None:
-    """As with releases beside each other, and one link to the one in force."""
+    """Several releases are beside each other, and one link leads to the one in force."""
     release = _elsewhere(folder, "Carpeta nueva")
     link = folder.with_name("link")
     link.symlink_to(release.name)
@@ -153,7 +153,7 @@ async def test_reload_28_a_folder_in_the_place_of_the_watched_one_is_followed_an
 async def test_reload_28_a_config_map_is_followed_as_kubernetes_swaps_it(
     start_proxy: StartProxy, tmp_path: Path
 ) -> None:
-    """Its files are links through `..data`, which is a link itself, and is turned by a rename."""
+    """A ConfigMap's files are links through `..data`, itself a link, which a rename replaces."""
     folder = tmp_path / "mappings"
     async with start_proxy(watch=True) as api:
         for version in ("..1", "..2", "..3"):
@@ -182,7 +182,7 @@ async def test_reload_28_that_nothing_is_watched_is_told_until_there_is_a_folder
     assert status == 200, "a process whose old table is good stays ready"
     _, told = await eventually(lambda: ready(api), lambda found: bool(found[1]["rejected"]))
     assert told["rejected"] == [
-        "mappings can't be read, and no change of it is followed: No such file or directory"
+        "mappings can't be read, so its changes are not followed: No such file or directory"
     ]
     (tmp_path / "away").rename(folder)
     await eventually(lambda: ready(api), lambda found: found[1]["watched"] and not found[1]["rejected"])

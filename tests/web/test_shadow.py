@@ -1,4 +1,4 @@
-"""Shadow mode: the old server answers as if alone, the new side runs after it and is compared."""
+"""Shadow mode: the old server answers as if alone; then the new side runs and both are compared."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -33,7 +33,7 @@ async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
 
 
 async def compared(api: Api, route: str, count: int = 1) -> dict[str, int]:
-    """How the route's comparisons ended, once there are so many of them."""
+    """Returns the outcomes of the route's comparisons, once there are this many."""
     moving, evidence = api.proxy.moving, api.proxy.deps.store.evidence
     async with asyncio.timeout(20):
         while True:

@@ -1,4 +1,4 @@
-"""What one process promises holds for two on one store: whichever of them a client's request reaches."""
+"""The promises of one process, held by two on one store, whichever of them a request reaches."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def test_speech_S04_calls_to_two_processes_at_once_make_one_transcription(
 async def test_upload_U04_chunks_that_two_processes_get_are_kept_in_the_order_in_which_they_came(
     tmp_path: Path,
 ) -> None:
-    """The first one has the longest way: its token has to be renewed."""
+    """The first request takes longest: its token must be renewed."""
     pieces = [b"\x1a\x45\xdf\xa3" + bytes(1000), *(bytes([fill]) * 1000 for fill in range(1, 5))]
     office = Office()
     async with two_proxies(tmp_path, office) as apis:
@@ -102,13 +102,13 @@ async def test_case_N17_is_shown_by_the_process_beside_the_one_that_left_it_in_t
 
 
 async def taken_over(api: Api) -> list[tuple[str, str | None]]:
-    """What is pending once the process has been told that another one ended."""
+    """Returns the pending cases, once the process knows that another one has ended."""
     api.proxy.take_over_soon()
     await api.proxy.deps.tasks.drain(10)
     return [(entry.state, entry.cause) for entry in await api.proxy.deps.store.journal.pending()]
 
 
 def asks(office: Office) -> int:
-    """How many stand, or stood, in the queue that was asked for first."""
+    """Counts the requests that wait, or waited, in the first queue."""
     keys = [message["key"] for message in office.said if "key" in message]
     return keys.count(keys[0]) if keys else 0

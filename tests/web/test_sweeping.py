@@ -1,4 +1,4 @@
-"""The retention beside a machine's clock that is wrong: what a sweep by it would remove is for ever gone."""
+"""The retention with a wrong machine's clock: a sweep by it would remove data for ever."""
 
 import json
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Place:
     serving: Serving
 
     async def is_kept(self) -> bool:
-        """Whether the case outlives the next look of the sweeper."""
+        """Returns whether the case survives the next check of the sweeper."""
         await self.sweeper.look()
         return await self.store.cases.get("case-1") is not None
 

@@ -15,7 +15,7 @@ from proxy import jsons
 from proxy.sandbox.reports import signature
 from proxy.store.tables import deliveries, reports
 from proxy.web import tee
-from proxy.web.tee import is_too_old, judge, pause
+from proxy.web.tee import is_too_old, pause, verdict_of
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.flows._client import everything, until
@@ -34,7 +34,7 @@ async def rows(api: Api) -> list[Row[Any]]:
 
 
 async def idle(api: Api) -> None:
-    """Returns once nothing waits."""
+    """Returns once no delivery waits."""
     await eventually(api.proxy.deps.store.deliveries.waiting, lambda waiting: waiting == 0)
 
 
@@ -82,7 +82,7 @@ async def test_tee_W04_a_type_that_not_every_program_reads_alike_stays_here(
 async def test_tee_W04_nobody_else_takes_up_a_delivery_whose_attempt_may_still_go_on(
     start_proxy: StartProxy, consumer: Consumer
 ) -> None:
-    """As long as an attempt may take by the clock; those that came later are sent meanwhile."""
+    """A slow attempt may take its whole time; later deliveries are sent meanwhile."""
     async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
         consumer.open.clear()
         await accepted(api, event(id="r-1", content="first"))
@@ -329,4 +329,4 @@ def test_tee_W04_what_an_answer_means() -> None:
     meaning = {"sent": (200, 201, 204, 299), "again": (None, 100, 302, 408, 429, 500, 599)}
     given_up = (400, 401, 404, 410, 413, 425, 499)
     for verdict, statuses in {**meaning, "given-up": given_up}.items():
-        assert {judge(status) for status in statuses} == {verdict}, verdict
+        assert {verdict_of(status) for status in statuses} == {verdict}, verdict

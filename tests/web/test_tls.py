@@ -1,4 +1,4 @@
-"""https by the proxy's own certificate, exchanged while it serves; the admin listener stays as it is."""
+"""The proxy's own https: its certificate can be replaced while it serves; the admin listener is plain."""
 
 import asyncio
 import json
@@ -81,7 +81,7 @@ async def shown(api: Api) -> list[str]:
 
 
 async def counted(api: Api, kinds: int = 1) -> list[str]:
-    """What the metrics say of handshakes that failed, once there are as many kinds."""
+    """Returns the metrics of failed handshakes, once there are this many kinds."""
     return await eventually(lambda: shown(api), lambda lines: len(lines) == kinds)
 
 
@@ -91,7 +91,7 @@ async def tried(api: Api, context: ssl.SSLContext) -> None:
 
 
 def refused(url: str, context: ssl.SSLContext) -> None:
-    """By the client, who says so: asyncio's own would only hang up."""
+    """The client closes it with an alert: asyncio itself would only close the connection."""
     parts = urlsplit(url)
     address = (parts.hostname or "", parts.port or 0)
     with socket.create_connection(address, timeout=20) as line, pytest.raises(ssl.SSLError):
@@ -99,7 +99,7 @@ def refused(url: str, context: ssl.SSLContext) -> None:
 
 
 def old(made: Made, version: ssl.TLSVersion) -> ssl.SSLContext:
-    """A program that speaks one version of TLS, as those with OpenSSL 1.0 do."""
+    """Returns the context of a program with only one version of TLS, as with OpenSSL 1.0."""
     context = trusting(made)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
@@ -152,7 +152,7 @@ async def test_tls_33_what_is_no_tls_is_counted_so_and_a_look_at_the_port_is_not
 
 
 def hello(version: int, *supported: int) -> bytes:
-    """A ClientHello with one cipher suite."""
+    """Returns a ClientHello with one cipher suite."""
     listed = b"".join(each.to_bytes(2) for each in supported)
     versions = b"\0\x2b" + (len(listed) + 1).to_bytes(2) + bytes([len(listed)]) + listed
     extensions = b"\0\x17\0\0" + (versions if supported else b"")
@@ -246,7 +246,7 @@ async def test_without_a_certificate_and_its_key_nothing_is_served(
         password = b"secret" if wrong == "a password" else None
         made.key.write_bytes(make(tmp_path, "other", "rsa", password).key.read_bytes())
     with pytest.raises(
-        BadCertificate, match=r"^MICHIQ_TLS_CERT, MICHIQ_TLS_KEY: no certificate with its key"
+        BadCertificate, match=r"^MICHIQ_TLS_CERT, MICHIQ_TLS_KEY: need a certificate and its key"
     ):
         async with start_proxy(**made.settings):
             pass

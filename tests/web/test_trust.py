@@ -1,4 +1,4 @@
-"""Every https call of the proxy's own, to systems with a certificate that only MICHIQ_CA_FILE vouches for."""
+"""The proxy's https calls to systems whose certificate only MICHIQ_CA_FILE verifies."""
 
 import asyncio
 import ssl
@@ -27,7 +27,7 @@ def made(tmp_path: Path) -> Made:
 
 
 class Front:
-    """Takes TLS off in front of a server that is named later."""
+    """A server that ends TLS in front of another one, whose address is set later."""
 
     def __init__(self) -> None:
         self.behind = ""
@@ -50,7 +50,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def fronts(made: Made) -> AsyncIterator[dict[str, Front]]:
-    """One for each system, all with this certificate."""
+    """Runs one for each system, all with this certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.certificate, made.key)
     async with AsyncExitStack() as stack:
@@ -66,7 +66,7 @@ async def fronts(made: Made) -> AsyncIterator[dict[str, Front]]:
 async def hospital(
     start_proxy: StartProxy, made: Made, consumer: Consumer, **environ: str
 ) -> AsyncIterator[tuple[Api, list[bytes]]]:
-    """A proxy whose four neighbours all speak https; and what the consumer of webhooks got."""
+    """Runs a proxy with four https systems; yields the consumer's webhooks too."""
     async with fronts(made) as tls:
         urls = {name: front.url for name, front in tls.items()}
         urls["MICHIQ_LLAMALITICA_WEB_URL"] = urls["MICHIQ_LLAMALITICA_API_URL"]
@@ -83,14 +83,14 @@ async def hospital(
 
 
 async def asked(api: Api, case: dict[str, Any]) -> int:
-    """The status of a question, which LlamaChat answers."""
+    """Returns the status of a question, which LlamaChat answers."""
     url, headers = f"{api.url}/michiQ/query/{case['michiq_uuid']}", bearer(case["token"])
     async with api.http.post(url, json={"query": "¿Fiebre?"}, headers=headers) as response:
         return response.status
 
 
 async def unmapped(api: Api) -> int:
-    """The status of a path that only the legacy server knows."""
+    """Returns the status of a path that only the legacy server has."""
     async with api.http.get(f"{api.url}/michiQ/otra") as response:
         return response.status
 

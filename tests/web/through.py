@@ -1,4 +1,4 @@
-"""A client, the pass-through and a legacy server, all on real sockets; what they say is in bytes."""
+"""A client, the pass-through and a legacy server on real sockets, which exchange raw bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ _STATUSES: Final = {"legacy_unreachable": 502, "legacy_timeout": 504, "malformed
 
 @dataclass
 class Client:
-    """One connection to the proxy."""
+    """A connection to the proxy."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -41,7 +41,7 @@ class Client:
             await self.writer.drain()
 
     async def hears(self, expected: bytes) -> None:
-        """Exactly these bytes come next."""
+        """Asserts that exactly these bytes come next."""
         async with asyncio.timeout(SECONDS):
             try:
                 got = await self.reader.readexactly(len(expected))
@@ -50,7 +50,7 @@ class Client:
         assert got == expected
 
     async def rest(self) -> bytes:
-        """All that comes until the end of the connection; ConnectionError where it is reset."""
+        """Returns all bytes until the end of the connection. Raises ConnectionError when it is reset."""
         async with asyncio.timeout(SECONDS):
             return await self.reader.read()
 
@@ -61,7 +61,7 @@ class Client:
 
 @dataclass
 class Through:
-    """The pass-through in front of `wire`: what it gave back, by what cause it ended, what it reported."""
+    """The pass-through in front of `wire`: its results, causes and reports."""
 
     wire: Wire
     port: int = 0
@@ -72,7 +72,7 @@ class Through:
 
     @property
     def host(self) -> bytes:
-        """The legacy server's own name."""
+        """Returns the legacy server's own name."""
         return self.wire.url.removeprefix("http://").encode()
 
     @asynccontextmanager
@@ -84,7 +84,7 @@ class Through:
             writer.transport.abort()
 
     async def heard(self, *pieces: bytes) -> bytes:
-        """What a client that says this hears until the end of its connection."""
+        """Sends these bytes as a client; returns all bytes until the end of its connection."""
         async with self.client() as client:
             return await client.heard(*pieces)
 
@@ -117,7 +117,7 @@ async def through(wire: Wire, plan: Plan = PLAN, base: str = "") -> AsyncIterato
 
 def _app(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
     async def later(_: web.Request) -> None:
-        """Who answers decides about an expectation."""
+        """Sends nothing: the side that answers decides about an expectation."""
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle, expect_handler=later)
@@ -125,7 +125,7 @@ def _app(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.
 
 
 class Legacy:
-    """A script: notes each request as it came, and answers it with the next of `answers`, or the last."""
+    """Returns a script that records each request, and answers with the next of `answers`, or the last."""
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = answers or (OK,)
@@ -140,13 +140,13 @@ class Legacy:
 
 @asynccontextmanager
 async def passing(script: Script, plan: Plan = PLAN, base: str = "") -> AsyncIterator[Through]:
-    """The pass-through in front of a legacy server that follows a script."""
+    """Runs the pass-through in front of a legacy server that follows a script."""
     async with scripted(script) as wire, through(wire, plan, base) as made:
         yield made
 
 
 async def request_bytes(reader: asyncio.StreamReader) -> bytes:
-    """The next request as it came: its head, and its body with its framing."""
+    """Returns the next raw request: its head, and its body with its framing."""
     head = await reader.readuntil(b"\r\n\r\n")
     fields = [line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2]]
     named = dict(fields)

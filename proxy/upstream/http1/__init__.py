@@ -1,1 +1,1 @@
-"""The one HTTP/1.1 client: connections, kept for their caller or opened ahead, and answers as bytes."""
+"""The HTTP/1.1 client of all upstreams: a pool of connections, and answers as bytes."""

@@ -1,4 +1,4 @@
-"""Reads one answer from the bytes of a connection: interim answers, head, body, and how it ended."""
+"""Parses one answer from the bytes of a connection: interim answers, head, body and end."""
 
 from typing import Final, TypeAlias
 
@@ -13,12 +13,12 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 class AnswerReader:
-    """Holds what has arrived of the answer to one request.
+    """A parser of the answer to one request, with the part that has arrived.
 
-    `status` is 0 until the head is whole. `complete` says that the answer has ended as it should,
-    `keep_alive` that another request may follow on the connection. `error` is why no more will come.
-    httptools has no switch for an answer without a body to HEAD, and none for the end of a connection:
-    so each answer has a parser of its own, and both are judged here.
+    `has_begun` is true once a byte has arrived. `status` is 0 until the head is complete. `complete` is true
+    when the answer has ended correctly, `keep_alive` when another request may follow on the connection.
+    `error` is the reason why the rest will not come. httptools can't know that an answer to HEAD has no
+    body, or that the connection ended. So each answer has a new parser, and this class handles both cases.
     """
 
     __slots__ = (
@@ -31,8 +31,8 @@ class AnswerReader:
         "buffered",
         "complete",
         "error",
+        "has_begun",
         "headers",
-        "heard",
         "interims",
         "keep_alive",
         "reason",
@@ -45,25 +45,25 @@ class AnswerReader:
         self.headers = HeaderFields(())
         self.interims: list[tuple[int, Headers]] = []
         self.buffered = 0
-        self.heard = False
+        self.has_begun = False
         self.complete = False
         self.keep_alive = False
         self.error: Exception | None = None
         self._is_head = is_head
         self._fields: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
-        self._dry = 0  # bytes since the last that were of use: of a head, trailers or a chunk's extension
+        self._dry = 0  # bytes since the last useful ones: of a head, trailers or a chunk's extension
         self._has_codings = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        # A length beside chunks says nothing (RFC 9112, section 6.3).
+        # Chunks override a length (RFC 9112, section 6.3).
         self._parser.set_dangerous_leniencies(lenient_chunked_length=True)
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Takes bytes as they came. What is no answer becomes `error`."""
+        """Parses the next bytes. Bytes that are not a valid answer set `error`."""
         if self._parser is None:
             self.keep_alive = False
             return
-        self.heard = True
+        self.has_begun = True
         self._dry += len(data)
         try:
             self._parser.feed_data(data)
@@ -72,13 +72,13 @@ class AnswerReader:
         except HttpParserError:
             self._spoil()
         if self.complete or self.error is not None:
-            # The parser and its callbacks hold each other.
+            # The parser and its callbacks refer to each other: a cycle for the garbage collector.
             self._parser = None
         elif self._dry > MAX_HEAD:
             self.fail(BadAnswer())
 
     def end(self, *, cleanly: bool) -> None:
-        """Judges the end of the connection: an answer without any framing ends with it (RFC 9112, 6.3)."""
+        """Handles the connection's end: it completes an answer without framing (RFC 9112, section 6.3)."""
         self.keep_alive = False
         self._parser = None
         if self.complete:
@@ -89,14 +89,14 @@ class AnswerReader:
             self.fail(Cut())
 
     def fail(self, error: Exception) -> None:
-        """Ends an answer that has not ended by itself; the first error counts."""
+        """Ends an incomplete answer with an error; the first error counts."""
         self._parser = None
         self.keep_alive = False
         if self.error is None and not self.complete:
             self.error = error
 
     def take(self) -> bytes:
-        """Returns what has arrived of the body and was not taken yet."""
+        """Returns the bytes of the body that have arrived since the last call."""
         pieces, self._pieces, self.buffered = self._pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -136,11 +136,12 @@ class AnswerReader:
             self._fields, self.reason, self._dry = [], b"", 0
         elif not self.complete and self._parser is not None:
             self.complete = True
-            # It counts only in here. Two framings end the connection (RFC 9112, section 6.1).
+            # llhttp has the right value only in this callback. Two framings end the connection (RFC 9112,
+            # section 6.1).
             self.keep_alive = self._parser.should_keep_alive() and not self._has_two_framings()
 
     def _check(self, version: str, fields: HeaderFields) -> None:
-        """Refuses what llhttp lets pass: HTTP/2 in words, other codings than chunks, and too long a head."""
+        """Refuses heads that llhttp accepts: of HTTP/2, with codings other than chunked, or too long."""
         codings = fields.values(b"transfer-encoding")
         if not version.startswith("1.") or (codings and [each.lower() for each in codings] != [b"chunked"]):
             raise BadAnswer
@@ -158,7 +159,7 @@ class AnswerReader:
         return self.headers.has(b"content-length")
 
     def _spoil(self) -> None:
-        """What follows a whole answer is not judged: it only ends the connection."""
+        """Sets the error of invalid bytes; after a complete answer they only end the connection."""
         if self.complete:
             self.keep_alive = False
         else:

@@ -1,4 +1,4 @@
-"""Says whose a connection is: a keyed hash of what makes a caller, never the values themselves."""
+"""Identifies the caller of a connection by a keyed hash of the credentials, never by their values."""
 
 import secrets
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from typing import Final
 from proxy.headers import HeaderFields
 from proxy.upstream.http1.answer_reader import Headers
 
-# As they came, in each spelling that CONTRACT N06 knows.
+# Every spelling that CONTRACT N06 allows.
 _NAMES: Final = frozenset(
     {b"authorization", b"cookie", b"api_key", b"api-key", b"user_mail", b"user-mail", b"organization"}
 )
-_KEY: Final = secrets.token_bytes(32)  # what is kept in memory says nothing elsewhere
+_KEY: Final = secrets.token_bytes(32)  # a hash is useless outside this process
 
 
 def caller_of(headers: Headers) -> bytes | None:
-    """Returns whose a request with these headers is; None where it is nobody's."""
+    """Returns the caller of a request with these headers; None when they have no credentials."""
     fields = HeaderFields.of(headers)
     if _NAMES.isdisjoint(fields.names):
         return None
@@ -27,5 +27,5 @@ def caller_of(headers: Headers) -> bytes | None:
 
 
 def hashed(values: Iterable[bytes]) -> bytes:
-    """Returns the hash of values, in their order; none of them holds a line end."""
+    """Returns the hash of values, in their order; no value may contain a line end."""
     return blake2b(b"\n".join(values), digest_size=16, key=_KEY).digest()

@@ -1,4 +1,4 @@
-"""One connection to an upstream: what is sent and what arrives, backpressure both ways, and its times."""
+"""A connection to one upstream: sends and receives, with backpressure both ways and timeouts."""
 
 import asyncio
 import math
@@ -13,17 +13,17 @@ from proxy.upstream.http1.answer_reader import AnswerReader
 READ_SIZE: Final = 64 * 1024
 _HIGH_WATER: Final = 2 * READ_SIZE
 _INTERIMS: Final = 16
-# What is looked for on a socket that broke: an answer's head, perhaps with a short body.
+# A broken socket may still hold an answer: a head, perhaps with a short body.
 _RESCUED_PIECES: Final = 4
 
 
 class Connection(asyncio.BufferedProtocol):
     """A connection that is idle, or carries one exchange: from `begin` to `rest` or `abort`.
 
-    `buffer` may be shared by all connections of a loop, since each read is parsed at once. `on_end` is
-    told when the connection ends, or something comes that nobody asked for, while it is idle. `since` is
-    when it was opened or last used, `was_idle` says that it has waited for its last exchange, `was_closed`
-    that this one met its end, `unfinished` that the request is not sent to its end.
+    All connections of a loop may share `buffer`, since each read is parsed at once. `on_end` is called when
+    an idle connection ends, or receives bytes without a request. `since` is the time when the connection was
+    opened or last used. `was_idle` is true when it was idle before its last exchange, `was_closed` when that
+    exchange found it closed, `unfinished` while the request is not completely sent.
     """
 
     __slots__ = (
@@ -72,7 +72,7 @@ class Connection(asyncio.BufferedProtocol):
     def begin(
         self, data: bytes, *, is_head: bool = False, unfinished: bool = False, total: float = math.inf
     ) -> AnswerReader:
-        """Sends the first bytes of a request; returns where its answer arrives. `total` are seconds."""
+        """Sends the first bytes of a request; returns the reader of its answer. `total` is in seconds."""
         self.unfinished = unfinished
         reader = self.reader = AnswerReader(is_head=is_head)
         self._total_by = self._loop.time() + total
@@ -83,10 +83,10 @@ class Connection(asyncio.BufferedProtocol):
         return reader
 
     async def send(self, data: bytes, seconds: float = math.inf, *, until_answered: bool = False) -> bool:
-        """Sends more, once there is room; returns whether still more may be sent.
+        """Sends more of the request, and waits for room; returns whether still more may be sent.
 
-        The upstream has `seconds` to make room. With `until_answered` no more is sent once the answer's
-        head has come. Why nobody takes any more is said by the answer.
+        The upstream has `seconds` to make room. With `until_answered`, sending stops once the answer's head
+        is here. The answer's error is the reason why no more is sent.
         """
         reader = self.reader
         if reader is None or self._over or self._transport.is_closing():
@@ -103,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
         return not self._over and not (until_answered and reader.status)
 
     async def news(self, seconds: float) -> None:
-        """Returns when something has happened to the answer; TimeoutError becomes its error in time."""
+        """Waits until the answer has changed; after `seconds` its error is a TimeoutError."""
         self._resume()
         self._news = self._loop.create_future()
         self.allow(seconds)
@@ -113,13 +113,13 @@ class Connection(asyncio.BufferedProtocol):
             self._news, self._news_by = None, math.inf
 
     def allow(self, seconds: float) -> None:
-        """Gives the upstream so many seconds for what is waited for, if anything is."""
+        """Gives the upstream `seconds` for its next bytes, if `news` waits for them."""
         if self._news is not None:
             self._news_by = self._loop.time() + seconds
             self._watch()
 
     async def piece(self, seconds: float) -> bytes:
-        """Returns more of the answer's body, b"" at its end; raises the answer's error."""
+        """Returns more of the answer's body, b"" at its end. Raises the answer's error."""
         reader = cast(AnswerReader, self.reader)
         while not reader.buffered:
             if reader.complete:
@@ -130,7 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         return reader.take()
 
     def fail(self, error: Exception) -> None:
-        """Ends the exchange by an error, unless its answer is whole."""
+        """Ends the exchange with an error, unless its answer is complete."""
         if self.reader is not None:
             self.reader.fail(error)
         self._wake()
@@ -141,18 +141,18 @@ class Connection(asyncio.BufferedProtocol):
         reader, self.reader = self.reader, None
         self._total_by = math.inf
         self._resume()
-        self.was_closed = self.was_idle and reader is not None and not reader.heard
+        self.was_closed = self.was_idle and reader is not None and not reader.has_begun
         if reader is None or self.unfinished or self._over or self._transport.is_closing():
             return False
         return reader.complete and reader.keep_alive and not self._transport.get_write_buffer_size()
 
     @property
     def stands(self) -> bool:
-        """Says whether nothing is known yet of the connection's end."""
+        """Returns whether the connection is open, as far as is known."""
         return not self._over and not self._transport.is_closing()
 
     def is_silent(self) -> bool:
-        """Returns whether an idle connection still stands and nothing lies unread in its socket."""
+        """Returns whether an idle connection is open and its socket has no unread bytes."""
         if not self.stands:
             return False
         if self._poll is None:
@@ -161,8 +161,10 @@ class Connection(asyncio.BufferedProtocol):
         return not self._poll.poll(0)
 
     def abort(self) -> None:
-        """Ends the connection. Closing would first wait for the peer to read what is buffered, perhaps
-        for ever."""
+        """Closes the connection at once, and drops unsent bytes.
+
+        `close` would first wait until the peer has read them, perhaps for ever.
+        """
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
@@ -217,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
         self._wake_sender()
 
     def _end_idle(self) -> None:
-        """Nobody asked for what came: the next request's answer could be taken for it."""
+        """Closes an idle connection that received bytes: the next request could take them for its answer."""
         if not self._over:
             self.abort()
             self._on_end(self)
@@ -236,7 +238,7 @@ class Connection(asyncio.BufferedProtocol):
             self._room.set_result(None)
 
     def _watch(self) -> None:
-        """Looks at the times when the first of them is over; a timer that comes too early is left to come."""
+        """Starts a timer for the earliest deadline; an earlier timer stays, and then starts the next one."""
         until = min(self._news_by, self._room_by, self._total_by)
         if until == math.inf or self._over:
             return
@@ -255,9 +257,9 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def _rescue(self, reader: AnswerReader) -> None:
-        """Takes what the peer had said before our own write met the closed end."""
+        """Reads the bytes that the peer had sent before our own write failed."""
         if self._transport.get_extra_info("sslcontext") is not None:
-            return  # its bytes are sealed
+            return  # the bytes in the socket are encrypted
         descriptor = self._transport.get_extra_info("socket").fileno()
         with suppress(OSError):
             for _ in range(_RESCUED_PIECES):

@@ -1,4 +1,4 @@
-"""Opens connections to one upstream: directly or through the outbound proxy, by TLS where it is https."""
+"""Opens connections to one upstream: directly or through the outbound proxy, with TLS for https."""
 
 import asyncio
 import socket
@@ -15,12 +15,12 @@ from proxy.upstream.http1.tunnel import ProxyRefused, ProxyUnreachable, open_tun
 
 
 class NotPrivate(OSError):
-    """A name stands for no address in a closed network."""
+    """A host name without any private address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Knows where one upstream is. `tls` None is plain http; `private_only` holds it to private addresses."""
+    """The address of one upstream. `tls` None is plain http; `private_only` allows only private addresses."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Dialer:
     proxy: OutboundProxy | None = field(default=None, repr=False)
 
     async def open(self, made: Callable[[], Connection], seconds: float) -> Connection:
-        """Returns a connection, TLS handshake done. Raises NotConnected."""
+        """Opens and returns a connection, after its TLS handshake. Raises NotConnected."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._open(made, seconds)
@@ -45,13 +45,13 @@ class Dialer:
             why = errors.TLS
         except NotPrivate:
             why = errors.NOT_PRIVATE
-        except (OSError, UnicodeError):  # a name that can't be looked up, or can't be one, among them
+        except (OSError, UnicodeError):  # also of a name that is not found or not valid
             why = errors.UNREACHABLE
-        # Raised out here, where it does not carry the foreign error along as its context.
+        # Raised outside the handler, so that the foreign error does not become its context.
         raise NotConnected(why)
 
     async def _open(self, made: Callable[[], Connection], seconds: float) -> Connection:
-        """Tries the addresses one after the other, each for its share of the time."""
+        """Tries the addresses one after another, each for its share of the time."""
         if self.proxy is not None and self.proxy.is_for(self.host, tls=self.tls is not None):
             return await open_tunnel(self.proxy, self.host, self.port, self.tls, made)
         failure: OSError = NotPrivate()
@@ -60,18 +60,18 @@ class Dialer:
             try:
                 async with asyncio.timeout(seconds / left):
                     return await self._open_to(address, made)
-            except OSError as error:  # a time that is over, too
+            except OSError as error:  # TimeoutError is an OSError too
                 failure = error
         raise failure
 
     async def _addresses(self) -> list[str]:
-        """Looks the name up once: what was judged is what is connected to."""
+        """Returns the allowed addresses of one look-up, so that exactly the checked addresses are used."""
         if parse_ip(self.host) is not None:
             found = [self.host]
         else:
             loop = asyncio.get_running_loop()
-            places = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-            found = list(dict.fromkeys(str(place[0]) for *_, place in places))
+            entries = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            found = list(dict.fromkeys(str(address[0]) for *_, address in entries))
         return [each for each in found if is_private(each)] if self.private_only else found
 
     async def _open_to(self, address: str, made: Callable[[], Connection]) -> Connection:

@@ -1,4 +1,4 @@
-"""How an exchange with an upstream can fail, before either kind of call gives it a code."""
+"""Errors of an exchange with an upstream, before the callers turn them into cause codes."""
 
 from typing import Final
 
@@ -28,16 +28,16 @@ class NotConnected(Exception):
 
 
 class NoRoom(Exception):
-    """All connections were in use for as long as a call may wait for one."""
+    """A pool whose connections were all in use, for as long as a call may wait for one."""
 
 
 class Cut(ConnectionError):
-    """The connection ended before the answer did."""
+    """A connection that ended before the answer."""
 
 
 class BadAnswer(Exception):
-    """What came is no HTTP/1.1 answer, or has too long a head."""
+    """An answer that is not HTTP/1.1, or has too long a head."""
 
 
 class WrongLength(Exception):
-    """A request's body has another length than was announced."""
+    """A request body whose length differs from the declared one."""

@@ -1,4 +1,4 @@
-"""Begins an exchange, and once more where a connection that had waited turns out to have been closed."""
+"""Begins an exchange; repeats it once when an idle connection turns out to be closed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeAlias
@@ -18,10 +18,10 @@ _COALESCED: Final = READ_SIZE // 2
 async def answered(
     pool: Pool, caller: bytes | None, ask: Ask, connect_seconds: float, *, repeatable: bool
 ) -> Connection:
-    """Returns a connection on which an answer has begun, for the pool to take back.
+    """Returns a connection on which an answer has begun; the caller gives it back to the pool.
 
-    A repeatable request is sent again, once, on a fresh connection, where an idle one broke before a byte
-    of the answer: its upstream had closed it (RFC 9112, section 9.3.1). Nothing else is ever sent twice.
+    A repeatable request is sent again, once, on a new connection, when an idle connection broke before a
+    byte of the answer: its upstream had closed it (RFC 9112, section 9.3.1). No other request is sent twice.
     """
     connection = await pool.acquire(caller, connect_seconds, repeatable=repeatable)
     try:
@@ -44,9 +44,9 @@ async def _asked(pool: Pool, connection: Connection, ask: Ask) -> Connection:
 
 
 async def head_of(connection: Connection, seconds: float) -> None:
-    """Waits for the head of the answer; the upstream has so many seconds between two words. Raises its error.
+    """Waits for the head of the answer, and drops interim answers. Raises the answer's error.
 
-    Interim answers are dropped.
+    The upstream may send nothing for at most `seconds`.
     """
     reader = connection.reader
     assert reader is not None
@@ -58,10 +58,10 @@ async def head_of(connection: Connection, seconds: float) -> None:
 
 
 async def send_content(connection: Connection, head: bytes, content: Content, total: float) -> None:
-    """Begins a request and sends its body, in one write where it is small, until an answer comes.
+    """Begins a request and sends its body until an answer comes; a small body is sent in one write.
 
-    Raises WrongLength where the content has another length than it says: the upstream would wait for what
-    is missing, or take what is too much for the next request.
+    Raises WrongLength when the content's length differs from its `size`: the upstream would wait for
+    missing bytes, or take surplus bytes for the next request.
     """
     if isinstance(content, Bytes) and content.size <= READ_SIZE:
         if len(data := content.read()) != content.size:
@@ -80,7 +80,7 @@ async def send_content(connection: Connection, head: bytes, content: Content, to
 
 
 async def _exactly(content: Content) -> AsyncIterator[bytes]:
-    """The bytes of a content, small ones together."""
+    """Yields the bytes of a content; small chunks are joined. Raises WrongLength."""
     left, pending, size = content.size, list[bytes](), 0
     async for chunk in content.chunks():
         left -= len(chunk)

@@ -1,15 +1,15 @@
-"""Connections that nobody uses at the moment: those kept for their caller, and spare ones for anybody."""
+"""The idle connections of a pool: those of a caller, and spare ones for any caller."""
 
 from typing import Final
 
 from proxy.upstream.http1.connection import Connection
 
-# A call that must not be sent twice takes only what was used or opened so lately.
+# A call that must not be sent twice takes only a connection that was used or opened this recently.
 SURE_SECONDS: Final = 2.0
 
 
 class Idle:
-    """Keeps connections in the order of their last use, found by their caller; a spare one has none."""
+    """A collection of idle connections in the order of their last use, by caller; a spare has none."""
 
     def __init__(self) -> None:
         self._order: dict[Connection, None] = {}
@@ -20,23 +20,23 @@ class Idle:
 
     @property
     def spares(self) -> int:
-        """Says how many are anybody's."""
+        """Returns the number of spare connections."""
         return len(self._by_caller.get(None, ()))
 
     def young_spares(self, now: float) -> int:
-        """Says how many of those may carry a call that must not be sent twice."""
+        """Returns the number of spare connections for calls that must not be sent twice."""
         return sum(now - each.since <= SURE_SECONDS for each in self._by_caller.get(None, ()))
 
     def put(self, connection: Connection) -> None:
-        """Keeps a connection for its caller."""
+        """Stores a connection for its caller."""
         self._order[connection] = None
         self._by_caller.setdefault(connection.caller, []).append(connection)
 
     def take(self, caller: bytes | None, now: float, *, repeatable: bool) -> Connection | None:
-        """Returns a connection of the caller's, no longer kept, if one is young enough and stands.
+        """Removes and returns a connection of the caller's that is young enough and open; None without one.
 
-        It is the newest of them; of the spare ones a call that may be sent twice gets the oldest, so that
-        young ones are left for those that may not.
+        The newest connection is taken first. But a repeatable call gets the oldest spare, so that young
+        spares are left for calls that must not be sent twice.
         """
         while group := self._by_caller.get(caller):
             oldest = caller is None and repeatable
@@ -49,14 +49,14 @@ class Idle:
             if is_old:
                 connection.abort()
                 continue
-            # What may be repeated needs no look into the kernel: it is, where nothing comes back.
+            # A repeatable call needs no system call here: it is sent again if no answer comes.
             if connection.stands if repeatable else connection.is_silent():
                 return connection
             connection.abort()
         return None
 
     def drop(self, connection: Connection) -> None:
-        """Forgets a connection, if it is kept."""
+        """Removes a connection, if it is stored here."""
         if connection in self._order:
             del self._order[connection]
             group = self._by_caller[connection.caller]
@@ -65,25 +65,25 @@ class Idle:
                 del self._by_caller[connection.caller]
 
     def end_oldest(self) -> None:
-        """Ends the connection that was used least recently."""
+        """Closes the connection that was used least recently."""
         connection = next(iter(self._order))
         self.drop(connection)
         connection.abort()
 
     def end_oldest_spare(self) -> None:
-        """Ends the spare connection that was opened first."""
+        """Closes the spare connection that was opened first."""
         connection = self._by_caller[None][0]
         self.drop(connection)
         connection.abort()
 
     def end_old(self, now: float) -> None:
-        """Ends all that have been idle for too long."""
+        """Closes all connections that were idle for too long."""
         for connection in list(self._order):
             if now - connection.since > connection.idle_seconds:
                 self.drop(connection)
                 connection.abort()
 
     def end_all(self) -> None:
-        """Ends every one."""
+        """Closes all connections."""
         while self._order:
             self.end_oldest()

@@ -1,4 +1,4 @@
-"""The connections to one upstream: so many at once, kept for their caller, and spare ones opened ahead."""
+"""A connection pool of one upstream: a limited number, reused per caller, and spares opened ahead."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from proxy.upstream.http1.idle import Idle
 
 CONNECTIONS: Final = 64
 SPARES: Final = 8
-POOL_WAIT_SECONDS: Final = 0.9  # a second, with what it takes to notice
+POOL_WAIT_SECONDS: Final = 0.9  # with the time until a timeout is noticed, at most one second
 IDLE_SECONDS: Final = 4.0
 _SPARE_CONNECT_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.5
@@ -21,11 +21,11 @@ _TIMEOUT: Final = re.compile(rb"(?:^|[,; \t])timeout[ \t]*=[ \t]*\"?([0-9]{1,6})
 
 
 class Pool:
-    """At most CONNECTIONS connections, those in use, kept and spare ones together.
+    """A pool of at most CONNECTIONS connections: used, idle and spare ones together.
 
-    One that carried a call is used again for the same caller only. A late second answer can then reach
-    nobody else. `spares` is how many fresh ones are opened ahead, at the most twice as many as were needed
-    lately, and none without traffic.
+    A connection that carried a call is used again for the same caller only, so that a late second answer
+    can't reach another user. `spares` is the number of new connections that are opened ahead: at most twice
+    as many as were needed lately, and none without traffic.
     """
 
     def __init__(self, name: str, dialer: Dialer, *, spares: int = 0) -> None:
@@ -47,10 +47,10 @@ class Pool:
     async def acquire(
         self, caller: bytes | None, seconds: float, *, repeatable: bool, fresh: bool = False
     ) -> Connection:
-        """Returns a connection, for `release` to take back. Raises NoRoom and NotConnected.
+        """Returns a connection, to be given back to `release`. Raises NoRoom and NotConnected.
 
-        A call that may not be sent twice gets one of which it is sure that the upstream still listens.
-        With `fresh` it has never been idle. `seconds` are for opening one.
+        A call that must not be sent twice gets a connection that the upstream has certainly not closed.
+        With `fresh`, the connection has never been idle. `seconds` is the time to open a new one.
         """
         if self._in_use < self._most:
             self._in_use += 1
@@ -63,7 +63,7 @@ class Pool:
         return connection
 
     def release(self, connection: Connection) -> None:
-        """Takes a connection back: it is kept for its caller where the last answer ended exactly."""
+        """Takes a connection back: it stays open for its caller if the last answer was complete."""
         reader = connection.reader
         if connection.rest() and connection.caller is not None and not self._closed and reader is not None:
             self._note(connection, reader.headers)
@@ -76,7 +76,7 @@ class Pool:
         self._leave()
 
     async def close(self) -> None:
-        """Ends what is idle or being opened; what is in use ends with its call."""
+        """Closes all connections that are idle or being opened; a used one closes at the end of its call."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -115,14 +115,17 @@ class Pool:
         return connection
 
     def _note(self, connection: Connection, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-        """Says how long a connection may be idle: half of what the upstream says that it waits."""
+        """Sets how long a connection may be idle: half of the upstream's own Keep-Alive timeout."""
         for name, value in headers:
             if len(name) == 10 and name.lower() == b"keep-alive" and (match := _TIMEOUT.search(value)):
                 self._idle_seconds = min(IDLE_SECONDS, int(match[1]) / 2)
         connection.idle_seconds = self._idle_seconds
 
     async def _room(self) -> None:
-        """Waits for the place of a call that ends, and not for long: a queue here is a queue of users."""
+        """Waits until another call ends, at most POOL_WAIT_SECONDS: each waiting call is a waiting user.
+
+        Raises NoRoom when that time is over.
+        """
         turn = self._loop.create_future()
         self._waiting.append(turn)
         try:
@@ -138,7 +141,7 @@ class Pool:
             raise NoRoom
 
     def _leave(self) -> None:
-        """Hands the place on to whoever has waited longest."""
+        """Gives this call's room to the call that has waited longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -147,13 +150,15 @@ class Pool:
         self._in_use -= 1
 
     def _make_room(self) -> None:
-        """What is idle leaves before there are too many in all."""
+        """Closes idle connections until one more connection is allowed."""
         while len(self._idle) and self._in_use + len(self._idle) + len(self._opening) > self._most:
             self._idle.end_oldest()
 
     def _refill(self) -> None:
-        """Opens as many spare connections as may be needed soon, in the place of those that have aged, and of
-        the one that was used least recently where there are too many in all."""
+        """Opens the spare connections that may be needed soon.
+
+        They replace old spares. At the limit of all connections, the least recently used one is closed.
+        """
         wanted = min(self._spares, 2 * len(self._needed))
         now = self._loop.time()
         while not self._closed and self._idle.young_spares(now) + len(self._opening) < wanted:
@@ -172,7 +177,7 @@ class Pool:
         try:
             connection = await self._dialer.open(self._made, _SPARE_CONNECT_SECONDS)
         except NotConnected:
-            self._needed.clear()  # the next call finds out what it is
+            self._needed.clear()  # the next call meets the error and reports it
             return
         connection.was_idle = True
         self._idle.put(connection)
@@ -182,7 +187,7 @@ class Pool:
             self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _look(self) -> None:
-        """Ends what has been idle for too long; replaces spare connections while they are needed."""
+        """Closes connections that were idle for too long; replaces spare ones while they are needed."""
         self._timer = None
         now = self._loop.time()
         self._idle.end_old(now)

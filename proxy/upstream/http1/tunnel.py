@@ -1,4 +1,4 @@
-"""A tunnel through the outbound proxy (RFC 9110, section 9.3.6), and TLS with the upstream inside of it."""
+"""Opens a tunnel through the outbound proxy (RFC 9110, section 9.3.6), with TLS to the upstream inside it."""
 
 import asyncio
 import ssl
@@ -12,18 +12,21 @@ from proxy.upstream.http1.connection import Connection
 
 
 class ProxyUnreachable(OSError):
-    """The proxy took no connection."""
+    """An outbound proxy that accepted no connection."""
 
 
 class ProxyRefused(OSError):
-    """The proxy opened no tunnel."""
+    """An outbound proxy that opened no tunnel."""
 
 
 class _Asking(asyncio.Protocol):
-    """Reads the proxy's answer. What follows a 2xx would come from the upstream, which speaks second."""
+    """A reader of the proxy's answer to CONNECT.
+
+    Bytes after a 2xx would come from the upstream, but it sends nothing before our first request.
+    """
 
     def __init__(self) -> None:
-        # Like one to HEAD, a 2xx to CONNECT has no body, whatever it says.
+        # Like an answer to HEAD, a 2xx to CONNECT has no body, whatever its headers declare.
         self._reader = AnswerReader(is_head=True)
         self._end = b""
         self.opened: Final = asyncio.get_running_loop().create_future()
@@ -31,17 +34,17 @@ class _Asking(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         self._end = (self._end + data)[-4:]
-        self._judge()
+        self._check()
 
     def eof_received(self) -> None:
         self._reader.end(cleanly=False)
-        self._judge()
+        self._check()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.end(cleanly=exc is None)
-        self._judge()
+        self._check()
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         if (self._reader.complete or self._reader.error is not None) and not self.opened.done():
             is_open = 200 <= self._reader.status < 300 and self._end == b"\r\n\r\n"
             self.opened.set_result(is_open)
@@ -50,7 +53,7 @@ class _Asking(asyncio.Protocol):
 async def open_tunnel(
     proxy: OutboundProxy, host: str, port: int, tls: ssl.SSLContext | None, made: Callable[[], Connection]
 ) -> Connection:
-    """Returns a connection to the host, TLS handshake done.
+    """Opens a tunnel to the host, and returns its connection after the TLS handshake.
 
     Raises ProxyUnreachable, ProxyRefused and other OSErrors.
     """

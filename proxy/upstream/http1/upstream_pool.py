@@ -16,10 +16,10 @@ from proxy.upstream.trust import trusted
 async def open_pool(
     name: str, base_url: str, trust: ssl.SSLContext | None, proxy: OutboundProxy | None, *, spares: int
 ) -> AsyncIterator[Pool]:
-    """Gives a pool, closed at the end of the block, for a URL that the settings let pass.
+    """Opens a pool, closed at the end of the block, for a URL that the settings have checked.
 
-    `trust` says whose certificates count; None is the system's authorities. Plain http to another machine
-    goes to a private address only (CONTRACT X01).
+    `trust` decides which certificates are accepted; None means the system's authorities. Plain http to
+    another machine goes to a private address only (CONTRACT X01).
     """
     parts = urlsplit(base_url)
     tls = (trust or trusted(None)) if parts.scheme == "https" else None

@@ -1,1 +1,1 @@
-"""The one HTTP/1.1 client on real sockets: what is kept for whom, what is opened ahead, what an answer is."""
+"""Tests of the HTTP/1.1 client on real sockets: idle and spare connections, and the parsing of answers."""

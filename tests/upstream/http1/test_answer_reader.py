@@ -1,4 +1,4 @@
-"""What an answer is, byte by byte, and whether another request may follow it on its connection."""
+"""The parser of answers, byte by byte: its result, and whether the connection may be used again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +15,7 @@ CHUNKED: Final = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 @dataclass(frozen=True)
 class Read:
-    """What was made of an answer; `status` 0 is no head."""
+    """The result of parsing an answer; `status` 0 means no head."""
 
     status: int
     body: bytes = b""
@@ -79,7 +79,7 @@ BAD: Final = {
 
 
 def read(data: bytes, size: int, *, is_head: bool = False) -> AnswerReader:
-    """Fed in pieces of this size."""
+    """Parses the answer in pieces of this size."""
     reader = AnswerReader(is_head=is_head)
     for start in range(0, len(data), size):
         reader.feed(memoryview(data)[start : start + size])

@@ -1,4 +1,4 @@
-"""Kept connections: for the same caller only, after an exact answer only, and never for long."""
+"""Idle connections: reused for the same caller only, after a complete answer only, and not for long."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ JSON: Final = "Content-Type: application/json\r\n"
 
 @pytest.fixture(autouse=True)
 def long_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No connection ends by its age while a test waits for its end."""
+    """Keeps connections from ending by age while a test waits for their end."""
     monkeypatch.setattr(pool, "IDLE_SECONDS", 60.0)
 
 
@@ -42,7 +42,7 @@ class Kept:
     wire: Wire
 
     async def ask(self, *callers: bytes | None, method: Literal["GET", "POST"] = "GET") -> int:
-        """Calls for each, one after the other; the connections that there have been."""
+        """Calls for each caller, one after another; returns the number of connections."""
         for caller in callers:
             assert await self.upstream.fetch(call(caller, method), Word) == Word(word="hola")
         return self.wire.connections
@@ -132,7 +132,7 @@ async def test_a_late_second_answer_ends_its_connection_and_reaches_nobody(
 
 
 async def test_a_late_second_answer_that_nobody_has_seen_yet_reaches_no_other_caller() -> None:
-    """It comes while the next request is under way, so no look at the connection could have found it."""
+    """The end comes while the next request is under way, so no check before it could notice."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await wire.read(reader)

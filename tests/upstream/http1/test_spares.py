@@ -60,7 +60,7 @@ async def _refused(*_: object) -> NoReturn:
 
 
 async def test_spare_connections_have_never_carried_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even nobody's: it could bring a late answer along."""
+    """A call without a caller gets a new connection too: a used one could bring a late answer."""
     monkeypatch.setattr(pool, "IDLE_SECONDS", 60.0)
     async with answering(GOOD) as wire, open_upstream("x", wire.url, ignore, spares=2) as upstream:
         it = Kept(upstream, wire)
@@ -70,7 +70,7 @@ async def test_spare_connections_have_never_carried_a_call(monkeypatch: pytest.M
 
 
 def _has(wire: Wire, connections: int) -> bool:
-    """There have been so many, of which two are left."""
+    """Returns whether this many connections were opened, of which two are open."""
     return wire.connections == connections and len(wire.tasks) == 2
 
 

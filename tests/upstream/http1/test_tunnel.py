@@ -87,7 +87,7 @@ async def test_outbound_proxy_that_knows_other_credentials_is_a_failure_of_its_o
 
 @NEEDED
 async def test_outbound_proxy_can_not_stand_in_for_the_upstream(made: Made, tmp_path: Path) -> None:
-    """The certificate is judged at the end of the tunnel."""
+    """The upstream's certificate is verified at the end of the tunnel."""
     other = make(tmp_path, "other")
     async with upstream_by_https(made) as url, tinyproxy(tmp_path) as hospital:
         proxy = parse_outbound_proxy(hospital.url)

@@ -1,4 +1,4 @@
-"""Debian's tinyproxy, as a hospital has a proxy on its way to the internet."""
+"""Debian's tinyproxy as a hospital's outbound proxy."""
 
 import asyncio
 import shutil
@@ -18,7 +18,7 @@ NEEDED: Final = pytest.mark.skipif(shutil.which("tinyproxy") is None, reason="ne
 
 @dataclass(frozen=True, slots=True)
 class Tinyproxy:
-    """Where it listens, and what it has written of its work."""
+    """A running tinyproxy: its address and its log."""
 
     port: int
     log: Path
@@ -29,13 +29,13 @@ class Tinyproxy:
 
     @property
     def tunnels(self) -> int:
-        """How many it was asked for."""
+        """Returns the number of tunnels that clients asked for."""
         return self.log.read_text().count("): CONNECT ")
 
 
 @asynccontextmanager
 async def tinyproxy(folder: Path) -> AsyncIterator[Tinyproxy]:
-    """One that asks for a name and a password."""
+    """Runs a tinyproxy that asks for a name and a password."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
