@@ -1,7 +1,7 @@
 """What a newCase sends, keeps and tells of its case (CONTRACT N10, N11, N18)."""
 
 from proxy.flows.attachments import text_file
-from proxy.flows.caller import Caller
+from proxy.flows.caller import NewCaseCaller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft
 from proxy.flows.facts import case_facts
@@ -20,7 +20,7 @@ def outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:
     return files
 
 
-def case_of(caller: Caller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
+def case_of(caller: NewCaseCaller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
     """The record of the case, of which every word is kept (N18)."""
     read = zip(draft.form.files, draft.documents, strict=True)
     return Case(
