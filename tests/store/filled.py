@@ -129,7 +129,7 @@ async def found(store: Store) -> dict[str, object]:
         "calls": await store.ledger.calls(),
         "organizations": await store.ledger.organizations(),
         "delivery": claimed and claimed.delivery,
-        "older hashes": await store.owners.known(owner),
+        "older hashes": await store.owners.older_hashes(owner),
         "audit": (verdict.rows, verdict.first_bad),
     }
 

@@ -98,7 +98,7 @@ async def test_journal_N17_an_ambiguous_failure_keeps_the_key_and_is_pending(sto
 
 async def test_journal_N17_an_interrupted_intent_becomes_ambiguous_at_start(store: Store) -> None:
     await store.journal.begin(entry())
-    assert await store.journal.settle() == 1
+    assert await store.journal.resolve_abandoned() == 1
     assert await store.journal.pending() == [entry(state="ambiguous", cause="interrupted")]
 
 
@@ -106,19 +106,19 @@ async def test_journal_N17_settling_leaves_recorded_and_failed_calls_alone(store
     await record(store, case())
     await store.journal.begin(entry())
     await store.journal.fail("intent-1", "refused", ambiguous=False)
-    assert await store.journal.settle() == 0
+    assert await store.journal.resolve_abandoned() == 0
 
 
 async def test_journal_N17_pending_calls_are_listed_oldest_first(store: Store) -> None:
     for name, days in (("new", 1), ("old", 2)):
         await store.journal.begin(entry(name, idempotency=None, created_at=ago(days=days)))
-    await store.journal.settle()
+    await store.journal.resolve_abandoned()
     assert [each.id for each in await store.journal.pending()] == ["old", "new"]
 
 
 async def test_journal_N17_an_answer_that_comes_late_settles_an_ambiguous_call(store: Store) -> None:
     await store.journal.begin(entry())
-    await store.journal.settle()
+    await store.journal.resolve_abandoned()
     await store.journal.record("intent-1", case(), b"{}")
     assert await store.journal.pending() == []
     assert await state(store) == "recorded"
@@ -151,7 +151,7 @@ async def test_journal_N17_old_answers_and_keys_are_forgotten(store: Store) -> N
 
 async def test_journal_N17_ambiguous_calls_are_not_forgotten(store: Store) -> None:
     await store.journal.begin(entry())
-    await store.journal.settle()
+    await store.journal.resolve_abandoned()
     await store.journal.forget_before(ago(days=-1))
     assert await state(store) == "ambiguous"
 
@@ -162,7 +162,7 @@ async def test_journal_N19_an_intent_that_relies_on_an_entry_is_begun_while_that
     await store.erasure.erase(OfUser(OWNER), "eva", NOW)
     with pytest.raises(NotStanding):
         await store.journal.begin(entry("intent-3", idempotency=None), standing="intent-1")
-    assert await store.journal.settle() == 0, "nothing of it was written"
+    assert await store.journal.resolve_abandoned() == 0, "nothing of it was written"
 
 
 async def test_journal_N19_what_is_written_with_a_record_goes_with_it(store: Store) -> None:

@@ -117,7 +117,7 @@ def test_a_damaged_database_is_told_from_a_file_that_is_none(path: Path) -> None
     migrate(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with pytest.raises(StoreError, match="the file is damaged; bring back a backup"):
+    with pytest.raises(StoreError, match="the file is damaged; restore a backup"):
         migrate(path)
 
 

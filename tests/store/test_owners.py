@@ -130,7 +130,7 @@ async def test_owner_N06_of_rows_that_meet_the_older_stays_and_the_newest_legacy
     again = await store.journal.begin(entry("again", owner=owner))
     assert again is not None
     assert again.id == f"intent of {first}"
-    assert await store.journal.settle() == 2, "neither intent is lost"
+    assert await store.journal.resolve_abandoned() == 2, "neither intent is lost"
 
 
 async def test_owner_N06_what_a_call_writes_that_began_before_the_move_is_not_lost(
@@ -210,5 +210,5 @@ async def test_owner_N06_two_processes_that_gather_at_once_move_the_rows_once(tm
         owner, older = hashes(one)
         await fill(one, older)
         await asyncio.gather(*(each.owners.gather(owner, [older, owner]) for each in (one, two, one)))
-        assert await one.owners.known(owner) == (older,)
+        assert await one.owners.older_hashes(owner) == (older,)
         assert [each.id for each in await cases_of(two, owner)] == [ID]

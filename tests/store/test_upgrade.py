@@ -155,7 +155,7 @@ async def test_the_legacy_token_of_a_user_whose_hash_changes_is_sealed_anew(old:
     async with opened(old) as store:
         told = expected(store)
         owner = store.sealer.owner("ana@clinic.example", "Clínica")
-        (spelt,) = await store.owners.known(owner)
+        (spelt,) = await store.owners.older_hashes(owner)
         await store.rotation.run(quiet)
         await store.owners.gather(owner, [spelt])
         assert await store.homes.legacy_token(owner, NOW) == told["legacy token"]
