@@ -9,7 +9,7 @@ Cause: TypeAlias = Literal["store-full", "store-locked", "store-readonly", "stor
 
 _FULL: Final = "the disk is full; make room on it"
 _LOCKED: Final = "another process holds the database locked; end that process, or wait for it"
-_READONLY: Final = "it can't be written; its file system and its folder's owner must allow that"
+_READONLY: Final = "it can't be written to; its file system and its folder's owner must allow that"
 _DENIED: Final = "it may not be opened; file and folder must exist and belong to this user"
 
 # By SQLite's primary result code, and by the system's error number: the cause, and the advice.

@@ -16,7 +16,7 @@ _FORMAT: Final = b"sealed values 1\n"
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The presence of this process, by a name of its own. Its methods look at the others, for microseconds."""
+    """The presence of this process, by a name of its own. Its methods block for microseconds."""
 
     folder: Path
     name: str

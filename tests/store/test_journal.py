@@ -12,7 +12,7 @@ from .examples import NOW, OTHER, OWNER, ago, case, entry, event, record, sessio
 
 
 async def state(store: Store, key: str = "idempotency-1") -> str | None:
-    """What an entry with this idempotency key would meet."""
+    """Returns the state of the entry that one with this idempotency key would meet."""
     earlier = await store.journal.begin(entry("probe", idempotency=key))
     return None if earlier is None else earlier.state
 
@@ -166,7 +166,7 @@ async def test_journal_N19_an_intent_that_relies_on_an_entry_is_begun_while_that
 
 
 async def test_journal_N19_what_is_written_with_a_record_goes_with_it(store: Store) -> None:
-    """A user who was erased meanwhile gets no session back."""
+    """Checks that a user who was erased meanwhile gets no session back."""
     putting = store.sessions.putting("token", session())
     with pytest.raises(StoreError):
         await store.journal.record("erased meanwhile", case(), b"{}", putting)
