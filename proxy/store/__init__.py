@@ -1,4 +1,4 @@
-"""The store: everything that outlives a request, sealed, behind one `open_store` (DESIGN "State")."""
+"""Opens the store: everything that outlives a request, sealed at rest (DESIGN "State")."""
 
 import asyncio
 import secrets
@@ -48,7 +48,7 @@ __all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "open_st
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """All parts of an open store; made by `open_store`."""
+    """An open store with all its parts; made by `open_store`."""
 
     database: Database
     sealer: Sealer
@@ -81,7 +81,7 @@ class Store:
     additions: Additions
 
     async def pending(self) -> list[PendingCall]:
-        """The ambiguous calls, oldest first: an operator has to look at them."""
+        """Returns the ambiguous calls, oldest first: an operator has to look at them."""
         calls = [
             PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
             for each in await self.journal.pending()
@@ -89,11 +89,11 @@ class Store:
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
 
     async def check(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """For readiness: StoreError when a write does not go through within 5 s (see `Probe`)."""
+        """Raises StoreError when a write does not go through within 5 s; readiness asks (see `Probe`)."""
         await self.probe.check(monotonic)
 
     async def space(self) -> Space:
-        """Returns the room of the disk that has the least; StoreError where that can't be told."""
+        """Returns the room of the disk that has the least. Raises StoreError when that can't be read."""
         return await self.probe.space()
 
 
@@ -103,8 +103,8 @@ async def open_store(
 ) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
-    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` as in `load_sealer`. StoreError when
-    an address, a key or a file is not usable; its text is fit for the operator.
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`. Raises StoreError
+    when an address, a key or a file is not usable; its text is meant for the operator.
     """
     path, folder = database_path(database_url), blobs_folder(blobs_url)
     with ExitStack() as stack:

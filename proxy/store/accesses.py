@@ -1,4 +1,4 @@
-"""Who opened which case, day by day, for the audit: that it was opened and by which route, nothing of it."""
+"""Makes the audit's rows on access: who opened which case, on which day and by which route; no contents."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,16 @@ from proxy.store.tables import audit, owner_aliases
 
 _ACTION: Final = "case_accessed"
 
-# The day in UTC, the user, the case and the route, as they stand in the audit.
+# The day in UTC, the user, the case and the route, as the audit stores them.
 _Key: TypeAlias = tuple[date, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A user's answered call on a case, both by their keyed hashes (`Sealer.owner`, `Sealer.case`). `case` is
-    the user's own again where it was on all of theirs, as the list is."""
+    """A user's answered call on a case, both by their keyed hashes (`Sealer.owner`, `Sealer.case`).
+
+    A call on all of the user's cases, as the list is, has the user's hash as `case` too.
+    """
 
     owner: str
     case: str
@@ -30,13 +32,13 @@ class Access:
 
 
 def first_of_day(conn: Connection, accesses: Sequence[Access]) -> list[AuditEvent]:
-    """What the audit is to be told: each user, case and route once a day, however often they call."""
+    """Returns the events that the audit lacks: each user, case and route once a day, however many calls."""
     first: dict[_Key, AuditEvent] = {}
     for access in accesses:
         event = _event(access)
         first.setdefault(_key(event), event)
-    known = _noted(conn, list(first.values()))
-    return [event for key, event in first.items() if key not in known]
+    noted = _noted(conn, list(first.values()))
+    return [event for key, event in first.items() if key not in noted]
 
 
 def _noted(conn: Connection, events: Sequence[AuditEvent]) -> set[_Key]:
@@ -55,7 +57,7 @@ def _noted(conn: Connection, events: Sequence[AuditEvent]) -> set[_Key]:
 
 
 def _moved(conn: Connection, owners: Sequence[str]) -> Mapping[str, str]:
-    """The hashes that these owners had in earlier releases, with those that they have now (N06)."""
+    """Returns each hash that these owners had in earlier releases, with the one that they have now (N06)."""
     moved: dict[str, str] = {}
     for batch in batches(owners):
         query = select(owner_aliases).where(owner_aliases.c.owner.in_(batch))

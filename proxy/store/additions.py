@@ -1,4 +1,4 @@
-"""What has joined cases since they were made: transcriptions of their audio, and reports on them."""
+"""Reads what was added to cases after they were made: transcriptions of their audio, and reports on them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _ANY: Final = PointRead(
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Of one case: transcriptions in order, reports newest first."""
+    """The additions to one case: transcriptions in order, reports newest first."""
 
     transcriptions: Sequence[Transcription] = field(default=(), repr=False)
     reports: Sequence[Report] = field(default=(), repr=False)
@@ -36,24 +36,24 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """Reads all that has joined cases at once; a report on a linked case is one on its main case."""
+    """Reads all additions to cases in one read; a report on a linked case counts as one on its main case."""
 
     database: Database
     transcriptions: Transcriptions
     reports: Reports
 
     async def of(self, owner: str, case_ids: Sequence[str]) -> list[Addition]:
-        """Returns what has joined each of the owner's cases, in the order of their ids."""
+        """Returns the additions to each of the owner's cases, in the order of `case_ids`."""
         ids = [folded_id(each) for each in case_ids]
         if len(ids) == 1 and not (await self.database.find(_ANY, owner=owner, id=ids[0])).any:
-            return [Addition()]  # as with most cases, and then there is no need for another thread
+            return [Addition()]  # most cases have none, and then another thread would cost for nothing
         return await self.database.read(lambda conn: self._read(conn, owner, ids))
 
     def _read(self, conn: Connection, owner: str, ids: Sequence[str]) -> list[Addition]:
         main_of = {each: each for each in ids}
         main_of |= {folded_id(each.case_id): each.legacy_id for each in links_of(conn, ids) if each.case_id}
-        heard = self.transcriptions.within(conn, owner, ids)
-        said: Mapping[str, list[Report]] = {each: [] for each in ids}
+        transcribed = self.transcriptions.within(conn, owner, ids)
+        reported: Mapping[str, list[Report]] = {each: [] for each in ids}
         for report in self.reports.within(conn, list(main_of)):
-            said[main_of[report.case_id]].append(report)
-        return [Addition(heard[each], said[each]) for each in ids]
+            reported[main_of[report.case_id]].append(report)
+        return [Addition(transcribed[each], reported[each]) for each in ids]

@@ -1,4 +1,4 @@
-"""The audit trail: who did what, about which hashed subject (CONTRACT N05)."""
+"""Writes and reads the audit trail: who did what, about which hashed subject (CONTRACT N05)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _EVENT: Final = [audit.c[name] for name in _NAMES]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Rows are only ever added, each with a keyed hash over itself and the row before it."""
+    """The audit trail: rows are only added, each with a keyed hash over itself and the row before it."""
 
     database: Database
     sealer: Sealer
@@ -33,17 +33,19 @@ class Audit:
     async def first_sight(
         self, kind: Literal["user", "organization"], digest: str, at: datetime, older: Sequence[str] = ()
     ) -> bool:
-        """True, and an audit row, the first time that this user or organization is seen, by none of the
-        `older` hashes either; else False."""
+        """Returns whether this user or organization is seen for the first time, and then adds an audit row.
+
+        One that was seen by any of the `older` hashes is not new.
+        """
         seen = partial(_seen, action=f"first_{kind}", subjects=(digest, *older))
-        if await self.database.read(seen):  # nearly always: no need to wait for the writer
+        if await self.database.read(seen):  # nearly always so: a read does not wait for the writer
             return False
         return await self.database.write(self.first_sighting(kind, digest, at, older))
 
     def first_sighting(
         self, kind: Literal["user", "organization"], digest: str, at: datetime, older: Sequence[str] = ()
     ) -> Work[bool]:
-        """Returns what `first_sight` does, for a write that does more."""
+        """Returns the work of `first_sight`, for a write that does more."""
         event = AuditEvent(at, PROXY, f"first_{kind}", digest)
 
         def work(conn: Connection) -> bool:
@@ -61,7 +63,7 @@ class Audit:
         await self.database.write(work)
 
     def append_in(self, conn: Connection, *events: AuditEvent) -> None:
-        """Adds the rows within a write that is under way: with all else that it writes, or not at all."""
+        """Adds the rows in the caller's transaction: with everything else that it writes, or not at all."""
         if not events:
             return
         links = next_links(conn, self.sealer, events)
@@ -73,11 +75,11 @@ class Audit:
         note_end(conn, self.sealer, links[-1])
 
     def accessed(self, conn: Connection, accesses: Sequence[Access]) -> None:
-        """Notes who opened which case, once a day each, within a write that is under way."""
+        """Notes in the caller's transaction who opened which case, each once a day."""
         self.append_in(conn, *first_of_day(conn, accesses))
 
     async def all(self) -> list[AuditEvent]:
-        """Everything, in the order in which it was written."""
+        """Returns all rows, in the order in which they were written."""
         query = select(*_EVENT).order_by(audit.c.id)
 
         def work(conn: Connection) -> list[AuditEvent]:
@@ -86,7 +88,7 @@ class Audit:
         return await self.database.read(work)
 
     async def newest(self, limit: int) -> list[tuple[int, AuditEvent]]:
-        """The last rows, newest first, each with its number."""
+        """Returns the last rows, newest first, each with its number."""
         query = select(audit.c.id, *_EVENT).order_by(audit.c.id.desc()).limit(limit)
 
         def work(conn: Connection) -> list[tuple[int, AuditEvent]]:
@@ -95,10 +97,10 @@ class Audit:
         return await self.database.read(work)
 
     async def verify(self) -> AuditVerdict:
-        """Whether every row is as it was written, and none is missing or was slipped in.
+        """Returns whether every row is as it was written, and none is missing or was inserted later.
 
-        A file that was put back whole to an earlier state is not told from one that never went on: keep a
-        verdict's `end` elsewhere to tell.
+        A file that was restored as a whole to an earlier state looks like one that never went on. To notice
+        that, store a verdict's `end` outside of this machine.
         """
         return await self.database.read(lambda conn: verify(conn, self.sealer))
 
@@ -109,6 +111,6 @@ def _seen(conn: Connection, action: str, subjects: Sequence[str]) -> bool:
 
 
 def is_erased(conn: Connection, hashes: Sequence[str]) -> bool:
-    """Whether the case of these hashes (`Sealer.case_hashes`) was erased: the audit is what is left of it."""
+    """Returns whether the case of these hashes (`Sealer.case_hashes`) was erased: only the audit says so."""
     row = select(audit.c.id).where(audit.c.action == CASE_ERASED, audit.c.subject.in_(hashes)).limit(1)
     return conn.execute(row).first() is not None

@@ -1,4 +1,4 @@
-"""Large contents as encrypted files in a folder (CONTRACT U01, U05, U06); their keys are in the database."""
+"""Stores large contents as encrypted files in a folder (CONTRACT U01, U05, U06); their keys are elsewhere."""
 
 import asyncio
 import fcntl
@@ -23,7 +23,7 @@ _TEMPORARY: Final = "tmp"
 
 
 class Blobs:
-    """Blobs under random names of 32 hex digits. Blocks a little: make it in a thread."""
+    """Blobs under random names of 32 hex digits. Making one blocks a little: do it in a thread."""
 
     def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
         self._folder = folder
@@ -34,16 +34,19 @@ class Blobs:
 
     @property
     def folder(self) -> Path:
-        """Where they are, for a process that may read them."""
+        """Returns the folder of the blobs, for a process that may read them."""
         return self._folder
 
     def writer(self) -> "BlobWriter":
-        """A new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
+        """Returns a new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
         name = self._new_name()
         return BlobWriter(self._folder / _TEMPORARY / name, self.path(name))
 
     async def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
-        """The content in pieces of at most 64 KiB. BlobError if it is damaged, possibly after some pieces."""
+        """Yields the content in pieces of at most 64 KiB.
+
+        Raises BlobError when the blob is damaged, possibly after some pieces.
+        """
         file = await asyncio.to_thread(self._open, name)
         try:
             shape, cipher = _layout_of(file), AESGCM(key)
@@ -58,17 +61,17 @@ class Blobs:
         await asyncio.to_thread(self.path(name).unlink, missing_ok=True)
 
     def names_before(self, when: datetime) -> list[str]:
-        """The blobs whose files were last written before `when`. Blocks."""
+        """Returns the blobs whose files were last written before `when`. Blocks."""
         files = self._folder.glob("[0-9a-f][0-9a-f]/*")
         return [path.name for path in files if _written_before(path, when)]
 
     async def check(self) -> None:
-        """BlobError when a small blob can't be written to the folder."""
+        """Raises BlobError when a small blob can't be written to the folder."""
         with _own_errors():
             await asyncio.to_thread(try_room, self._folder / _TEMPORARY)
 
     def path(self, name: str) -> Path:
-        """Where the blob stands or will stand; BlobError for what is no blob's name."""
+        """Returns the path of the blob, written or not. Raises BlobError when the name is not a blob's."""
         if not _NAME.fullmatch(name):
             raise BlobError("no such blob")
         return self._folder / name[:2] / name
@@ -81,10 +84,10 @@ class Blobs:
 
 
 class BlobWriter:
-    """A blob that is being written; see `Blobs.writer`. Holds one frame and the piece being written.
+    """A blob that is being written (see `Blobs.writer`). In memory are one frame and the piece being written.
 
-    What is less than a frame waits for more; beyond, a piece is hashed, sealed and written in one go, in a
-    thread, and its frames are not copied before.
+    Less than a frame waits for more. A larger piece is hashed, sealed and written in one go, in a thread, and
+    its frames are not copied first.
     """
 
     def __init__(self, temporary: Path, path: Path) -> None:
@@ -99,7 +102,7 @@ class BlobWriter:
         self._file: BinaryIO
 
     async def __aenter__(self) -> Self:
-        # Not in a thread: it takes microseconds, and a cancelled caller could not take it back from there.
+        # Not in a thread: it takes microseconds, and a caller that is cancelled could not undo it there.
         with _own_errors():
             self._file = _create(self._temporary)
         return self
@@ -112,11 +115,11 @@ class BlobWriter:
 
     @property
     def sha256(self) -> str:
-        """Of the content so far, in lower-case hex."""
+        """Returns the SHA-256 of the content so far, in lower-case hex."""
         return self._digest.hexdigest()
 
     async def write(self, data: bytes) -> None:
-        """Appends a piece of any size. BlobError when the disk is full."""
+        """Appends a piece of any size. Raises BlobError when the disk is full."""
         if len(self._rest) + len(data) <= FRAME:
             self._digest.update(data)
             self._rest += data
@@ -125,14 +128,14 @@ class BlobWriter:
             await asyncio.to_thread(self._write_frames, data)
 
     async def commit(self) -> tuple[str, bytes]:
-        """Puts the blob on disk for good; returns its name and its key, which is nowhere else."""
+        """Puts the blob on disk for good; returns its name and its key, which is stored nowhere else."""
         with _own_errors():
             await asyncio.to_thread(self._commit)
         self._committed = True
         return self._path.name, self._key
 
     def _write_frames(self, data: bytes) -> None:
-        """Writes all frames that are surely not the last; with what waits, `data` is more than one."""
+        """Writes all frames that can't be the last; what waits and `data` are together more than a frame."""
         self._digest.update(data)
         view = memoryview(data)
         if self._rest:
@@ -159,8 +162,8 @@ class BlobWriter:
         self._frames += 1
 
     def _discard(self) -> None:
-        # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. A
-        # full disk fails the last flush a second time, when its caller knows already.
+        # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. On a
+        # full disk the last flush fails a second time; the caller has that error already.
         with suppress(OSError):
             self._file.close()
         self._temporary.unlink(missing_ok=True)
@@ -177,7 +180,7 @@ def _own_errors() -> Iterator[None]:
 
 def _create(path: Path) -> BinaryIO:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells other processes that it is no left-over
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # so that other processes don't remove it as a left-over
     return os.fdopen(descriptor, "wb")
 
 

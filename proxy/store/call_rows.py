@@ -1,4 +1,4 @@
-"""The ledger's calls as rows, for programs and for spreadsheets."""
+"""Turns the ledger's calls into rows, for programs and for spreadsheets."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _FIELDS: Final = (
     "status",
     "count",
 )
-# What a spreadsheet takes for the beginning of a formula; the wide forms too, in some languages.
+# A spreadsheet takes a text that begins so for a formula; in some languages the wide forms too.
 _FORMULA: Final = tuple("=+-@＝＋－＠\t\r\n")
 
 
@@ -44,7 +44,7 @@ def row(calls: Calls) -> Mapping[str, str | int]:
 
 
 def as_csv(calls: Iterable[Calls]) -> str:
-    """A line of names, then one for each row."""
+    """Returns a line of names, then a line for each row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
     writer.writeheader()
@@ -53,5 +53,5 @@ def as_csv(calls: Iterable[Calls]) -> str:
 
 
 def _no_formula(value: str | int) -> str | int:
-    """Anybody chooses their own user agent; a spreadsheet must not run it."""
+    """Returns the value with a quote before a formula: a client chooses its user agent, and none may run."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,4 +1,4 @@
-"""The durable records of cases (CONTRACT N18); `Journal.record` writes them."""
+"""Reads the durable records of cases (CONTRACT N18), and makes the rows that `Journal.record` writes."""
 
 import asyncio
 import zlib
@@ -24,8 +24,8 @@ _EHR: Final = SealedColumn(cases.c.ehr)
 _ABOUT: Final = SealedColumn(case_files.c.about)
 _TEXT: Final = SealedColumn(case_files.c.text)
 _PAGE: Final = 50
-_SEALED_AT_ONCE: Final = 256 * 1024  # bytes, which AES takes 40 µs for
-_SMALL: Final = 16 * 1024  # bytes, compressed, of a case that is kept in memory
+_SEALED_AT_ONCE: Final = 256 * 1024  # bytes; AES takes 40 µs for them
+_SMALL: Final = 16 * 1024  # bytes, compressed, of a case that is cached in memory
 _BY_ID: Final = select(cases).where(cases.c.id == bindparam("id"))
 _FILES_OF: Final = (
     select(case_files).where(case_files.c.case_id == bindparam("id")).order_by(case_files.c.position)
@@ -38,18 +38,18 @@ _GZIP: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Cases by id and by owner. What is said of a patient is one sealed value; opening it takes a thread."""
+    """Cases by id and by owner. What a case says of its patient is one sealed value; a thread opens it."""
 
     database: Database
     sealer: Sealer
     memory: Memory
 
     async def get(self, case_id: str) -> Case | None:
-        """The case of whichever owner: comparing `owner` is the caller's (D02, E01 and U03 differ)."""
+        """Returns the case of any owner; the caller compares `owner`, for D02, E01 and U03 differ."""
         key, mark = folded_id(case_id), self.memory.mark()
-        kept: Case | None = self.memory.get("case", key)
-        if kept is not None:
-            return kept
+        cached: Case | None = self.memory.get("case", key)
+        if cached is not None:
+            return cached
         case = await self.database.read(lambda conn: self._one(conn, key))
         if case is not None and _size(case) <= _SMALL:
             self.memory.keep("case", key, case, mark)
@@ -62,8 +62,10 @@ class Cases:
         return _case(self.sealer, row, conn.execute(_FILES_OF, {"id": key}).all())
 
     async def pages(self, owner: str) -> AsyncGenerator[list[Case], None]:
-        """All cases of this user in this organization, newest first (L01), not all of them at once: there
-        may be thousands."""
+        """Yields all cases of this user in this organization, newest first (L01), in pages.
+
+        There may be thousands.
+        """
         rest = cases.c.owner == owner
         while True:
             ids = select(cases.c.id).where(rest).order_by(*_NEWEST_FIRST).limit(_PAGE)
@@ -91,13 +93,13 @@ class Cases:
 
 
 def _after(last: Case) -> ColumnElement[bool]:
-    """What comes behind this case in the order of _NEWEST_FIRST."""
+    """Returns the condition of the cases behind this one in the order of _NEWEST_FIRST."""
     older, as_old = cases.c.created_at < last.created_at, cases.c.created_at == last.created_at
     return or_(older, and_(as_old, cases.c.id > folded_id(last.id)))
 
 
 def insert_case(conn: Connection, rows: "CaseRows") -> None:
-    """Writes what `case_rows` made."""
+    """Writes the rows that `case_rows` made."""
     _INSERT.run(conn, rows.case)
     if rows.files:
         _INSERT_FILE.run_all(conn, rows.files)
@@ -110,21 +112,21 @@ def _size(case: Case) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CaseRows:
-    """A case as it is stored: its row, and one for each file, since their texts may be megabytes."""
+    """A case as it is stored: its row, and a row for each file, since a file's text may be megabytes."""
 
     case: dict[str, Any]
     files: Sequence[dict[str, Any]]
 
 
 async def case_rows_of(sealer: Sealer, case: Case) -> CaseRows:
-    """Seals all that is said of a patient, in a thread where that takes longer than to go there."""
+    """Seals all that the case says of its patient, in a thread where that takes longer than the way there."""
     if _size(case) <= _SEALED_AT_ONCE:
         return case_rows(sealer, case)
     return await asyncio.to_thread(case_rows, sealer, case)
 
 
 def case_rows(sealer: Sealer, case: Case) -> CaseRows:
-    """Seals all that is said of a patient, which takes its time: call it in a thread."""
+    """Seals all that the case says of its patient. Sealing takes time: call it in a thread."""
     files = [_file_columns(sealer, folded_id(case.id), *each) for each in enumerate(case.files)]
     return CaseRows(_columns(sealer, case), files)
 
@@ -184,7 +186,7 @@ def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
 
 
 def _ehr(sealer: Sealer, row: Row[Any], within: Json) -> Packed | None:
-    """`within` is where the first releases had it: with all else that is said of the patient."""
+    """Returns the case's ehr; `within` is the ehr of the first releases, part of the sealed content."""
     if row.ehr is not None:
         return Packed.again(sealer.open(row.ehr, _EHR.at(row.id)))
     return None if within is None else Packed.of(jsons.dump(within))
@@ -194,6 +196,6 @@ def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
     key = row.case_id, row.position
     name, content_type, size, digest = sealer.open_json(row.about, _ABOUT.at(*key))
     text = sealer.open(row.text, _TEXT.at(*key))
-    # The first releases compressed it without a header.
+    # The first releases compressed the text without a header.
     packed = Packed.again(text) if text.startswith(_GZIP) else Packed.of(zlib.decompress(text))
     return CaseFile(name, content_type, size, digest, packed)

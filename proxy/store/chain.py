@@ -1,4 +1,4 @@
-"""The chain over the audit's rows: each one's keyed hash covers the row before it, and the end is noted."""
+"""Chains the audit's rows: each row's keyed hash covers the row before it, and the end is noted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,20 @@ from proxy.store.tables import audit, meta
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEAD: Final = "audit_head"
 _START: Final = ""
-_BROKEN: Final = "broken"  # no row's hash: what is added after it is never taken for whole
+_BROKEN: Final = "broken"  # no row has this hash: rows that are added after it never verify
 
-# Times as they are kept: who changed one may have left no time there.
-_KEPT: Final = (audit.c.id, type_coerce(audit.c.at, BigInteger).label("at"), audit.c.actor, audit.c.action)
-_ROWS: Final = select(*_KEPT, audit.c.subject, audit.c.detail, audit.c.hash).order_by(audit.c.id)
+# Times as they are stored: after tampering the value may be no time.
+_STORED: Final = (audit.c.id, type_coerce(audit.c.at, BigInteger).label("at"), audit.c.actor, audit.c.action)
+_ROWS: Final = select(*_STORED, audit.c.subject, audit.c.detail, audit.c.hash).order_by(audit.c.id)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`actor` is an operator, "proxy" for the process itself, or a user by their keyed hash; `subject` a
-    keyed hash or `*`, never a name; `detail` short JSON without a word of a patient."""
+    """A row of the audit.
+
+    `actor` is an operator, "proxy" for the process itself, or a user by their keyed hash. `subject` is a
+    keyed hash or `*`, never a name. `detail` is short JSON that says nothing of a patient.
+    """
 
     at: datetime
     actor: str
@@ -35,7 +38,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A row's id, and the hash over it and all before it."""
+    """A row's id, and the hash over this row and all rows before it."""
 
     id: int
     hash: str
@@ -43,8 +46,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class AuditVerdict:
-    """`rows` are whole, the newest of them under `end`; `first_bad` is the first row that is not, or is not
-    there. A release before the chain wrote rows without hashes: not `chained`, but covered by the next."""
+    """The result of a check of the chain.
+
+    `rows` rows verify, and `end` is the hash of the newest of them. `first_bad` is the first row that was
+    changed or is missing. Releases before the chain wrote rows without hashes: these are not `chained`, but
+    the first hash after them covers them.
+    """
 
     rows: int
     chained: int
@@ -54,7 +61,7 @@ class AuditVerdict:
 
 
 def next_links(conn: Connection, sealer: Sealer, events: Sequence[AuditEvent]) -> list[Link]:
-    """Where new rows go. A chain that was tampered with goes on, and the damage stays to be seen."""
+    """Returns the links of new rows. After tampering the chain goes on, and the damage stays visible."""
     last = conn.execute(select(func.max(audit.c.id))).scalar_one() or 0
     head = _head(conn, sealer)
     if head is None:
@@ -67,7 +74,7 @@ def next_links(conn: Connection, sealer: Sealer, events: Sequence[AuditEvent]) -
 
 
 def note_end(conn: Connection, sealer: Sealer, link: Link) -> None:
-    """Keeps the newest row's link apart from the rows: it shows when the last of them were cut off."""
+    """Stores the newest row's link apart from the rows: by it, a check notices that the last are missing."""
     mac = sealer.digest(_HEAD, str(link.id), link.hash)
     value = f"{link.id} {link.hash} {mac}".encode()
     upsert(conn, meta, {"name": _HEAD}, {"value": value})
@@ -88,7 +95,10 @@ def verify(conn: Connection, sealer: Sealer) -> AuditVerdict:
 
 
 def _fault(row: Row[Any], expected: str, before: int | None) -> tuple[int, str] | None:
-    """`before` is the id of the row before it in the chain; None where this one would begin it."""
+    """Returns the first bad row and the reason, None for a good row.
+
+    `before` is the id of the chain's row before this one; None where this row would begin the chain.
+    """
     if before is None:
         if row.hash in {None, expected}:
             return None
@@ -122,7 +132,7 @@ def _bad(whole: AuditVerdict, first_bad: int, reason: str) -> AuditVerdict:
 
 
 def _head(conn: Connection, sealer: Sealer) -> Link | None:
-    """The newest link as it was noted; None before the first, one that fits no row for a forged note."""
+    """Returns the newest link as it was noted, None before the first. A forged note gives a broken link."""
     query = select(meta.c.value).where(meta.c.name == _HEAD)
     value = conn.execute(query).scalar_one_or_none()
     if value is None:
@@ -135,10 +145,10 @@ def _head(conn: Connection, sealer: Sealer) -> Link | None:
 
 
 def _begun(conn: Connection, sealer: Sealer) -> Link:
-    """The link before the first one: over all rows of a release that knew no chain."""
+    """Returns the link before the first one: the hash over all rows of releases that had no chain."""
     digest = _START
     for row in conn.execute(_ROWS):
-        if row.hash is not None:  # there was a note
+        if row.hash is not None:  # a chain was there, so its note was removed
             return Link(0, _BROKEN)
         digest = _hash(sealer, digest, row[:-1])
     return Link(0, digest)

@@ -1,4 +1,4 @@
-"""Tells every process which values that it may keep in memory were changed (see `Memory`)."""
+"""Tells every process which of its cached values were changed (see `Memory`)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from proxy.store.point_reads import PointRead
 from proxy.store.point_writes import PointWrite
 from proxy.store.tables import changes
 
-_MOST: Final = 1000  # in one look; a process that has missed more forgets everything
+_MOST: Final = 1000  # in one read; a process that has missed more forgets everything
 
 _NEWEST: Final = PointRead(select(func.coalesce(func.max(changes.c.revision), 0).label("revision")))
 _SINCE: Final = (
@@ -25,9 +25,9 @@ _INSERT: Final = PointWrite(insert(changes))
 
 
 def note_change(conn: Connection, subject: str) -> int:
-    """Notes, in the transaction that makes it, a change that ends values in memory. Returns its revision.
+    """Notes a change that ends cached values, in the transaction that makes it. Returns its revision.
 
-    This process forgets as soon as it is written (see `Database.write`), before whoever wrote it goes on.
+    This process forgets the values once the write is done (see `Database.write`), before its caller goes on.
     """
     _INSERT.run(conn, {"subject": subject})
     conn.info.setdefault(NOTED, []).append(subject)
@@ -41,7 +41,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One row for each change; no number is ever given twice."""
+    """The changes, one row each; no number is ever used twice."""
 
     database: Database
     memory: Memory
@@ -50,20 +50,20 @@ class Changes:
 
     @property
     def revision(self) -> int:
-        """The newest change that this process knows of; what it keeps in memory is not older."""
+        """Returns the newest change that this process has seen; its cached values are not older."""
         return self._seen.revision or 0
 
     async def follow(self) -> frozenset[str]:
         """Forgets what was changed since the last call, here or elsewhere, and returns the subjects.
 
-        Raises StoreError when the store can't be read; a second later nothing in memory counts any more.
+        Raises StoreError when the store can't be read; after one second no cached value is used any more.
         """
         at = self.monotonic()
         newest = await self.database.lookup(_newest)
         if newest == self._seen.revision and self.memory.fresh():
             subjects = frozenset[str]()
         elif self._seen.revision is None or not self.memory.fresh():
-            # What is in memory was not watched over: it goes, whatever has happened.
+            # The cached values were not followed for a while: all of them go.
             subjects = frozenset() if newest == self._seen.revision else frozenset({ALL})
             self._forget([ALL], newest)
         else:
@@ -77,7 +77,7 @@ class Changes:
         return subjects
 
     async def note(self, subject: str = ALL) -> int:
-        """Notes a change by itself, and returns its revision for `processes` to be waited for."""
+        """Notes a change in its own write, and returns its revision, so that the caller can wait for it."""
         return await self.database.write(lambda conn: note_change(conn, subject))
 
     def _forget(self, subjects: Iterable[str], revision: int) -> None:
@@ -86,8 +86,11 @@ class Changes:
 
 
 def delete_changes(conn: Connection, keep: int = 0) -> None:
-    """Removes all changes but the newest `keep` and one: numbers go on from it. A process that has not seen
-    a removed one forgets everything, as it can see that it missed some, or has not looked for a second."""
+    """Removes all changes but the newest `keep` and one more, from which the numbers go on.
+
+    A process that has not seen a removed change forgets everything: it sees that it missed some, or it has
+    not looked for a second.
+    """
     conn.execute(delete(changes).where(changes.c.revision < _newest(conn) - keep))
 
 

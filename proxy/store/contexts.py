@@ -1,4 +1,4 @@
-"""Encryption contexts: a sealed value opens only in the column and the row that it was sealed for."""
+"""Makes encryption contexts: a sealed value opens only in the column and the row that it was sealed for."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NewType
@@ -25,12 +25,13 @@ from proxy.store.tables import (
 # The associated data of a sealed value, beside the id of its key.
 Context = NewType("Context", bytes)
 
-_SURROGATES: Final = "surrogatepass"  # an id is whatever an upstream gave
+_SURROGATES: Final = "surrogatepass"  # an id is any text that an upstream gave
 
-# What names a row for good. A primary key isn't it where a row may move: a user's rows move to another hash
-# of the same user (N06), short chunks move to another recording (U04). Nor is a number that the database
-# gives: it may be given anew after a restore. Two values follow their rows, and are sealed anew on the way:
-# the text of a transcription whose digest is renamed, and the token of a user whose hash changes.
+# The columns that name a row for good. A primary key does not where a row may move: a user's rows move to
+# another hash of the same user (N06), short chunks move to another recording (U04). A number that the
+# database gives does not either: after a restore the database may give it again. Two values follow their
+# rows and are sealed again then: the text of a transcription whose digest is renamed, and the token of a
+# user whose hash changes.
 NATURAL_KEYS: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     api_keys: (api_keys.c.ref,),
     sessions: (sessions.c.token_hash,),
@@ -66,7 +67,7 @@ class SealedColumn:
 
 
 def named_context(name: str) -> Context:
-    """Returns the context of a value that stands in no table of its own, but under a name in `meta`."""
+    """Returns the context of a value that has no table of its own, but a name in `meta`."""
     return _context(_counted("meta.value"), name)
 
 
@@ -75,5 +76,5 @@ def _context(label: str, *key: str | int) -> Context:
 
 
 def _counted(part: str) -> str:
-    # Each part after its length: no two lists of parts give one text.
+    # Each part follows its length, so that no two lists of parts give one text.
     return f"{len(part)}:{part}"

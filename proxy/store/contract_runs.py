@@ -1,4 +1,4 @@
-"""Runs of the contract against a host, one row a route: what `can-switch` asks for."""
+"""Stores the contract's runs against a host, one row for each route; `can-switch` asks for them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from proxy.store.tables import contract_runs
 
 @dataclass(frozen=True, slots=True)
 class ContractRun:
-    """How many of a route's contract rows a host kept, broke, or couldn't be asked for."""
+    """One route's part of a run: how many contract rows the host passed, failed, or couldn't be asked for."""
 
     at: datetime
     target: str
@@ -25,12 +25,12 @@ class ContractRun:
 
 @dataclass(frozen=True, slots=True)
 class ContractRuns:
-    """Every run stays until it is old; what counts is the newest."""
+    """The runs. Each stays until it is old; the newest one counts."""
 
     database: Database
 
     async def add(self, runs: Sequence[ContractRun]) -> None:
-        """All routes of one run in one write."""
+        """Adds all routes of one run in one write."""
 
         def work(conn: Connection) -> None:
             if runs:
@@ -39,7 +39,7 @@ class ContractRuns:
         await self.database.write(work)
 
     async def newest(self) -> list[ContractRun]:
-        """The last run of each route against each target, the newest first."""
+        """Returns the last run of each route against each target, the newest first."""
         table = contract_runs.c
         last = select(func.max(table.id)).group_by(table.target, table.route)
         query = select(contract_runs).where(table.id.in_(last)).order_by(table.at.desc(), table.id.desc())

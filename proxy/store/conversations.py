@@ -1,4 +1,4 @@
-"""The LlamaChat conversation of each (case, user), and what was already said in it (CONTRACT Q04, Q06)."""
+"""Stores the LlamaChat conversation of each (case, user), and what was sent in it (CONTRACT Q04, Q06)."""
 
 from collections.abc import Set
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ _CONVERSATION: Final = SealedColumn(conversations.c.conversation)
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`id` is LlamaChat's and never leaves the proxy; `sent` are the hashes of the passages sent so far."""
+    """A conversation: `id` is LlamaChat's, never leaves the proxy; `sent` has the sent passages' hashes."""
 
     id: str = field(repr=False)
     sent: frozenset[str]
@@ -40,7 +40,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """At most one conversation for each case and owner."""
+    """The conversations, at most one for each case and owner."""
 
     database: Database
     sealer: Sealer
@@ -55,7 +55,7 @@ class Conversations:
     async def put(self, case_id: str, owner: str, conversation_id: str, ref: str | None = None) -> None:
         """Starts over with a new conversation, in which nothing was sent yet.
 
-        Raises SessionGone where the session `ref` has gone.
+        Raises SessionGone when the session `ref` has gone.
         """
         context = _CONVERSATION.at(folded_id(case_id))
         values = {"conversation": self.sealer.seal_text(conversation_id, context), "sent": []}
@@ -67,7 +67,7 @@ class Conversations:
         await self.database.write(work)
 
     async def add_sent(self, case_id: str, owner: str, hashes: Set[str]) -> None:
-        """Notes passages as sent; nothing happens when the conversation was dropped meanwhile."""
+        """Notes passages as sent; does nothing when the conversation was dropped meanwhile."""
 
         def work(conn: Connection) -> None:
             now = current(conn, owner)

@@ -1,4 +1,4 @@
-"""Runs units of work: reads on kept connections, writes in groups that share one commit (DESIGN "State")."""
+"""Runs units of work: reads on open connections, writes in groups that share one commit (DESIGN "State")."""
 
 import asyncio
 import sqlite3
@@ -13,17 +13,17 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from proxy.store.engines import KeptConnection
+from proxy.store.engines import OpenConnection
 from proxy.store.errors import StoreError, because
 from proxy.store.migrate import migrate, no_others
 from proxy.store.point_reads import PointRead
 from proxy.store.scrub import scrub
 
 T = TypeVar("T")
-# A unit of work. It does nothing but use its connection, for it may hold up others, and may run twice.
+# A unit of work. It only uses its connection, for others may wait for it, and it may run twice.
 Work: TypeAlias = Callable[[Connection], T]
 
-# Where a unit of work leaves the subjects of changes that end values in memory: in its connection's `info`.
+# In its connection's `info`, a unit of work leaves here the subjects of changes that end cached values.
 NOTED: Final = "noted"
 
 _GROUP: Final = 64
@@ -35,8 +35,8 @@ class _Write:
     work: Work[Any]
     done: "asyncio.Future[Any]"
 
-    def settle(self, result: Any, error: BaseException | None = None) -> None:
-        if self.done.done():  # the caller was cancelled; what was written stays written
+    def finish(self, result: Any, error: BaseException | None = None) -> None:
+        if self.done.done():  # the caller was cancelled; the write stays
             return
         if error is None:
             self.done.set_result(result)
@@ -45,12 +45,12 @@ class _Write:
 
 
 class _Connections:
-    """All connections of a process. Opening them may wait for another process: call it in a thread."""
+    """The connections of a process. Opening them may wait for another process: do it in a thread."""
 
     def __init__(self, path: Path) -> None:
-        self.writer = KeptConnection(path, "BEGIN IMMEDIATE")
-        self.readers = deque(KeptConnection(path, "BEGIN") for _ in range(_READERS))
-        self.loops = KeptConnection(path, "BEGIN", wait_ms=0)  # the loop never waits for a lock
+        self.writer = OpenConnection(path, "BEGIN IMMEDIATE")
+        self.readers = deque(OpenConnection(path, "BEGIN") for _ in range(_READERS))
+        self.loops = OpenConnection(path, "BEGIN", wait_ms=0)  # the loop never waits for a lock
 
     def close(self) -> None:
         for connection in (self.loops, *self.readers, self.writer):
@@ -87,15 +87,20 @@ class Database:
         return await self.read(work)
 
     async def find(self, read: PointRead, **values: Any) -> Any:
-        """Returns the first row of one point read, None where there is none: `lookup` without a transaction,
-        which takes longer than the read."""
+        """Returns the first row of one point read, None where there is none.
+
+        It is `lookup` without a transaction, which takes longer than the read.
+        """
         try:
             return self._connections.loops.first(read, values)
         except sqlite3.Error:
             return await self.lookup(lambda conn: read.first(conn, **values))
 
     async def read(self, work: Work[T]) -> T:
-        """Runs `work` on one consistent state of the database; it can't write. StoreError when that fails."""
+        """Runs `work` on one consistent state of the database; it can't write.
+
+        Raises StoreError when that fails.
+        """
         with _own_errors():
             return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
 
@@ -108,11 +113,11 @@ class Database:
             readers.append(reader)
 
     async def write(self, work: Work[T]) -> T:
-        """Runs `work`, and returns once what it wrote is on disk.
+        """Runs `work`, and returns once its writes are on disk.
 
-        What `work` raises comes back, with nothing of it written; StoreError when the database refused it,
-        the commit failed or the store is closed. A caller that is cancelled while it waits can't know whether
-        it was written.
+        Raises the error that `work` raises, with none of its writes done. Raises StoreError when the database
+        refused it, the commit failed or the store is closed. A caller that is cancelled while it waits can't
+        know whether its writes were done.
         """
         if self._closed:
             raise StoreError("the store is closed")
@@ -123,7 +128,7 @@ class Database:
             return await write.done  # type: ignore[no-any-return]
 
     async def scrub(self) -> None:
-        """Leaves no trace of what was removed; StoreError when that fails (see `scrub`)."""
+        """Removes every trace of removed data from the files (see `scrub`). Raises StoreError on failure."""
         await asyncio.to_thread(scrub, self._path)
 
     async def close(self) -> None:
@@ -149,18 +154,20 @@ class Database:
         finally:
             self._closed = True
             for write in self._waiting:
-                write.settle(None, StoreError("the store was closed before the write began"))
+                write.finish(None, StoreError("the store was closed before the write began"))
 
     async def _write_group(self, group: Sequence[_Write]) -> None:
-        """Writes all in one transaction: one fsync. Where one fails, each is written in a transaction of its
-        own, so that a failure stays with its caller."""
+        """Writes all in one transaction: one fsync.
+
+        When one fails, each is written in a transaction of its own, so that only its caller gets the error.
+        """
         live = [write for write in group if not write.done.cancelled()]
         together = await self._ran(live)
         if together.exception() is None:
             for write, result in zip(live, together.result(), strict=True):
-                write.settle(result)
+                write.finish(result)
         elif len(live) == 1:
-            live[0].settle(None, together.exception())
+            live[0].finish(None, together.exception())
         else:
             for write in live:
                 await self._write_group([write])
@@ -172,10 +179,10 @@ class Database:
         try:
             await asyncio.wait({ran})
         except asyncio.CancelledError:
-            # What the thread does can't be called back, and its callers are told: as `close`, in a hurry.
+            # The thread's work can't be undone, and its callers get its result: a `close` in a hurry.
             self._closed = True
             await asyncio.wait({ran})
-        # Before anybody is told: who has changed a value reads the new one.
+        # Before the callers go on: one that has changed a value must read the new one.
         self._forget(self._connections.writer.taken(NOTED))
         return ran
 
@@ -195,10 +202,10 @@ async def open_database(
     forget: Callable[[Sequence[str]], None] = lambda _: None,
     refuse_others: Callable[[], None] = no_others,
 ) -> AsyncIterator[Database]:
-    """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used.
+    """Opens the file, made or migrated if need be, and closes it at the end.
 
-    `forget` is called with the subjects that each write has noted (see `Memory`); `refuse_others` as in
-    `migrate`.
+    `forget` gets the subjects that each write has noted (see `Memory`); `refuse_others` is that of `migrate`.
+    Raises StoreError when the file can't be used.
     """
     await asyncio.to_thread(migrate, path, refuse_others)
     try:

@@ -1,4 +1,4 @@
-"""Webhook deliveries on their way to the operator's own consumer (CONTRACT W04)."""
+"""Stores webhook deliveries on their way to the operator's own consumer (CONTRACT W04)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,17 +15,17 @@ from proxy.store.sealer import Sealer
 from proxy.store.tables import deliveries
 from proxy.values import Json, ReportEvent, folded_id
 
-DELIVERY_LIFE: Final = timedelta(hours=24)  # how long the proxy tries to send a webhook on (W04)
+DELIVERY_LIFE: Final = timedelta(hours=24)  # for so long the proxy tries to send a webhook on (W04)
 
 _HEADERS: Final = SealedColumn(deliveries.c.headers)
 _BODY: Final = SealedColumn(deliveries.c.body)
 _WAITING: Final = "waiting"
-_SENT: Final = "sent"  # an empty row, by which a repeat is known
+_SENT: Final = "sent"  # an empty row, by which a repeat is recognized
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in: the bytes that were signed, the signature, the content type ("": none)."""
+    """A delivery as it came in: the signed bytes, the signature, the content type ("": none)."""
 
     body: bytes = field(repr=False)
     signature: str = field(repr=False)
@@ -34,7 +34,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a delivery is about, as far as it says so."""
+    """The report and the case of a delivery, as far as it names them."""
 
     report_id: str | None = None
     case_id: str | None = None
@@ -42,7 +42,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is to be sent now; `attempts` counts this one too."""
+    """A delivery that is due; `attempts` counts this attempt too."""
 
     id: int
     delivery: Delivery
@@ -52,7 +52,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Each is sent on once the consumer can take it; those of one report in the order in which they came."""
+    """The deliveries. Each is sent once the consumer can take it; those of one report in order of arrival."""
 
     database: Database
     sealer: Sealer
@@ -61,8 +61,10 @@ class Deliveries:
     async def receive(
         self, delivery: Delivery, subject: Subject, event: ReportEvent | None, at: datetime
     ) -> None:
-        """Keeps, in one write, the event and the delivery that brought it. A repeat is not sent again, and
-        nothing of a case that was erased."""
+        """Stores, in one write, the event and the delivery that brought it.
+
+        A repeat is not sent again. Nothing is stored of a case that was erased.
+        """
         row, cases = self._row(delivery, subject, at), self.sealer.case_hashes(subject.case_id or "")
         applying = None if event is None else self.reports.applying(event, at)
 
@@ -78,9 +80,10 @@ class Deliveries:
         await self.database.write(work)
 
     async def claim(self, now: datetime, until: datetime) -> Claimed | None:
-        """The first that is due, for the caller alone until `until`; then it is due again.
+        """Returns the first delivery that is due, for the caller alone until `until`; then it is due again.
 
-        A claim has an end, since whoever made it may die; and is durable, since other processes look too.
+        A claim has an end, since the process that made it may die. It is durable, since other processes look
+        for due deliveries too.
         """
         due = _due(now)
 
@@ -93,20 +96,20 @@ class Deliveries:
                 _change(conn, row.id, attempts=row.attempts + 1, next_at=until)
             return row
 
-        if await self.database.read(look) is None:  # nearly always: no need to wait for the writer
+        if await self.database.read(look) is None:  # nearly always so: a read does not wait for the writer
             return None
         row = await self.database.write(work)
         return None if row is None else self._claimed(row)
 
     async def sent(self, number: int) -> None:
-        """The consumer has it. What it was is forgotten, but not that it was."""
+        """Notes that the consumer has the delivery. Its contents are removed, its row stays."""
         await self._write(number, state=_SENT, body=None, headers=None)
 
     async def put_off(self, number: int, until: datetime) -> None:
         await self._write(number, next_at=until)
 
     async def give_up(self, number: int) -> None:
-        """Never sent again; should the platform deliver it anew, it is a new one."""
+        """Removes the delivery unsent. If the platform delivers it again, that is a new one."""
 
         def work(conn: Connection) -> None:
             conn.execute(delete(deliveries).filter_by(id=number))
@@ -114,7 +117,7 @@ class Deliveries:
         await self.database.write(work)
 
     async def waiting(self) -> int:
-        """How many have not been sent yet."""
+        """Returns how many deliveries have not been sent yet."""
         query = select(func.count()).select_from(deliveries).filter_by(state=_WAITING)
 
         def work(conn: Connection) -> int:
@@ -126,7 +129,7 @@ class Deliveries:
         await self.database.write(lambda conn: _change(conn, number, **values))
 
     def _row(self, delivery: Delivery, subject: Subject, at: datetime) -> Mapping[str, Any]:
-        # Of the body alone: while secrets change, a repeat may come with another signature.
+        # The digest of the body alone: while secrets change, a repeat may come with another signature.
         digest = self.sealer.digest("delivery", delivery.body.decode("latin-1"))
         headers: list[Json] = [delivery.signature, delivery.content_type]
         return {
@@ -149,7 +152,10 @@ class Deliveries:
 
 
 def delete_deliveries_before(conn: Connection, before: datetime) -> int:
-    """Removes what came before `before`, in another write's transaction; how many were never sent."""
+    """Removes the deliveries from before `before` in the caller's transaction.
+
+    Returns how many were never sent.
+    """
     old = deliveries.c.received_at < before
     unsent = select(func.count()).select_from(deliveries).where(old, deliveries.c.state == _WAITING)
     count = conn.execute(unsent).scalar_one()

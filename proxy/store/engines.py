@@ -1,4 +1,4 @@
-"""SQLite as the store needs it: WAL, every commit on disk, and transactions that begin when we say so."""
+"""Opens SQLite as the store needs it: WAL, every commit on disk, transactions that the store begins."""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +16,17 @@ Begin: TypeAlias = Literal["BEGIN", "BEGIN IMMEDIATE"]
 _SYNCHRONOUS_FULL: Final = 2
 _PATIENT: Final = 30_000  # milliseconds that a connection waits for a lock
 
-# What a connection is told, and what it must answer when asked. The wait comes first: the next ones may have
-# to wait for another process.
+# Each pragma's value as it is set, and as SQLite must report it afterwards. `busy_timeout` comes before them:
+# setting these may have to wait for another process.
 _PRAGMAS: Final[Mapping[str, tuple[str, object]]] = {
     "journal_mode": ("WAL", "wal"),
     "synchronous": ("FULL", _SYNCHRONOUS_FULL),
     "foreign_keys": ("ON", 1),
-    "secure_delete": ("ON", 1),  # what is removed or replaced is overwritten, whatever SQLite was built with
+    "secure_delete": ("ON", 1),  # removed and replaced data is overwritten, whatever SQLite was built with
 }
 
 
-class KeptConnection:
+class OpenConnection:
     """One open connection to the file; any thread may use it, one at a time."""
 
     def __init__(self, path: Path, begin: Begin, *, wait_ms: int = _PATIENT) -> None:
@@ -39,14 +39,14 @@ class KeptConnection:
         if not isinstance(raw, sqlite3.Connection):
             raise TypeError("the driver is not sqlite3")
         self._raw = raw
-        # SQLite opens its log, and the index of it, with the first read.
+        # With the first read, SQLite opens its log and the log's index: now rather than with a request.
         self._raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
     def run(self, works: Sequence[Callable[[Connection], T]]) -> list[T]:
-        """Runs all works in one transaction. Raises what one of them, SQLAlchemy or sqlite3 raises, with
-        nothing written of any.
+        """Runs all works in one transaction.
 
-        BEGIN and COMMIT go to the driver: SQLAlchemy's own way to them takes longer than a point read.
+        Raises the error of a work, of SQLAlchemy or of sqlite3, with nothing of any work written. BEGIN and
+        COMMIT go to the driver: SQLAlchemy's own way to them takes longer than a point read.
         """
         self._raw.execute(self._begin)
         try:
@@ -58,19 +58,19 @@ class KeptConnection:
         return results
 
     def first(self, read: PointRead, values: Mapping[str, Any]) -> Any:
-        """Returns the first row of a read by itself: one statement sees one state of the database."""
+        """Returns the first row of a read, without a transaction: one statement sees one state."""
         return read.first(self._conn, **values)
 
     def _checked(self, work: Callable[[Connection], T]) -> T:
         result = work(self._conn)
         if not self._raw.in_transaction:
-            # SQLite undoes a transaction by itself on some failures (disk full, I/O error); going on would
-            # write the rest of the group outside of any.
-            raise StoreError("SQLite gave up the transaction")
+            # SQLite rolls a transaction back by itself on some failures (disk full, I/O error). Going on
+            # would write the rest of the group outside of any transaction.
+            raise StoreError("SQLite rolled the transaction back")
         return result
 
     def taken(self, name: str) -> list[Any]:
-        """Returns what units of work have left under a name in the connection's `info`, and clears it."""
+        """Returns and clears the values that units of work left under a name in the connection's `info`."""
         left: list[Any] = self._conn.info.pop(name, [])
         return left
 
@@ -80,7 +80,7 @@ class KeptConnection:
 
 
 def migration_engine(path: Path) -> Engine:
-    """A blocking engine for the migrations; DDL is inside the transaction."""
+    """Returns a blocking engine for the migrations; DDL is inside the transaction."""
     engine = _engine(path, _PATIENT, {})
 
     def on_begin(connection: Connection) -> None:
@@ -92,7 +92,7 @@ def migration_engine(path: Path) -> Engine:
 
 def _engine(path: Path, wait_ms: int, extra: Mapping[str, tuple[str, object]]) -> Engine:
     url = URL.create("sqlite", database=str(path))
-    # A connection is used by one thread at a time; which one changes.
+    # One thread at a time uses a connection, but not always the same one.
     engine = create_engine(
         url, hide_parameters=True, poolclass=NullPool, connect_args={"check_same_thread": False}
     )

@@ -1,4 +1,4 @@
-"""Which rows are somebody's: a case's, whoever asks for it by which of its names, or a user's."""
+"""Finds the rows that an erase removes: those of a case, under any of its ids, or those of a user."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,14 +30,14 @@ from proxy.values import folded_id
 
 @dataclass(frozen=True, slots=True)
 class OfCase:
-    """A case by its id, in any spelling of it (CONTRACT G03), or the audio that is kept under an id."""
+    """A case by its id, in any spelling of it (CONTRACT G03), or the audio that is stored under an id."""
 
     id: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class OfUser:
-    """A user of an organization, by the keyed hash of both, and by those that it was in earlier releases."""
+    """A user of an organization, by the keyed hash of both, and by the hashes of earlier releases."""
 
     owner: str
     older: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ Whose: TypeAlias = OfCase | OfUser
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one table; `what` says in a word what they are."""
+    """Rows of one table; `what` is a word for such a row."""
 
     what: str
     table: Table
@@ -61,8 +61,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """All that is somebody's, in an order in which nothing is removed by which something else is found; and
-    the ids of the cases among it."""
+    """The rows of the subject, in parts, and the ids of the cases among them.
+
+    A part comes only after every part that is found through its rows.
+    """
 
     parts: tuple[Part, ...] = field(repr=False)
     cases: tuple[str, ...] = field(repr=False)
@@ -76,14 +78,14 @@ def theirs(conn: Connection, whose: Whose) -> Theirs:
     return Theirs(tuple(_of_case(names)), tuple(names))
 
 
-def told_late(owners: Sequence[str]) -> tuple[Part, ...]:
-    """What a proxy notes of a user's calls only a moment after it has answered them."""
+def noted_late(owners: Sequence[str]) -> tuple[Part, ...]:
+    """Returns the rows that a proxy writes of a user's calls only a moment after it has answered them."""
     mine = select(clients.c.id).where(clients.c.user.in_(owners))
-    told = select(requests.c.request_id).where(_story_user().in_(map(short_hash, owners)))
+    traced = select(requests.c.request_id).where(_story_user().in_(map(short_hash, owners)))
     return (
         Part("ledger row", ledger, ledger.c.client.in_(mine)),
         Part("client", clients, clients.c.user.in_(owners)),
-        Part("told request", requests, requests.c.request_id.in_(told)),
+        Part("told request", requests, requests.c.request_id.in_(traced)),
     )
 
 
@@ -115,13 +117,13 @@ def _of_user(owners: Sequence[str]) -> Iterator[Part]:
     yield Part("session", sessions, sessions.c.owner.in_(owners))
     yield Part("legacy session", legacy_sessions, legacy_sessions.c.owner.in_(owners))
     yield Part("alias", owner_aliases, owner_aliases.c.owner.in_(owners))
-    yield from told_late(owners)
+    yield from noted_late(owners)
 
 
 def _owned(owners: Sequence[str]) -> CompoundSelect[str]:
-    """The ids of the user's cases, of the linked ones, and of those that are in the journal alone (N19)."""
+    """Returns the ids of the user's cases, of their linked cases, and of the journal's own cases (N19)."""
     own = select(cases.c.id).where(cases.c.owner.in_(owners))
-    untold = select(journal.c.case_id).where(
+    unrecorded = select(journal.c.case_id).where(
         journal.c.owner.in_(owners),
         journal.c.case_id.is_not(None),
         ~exists().where(cases.c.id == journal.c.case_id),
@@ -129,7 +131,7 @@ def _owned(owners: Sequence[str]) -> CompoundSelect[str]:
     linked = select(links.c.linked_case_id).where(
         links.c.case_id.in_(own), links.c.linked_case_id.is_not(None)
     )
-    return union(own, linked, untold)
+    return union(own, linked, unrecorded)
 
 
 def _story_user() -> ColumnElement[str]:
@@ -138,7 +140,7 @@ def _story_user() -> ColumnElement[str]:
 
 
 def _names(conn: Connection, case_id: str) -> list[str]:
-    """The ids that are one case: its linked cases, and what it is called on the other side."""
+    """Returns all ids of one case: its own, those of its linked cases, and its id on the other side."""
     names, seen = {case_id}, set[str]()
     while names != seen:
         seen = set(names)

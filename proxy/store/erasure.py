@@ -1,4 +1,4 @@
-"""Removes all that is kept of a case or of a user, on demand, with a row in the audit."""
+"""Removes all that is stored of a case or of a user, on demand, with a row in the audit."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from proxy.store.audit import CASE_ERASED, Audit, AuditEvent
 from proxy.store.blobs import Blobs
 from proxy.store.changes import delete_changes, note_change
 from proxy.store.database import Database
-from proxy.store.erasing import OfCase, OfUser, Part, Whose, theirs, told_late
+from proxy.store.erasing import OfCase, OfUser, Part, Whose, noted_late, theirs
 from proxy.store.memory import ALL
 from proxy.store.owners import Owners
 from proxy.store.sealer import Sealer
@@ -21,13 +21,13 @@ from proxy.store.tables import chunks, recordings
 
 __all__ = ["Erasure", "OfCase", "OfUser", "Removed", "Whose"]
 
-# How many rows there are of each kind, under a word for the kind; kinds without any are left out.
+# The number of rows of each kind, under a word for the kind; kinds without rows are left out.
 Removed: TypeAlias = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Erases at once: what comes in afterwards is new, and is kept. The audit names nobody, and stays."""
+    """Erases at once: data that comes in afterwards is new, and stays. The audit stays: it names nobody."""
 
     database: Database
     sealer: Sealer
@@ -36,19 +36,19 @@ class Erasure:
     owners: Owners
 
     async def whole(self, whose: Whose) -> Whose:
-        """The same, by every hash that is known to stand for the user (CONTRACT N06)."""
+        """Returns the same case, or the same user with all of their older hashes (CONTRACT N06)."""
         if not isinstance(whose, OfUser):
             return whose
-        known = {*whose.older, *await self.owners.known(whose.owner)} - {whose.owner}
-        return OfUser(whose.owner, tuple(sorted(known)))
+        older = {*whose.older, *await self.owners.older_hashes(whose.owner)} - {whose.owner}
+        return OfUser(whose.owner, tuple(sorted(older)))
 
     async def find(self, whose: Whose) -> Removed:
-        """What `erase` would remove."""
+        """Returns the counts of what `erase` would remove."""
         whose = await self.whole(whose)
 
         def work(conn: Connection) -> Removed:
             parts = theirs(conn, whose).parts
-            return _told({part.what: _count(conn, part) for part in parts})
+            return _without_zeros({part.what: _count(conn, part) for part in parts})
 
         return await self.database.read(work)
 
@@ -57,20 +57,20 @@ class Erasure:
         return whose.owner if isinstance(whose, OfUser) else self.sealer.case(whose.id)
 
     async def erase(self, whose: Whose, actor: str, at: datetime, reason: str | None = None) -> Removed:
-        """Removes the rows in one write, then the audio, whose keys have gone with the rows. The audit keeps
-        `reason`, which names nobody.
+        """Removes the rows in one write, then the audio, whose keys have gone with the rows.
 
-        A call of theirs that is under way ends in an error, its intent being gone. A file that was written to
-        has traces of what it held: `Database.scrub` ends them.
+        The audit stores `reason`, which names nobody. A call of the case or user that is under way ends in an
+        error, for its intent is gone. The database's files still hold traces of the removed rows:
+        `Database.scrub` removes these.
         """
         whose = await self.whole(whose)
 
         def work(conn: Connection) -> tuple[Removed, Sequence[str]]:
             found = theirs(conn, whose)
             names = [name for part in found.parts for name in _blobs(conn, part)]
-            removed = _told({part.what: _delete(conn, part) for part in found.parts})
+            removed = _without_zeros({part.what: _delete(conn, part) for part in found.parts})
             delete_unused_keys(conn)
-            # The tokens' hashes among the changes go with the rest.
+            # The changes go too: their subjects hold hashes of tokens.
             note_change(conn, ALL)
             delete_changes(conn)
             if removed:
@@ -83,10 +83,10 @@ class Erasure:
         return removed
 
     async def erase_late(self, *owners: str) -> None:
-        """Removes what a running proxy noted of the user's last calls after `erase`, a second late."""
+        """Removes the rows that a running proxy wrote of the user's last calls a second after `erase`."""
 
         def work(conn: Connection) -> None:
-            for part in told_late(owners):
+            for part in noted_late(owners):
                 _delete(conn, part)
 
         await self.database.write(work)
@@ -100,10 +100,12 @@ class Erasure:
         removed: Removed,
         reason: str | None,
     ) -> list[AuditEvent]:
-        """The row of the erasure, and one for each case that went: by it, later news of the case are known
-        for what they are (see `reports`)."""
-        told = {**removed} if reason is None else {**removed, "reason": reason}
-        detail = json.dumps(told, ensure_ascii=False)
+        """Returns the event of the erasure, and one for each case that was removed.
+
+        By the latter, a report that comes later is recognized as one on an erased case (see `reports`).
+        """
+        facts = {**removed} if reason is None else {**removed, "reason": reason}
+        detail = json.dumps(facts, ensure_ascii=False)
         subjects = [self.sealer.case(each) for each in ids]
         action = "user_erased" if isinstance(whose, OfUser) else CASE_ERASED
         main = AuditEvent(at, actor, action, self.subject(whose), detail)
@@ -127,5 +129,5 @@ def _delete(conn: Connection, part: Part) -> int:
     return conn.execute(delete(part.table).where(part.where)).rowcount
 
 
-def _told(counts: Mapping[str, int]) -> Removed:
+def _without_zeros(counts: Mapping[str, int]) -> Removed:
     return {what: count for what, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""What goes wrong in the store; no text here ever holds stored data."""
+"""Defines the store's errors, their causes and their texts; no text here ever holds stored data."""
 
 import errno
 import sqlite3
@@ -8,34 +8,36 @@ from typing import Final, Literal, TypeAlias
 Cause: TypeAlias = Literal["store-full", "store-locked", "store-readonly", "store-corrupt", "store-failed"]
 
 _FULL: Final = "the disk is full; make room on it"
-_LOCKED: Final = "another process holds the database, and does not let go; end it, or wait for it"
-_READONLY: Final = "it can't be written to; its file system and its folder's owner must allow it"
-_DENIED: Final = "it may not be opened; file and folder must be there, and this user's own"
+_LOCKED: Final = "another process holds the database locked; end that process, or wait for it"
+_READONLY: Final = "it can't be written to; its file system and its folder's owner must allow that"
+_DENIED: Final = "it may not be opened; file and folder must exist and belong to this user"
 
-# By SQLite's primary result code, and by the system's error number: the cause, and what to do about it.
+# By SQLite's primary result code, and by the system's error number: the cause, and the advice.
 _OF_SQLITE: Final[Mapping[int, tuple[Cause, str]]] = {
     sqlite3.SQLITE_FULL: ("store-full", _FULL),
     sqlite3.SQLITE_BUSY: ("store-locked", _LOCKED),
     sqlite3.SQLITE_LOCKED: ("store-locked", _LOCKED),
     sqlite3.SQLITE_READONLY: ("store-readonly", _READONLY),
-    sqlite3.SQLITE_CORRUPT: ("store-corrupt", "the file is damaged; bring back a backup"),
-    sqlite3.SQLITE_NOTADB: ("store-corrupt", "the file is no SQLite database; is the path right?"),
+    sqlite3.SQLITE_CORRUPT: ("store-corrupt", "the file is damaged; restore a backup"),
+    sqlite3.SQLITE_NOTADB: ("store-corrupt", "the file is no SQLite database; check the path"),
     sqlite3.SQLITE_CANTOPEN: ("store-failed", _DENIED),
     sqlite3.SQLITE_PERM: ("store-failed", _DENIED),
 }
 _OF_SYSTEM: Final[Mapping[int | None, tuple[Cause, str]]] = {
     errno.ENOSPC: ("store-full", _FULL),
-    errno.EDQUOT: ("store-full", "this user's share of the disk is full; make room, or have it raised"),
+    errno.EDQUOT: ("store-full", "this user's disk quota is full; make room, or raise the quota"),
     errno.EROFS: ("store-readonly", _READONLY),
     errno.EACCES: ("store-readonly", _DENIED),
     errno.EPERM: ("store-readonly", _DENIED),
 }
-_PRIMARY: Final = 0xFF  # the rest of an extended code tells where it happened
+_PRIMARY: Final = 0xFF  # the other bits of an extended code say where it happened
 
 
 class StoreError(Exception):
-    """The store can't do what was asked; the text says why and, for a setting, how to mend it. `cause` is a
-    code for the client's operator, the log and /readyz."""
+    """An error of the store: the text gives the reason and, for a setting, how to fix it.
+
+    `cause` is a code for the client's operator, the log and /readyz.
+    """
 
     def __init__(self, text: str, cause: Cause = "store-failed") -> None:
         super().__init__(text)
@@ -43,16 +45,16 @@ class StoreError(Exception):
 
 
 class BlobError(StoreError):
-    """A blob is missing, cut, or not what was written."""
+    """An error of a blob that is missing, cut, or not what was written."""
 
 
 def cause_of(error: BaseException | None) -> Cause:
-    """Returns the cause by the first code of SQLite's, or of the system's, that the error comes from."""
+    """Returns the cause by the first error code, of SQLite or the system, that the error comes from."""
     return _trouble(error)[0]
 
 
 def because(said: str, error: BaseException | None) -> StoreError:
-    """Makes a StoreError that tells what the error comes from, where that is known."""
+    """Makes a StoreError that says what the error comes from, where a code tells it."""
     cause, sentence = _trouble(error)
     return StoreError(f"{said}: {sentence}" if sentence else said, cause)
 

@@ -1,4 +1,4 @@
-"""What moving a route is decided on: comparisons, differences and structure, counted (DESIGN "Modes")."""
+"""Stores the evidence for moving a route: counts of comparisons, differences, structure (DESIGN "Modes")."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ __all__ = ["Evidence", "Outcome", "Seen"]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonCount:
-    """How often a day's shadow runs ended in this outcome; `organization` is its keyed hash."""
+    """A count of a day's shadow runs that ended in this outcome; `organization` is its keyed hash."""
 
     day: date
     organization: str
@@ -32,7 +32,7 @@ class ComparisonCount:
 
 @dataclass(frozen=True, slots=True)
 class DifferenceCount:
-    """In how many comparisons this difference was; `sample` has the lengths and hashes of the last one."""
+    """A count of the comparisons with this difference; `sample` has lengths and hashes of the last one."""
 
     route: str
     path: str
@@ -47,7 +47,7 @@ class DifferenceCount:
 
 @dataclass(frozen=True, slots=True)
 class LeafCount:
-    """How many of a side's answers of this status had a leaf of this type at this path."""
+    """A count of a side's answers of this status that had a leaf of this type at this path."""
 
     route: str
     side: Side
@@ -62,7 +62,7 @@ class LeafCount:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Counts of structure: no value of an answer is ever kept."""
+    """The evidence: counts of structure. No value of an answer is ever stored."""
 
     database: Database
     ledger: Ledger
@@ -94,7 +94,7 @@ class Evidence:
         await self.database.write(work)
 
     async def comparisons(self, route: str, since: date) -> list[ComparisonCount]:
-        """The route's outcomes from that day on, by day, organization and outcome."""
+        """Returns the route's outcomes from that day on, by day, organization and outcome."""
         table = comparisons.c
         query = select(table.day, table.organization, table.outcome, table.count.label("times"))
         query = query.where(table.route == route, table.day >= since.isoformat())
@@ -105,18 +105,21 @@ class Evidence:
         ]
 
     async def differences(self, route: str | None = None) -> list[DifferenceCount]:
-        """The route's differences, or everyone's, the most frequent first."""
+        """Returns the differences of the route, or of all routes, the most frequent first."""
         table = differences.c
         query = select(differences).order_by(table.count.desc(), *differences.primary_key.columns)
         return [DifferenceCount(**row._mapping) for row in await self._all(_of(query, table.route, route))]
 
     async def learned(self, route: str | None = None) -> list[LeafCount]:
-        """What the answers of the route, or of all, look like."""
+        """Returns the structure of the answers of the route, or of all routes."""
         query = select(learned).order_by(*learned.primary_key.columns)
         return [LeafCount(**row._mapping) for row in await self._all(_of(query, learned.c.route, route))]
 
     async def take_budget(self, day: str, route: str, cap: int) -> bool:
-        """Takes one live write of the day's `cap`, which all processes share; False when it is used up."""
+        """Takes one live write of the day's `cap`, which all processes share.
+
+        Returns False when the cap is used up.
+        """
         key = {"day": day, "route": route}
         taken = update(shadow_budget).filter_by(**key).where(shadow_budget.c.used < cap)
 
@@ -135,7 +138,7 @@ class Evidence:
 
 
 def delete_evidence_before(conn: Connection, before: datetime) -> None:
-    """Removes what was last seen before then."""
+    """Removes the counts that were last seen before `before`."""
     for counted in (differences, learned):
         conn.execute(delete(counted).where(counted.c.last_seen < before))
     for daily in (comparisons, shadow_budget):

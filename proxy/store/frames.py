@@ -1,7 +1,7 @@
-"""The frames of a blob: AES-256-GCM in pieces of 64 KiB, each bound to its place (CONTRACT U06).
+"""Seals a blob in frames: AES-256-GCM in pieces of 64 KiB, each bound to its position (CONTRACT U06).
 
 A blob is one or more frames of at most 64 KiB plus a 16-byte tag; all but the last are full. The nonce is
-the frame's number and whether it is the last, so a frame that is missing, moved or cut off the end does
+the frame's number and whether it is the last. So a blob with a frame missing, moved or cut off the end does
 not open. A key must serve one blob only.
 """
 
@@ -22,14 +22,14 @@ SEALED: Final = FRAME + _TAG
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Of a stored blob: its number of frames, and its size in bytes once opened."""
+    """The number of frames of a stored blob, and its size in bytes once opened."""
 
     frames: int
     size: int
 
 
 def layout(stored: int) -> Layout:
-    """From the size of the file; BlobError when no blob can have it."""
+    """Returns the layout of a blob by the size of its file. Raises BlobError when no blob has this size."""
     frames = -(-stored // SEALED)
     if frames == 0 or stored - (frames - 1) * SEALED < _TAG:
         raise BlobError("the blob was cut")
@@ -41,7 +41,7 @@ def seal(cipher: AESGCM, number: int, plain: Plain, *, last: bool) -> bytes:
 
 
 def unseal(cipher: AESGCM, number: int, sealed: bytes, *, last: bool) -> bytes:
-    """BlobError when the frame was not written with this key, at this place."""
+    """Returns the frame's content. Raises BlobError when it is not of this key and this position."""
     try:
         return cipher.decrypt(_nonce(number, last=last), sealed, None)
     except InvalidTag as error:

@@ -1,4 +1,4 @@
-"""Where a case lives, and by which names the other side knows it (DESIGN "A case's home")."""
+"""Stores the home of each case, and its id on the other side (DESIGN "A case's home")."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -55,7 +55,7 @@ class _LegacyToken:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where an id lives, and how that side spells it (CONTRACT G03)."""
+    """The side on which an id lives, and the id as that side spells it (CONTRACT G03)."""
 
     side: Side
     spelling: str = field(repr=False)
@@ -63,28 +63,28 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """A case lives where it was made; an id that only audio is kept under, where its first chunk went."""
+    """The homes. A case lives where it was made; an id with only audio, where its first chunk went."""
 
     database: Database
     sealer: Sealer
     memory: Memory
 
     async def of(self, owner: str | None, legacy_id: str) -> Side | None:
-        """The side that calls on this id go to; None when nobody knows the id, or not as this owner's."""
+        """Returns the side that calls on this id go to; None when the owner has no such id."""
         home = await self.find(owner, legacy_id)
         return None if home is None else home.side
 
     async def find(self, owner: str | None, legacy_id: str) -> Home | None:
-        """Where this id lives; None when nobody knows it, or not as this owner's.
+        """Returns the home of this id; None when the owner has no such id.
 
-        A case of the new side is known whoever asks: whose it is, is for its flow to judge. `owner` None is
-        a caller whose token nobody knows.
+        A case of the new side is found for every caller: its flow checks the owner. `owner` None is a caller
+        whose token has no session.
         """
 
         key, mark = _memory_key(owner, legacy_id), self.memory.mark()
-        kept: Home | None = self.memory.get("home", key)
-        if kept is not None:
-            return kept
+        cached: Home | None = self.memory.get("home", key)
+        if cached is not None:
+            return cached
         home = _home_of(await self.database.find(_SIDES, owner=owner, key=folded_id(legacy_id)))
         if home is not None:
             self.memory.keep("home", key, home, mark)
@@ -93,9 +93,9 @@ class Homes:
     async def claim(
         self, owner: str, legacy_id: str, side: Side, at: datetime, ref: str | None = None
     ) -> Side:
-        """Gives the id to this side unless it has a home already; the home that it has from now on.
+        """Gives the id to this side unless it has a home already; returns the home that it has then.
 
-        Raises SessionGone where the session `ref` has gone.
+        Raises SessionGone when the session `ref` has gone.
         """
         row = {"side": side, "at": at, "spelling": own_spelling(legacy_id)}
 
@@ -104,20 +104,20 @@ class Homes:
             now = current(conn, owner)
             home = _home(conn, now, legacy_id)
             if home is None:
-                insert_missing(conn, homes, [{**_place(now, legacy_id), **row}])
+                insert_missing(conn, homes, [{**_key(now, legacy_id), **row}])
             return home.side if home else side
 
         return await self.database.write(work)
 
     async def learn_legacy_case(self, token: str, session: Session, legacy_id: str, at: datetime) -> bool:
-        """Keeps, in one write, what an answered newCase of the legacy server tells: its token and its case.
+        """Stores, in one write, the token and the case of a newCase that the legacy server answered.
 
-        The token becomes a session too, so that the new side can serve it: whatever access token `session`
-        names, it has none until it is renewed at first need, or keeps the one it had. False, with nothing
-        written, when the token is already another owner's: a session never changes hands.
+        The token becomes a session too, so that the new side can serve it. The access token of `session` is
+        ignored: a session that was there keeps its own, a new one gets one at first need. Returns False, with
+        nothing written, when the token is already another owner's: a session never changes its owner.
         """
-        told = replace(session, access_token="", access_expires_at=_LONG_AGO, side="legacy")
-        rows = session_rows(self.sealer, token, told)
+        learned = replace(session, access_token="", access_expires_at=_LONG_AGO, side="legacy")
+        rows = session_rows(self.sealer, token, learned)
         sealed = self.sealer.seal_text(token, _TOKEN.at(session.owner))
         newest = {"token": sealed, "expires_at": session.expires_at, "at": at}
 
@@ -131,25 +131,25 @@ class Homes:
             write_session(conn, token, rows, keep_access=owner is not None)
             upsert(conn, legacy_sessions, {"owner": session.owner}, newest)
             before = _home(conn, session.owner, legacy_id)
-            home = {"side": told.side, "at": at, "spelling": own_spelling(legacy_id)}
-            upsert(conn, homes, _place(session.owner, legacy_id), home)
+            home = {"side": learned.side, "at": at, "spelling": own_spelling(legacy_id)}
+            upsert(conn, homes, _key(session.owner, legacy_id), home)
             if owner is not None:
                 note_change(conn, session_subject)
-            if before is not None and before.side != told.side:
+            if before is not None and before.side != learned.side:
                 note_change(conn, home_subject)
             return True
 
         written = await self.database.write(work)
-        # Others may go on with the owner's older legacy token, which the legacy server gave as well.
+        # Other processes may go on with the owner's older legacy token: the legacy server gave it as well.
         self.memory.forget([subject_of("legacy_token", session.owner)])
         return written
 
     async def legacy_token(self, owner: str, now: datetime) -> str | None:
-        """The newest token that the legacy server gave this owner, unless it is known to have expired."""
+        """Returns the newest token that the legacy server gave this owner; None when it has expired."""
         mark = self.memory.mark()
-        kept: _LegacyToken | None = self.memory.get("legacy_token", owner)
-        if kept is not None and kept.lives(now):
-            return kept.token
+        cached: _LegacyToken | None = self.memory.get("legacy_token", owner)
+        if cached is not None and cached.lives(now):
+            return cached.token
         row = await self._legacy_session(owner)
         if row is None:
             return None
@@ -158,7 +158,7 @@ class Homes:
         return found.token if found.lives(now) else None
 
     async def forget_legacy_token(self, owner: str, token: str) -> None:
-        """Drops a token that the legacy server refused; one that came in its place meanwhile stays."""
+        """Removes a token that the legacy server refused; one that replaced it meanwhile stays."""
         row = await self._legacy_session(owner)
         if row is None or self.sealer.open_text(row.token, _TOKEN.at(row.owner)) != token:
             return
@@ -175,7 +175,7 @@ class Homes:
         return await self.database.find(_LEGACY_SESSION, owner=owner)
 
     async def pair(self, control_id: str, candidate_id: str, owner: str, at: datetime) -> None:
-        """Both ids are the same case: the client knows the control's, the shadow's write made the other."""
+        """Notes that both ids are one case: the client has the control's, a shadow's write made the other."""
         ids = {"control_id": folded_id(control_id), "candidate_id": folded_id(candidate_id)}
 
         def work(conn: Connection) -> None:
@@ -184,16 +184,16 @@ class Homes:
         await self.database.write(work)
 
     async def candidate_of(self, control_id: str) -> str | None:
-        """The id of the same case on the other side, folded."""
+        """Returns the id of the same case on the other side, folded."""
         found = await self._ids(_CANDIDATE_OF, control_id=folded_id(control_id))
         return found[0] if found else None
 
     async def candidates(self, owner: str) -> set[str]:
-        """The folded ids of the cases that only a shadow made: the owner was never told of them."""
+        """Returns the folded ids of the cases that only a shadow made: the owner never got these ids."""
         return set(await self._ids(_CANDIDATES, owner=owner))
 
     async def has_new_cases(self, owner: str) -> bool:
-        """Whether the owner has a case that the new side made for a client, not only for a shadow."""
+        """Returns whether the owner has a case that the new side made for a client, not only for a shadow."""
         return bool(await self._ids(_CASE_OF, owner=owner))
 
     async def _ids(self, query: Select[str], **values: str) -> Sequence[str]:
@@ -204,8 +204,10 @@ class Homes:
 
 
 def delete_homes_before(conn: Connection, before: datetime, now: datetime) -> int:
-    """Removes what is older than `before`, and the legacy tokens that have expired by `now`; returns how many
-    rows."""
+    """Removes the rows older than `before`, and the legacy tokens that have expired by `now`.
+
+    Returns the number of rows.
+    """
     ended = or_(legacy_sessions.c.at < before, legacy_sessions.c.expires_at < now)
     old = (homes.c.at < before, pairs.c.at < before, ended)
     return sum(
@@ -223,7 +225,10 @@ def _home_of(row: Any) -> Home | None:
 
 
 def _sides() -> CompoundSelect[Any]:
-    """What is known of the id, the surest first. Audio from before there were homes is the new side's."""
+    """Returns the query for an id's home, the surest source first.
+
+    Audio without a home is the new side's: it is older than homes.
+    """
     new: Side = "new"
     owner, key = bindparam("owner", type_=String), bindparam("key", type_=String)
     of_case = func.coalesce(cases.c.spelling, cases.c.id).label("spelling")
@@ -242,5 +247,5 @@ def _memory_key(owner: str | None, legacy_id: str) -> str:
     return f"{owner}/{folded_id(legacy_id)}"
 
 
-def _place(owner: str, legacy_id: str) -> dict[str, str]:
+def _key(owner: str, legacy_id: str) -> dict[str, str]:
     return {"owner": owner, "legacy_id": folded_id(legacy_id)}

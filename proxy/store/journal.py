@@ -1,4 +1,4 @@
-"""The journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
+"""Stores the journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ from proxy.values import Case, folded_id
 
 _ANSWER: Final = SealedColumn(journal.c.answer)
 _INTERRUPTED: Final = "interrupted"
-_OPEN: Final = ("intent", "ambiguous")  # what a late answer may still settle
+_OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
 
 _BEGIN: Final = PointWrite(insert(journal))
 _STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
 _EARLIER: Final = PointRead(
     select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
 )
-_SETTLE: Final = PointWrite(
+_RESOLVE: Final = PointWrite(
     update(journal).where(
         journal.c.id == bindparam("intent"), or_(*(journal.c.state == each for each in _OPEN))
     )
@@ -36,16 +36,16 @@ _SETTLE: Final = PointWrite(
 
 
 class NotStanding(Exception):
-    """An entry that a call relied on was erased."""
+    """An error: the entry that a call relied on was erased."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One call: `intent` before it is sent, then `recorded`, `failed`, or `ambiguous` (nobody can know).
 
-    `idempotency` is a keyed hash of the client's Idempotency-Key, `body_digest` tells whether it came
-    with the same body, `answer` is the body of the 200 that the client got. An ambiguous one has a `case_id`
-    where its case is known to have been made, and nobody was told of it (N19).
+    `idempotency` is a keyed hash of the client's Idempotency-Key; `body_digest` shows whether the key came
+    with the same body; `answer` is the body of the 200 that the client got. An ambiguous entry has a
+    `case_id` where its case was certainly made, but no client got its id (N19).
     """
 
     id: str
@@ -62,7 +62,7 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Intents and what became of them; `process` is whose they are."""
+    """The intents and their results; `process` is the process that writes them."""
 
     database: Database
     sealer: Sealer
@@ -71,11 +71,11 @@ class Journal:
     async def begin(
         self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
     ) -> JournalEntry | None:
-        """Writes the intent and returns None; or returns the entry that already has its idempotency key,
-        with no intent written. The caller sends only after None.
+        """Writes the intent and returns None, or returns the entry that already has its idempotency key.
 
-        The works of `first` are done in the same write, before it. `standing` is an entry that must not have
-        been erased: NotStanding, with nothing written, where it was. So is the session `ref`: SessionGone.
+        In the latter case no intent is written: the caller sends only after None. The works of `first` run in
+        the same write, before it. Raises NotStanding, with nothing written, when the entry `standing` was
+        erased. Raises SessionGone when the session `ref` has gone.
         """
         columns = self._columns(entry)
 
@@ -94,8 +94,10 @@ class Journal:
         return None if row is None else self._entry(row)
 
     async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
-        """Keeps the case, the answer and what the works of `also` write in one transaction; StoreError when
-        the intent is not open."""
+        """Stores the case, the answer and the writes of the works `also` in one transaction.
+
+        Raises StoreError when the intent is not open.
+        """
         rows = await case_rows_of(self.sealer, case)
         values = {
             "state": "recorded",
@@ -105,7 +107,7 @@ class Journal:
         }
 
         def work(conn: Connection) -> None:
-            _settle(conn, intent_id, values)
+            _resolve(conn, intent_id, values)
             insert_case(conn, rows)
             for each in also:
                 each(conn)
@@ -113,10 +115,11 @@ class Journal:
         await self.database.write(work)
 
     async def fail(self, intent_id: str, cause: str, *, ambiguous: bool, case_id: str | None = None) -> None:
-        """Notes a call without a case, `cause` being a short code. Its idempotency key is free again, unless
-        the call is ambiguous: that one must not be made again. StoreError when the intent is not open.
+        """Notes that a call gave no case; `cause` is a short code.
 
-        `case_id` is a case that was made all the same, and stays in the journal alone (CONTRACT N19).
+        Its idempotency key is free again, unless the call is ambiguous: then it must not be made again.
+        `case_id` is a case that was made all the same; only the journal has it (CONTRACT N19). Raises
+        StoreError when the intent is not open.
         """
         values: dict[str, Any] = {"state": "ambiguous" if ambiguous else "failed", "cause": cause}
         if case_id is not None:
@@ -125,12 +128,12 @@ class Journal:
             values["idempotency"] = None
 
         def work(conn: Connection) -> None:
-            _settle(conn, intent_id, values)
+            _resolve(conn, intent_id, values)
 
         await self.database.write(work)
 
-    async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
-        """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
+    async def resolve_abandoned(self, lives: Callable[[str | None], bool] = nobody) -> int:
+        """Makes the intents of dead processes ambiguous; returns how many."""
 
         def work(conn: Connection) -> int:
             left = update(journal).where(left_over(conn, journal, lives))
@@ -139,7 +142,7 @@ class Journal:
         return await self.database.write(work)
 
     async def pending(self) -> list[JournalEntry]:
-        """The ambiguous calls, oldest first; `Store.pending` has those of linked cases, too."""
+        """Returns the ambiguous calls, oldest first; `Store.pending` has those of linked cases too."""
         query = select(journal).where(journal.c.state == "ambiguous").order_by(journal.c.created_at)
 
         def work(conn: Connection) -> list[JournalEntry]:
@@ -148,7 +151,7 @@ class Journal:
         return await self.database.read(work)
 
     async def forget_before(self, when: datetime) -> None:
-        """Removes entries begun before `when`, answers and keys with them; open ones stay."""
+        """Removes entries begun before `when`, with their answers and keys; open ones stay."""
 
         def work(conn: Connection) -> None:
             done = journal.c.state.not_in(_OPEN)
@@ -173,6 +176,6 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Any:
     return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
 
 
-def _settle(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
-    if not _SETTLE.run(conn, {"intent": intent_id, **values}):
+def _resolve(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
+    if not _RESOLVE.run(conn, {"intent": intent_id, **values}):
         raise StoreError("the journal has no open intent of this id")

@@ -1,11 +1,11 @@
-"""Seals bytes by AES-256-GCM under the keys of MICHIQ_SECRET_KEYS; opens Fernet of earlier releases, too.
+"""Seals bytes by AES-256-GCM under the keys of MICHIQ_SECRET_KEYS; opens Fernet of earlier releases too.
 
 A sealed value is: 1 byte of format, 8 of key id, 16 of salt, 12 of nonce, then ciphertext and tag. Each
 process seals under a subkey of its own, which HKDF-SHA256 (RFC 5869) derives from the key and the salt.
 
-A key of GCM takes at most 2^32 random nonces of 96 bits (NIST SP 800-38D, section 8.3); a process leaves its
-subkey after 2^28 values. AES-GCM-SIV would bear a nonce that comes twice, but it takes four times as long,
-and OpenSSL has it only since 3.2.
+A key of GCM takes at most 2^32 random nonces of 96 bits (NIST SP 800-38D, section 8.3); a process changes its
+subkey after 2^28 values. AES-GCM-SIV would tolerate a repeated nonce, but it takes four times as long, and
+OpenSSL has it only since 3.2.
 """
 
 import base64
@@ -30,12 +30,12 @@ _SALT: Final = 16
 _NONCE: Final = 12
 _HEADER: Final = len(FORMAT) + _KEY_ID + _SALT
 _MOST_VALUES: Final = 2**28
-_KEPT: Final = 512  # subkeys in memory: each process that ever sealed has left values under its own
+_SUBKEYS: Final = 512  # in memory: each process that ever sealed has left values under its own subkey
 
 
 @dataclass(frozen=True, slots=True)
 class _Subkey:
-    """What one process seals with; `uses` ends when another subkey is due."""
+    """The subkey of one process; `uses` ends when another subkey is due."""
 
     header: bytes
     cipher: AESGCM = field(repr=False)
@@ -43,9 +43,9 @@ class _Subkey:
 
 
 class Keyring:
-    """The keys, newest first: that one seals, all of them open.
+    """The keys, newest first: the newest one seals, all of them open.
 
-    `takes_fernet`: values of earlier releases open. They are bound to no context.
+    With `takes_fernet`, values of earlier releases open too; these are bound to no context.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Keyring:
         secrets = [base64.urlsafe_b64decode(key) for key in keys]
         ids = [_derived(secret, b"key id", _KEY_ID, salt=None) for secret in secrets]
         self._newest = FORMAT + ids[0]
-        self._cipher = lru_cache(_KEPT)(partial(_cipher, dict(zip(ids, secrets, strict=True))))
+        self._cipher = lru_cache(_SUBKEYS)(partial(_cipher, dict(zip(ids, secrets, strict=True))))
         self._most_values = most_values
         self._random = random
         self._subkey = self._new_subkey()
 
     def seal(self, plain: bytes, context: Context) -> bytes:
-        """Returns the bytes sealed under the newest key; they open in this context alone."""
+        """Returns the bytes sealed under the newest key; they open only in this context."""
         while next(self._subkey.uses, None) is None:  # one step of the interpreter: threads share it
             self._subkey = self._new_subkey()
         subkey, nonce = self._subkey, self._random(_NONCE)
@@ -87,16 +87,16 @@ class Keyring:
             raise StoreError("a stored value was changed, or moved from another row or column") from error
 
     def is_newest(self, sealed: bytes) -> bool:
-        """Tells whether the value says that it is in this format and under the newest key."""
+        """Returns whether the value says that it is in this format and under the newest key."""
         return sealed.startswith(self._newest)
 
     def refuse_fernet(self) -> None:
-        """Opens no value of an earlier release any more."""
+        """Makes the ring open no value of an earlier release any more."""
         self._takes_fernet = False
 
     def _open_fernet(self, sealed: bytes) -> bytes:
         if not self._takes_fernet:
-            raise StoreError("a stored value has the form of an earlier release, which no value has any more")
+            raise StoreError("a stored value has the form of an earlier release; this store allows none now")
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken as error:

@@ -1,4 +1,4 @@
-"""Under which keys the store holds values, by their fingerprints (`Sealer.fingerprints`)."""
+"""Lists the keys under which the store holds values, by their fingerprints (`Sealer.fingerprints`)."""
 
 import json
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ _NAME: Final = "keys"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A list in the store of the keys that processes seal, or have sealed, with."""
+    """The store's list of the keys with which processes seal, or have sealed."""
 
     database: Database
     sealer: Sealer
 
     async def note(self) -> None:
-        """Adds the newest key of this process, which seals with it from now on; the pepper first."""
+        """Seals the pepper under this process's newest key, and adds that key to the list."""
         newest = self.sealer.fingerprints[0]
 
         def work(conn: Connection) -> None:
@@ -34,23 +34,23 @@ class Keys:
         await self.database.write(work)
 
     async def renewed(self, others: Iterable[str]) -> None:
-        """Leaves the newest key alone in the list, and `others`, which some process still seals with."""
+        """Leaves in the list only the newest key, and `others`, with which some process still seals."""
         left = {self.sealer.fingerprints[0], *others}
         await self.database.write(lambda conn: _write(conn, left))
 
     async def refuse_fernet(self) -> None:
-        """Opens no value of an earlier release any more, once a rotation has found that none is left."""
+        """Makes the sealer refuse values of earlier releases, once a rotation has found that none is left."""
         if await self.database.lookup(fernet.is_refused):
             self.sealer.refuse_fernet()
 
     async def missing(self) -> bool:
-        """Tells whether the store may hold values that open with none of this process's keys."""
+        """Returns whether the store may hold values that open with none of this process's keys."""
         return not await self.database.read(_read) <= {*self.sealer.fingerprints}
 
 
 def _read(conn: Connection) -> set[str]:
-    kept = conn.execute(select(meta.c.value).where(meta.c.name == _NAME)).scalar_one_or_none()
-    return set() if kept is None else set(json.loads(kept))
+    stored = conn.execute(select(meta.c.value).where(meta.c.name == _NAME)).scalar_one_or_none()
+    return set() if stored is None else set(json.loads(stored))
 
 
 def _write(conn: Connection, fingerprints: Iterable[str]) -> None:

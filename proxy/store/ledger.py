@@ -1,4 +1,4 @@
-"""The ledger: which clients still call what, counted by day, route, mode and status."""
+"""Reads the ledger: each client's calls, counted by day, route, mode and status."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -25,13 +25,13 @@ from proxy.store.visits import (
 
 __all__ = ["Calls", "Client", "Ledger", "Visit"]
 
-# A client is told by what anybody may send: without a bound, one hand could fill the disk.
+# A client is identified by values that any caller chooses: without a bound, one caller could fill the disk.
 _MOST_CLIENTS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who called: an API key and a user by their hashes, an organization by its legacy name, a user agent."""
+    """A client: an API key and a user by their hashes, an organization by its legacy name, a user agent."""
 
     key: str
     user: str
@@ -44,7 +44,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """How often a client got this status, on one day of UTC."""
+    """A count of a client's calls with this status, on one day of UTC."""
 
     client: Client
     day: date
@@ -56,14 +56,14 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """`Evidence.add` writes it."""
+    """The ledger; `Evidence.add` writes it."""
 
     database: Database
     sealer: Sealer
     most_clients: int = _MOST_CLIENTS
 
     async def calls(self, since: date | None = None, route: str | None = None) -> list[Calls]:
-        """All calls from that day on, of one route or of all, oldest first."""
+        """Returns all calls from that day on, of one route or of all, oldest first."""
         table = ledger.c
         of = table.client, table.day, table.route, table.mode, table.status
         query = select(clients, *of, table.count.label("times")).join(ledger, table.client == clients.c.id)
@@ -80,7 +80,7 @@ class Ledger:
         return await asyncio.to_thread(self._opened, await self.database.read(work))
 
     async def organizations(self) -> set[str]:
-        """Returns the legacy names of the organizations that ever called; few, as clients are bounded."""
+        """Returns the legacy names of all organizations that ever called; few, since clients are bounded."""
         one_of_each = select(func.min(clients.c.id)).group_by(clients.c.organization_hash)
         query = select(clients).where(clients.c.id.in_(one_of_each))
 
@@ -91,28 +91,28 @@ class Ledger:
         return {self._organization(row) for row in await self.database.read(work)} - {""}
 
     async def prepare(self, visits: Sequence[Visit]) -> LedgerRows:
-        """What `write_visits` writes. Clients beyond the most that there may be are one without a name."""
+        """Returns the rows for `write_visits`. Clients beyond the limit are counted as one without a name."""
         if not visits:
             return LedgerRows([], [], [])
-        told = by_client(visits, self.sealer)
-        known, room = await self._known(told.keys())
-        too_many = [client for client in told if client not in known][room:]
+        grouped = by_client(visits, self.sealer)
+        stored, room = await self._stored(grouped.keys())
+        too_many = [client for client in grouped if client not in stored][room:]
         if too_many:
-            named = [each for client in told.keys() - too_many for each in told[client]]
-            others = [anonymous(each) for client in too_many for each in told[client]]
-            told = by_client([*named, *others], self.sealer)
-        return ledger_rows(told, told.keys() - known, self.sealer)
+            named = [each for client in grouped.keys() - too_many for each in grouped[client]]
+            others = [anonymous(each) for client in too_many for each in grouped[client]]
+            grouped = by_client([*named, *others], self.sealer)
+        return ledger_rows(grouped, grouped.keys() - stored, self.sealer)
 
-    async def _known(self, ids: Collection[str]) -> tuple[set[str], int]:
-        """Which of these clients are there, and how many more there may be."""
+    async def _stored(self, ids: Collection[str]) -> tuple[set[str], int]:
+        """Returns those of the clients that have a row, and how many more clients there may be."""
 
         def work(conn: Connection) -> tuple[set[str], int]:
-            known: set[str] = set()
+            stored: set[str] = set()
             for batch in batches(list(ids)):
                 query = select(clients.c.id).where(clients.c.id.in_(batch))
-                known.update(conn.execute(query).scalars())
+                stored.update(conn.execute(query).scalars())
             count = conn.execute(select(func.count()).select_from(clients)).scalar_one()
-            return known, max(0, self.most_clients - count)
+            return stored, max(0, self.most_clients - count)
 
         return await self.database.read(work)
 
@@ -139,6 +139,6 @@ class Ledger:
 
 
 def delete_calls_before(conn: Connection, before: datetime) -> None:
-    """Removes the counts of days before then, and the clients that have not called since."""
+    """Removes the counts of days before `before`, and the clients that have not called since."""
     conn.execute(delete(ledger).where(ledger.c.day < day_of(before)))
     conn.execute(delete(clients).where(clients.c.id.not_in(select(ledger.c.client))))

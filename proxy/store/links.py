@@ -1,4 +1,4 @@
-"""Linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
+"""Stores linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from proxy.store.rows import batches, insert_missing, left_over, nobody, own_spe
 from proxy.store.tables import cases, links
 from proxy.values import LinkedCase, PendingCall, folded_id
 
-_FLOW: Final = "speech_to_text"  # whose calls they are
+_FLOW: Final = "speech_to_text"  # the flow that makes these calls
 _INTERRUPTED: Final = "interrupted"
 _PENDING: Final = "pending"
 _OF_CASES: Final = select(links).where(links.c.case_id.in_(bindparam("case_ids", expanding=True)))
@@ -22,21 +22,25 @@ _MAY_BEGIN: Final = (None, _PENDING, "failed")
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """One row per (case, SHA-256 of the audio): pending, intent, then done, failed or ambiguous.
+    """The linked cases, one row per (case, SHA-256 of the audio); `process` writes the intents.
 
-    `process` is whose the intents are."""
+    A row is pending, then intent, then done, failed or ambiguous.
+    """
 
     database: Database
     process: str
 
     async def plan(self, case_id: str, digests: Sequence[str], at: datetime) -> None:
-        """Notes that the case will be made, for others to know if this process ends before it begins."""
+        """Notes that the case will be made: if this process ends before it begins, another one sees it."""
         same = {"case_id": folded_id(case_id), "state": _PENDING, "created_at": at, "process": self.process}
         rows = [{**same, "digest": each} for each in digests]
         await self.database.write(lambda conn: insert_missing(conn, links, rows))
 
     async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
-        """Writes the intent; False, and nothing may be sent, when one stands that did not clearly fail."""
+        """Writes the intent and returns True. Returns False when an earlier intent did not clearly fail.
+
+        After False nothing may be sent.
+        """
         key = {"case_id": folded_id(case_id), "digest": digest}
         values = {"state": "intent", "cause": None, "created_at": at, "process": self.process}
 
@@ -50,7 +54,7 @@ class Links:
         return await self.database.write(work)
 
     async def done(self, case_id: str, digest: str, linked_case_id: str) -> None:
-        """Keeps the id of the case that was made."""
+        """Stores the id of the case that was made."""
         linked = {
             "linked_case_id": folded_id(linked_case_id),
             "linked_spelling": own_spelling(linked_case_id),
@@ -58,15 +62,15 @@ class Links:
         await self._set(case_id, digest, state="done", cause=None, **linked)
 
     async def fail(self, case_id: str, digest: str, cause: str, *, ambiguous: bool) -> None:
-        """Notes a failure, `cause` being a short code; only one that is not ambiguous may be tried again."""
+        """Notes a failure; `cause` is a short code. Only one that is not ambiguous may be tried again."""
         await self._set(case_id, digest, state="ambiguous" if ambiguous else "failed", cause=cause)
 
     async def put_off(self, case_id: str, digest: str, cause: str) -> None:
-        """Nothing of it was sent, and it is to be tried again: pending, as `plan` leaves it."""
+        """Makes the case pending again, as `plan` leaves it: nothing was sent, and it will be tried again."""
         await self._set(case_id, digest, state=_PENDING, cause=cause)
 
     async def pending(self, lives: Callable[[str | None], bool] = nobody) -> list[LinkedCase]:
-        """What a process that doesn't live any more had planned or put off, oldest first."""
+        """Returns the linked cases that dead processes had planned or put off, oldest first."""
 
         def work(conn: Connection) -> list[LinkedCase]:
             query = select(links).where(links.c.state == _PENDING).order_by(links.c.created_at)
@@ -75,7 +79,7 @@ class Links:
         return await self.database.read(work)
 
     async def ambiguous(self) -> list[PendingCall]:
-        """One for each case that may have been made, however many recordings were to go into it."""
+        """Returns one call for each case that may have been made, even when several recordings are for it."""
         named = func.coalesce(cases.c.spelling, links.c.case_id).label("case_id")
         asked = select(named, links.c.cause, links.c.created_at).distinct()
         query = asked.outerjoin(cases, cases.c.id == links.c.case_id).where(links.c.state == "ambiguous")
@@ -86,15 +90,15 @@ class Links:
         return await self.database.read(work)
 
     async def of(self, case_id: str) -> list[LinkedCase]:
-        """All rows of the case, oldest first."""
+        """Returns all rows of the case, oldest first."""
         return await self.of_cases([case_id])
 
     async def of_cases(self, case_ids: Sequence[str]) -> list[LinkedCase]:
-        """All rows of these cases, oldest first."""
+        """Returns all rows of these cases, oldest first."""
         return await self.database.lookup(lambda conn: links_of(conn, case_ids))
 
-    async def settle(self, lives: Callable[[str | None], bool] = nobody) -> int:
-        """Makes the intents ambiguous whose process doesn't live any more; returns how many."""
+    async def resolve_abandoned(self, lives: Callable[[str | None], bool] = nobody) -> int:
+        """Makes the intents of dead processes ambiguous; returns how many."""
 
         def work(conn: Connection) -> int:
             left = update(links).where(left_over(conn, links, lives))

@@ -9,11 +9,14 @@ from proxy.store.errors import StoreError
 
 _DATABASE: Final = "sqlite:///"
 _BLOBS: Final = "file:"
-_ROOM: Final = bytes(256 * 1024)  # a small case; SQLite's log alone may have room left in itself
+_ROOM: Final = bytes(256 * 1024)  # a small case; a smaller write may still fit into SQLite's log
 
 
 def database_path(url: str) -> Path:
-    """The file behind `sqlite:///relative.db` or `sqlite:////absolute.db`; StoreError for anything else."""
+    """Returns the file of `sqlite:///relative.db` or `sqlite:////absolute.db`.
+
+    Raises StoreError for any other address.
+    """
     path = url.removeprefix(_DATABASE)
     if path in {url, "", ":memory:"} or "?" in path:
         raise StoreError(_refusal("MICHIQ_DATABASE_URL", "sqlite:///var/michiq.db"))
@@ -21,7 +24,7 @@ def database_path(url: str) -> Path:
 
 
 def blobs_folder(url: str) -> Path:
-    """The folder behind `file:relative` or `file:/absolute`; StoreError for anything else."""
+    """Returns the folder of `file:relative` or `file:/absolute`. Raises StoreError for any other address."""
     path = url.removeprefix(_BLOBS)
     if path in {url, "", "//"}:
         raise StoreError(_refusal("MICHIQ_BLOBS_URL", "file:var/blobs"))
@@ -36,7 +39,7 @@ def make_private(folder: Path) -> None:
 
 
 def try_room(folder: Path) -> None:
-    """Writes a file of 256 KiB to the folder's disk, and leaves nothing of it; OSError as the system's."""
+    """Writes a file of 256 KiB to the folder's disk and removes it. Raises the system's OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(_ROOM)
         file.flush()
@@ -44,7 +47,7 @@ def try_room(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Puts the folder's list of names on disk, without which a new file in it may be gone after a crash."""
+    """Puts the folder's list of names on disk: without it, a new file may be gone after a crash."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -53,5 +56,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def _refusal(setting: str, example: str) -> str:
-    # The address given is left out: it may hold a password.
+    # The address itself is left out: it may hold a password.
     return f"{setting}: this release has only the embedded store; give an address like {example}"

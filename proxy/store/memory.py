@@ -1,4 +1,4 @@
-"""Keeps small values that were read from the store in memory, for as long as nobody has changed them."""
+"""Caches small values of the store in memory, for as long as nobody has changed them."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -6,18 +6,18 @@ from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["session", "home", "legacy_token", "case"]
 
-ALL: Final = "*"  # the subject of a change after which nothing may be believed
+ALL: Final = "*"  # the subject of a change that ends all cached values
 
 _MOST: Final = 10_000
 _FRESH_SECONDS: Final = 1.0
 
 
 class Memory:
-    """The values that were used last, by kind and key, each with the subject of the changes that end it.
+    """A cache of the values that were used last, by kind and key; a change with their subject ends them.
 
-    Absence is never kept. A value is given only while this process has asked the store within the last
-    second what others changed (`Changes.follow`): a process that was stopped for a while, and a command that
-    follows nothing, read the store. `monotonic` gives seconds.
+    Absence is never cached. A value is used only if this process has asked the store within the last second
+    for the others' changes (`Changes.follow`). A process that was stopped for a while, and a command that
+    follows no changes, read the store. `monotonic` returns seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float], most: int = _MOST) -> None:
@@ -28,7 +28,7 @@ class Memory:
         self._mark = 0
 
     def get(self, kind: Kind, key: str) -> Any:
-        """Returns the value, None where it is not kept or can't be believed."""
+        """Returns the value; None when it is not cached or may be stale."""
         value = self._values.get((kind, key))
         if value is None or not self.fresh():
             return None
@@ -36,15 +36,15 @@ class Memory:
         return value
 
     def fresh(self) -> bool:
-        """Tells whether what others changed is known but for the last second."""
+        """Returns whether this process has followed the others' changes within the last second."""
         return self._asked_at is not None and self._monotonic() - self._asked_at <= _FRESH_SECONDS
 
     def mark(self) -> int:
-        """Returns what `keep` wants to be told: it is taken before the store is read or written."""
+        """Returns the mark for `keep`; take it before the store is read or written."""
         return self._mark
 
     def keep(self, kind: Kind, key: str, value: Any, mark: int) -> None:
-        """Keeps the value, unless something was forgotten since `mark`: it may be older than that."""
+        """Caches the value, unless something was forgotten since `mark`: the value may be older than that."""
         if mark != self._mark or not self.fresh():
             return
         self._values[kind, key] = value
@@ -53,7 +53,7 @@ class Memory:
             self._values.popitem(last=False)
 
     def forget(self, subjects: Iterable[str]) -> None:
-        """Drops what these changes end."""
+        """Drops the values that these changes end."""
         for subject in subjects:
             self._mark += 1
             if subject == ALL:
@@ -62,10 +62,10 @@ class Memory:
             self._values.pop((kind, key), None)  # type: ignore[arg-type]
 
     def asked(self, at: float) -> None:
-        """Notes that everything that others had changed by then is forgotten; `at` is of `monotonic`."""
+        """Notes that all values that others had changed by `at` are forgotten; `at` is of `monotonic`."""
         self._asked_at = at
 
 
 def subject_of(kind: Kind, key: str) -> str:
-    """Returns the subject of a change of this one value."""
+    """Returns the subject of a change to this one value."""
     return f"{kind}:{key}"

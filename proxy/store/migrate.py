@@ -15,7 +15,7 @@ from proxy.store.errors import StoreError, because
 from proxy.store.tables import metadata
 
 _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
-# SQLAlchemy's tables know no triggers.
+# SQLAlchemy's tables have no triggers.
 _ADDED_TO: Final = (
     "CREATE TRIGGER audit_no_{name} BEFORE {what} ON audit "
     "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
@@ -31,14 +31,14 @@ _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
 def no_others() -> None:
-    """Finds no other process, as where only one ever uses the file."""
+    """Finds no other process: the default where only one process ever uses the file."""
 
 
 def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
     """Makes or upgrades the file, in one transaction. Blocks: call it in a thread.
 
-    `refuse_others` raises StoreError while a process lives that the upgrade would take the file from. It is
-    asked behind the lock, for which every process waits, of every release, before it uses the file.
+    `refuse_others` raises StoreError while a process lives that could not use the upgraded file. It runs
+    under the lock that every process of every release takes before it uses the file.
     """
     engine = migration_engine(path)
     try:
@@ -59,7 +59,7 @@ def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
 
 
 def newest() -> str:
-    """Returns the revision that the last step leads to: its file's name begins with it."""
+    """Returns the revision that the last step leads to: the name of the step's file begins with it."""
     return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
 
 
@@ -68,7 +68,7 @@ def _is_empty(connection: Connection) -> bool:
 
 
 def _make(connection: Connection) -> None:
-    """Makes the tables that all migrations lead to: without alembic, which is a tenth of a start."""
+    """Makes the tables that all migrations lead to, without alembic, which takes a tenth of a start."""
     metadata.create_all(connection)
     for what in ("UPDATE", "DELETE"):
         connection.exec_driver_sql(_ADDED_TO.format(name=what.lower(), what=what))
@@ -77,7 +77,7 @@ def _make(connection: Connection) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Returns what alembic wrote of the file; None where nothing, or nothing of ours, is in it."""
+    """Returns the revision that alembic noted in the file; None when the file has no single one."""
     table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
     if connection.exec_driver_sql(table).first() is None:
         return None
@@ -86,7 +86,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Rarely needed, and a tenth of a second and of the memory of a start.
+    # Imported here: it is rarely needed, and takes a tenth of a second and of a start's memory.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -97,12 +97,13 @@ def _upgrade(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise StoreError("the database was made by a newer release; run that one, or a backup") from error
+        said = "the database was made by a newer release; run that release, or restore a backup"
+        raise StoreError(said) from error
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    # A file lock: while a new file becomes WAL, SQLite may say "locked" whatever its time limit is.
+    # A file lock: while a new file becomes WAL, SQLite may say "locked" without waiting.
     with _ALEMBIC, path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Overrides: every change of a route's mode, numbered and only ever added, each with its row in the audit."""
+"""Stores the overrides: every change of a route's mode, numbered and only added, each with an audit row."""
 
 import json
 import unicodedata
@@ -20,12 +20,12 @@ from proxy.store.tables import overrides
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
 
 _ORGANIZATION: Final = SealedColumn(overrides.c.organization)
-# What the audit keeps beside its own columns.
-_TOLD: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
+# The fields that the audit stores beside its own columns.
+_AUDITED: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
 
 
 class StaleRevision(Exception):
-    """Something was changed meanwhile; nothing was written."""
+    """An error: somebody else made a change meanwhile; nothing was written."""
 
     def __init__(self, current: int) -> None:
         super().__init__(f"the overrides are at revision {current}")
@@ -33,7 +33,7 @@ class StaleRevision(Exception):
 
 
 class Unchanged(Exception):
-    """What was asked for is in force already, by `override`; None where nothing was to be cleared."""
+    """An error: the change is in force already, by `override`; None when there was nothing to clear."""
 
     def __init__(self, revision: int, override: Override | None) -> None:
         super().__init__(f"revision {revision} says so already")
@@ -42,19 +42,19 @@ class Unchanged(Exception):
 
 
 class NothingToUndo(Exception):
-    """There was no change, or each was rolled back already."""
+    """An error: there was no change, or each was rolled back already."""
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideStore:
-    """One row for each change; its revision is the last one's and 1, whatever the route."""
+    """The overrides, one row for each change; revisions count up by 1 over all routes."""
 
     database: Database
     sealer: Sealer
     audit: Audit
 
     async def load(self) -> Overrides:
-        """All that is in force, or will be once what covers it ends."""
+        """Returns all overrides in force, and those that will be once the ones that cover them end."""
 
         def work(conn: Connection) -> tuple[int, list[Row[Any]]]:
             return current_revision(conn), list(conn.execute(uncovered()))
@@ -63,15 +63,17 @@ class OverrideStore:
         return Overrides(revision, overrides_of(map(self._read, rows)).stacks)
 
     async def revision(self) -> int:
-        """That of the newest change; 0 before the first."""
+        """Returns the revision of the newest change; 0 before the first."""
         return await self.database.lookup(current_revision)
 
     async def change(
         self, change: Change, *, expected: int | None, at: datetime, anew: bool = True
     ) -> Override:
-        """Writes the change. StaleRevision when one is `expected` that is not the newest any more: of two
-        who saw the same state one wins. BadChange for what may not be written. Unless `anew`, Unchanged for
-        what is in force already: a revision that changes nothing is one that a rollback undoes for nothing.
+        """Writes the change.
+
+        Raises StaleRevision when the revision `expected` is not the newest any more: of two callers who saw
+        the same state one wins. Raises BadChange when the change is not allowed. Unless `anew`, raises
+        Unchanged when the change is in force already: a rollback of a change without effect does nothing.
         """
         validate(change, at)
         name = change.organization and unicodedata.normalize("NFC", change.organization)
@@ -97,8 +99,11 @@ class OverrideStore:
     async def roll_back(
         self, *, actor: str, reason: str, at: datetime, route: str | None = None, expected: int | None = None
     ) -> Override:
-        """Undoes the newest change (of the route, if one is named) that is not undone yet: what would be in
-        force without it, is. NothingToUndo where there is none; else as `change`."""
+        """Undoes the newest change (of the route, if one is named) that is not undone yet.
+
+        Afterwards the change is in force that would be without it. Raises NothingToUndo when there is no such
+        change, and the errors of `change`.
+        """
 
         def work(conn: Connection) -> Override:
             row = newest_change(conn, route)
@@ -121,7 +126,7 @@ class OverrideStore:
         return await self.database.write(work)
 
     async def history(self, *, limit: int = 100, route: str | None = None) -> list[Override]:
-        """The changes (of the route, if one is named), newest first."""
+        """Returns the changes (of the route, if one is named), newest first."""
         query = of_route(select(overrides), route).limit(limit)
 
         def work(conn: Connection) -> list[Row[Any]]:
@@ -130,7 +135,7 @@ class OverrideStore:
         return [self._read(row) for row in await self.database.read(work)]
 
     def _write(self, conn: Connection, draft: Override, expected: int | None) -> Override:
-        """Both rows, the change's and the audit's, in the transaction that gives the revision."""
+        """Writes both rows, the change's and the audit's, in the transaction that gives the revision."""
         current = current_revision(conn)
         _refuse_stale(current, expected)
         override = replace(draft, revision=current + 1)
@@ -147,7 +152,10 @@ class OverrideStore:
         return Override(**{**row._asdict(), "organization": self._name(row.organization, row.revision)})
 
     def _name(self, sealed: bytes | None, revision: int) -> str | None:
-        """None too where the key is gone: an override is in force by its scope, and outlives keys."""
+        """Returns the organization's name; None also when its key is gone.
+
+        An override is in force by its scope, and outlives keys.
+        """
         try:
             return None if sealed is None else self.sealer.open_text(sealed, _ORGANIZATION.at(revision))
         except StoreError:
@@ -168,7 +176,7 @@ def _setting(override: Override | None) -> tuple[Mode | None, float | None, date
 
 
 def _override(change: Change, scope: str, at: datetime, undoes: int | None = None) -> Override:
-    """The change as it will be written, under a revision that is not known yet."""
+    """Returns the change as it will be written; its revision is not given yet."""
     return Override(
         revision=0,
         at=at,
@@ -185,8 +193,8 @@ def _override(change: Change, scope: str, at: datetime, undoes: int | None = Non
 
 
 def _event(override: Override) -> AuditEvent:
-    """The organization is named by its keyed hash alone: nobody can take an audit row back."""
+    """Returns the audit's event; it has only the organization's hash, for nobody can remove an audit row."""
     action = "mode_rolled_back" if override.undoes else "mode_set" if override.mode else "mode_cleared"
-    told = {name: value for name, value in as_json(override).items() if name in _TOLD and value is not None}
-    detail = json.dumps(told, ensure_ascii=False)
+    facts = {name: each for name, each in as_json(override).items() if name in _AUDITED and each is not None}
+    detail = json.dumps(facts, ensure_ascii=False)
     return AuditEvent(override.at, override.actor, action, override.scope, detail)

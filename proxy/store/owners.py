@@ -1,4 +1,4 @@
-"""One owner in any case of a mail address: what older hashes stand for, and how their rows move (N06)."""
+"""Joins an owner's older hashes, of other spellings of the mail address, into the one of today (N06)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ _WHO: Final = SealedColumn(sessions.c.who)
 _CONTENT: Final = SealedColumn(cases.c.content)
 
 # Hashes that have moved, and a sealed value under each hash that has sessions or cases.
-_Told: TypeAlias = tuple[set[str], Sequence[Row[Any]], Sequence[Row[Any]]]
+_Hashed: TypeAlias = tuple[set[str], Sequence[Row[Any]], Sequence[Row[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Releases before N06's folding hashed a user as they were spelt; such rows are found until they move."""
+    """The owners. Releases before N06's folding hashed a user as spelt: such rows move to today's hash."""
 
     database: Database
     sealer: Sealer
@@ -37,11 +37,11 @@ class Owners:
     async def gather(self, owner: str, older: Collection[str]) -> None:
         """Puts all rows of the older hashes under the owner's, in one write, and notes that they moved."""
         left = partial(_not_noted, hashes=sorted({*older} - {owner}))
-        if await self.database.lookup(left):  # hardly ever: there is no need to wait for the writer else
+        if await self.database.lookup(left):  # hardly ever so: a lookup does not wait for the writer
             await self.database.write(self.gathering(owner, older))
 
     def gathering(self, owner: str, older: Collection[str]) -> Work[None]:
-        """Returns what `gather` does, for a write that does more."""
+        """Returns the work of `gather`, for a write that does more."""
         left = partial(_not_noted, hashes=sorted({*older} - {owner}))
 
         def work(conn: Connection) -> None:
@@ -52,27 +52,27 @@ class Owners:
 
         return work
 
-    async def known(self, owner: str) -> tuple[str, ...]:
-        """Every older hash of the owner: those whose rows moved, and those that a sealed user explains."""
+    async def older_hashes(self, owner: str) -> tuple[str, ...]:
+        """Returns every older hash of the owner: those whose rows moved, and those of sealed spellings."""
         noted = select(owner_aliases.c.alias).filter_by(owner=owner)
-        # Any session or case of a hash tells whose it is.
+        # Any session or case of a hash holds its user, sealed.
         session = select(func.min(sessions.c.token_hash)).group_by(sessions.c.owner)
         case = select(func.min(cases.c.id)).group_by(cases.c.owner)
         of_sessions = select(sessions).where(sessions.c.token_hash.in_(session))
         of_cases = select(cases).where(cases.c.id.in_(case))
 
-        def work(conn: Connection) -> _Told:
+        def work(conn: Connection) -> _Hashed:
             moved = set(conn.execute(noted).scalars())
             return moved, conn.execute(of_sessions).all(), conn.execute(of_cases).all()
 
         moved, by_session, by_case = await self.database.read(work)
-        told = [(row.owner, *self._of_session(row)) for row in by_session]
-        told += [(row.owner, *self._of_case(row)) for row in by_case]
-        spelt = {each for each, user, organization in told if self._explains(each, owner, user, organization)}
+        rows = [(row.owner, *self._of_session(row)) for row in by_session]
+        rows += [(row.owner, *self._of_case(row)) for row in by_case]
+        spelt = {each for each, user, organization in rows if self._explains(each, owner, user, organization)}
         return tuple(sorted((moved | spelt) - {owner}))
 
     def _explains(self, spelt: str, owner: str, user: str, organization: str) -> bool:
-        """Whether this user, as they are spelt, is why rows of the owner are under this hash."""
+        """Returns whether the owner's rows are under this hash because of this user's spelling."""
         same = self.sealer.owner(user, organization) == owner
         return same and self.sealer.spelt_owner(user, organization) == spelt
 
@@ -81,12 +81,12 @@ class Owners:
         return user, organization
 
     def _of_case(self, row: Row[Any]) -> tuple[str, str]:
-        told = self.sealer.open_json(row.content, _CONTENT.of(row))
-        return told["user"], told["organization"]
+        content = self.sealer.open_json(row.content, _CONTENT.of(row))
+        return content["user"], content["organization"]
 
 
 def current(conn: Connection, owner: str) -> str:
-    """The hash that the owner's rows are under by now: a call may have begun before they moved."""
+    """Returns the hash that the owner's rows are under now: a call may have begun before they moved."""
     row = _NOW.first(conn, alias=owner)
     return owner if row is None else row.owner
 

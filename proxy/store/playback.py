@@ -1,4 +1,4 @@
-"""A recording's encrypted chunks as one file that can seek, for a media parser in a worker process."""
+"""Reads a recording's encrypted chunks as one seekable file, for a media parser in a worker process."""
 
 import io
 from bisect import bisect_right
@@ -13,17 +13,20 @@ from proxy.store.frames import FRAME, SEALED, Layout, layout, unseal
 
 
 def seconds_of(pieces: Sequence[tuple[str, bytes]]) -> float:
-    """The length of a recording, as a worker's task: here, since a worker imports what it runs, and a flow
-    would have it import the whole proxy. Raises BadAudio and BlobError; `pieces` as of Playback."""
+    """Returns the length of a recording in seconds; `pieces` are those of Playback.
+
+    It is a worker's task, and stands here since a worker imports the module of its task: from a flow's
+    module, it would import the whole proxy. Raises BadAudio and BlobError.
+    """
     with Playback(pieces) as raw, io.BufferedReader(raw, FRAME) as file:
         return seconds(file)
 
 
 class Playback(io.RawIOBase):
-    """The blobs at `pieces`, each a path and its key, in order. Nothing is decrypted to disk.
+    """A file made of the blobs at `pieces`, each a path and its key, in order. Nothing is decrypted to disk.
 
-    One blob is open at a time: a recorder that uploads every second makes more of them than a process may
-    have files. BlobError when one is not what was written.
+    One blob is open at a time: a recorder that uploads every second makes more blobs than a process may have
+    open files. Reading raises BlobError when a blob is not what was written.
     """
 
     def __init__(self, pieces: Sequence[tuple[str, bytes]]) -> None:
@@ -77,7 +80,7 @@ class _Piece:
         self._cipher = AESGCM(key)
 
     def at(self, offset: int, most: int) -> bytes:
-        """Up to `most` bytes from `offset` to the end of the frame that holds it."""
+        """Returns up to `most` bytes from `offset`, at most to the end of its frame."""
         number = offset // FRAME
         self.file.seek(number * SEALED)
         last = number == self._layout.frames - 1

@@ -1,4 +1,4 @@
-"""Reads by keys whose statement is compiled once, and handed straight to the driver."""
+"""Reads single rows by keys: each statement is compiled once, and passed straight to the driver."""
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
 
 class PointRead:
-    """A SELECT with `bindparam`s for what is looked for.
+    """A SELECT with `bindparam`s for the keys.
 
-    SQLAlchemy takes four times as long to run a compiled statement as SQLite takes to answer it, and most
-    requests are answered by a few such reads. Any other database runs the statement itself.
+    SQLAlchemy takes four times as long to run a compiled statement as SQLite takes to answer it, and a few
+    such reads answer most requests. On any other database, SQLAlchemy runs the statement.
     """
 
     def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
@@ -29,7 +29,7 @@ class PointRead:
         self._row = _row_of([column.key for column in columns])
 
     def first(self, conn: Connection, **values: Any) -> Any:
-        """Returns the first row, its columns by their names; None where there is none."""
+        """Returns the first row, its columns by their names; None when there is none."""
         if conn.dialect.name != DIALECT.name:
             return conn.execute(self._statement, values).first()
         driver: Any = conn.connection.driver_connection

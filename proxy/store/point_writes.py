@@ -1,4 +1,4 @@
-"""Writes of rows whose statement is compiled once, and handed straight to the driver (see `PointRead`)."""
+"""Writes rows: each statement is compiled once, and passed straight to the driver (see `PointRead`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ _Values: TypeAlias = Mapping[str, Any]
 
 
 class PointWrite:
-    """An INSERT, or an UPDATE or DELETE with `bindparam`s for what is looked for.
+    """An INSERT, or an UPDATE or DELETE with `bindparam`s for the keys.
 
-    What is written is named by the values that come with it. Any database but SQLite runs the statement
-    itself.
+    The names of the values say which columns are written. On any database but SQLite, SQLAlchemy runs the
+    statement.
     """
 
     def __init__(self, statement: Insert | Update | Delete) -> None:
@@ -24,7 +24,7 @@ class PointWrite:
         self._compiled: dict[tuple[str, ...], _Compiled] = {}
 
     def run(self, conn: Connection, values: _Values) -> int:
-        """Writes one row; returns how many were found."""
+        """Runs the statement once; returns the number of rows that it wrote."""
         if conn.dialect.name != DIALECT.name:
             return conn.execute(self._statement, values).rowcount
         compiled = self._for(values)
@@ -45,22 +45,27 @@ class PointWrite:
         names = tuple(values)
         compiled = self._compiled.get(names)
         if compiled is None:
-            # The names are those of a program's own rows: there are few.
+            # The names come from the code, never from a request: they are few.
             compiled = self._compiled[names] = _compiled(self._statement, names)
         return compiled
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement for values of certain names; `fixed` are its own, and `slots` both in its order."""
+    """A statement for values of certain names.
+
+    `fixed` are the statement's own values; `slots` are the names of all values in the statement's order.
+    """
 
     sql: str
     fixed: _Values
     slots: Sequence[tuple[str, Callable[[Any], Any] | None]]
 
     def parameters(self, values: _Values) -> list[Any]:
-        """Returns the values as the driver takes them, in the statement's order. Raises StoreError for one
-        that its column can't hold."""
+        """Returns the values as the driver takes them, in the statement's order.
+
+        Raises StoreError when a column can't hold its value.
+        """
         given = {**self.fixed, **values} if self.fixed else values
         try:
             return [process(given[name]) if process else given[name] for name, process in self.slots]

@@ -1,4 +1,4 @@
-"""Which processes work on this store: each holds the lock of a file, which the system frees when it dies."""
+"""Shows which processes use this store: each holds a file's lock, which the system frees when it dies."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ from typing import Final
 from proxy.store.errors import StoreError
 from proxy.store.locations import make_private
 
-# How the process seals what it stores, as its file says. Earlier releases wrote nothing there.
+# The process's file names the format in which it seals. Earlier releases wrote nothing into the file.
 _FORMAT: Final = b"sealed values 1\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """This process, by a name that no other has, and what it can tell of others. Blocks for microseconds."""
+    """The presence of this process, by a name of its own. Its methods block for microseconds."""
 
     folder: Path
     name: str
 
     def lives(self, name: str | None) -> bool:
-        """Whether the process of this name is there still; what it left behind is somebody's else then.
+        """Returns whether the process of this name lives; if not, another one takes over its open work.
 
-        None, of a release that kept no names, is gone.
+        None, the name in rows of a release without names, is dead.
         """
         if name is None:
             return False
@@ -40,7 +40,7 @@ class Presence:
         return False
 
     def others_format(self) -> bool:
-        """Tells whether a process lives that seals in another format, as those of earlier releases do."""
+        """Returns whether a process lives that seals in another format, as those of earlier releases do."""
         return any(self.lives(path.name) and _format(path) != _FORMAT for path in _files(self.folder))
 
     def refuse_others_format(self) -> None:
@@ -55,7 +55,7 @@ class Presence:
 
 @contextmanager
 def present(folder: Path, name: str) -> Iterator[Presence]:
-    """The process is present while the block runs, and however else it ends."""
+    """Makes the process present while the block runs; its presence ends with the process at the latest."""
     make_private(folder)
     presence = Presence(folder, name)
     for path in _files(folder):
@@ -65,7 +65,7 @@ def present(folder: Path, name: str) -> Iterator[Presence]:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(_FORMAT)
         file.flush()
-        beginning.rename(folder / name)  # nobody finds it without its lock, or its format
+        beginning.rename(folder / name)  # only now: nobody finds it without its lock and its format
         try:
             yield presence
         finally:

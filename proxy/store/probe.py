@@ -1,4 +1,4 @@
-"""Tries whether the store takes a write, for readiness; and tells how much room its disks have."""
+"""Tries, for readiness, whether the store takes a write, and measures the room on its disks."""
 
 import asyncio
 import secrets
@@ -35,12 +35,12 @@ class Space:
 
     @property
     def low(self) -> bool:
-        """Less than a tenth is free."""
+        """Returns whether less than a tenth is free."""
         return self.share < _LOW
 
 
 class Last:
-    """The outcome of the last try, and who is trying."""
+    """The outcome of the last try, and the lock of the one who is trying."""
 
     def __init__(self) -> None:
         self.trying = asyncio.Lock()
@@ -50,7 +50,7 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Writes a row and a small file, at most once in 3 s: who asks meanwhile gets the last outcome."""
+    """Writes a row and a small file, at most once in 3 s; meanwhile every caller gets the last outcome."""
 
     database: Database
     blobs: Blobs
@@ -68,11 +68,11 @@ class Probe:
             raise StoreError(str(last.failure), last.failure.cause) from last.failure
 
     async def space(self) -> Space:
-        """Returns the room of the fuller of the two disks; StoreError where a folder is gone."""
+        """Returns the room of the fuller of the two disks. Raises StoreError when a folder is gone."""
         try:
             found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in self.folders])
         except OSError as error:
-            raise because("the disk of the store can't be looked at", error) from error
+            raise because("the room on the store's disk can't be read", error) from error
         return min((Space(each.free, each.total) for each in found), key=lambda each: each.share)
 
     async def _outcome(self) -> StoreError | None:
@@ -82,17 +82,17 @@ class Probe:
         except StoreError as error:
             return error
         except TimeoutError:
-            said = "the store does not answer: another process holds it, or its disk stands still"
+            said = "the store does not answer: another process holds it locked, or its disk hangs"
             return StoreError(said, "store-locked")
         return None
 
     async def _write(self) -> None:
-        """A write that has room in SQLite's log needs none on the disk: a file is tried, too."""
+        """Writes a row, then a file: a row that fits into SQLite's log needs no room on the disk."""
         await self.database.write(_write_row)
         try:
             await asyncio.to_thread(try_room, self.folders[0])
         except OSError as error:
-            raise because("MICHIQ_DATABASE_URL: its folder takes no file", error) from error
+            raise because("MICHIQ_DATABASE_URL: no file can be written to its folder", error) from error
         await self.blobs.check()
 
 

@@ -1,4 +1,4 @@
-"""Processes: who serves from this store, how far each follows the overrides, and which files it refused."""
+"""Stores the heartbeats of processes: how far each follows the overrides, and which files it refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,20 @@ from proxy.store.database import Database
 from proxy.store.rows import upsert
 from proxy.store.tables import processes
 
-# A process that was not heard of for so long is gone: three heartbeats, and a moment.
+# A process without a heartbeat for so long is gone: three heartbeats, and a moment.
 LIVE: Final = timedelta(seconds=10)
 _FORGOTTEN: Final = timedelta(days=1)  # the row of a process that was killed
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What a process last said of itself. `name` is its host and process number; `mappings` the digest of
-    the files that it serves, `rejected` the complaints about newer ones; `keys` are the fingerprints of the
-    keys that it has, the one it seals with first, none of a release that didn't tell them; `changes` is the
-    newest change that it has followed (see `Changes`), None of a release that keeps nothing in memory."""
+    """A process by its last heartbeat.
+
+    `name` is its host and process number. `mappings` is the digest of the files that it serves, `rejected`
+    the complaints about newer ones. `keys` are the fingerprints of its keys, the one it seals with first;
+    there are none from a release that did not report them. `changes` is the newest change that it has
+    followed (see `Changes`); None from a release that caches nothing.
+    """
 
     id: str
     name: str
@@ -36,7 +39,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """One row for each process, written again with each of its heartbeats."""
+    """The processes, a row each, which every heartbeat writes again."""
 
     database: Database
 
@@ -53,7 +56,7 @@ class Processes:
         started_at: datetime,
         at: datetime,
     ) -> None:
-        """A heartbeat."""
+        """Writes a heartbeat, and removes the rows of processes that ended long ago."""
         values = {
             "name": name,
             "started_at": started_at,
@@ -72,7 +75,7 @@ class Processes:
         await self.database.write(work)
 
     async def leave(self, id: str) -> None:  # noqa: A002
-        """The process ends, and is nobody to wait for."""
+        """Removes the row of a process that ends, so that nobody waits for it."""
 
         def work(conn: Connection) -> None:
             conn.execute(delete(processes).where(processes.c.id == id))
@@ -80,11 +83,11 @@ class Processes:
         await self.database.write(work)
 
     async def live(self, now: datetime, within: timedelta = LIVE) -> list[Process]:
-        """Returns those that were heard of within that time, by name."""
-        heard = select(processes).where(processes.c.seen_at >= now - within)
+        """Returns the processes with a heartbeat within that time, by name."""
+        recent = select(processes).where(processes.c.seen_at >= now - within)
 
         def work(conn: Connection) -> list[Process]:
-            return [_process(row) for row in conn.execute(heard.order_by(processes.c.name))]
+            return [_process(row) for row in conn.execute(recent.order_by(processes.c.name))]
 
         return await self.database.read(work)
 

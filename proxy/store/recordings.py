@@ -1,4 +1,4 @@
-"""Uploaded audio: recordings and their chunks (CONTRACT U03, U04); the bytes are in the blob store."""
+"""Stores uploaded audio: recordings and their chunks (CONTRACT U03, U04); the bytes are in the blob store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ _BLOB_KEY: Final = SealedColumn(chunks.c.blob_key)
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The last recording of an id and its last chunk, as far as the next chunk is judged by them.
+    """The last recording of an id and its last chunk, as far as they decide on the next chunk.
 
-    `short` are the chunks at its end that the next one is judged with, in order of arrival.
+    `short` are the chunks at its end that the next one is checked together with, in order of arrival.
     """
 
     container: str | None
@@ -38,7 +38,7 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """Recordings under (owner, legacy id), so that equal ids of two owners never meet (U03)."""
+    """The recordings under (owner, legacy id), so that equal ids of two owners never meet (U03)."""
 
     database: Database
     sealer: Sealer
@@ -61,9 +61,9 @@ class Recordings:
     ) -> bool:
         """Appends the chunk to the last recording, or to a new one if it `opens` one or none is there.
 
-        The new one begins with the last `taken` chunks, which were too `short` for a signature. False, with
-        nothing written, when the chunk before it has the same bytes: it was sent again after a lost answer,
-        and its blob is the caller's to delete. Raises SessionGone where the session `ref` has gone.
+        The new one begins with the last `taken` chunks, which were too `short` for a signature. Returns
+        False, with nothing written, when the chunk before has the same bytes: the client sent it again after
+        a lost answer, and the caller deletes its blob. Raises SessionGone when the session `ref` has gone.
         """
         recording_id = self.new_id()
         opening = {
@@ -89,14 +89,14 @@ class Recordings:
             last = conn.execute(_last(now, legacy_id)).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
                 return False
-            place = _place(conn, self.sealer, last, opening, opens=opens, taken=taken)
-            conn.execute(insert(chunks).values(**place, **columns))
+            position = _position(conn, self.sealer, last, opening, opens=opens, taken=taken)
+            conn.execute(insert(chunks).values(**position, **columns))
             return True
 
         return await self.database.write(work)
 
     async def tip(self, owner: str, legacy_id: str) -> Tip | None:
-        """What the next chunk may continue; asked for at every chunk, so that it opens no keys."""
+        """Returns the end that the next chunk may continue. It opens no keys, for every chunk asks for it."""
 
         def work(conn: Connection) -> Tip | None:
             last = conn.execute(_last(owner, legacy_id)).one_or_none()
@@ -111,7 +111,7 @@ class Recordings:
         return await self.database.lookup(work)
 
     async def of(self, owner: str, legacy_id: str) -> list[Recording]:
-        """All recordings of the id, in the order in which they were opened, chunks in order of arrival."""
+        """Returns all recordings of the id in the order in which they began, chunks in order of arrival."""
 
         def work(conn: Connection) -> Sequence[Row[Any]]:
             found: Sequence[Row[Any]] = conn.execute(_all(owner, legacy_id)).all()
@@ -137,7 +137,7 @@ class Recordings:
         return Chunk(row.blob, key, row.size, row.sha256)
 
 
-def _place(
+def _position(
     conn: Connection,
     sealer: Sealer,
     last: Row[Any] | None,
@@ -146,7 +146,7 @@ def _place(
     opens: bool,
     taken: int,
 ) -> Mapping[str, Any]:
-    """The chunk's recording, made if need be, and its position there."""
+    """Returns the chunk's recording, made if need be, and its position there."""
     if last is not None and not opens:
         return {"recording_id": last.id, "position": last.position + 1}
     if last is not None and taken:

@@ -1,4 +1,4 @@
-"""Moves all rows of one owner's hash to another, within a write; rows that meet there become one (N06)."""
+"""Moves all rows of one owner's hash to another hash, in one write; rows that meet become one (N06)."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,16 +23,16 @@ from proxy.store.tables import (
 )
 
 _TOKEN: Final = SealedColumn(legacy_sessions.c.token)
-# Of two rows that meet the older stays: what they are the same by, beside the owner, and when they were made.
+# Of two rows that meet the older stays. Here are the rest of their key, beside the owner, and their time.
 _MEETING: Final[Sequence[tuple[Table, Sequence[str], str | None]]] = (
     (homes, ("legacy_id",), "at"),
     (transcriptions, ("legacy_id", "digest"), "created_at"),
-    (conversations, ("case_id",), None),  # one of a case has one owner: they never meet
+    (conversations, ("case_id",), None),  # a case's conversation has one owner: they never meet
 )
 
 
 def rekey(conn: Connection, sealer: Sealer, old: str, new: str) -> None:
-    """The audit stays as it is: what it says was said of that hash."""
+    """Moves all rows of the hash `old` to the hash `new`. The audit stays: its rows were written of `old`."""
     for table in (sessions, cases, pairs):
         _move(conn, table, old, new)
     conn.execute(update(clients).where(clients.c.user == old).values(user=new))
@@ -64,7 +64,10 @@ def _drop_younger(
 
 
 def _free_younger_keys(conn: Connection, old: str, new: str) -> None:
-    """Of two calls with one Idempotency-Key the first one's answer is given again (N17); both are kept."""
+    """Frees the younger of two equal Idempotency-Keys: a repeat gets the first answer (N17).
+
+    Both rows stay.
+    """
     other = journal.alias("other")
     same = journal.c.idempotency == other.c.idempotency
 
@@ -77,7 +80,7 @@ def _free_younger_keys(conn: Connection, old: str, new: str) -> None:
 
 
 def _renumber(conn: Connection, old: str, new: str) -> None:
-    """Recordings of one id under both hashes, in the order in which they were opened."""
+    """Numbers the recordings of each id under both hashes in the order in which they began."""
     table = recordings.c
     others = select(table.legacy_id).where(table.owner == new)
     meeting = select(table.legacy_id).where(table.owner == old, table.legacy_id.in_(others)).distinct()
@@ -85,7 +88,7 @@ def _renumber(conn: Connection, old: str, new: str) -> None:
         both = table.legacy_id == legacy_id, table.owner.in_((old, new))
         ordered = select(table.id).where(*both).order_by(table.created_at, table.number, table.id)
         ids = conn.execute(ordered).scalars().all()
-        # Twice: a number that is still another's can't be given.
+        # Twice: a number that another row still has can't be given.
         for start in (-len(ids), 0):
             for number, each in enumerate(ids, start):
                 one = update(recordings).where(table.id == each)
@@ -100,11 +103,11 @@ def _drop_older_token(conn: Connection, old: str, new: str) -> None:
 
 
 def _move_token(conn: Connection, sealer: Sealer, old: str, new: str) -> None:
-    """The token is bound to its owner's hash, so it is sealed anew."""
+    """Moves the token. It is bound to its owner's hash, so it is sealed again."""
     table = legacy_sessions
     sealed = conn.execute(select(table.c.token).where(table.c.owner == old)).scalar_one_or_none()
     if sealed is None:
         return
-    with suppress(StoreError):  # its key is gone: it opens under neither hash, and is found by the old one
+    with suppress(StoreError):  # its key is gone: it opens under neither hash, and stays under the old one
         token = sealer.moved(sealed, _TOKEN.at(old), _TOKEN.at(new))
         conn.execute(update(table).where(table.c.owner == old).values(owner=new, token=token))

@@ -1,4 +1,4 @@
-"""Clinical reports as the newest webhook event left them (CONTRACT W02, W03)."""
+"""Stores clinical reports as the newest webhook event left them (CONTRACT W02, W03)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,35 +22,37 @@ _DELETED: Final = _RANKS["report.deleted"]
 _ALIVE: Final = select(reports).where(
     reports.c.case_id.in_(bindparam("case_ids", expanding=True)), reports.c.rank != _DELETED
 )
-# A platform whose clock stands still fills no row: what came so long before is not sent again.
+# A bound, lest a platform whose clock stands still fill a row. An event so long ago is not sent again.
 _MAX_EARLIER: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """One row per report, of known cases and of cases that are not recorded yet.
+    """The reports, one row each, of recorded cases and of cases that are not recorded yet.
 
-    A row holds the event of the highest place (`_place`), of several there the one that came last, and
-    the fingerprints of the others: events that come late or twice change nothing.
+    A row holds the highest event in the order of `_order`; of equal ones the last that came, and the
+    fingerprints of the others. So events that come late or twice change nothing.
     """
 
     database: Database
     sealer: Sealer
 
     async def apply(self, event: ReportEvent, received_at: datetime) -> bool:
-        """Keeps the event if it outdoes what is kept, and its case was not erased; False when it changed
-        nothing."""
+        """Stores the event if it is newer than the stored one, and its case was not erased.
+
+        Returns False when it changed nothing.
+        """
         return await self.database.write(self.applying(event, received_at))
 
     def applying(self, event: ReportEvent, received_at: datetime) -> Work[bool]:
-        """What `apply` does, for a write that has more to do."""
+        """Returns the work of `apply`, for a write that does more."""
         values, cases = self._values(event, received_at), self.sealer.case_hashes(event.case_id)
 
         def work(conn: Connection) -> bool:
             if is_erased(conn, cases):
                 return False
-            kept = conn.execute(select(reports).filter_by(id=event.report_id)).one_or_none()
-            earlier = "" if kept is None else _earlier(values, kept._asdict())
+            stored = conn.execute(select(reports).filter_by(id=event.report_id)).one_or_none()
+            earlier = "" if stored is None else _earlier(values, stored._asdict())
             if earlier is None:
                 return False
             upsert(conn, reports, {"id": event.report_id}, {**values, "earlier": earlier})
@@ -59,11 +61,11 @@ class Reports:
         return work
 
     async def of_cases(self, case_ids: Sequence[str]) -> list[Report]:
-        """The reports of all these cases, newest first, without the deleted ones."""
+        """Returns the reports of all these cases, newest first, without the deleted ones."""
         return await self.database.read(lambda conn: self.within(conn, case_ids))
 
     def within(self, conn: Connection, case_ids: Sequence[str]) -> list[Report]:
-        """Does what `of_cases` does, in a unit of work that has more to read."""
+        """Returns the reports of `of_cases`, in a unit of work that reads more."""
         rows: list[Row[Any]] = []
         for batch in batches([folded_id(each) for each in case_ids]):
             rows += conn.execute(_ALIVE, {"case_ids": batch}).all()
@@ -89,19 +91,18 @@ class Reports:
         return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data, len(row.body))
 
 
-def _earlier(event: Mapping[str, Any], kept: Mapping[str, Any]) -> str | None:
-    """Returns the fingerprints that the event is to keep; None for an event that changes nothing.
+def _earlier(event: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
+    """Returns the earlier fingerprints of the event's row; None for an event that changes nothing.
 
-    Of two at one place the store's order decides (CONTRACT W03), which is that of their arrival.
+    Between two equal events the store's order decides (CONTRACT W03), which is that of their arrival.
     """
-    mine, theirs = _place(**event), _place(**kept)
+    mine, theirs = _order(**event), _order(**stored)
     if mine != theirs:
         return "" if mine > theirs else None
-    known = [*kept["earlier"].split(), kept["fingerprint"]]
-    return None if event["fingerprint"] in known else " ".join(known[-_MAX_EARLIER:])
+    seen = [*stored["earlier"].split(), stored["fingerprint"]]
+    return None if event["fingerprint"] in seen else " ".join(seen[-_MAX_EARLIER:])
 
 
-def _place(*, rank: int, at: datetime, **_rest: object) -> tuple[bool, datetime, int]:
-    """Where an event stands among those of its report: a deletion over all, then time, then updated over
-    created."""
+def _order(*, rank: int, at: datetime, **_rest: object) -> tuple[bool, datetime, int]:
+    """Returns a report event's sort key: a deletion over all, then by time, then updated over created."""
     return rank == _DELETED, at, rank

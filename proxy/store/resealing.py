@@ -1,4 +1,4 @@
-"""One step of a rotation: some rows of a table, in the order of their keys, and their values sealed anew."""
+"""Makes one step of a rotation: seals the values of some rows of a table again, in the keys' order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from proxy.store.contexts import NATURAL_KEYS, SealedColumn
 from proxy.store.errors import StoreError
 from proxy.store.sealer import Sealer
 
-# Of one step: its write holds up all others, and a row may have megabytes.
+# The limits of one step: all other writes wait for its write, and a row may have megabytes.
 _BYTES: Final = 1024 * 1024
 _ROWS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row's new values, and those that they are made of."""
+    """A row's new values, and the old values that they are made of."""
 
     key: Mapping[str, Any]
     old: Mapping[str, bytes] = field(repr=False)
@@ -28,8 +28,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was found in some rows: `older` values are under an older key or in the form of an earlier
-    release, `lost` ones open with no key or not in this row."""
+    """The result of one step.
+
+    `older` values are under an older key or in the form of an earlier release. `lost` values open with no
+    key, or not in this row.
+    """
 
     rows: int
     last: tuple[Any, ...] = field(repr=False)
@@ -45,7 +48,7 @@ def count_rows(conn: Connection, table: Table) -> int:
 def next_rows(
     conn: Connection, table: Table, columns: Sequence[Column[Any]], after: tuple[Any, ...] | None
 ) -> Sequence[Row[Any]]:
-    """The rows whose keys come next: as many as are together not too large, and one at least."""
+    """Returns the rows whose keys come next: as many as are together not too large, and at least one."""
     key = tuple_(*table.primary_key.columns)
     beyond = [] if after is None else [key > tuple_(*after)]
     sizes = select(*table.primary_key.columns, _size(columns)).where(*beyond)
@@ -60,8 +63,10 @@ def next_rows(
 
 
 def step(sealer: Sealer, table: Table, columns: Sequence[Column[Any]], rows: Sequence[Row[Any]]) -> Step:
-    """Seals what is under an older key, or in the form of an earlier release, anew. Takes its time: call it
-    in a thread."""
+    """Seals the values under an older key, or in the form of an earlier release, again.
+
+    It takes time: call it in a thread.
+    """
     names = table.primary_key.columns.keys()
     changes, older, lost = [], 0, 0
     for row in rows:
@@ -73,7 +78,7 @@ def step(sealer: Sealer, table: Table, columns: Sequence[Column[Any]], rows: Seq
 
 
 def write_step(conn: Connection, table: Table, changes: Sequence[Change]) -> None:
-    """Each where nobody has changed the row meanwhile: what they wrote is newer."""
+    """Writes each change, unless somebody has changed the row meanwhile: that value is newer."""
     for change in changes:
         same = [table.c[name] == value for name, value in {**change.key, **change.old}.items()]
         conn.execute(update(table).where(*same).values(**change.new))
@@ -101,7 +106,7 @@ def _size(columns: Sequence[Column[Any]]) -> ColumnElement[int]:
 
 
 def _fitting(sizes: Sequence[int]) -> int:
-    """How many of the first are together not too large."""
+    """Returns how many of the first rows are together not too large, at least 1."""
     total = 0
     for count, size in enumerate(sizes):
         total += size

@@ -1,4 +1,4 @@
-"""Removes what is older than its retention (CONTRACT U06; MICHIQ_CONTENT_DAYS, MICHIQ_AUDIO_DAYS)."""
+"""Removes data that is older than its retention (CONTRACT U06; MICHIQ_CONTENT_DAYS, MICHIQ_AUDIO_DAYS)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ from proxy.store.tables import (
     transcriptions,
 )
 
-_ANSWERS: Final = timedelta(hours=24)  # how long an Idempotency-Key is remembered (N17)
-_EVIDENCE: Final = timedelta(days=400)  # longer than a year: who calls once a year is seen to
-_CHANGES: Final = 10_000  # far more than are noted between two looks of a process
+_ANSWERS: Final = timedelta(hours=24)  # for so long an Idempotency-Key is remembered (N17)
+_EVIDENCE: Final = timedelta(days=400)  # longer than a year, so that a client that calls once a year counts
+_CHANGES: Final = 10_000  # far more than are noted between two reads of a process
 _SWEPT: Final = "swept_at"
 _ORPHANS: Final = timedelta(days=1)  # an upload still under way has its blob before its row
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How much one sweep removed."""
+    """The counts of what one sweep removed."""
 
     cases: int
     recordings: int
@@ -52,15 +52,17 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Sweeps the store; rows go first, so that a sweep that is cut short leaves orphans for the next one."""
+    """Sweeps the store. Rows go first: a sweep that is cut short leaves orphaned blobs to the next one."""
 
     database: Database
     journal: Journal
     blobs: Blobs
 
     async def sweep(self, now: datetime, content_days: int, audio_days: int) -> Swept:
-        """Removes texts and audio past their days, ended sessions, old answers and evidence, and blobs
-        without a row. What is on record of operators, audit and overrides, is never removed."""
+        """Removes texts and audio past their days, ended sessions, old answers and evidence, orphaned blobs.
+
+        The records of what operators did, audit and overrides, are never removed.
+        """
         removed_cases = await self._sweep_content(now - timedelta(days=content_days), now)
         unsent = await self._sweep_deliveries(now - DELIVERY_LIFE)
         await self._sweep_evidence(now - _EVIDENCE)
@@ -72,19 +74,19 @@ class Retention:
         await self._note(now)
         return Swept(removed_cases, removed_recordings, len(names) + len(orphans), unsent)
 
-    async def last_known(self) -> datetime | None:
-        """Returns when the last sweep was, else the last heartbeat of a process; None in a new store."""
+    async def last_active(self) -> datetime | None:
+        """Returns the time of the last sweep, else of a process's last heartbeat; None in a new store."""
 
         def work(conn: Connection) -> datetime | None:
             if swept := _last_sweep(conn):
                 return swept
-            heard: datetime | None = conn.execute(select(func.max(processes.c.seen_at))).scalar_one()
-            return heard
+            seen: datetime | None = conn.execute(select(func.max(processes.c.seen_at))).scalar_one()
+            return seen
 
         return await self.database.read(work)
 
     async def last_sweep(self) -> datetime | None:
-        """Returns when the last sweep was; None before the first."""
+        """Returns the time of the last sweep; None before the first."""
         return await self.database.read(_last_sweep)
 
     async def _note(self, at: datetime) -> None:
@@ -137,19 +139,19 @@ class Retention:
         names = await asyncio.to_thread(self.blobs.names_before, before)
 
         def work(conn: Connection) -> set[str]:
-            known: set[str] = set()
+            found: set[str] = set()
             for batch in batches(names):
-                known |= _with_a_row(conn, batch)
-            return known
+                found |= _with_a_row(conn, batch)
+            return found
 
-        known = await self.database.read(work)
-        return [name for name in names if name not in known]
+        with_rows = await self.database.read(work)
+        return [name for name in names if name not in with_rows]
 
 
 def _last_sweep(conn: Connection) -> datetime | None:
     swept = select(meta.c.value).where(meta.c.name == _SWEPT)
-    kept = conn.execute(swept).scalar_one_or_none()
-    return None if kept is None else datetime.fromisoformat(kept.decode())
+    stored = conn.execute(swept).scalar_one_or_none()
+    return None if stored is None else datetime.fromisoformat(stored.decode())
 
 
 def _with_a_row(conn: Connection, names: Sequence[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Puts what is stored under the newest key, in small steps, while others read and write."""
+"""Seals all stored values under the newest key, in small steps, while others read and write."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _PASSES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is in a table: rows gone through, of how many, and what was found in them (see `Step`)."""
+    """The progress in a table: rows done, of how many, and the counts of values found (see `Step`)."""
 
     table: str
     rows: int
@@ -36,8 +36,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """`renewed` values are under the newest key since; `left` ones are under an older one, `lost` ones under
-    none that is known."""
+    """The result of a rotation.
+
+    `renewed` values are now under the newest key, `left` ones under an older key, `lost` ones under no key
+    of MICHIQ_SECRET_KEYS.
+    """
 
     renewed: int
     left: int
@@ -46,44 +49,48 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Under which key a value is shows in the value itself: a rotation that was cut short is begun again, and
-    passes over what is done."""
+    """The rotation of keys.
+
+    Each value names its key: a rotation that was cut short starts again, and skips the values that are done.
+    """
 
     database: Database
     sealer: Sealer
     presence: Presence
 
-    async def run(self, told: Callable[[Progress], None]) -> Rotated:
-        """Goes through all tables until nothing is left: a process that was started before there was the
-        newest key still adds what is under an older one."""
+    async def run(self, report: Callable[[Progress], None]) -> Rotated:
+        """Goes through all tables until nothing is left.
+
+        A process that was started before the newest key existed still adds values under an older one.
+        """
         renewed = 0
         for _ in range(_PASSES):
-            older, lost = await self._pass(told, write=True)
+            older, lost = await self._pass(report, write=True)
             renewed += older
             if not older:
                 await self._refuse_fernet()
                 return Rotated(renewed, 0, lost)
-        left, lost = await self._pass(told, write=False)
+        left, lost = await self._pass(report, write=False)
         return Rotated(renewed, left, lost)
 
-    async def left(self, told: Callable[[Progress], None]) -> Rotated:
+    async def left(self, report: Callable[[Progress], None]) -> Rotated:
         """Goes through all tables, and writes nothing."""
-        left, lost = await self._pass(told, write=False)
+        left, lost = await self._pass(report, write=False)
         return Rotated(0, left, lost)
 
     async def _refuse_fernet(self) -> None:
-        """From now on no value of an earlier release opens, where none is left and nobody can add one."""
+        """Refuses values of earlier releases from now on, when none is left and no process can add one."""
         if await self.database.read(fernet.is_refused) or self.presence.others_format():
             return
         if await self.database.write(fernet.refuse_if_none_is_left):
             self.sealer.refuse_fernet()
 
-    async def _pass(self, told: Callable[[Progress], None], *, write: bool) -> tuple[int, int]:
-        ends = [await self._table(table, columns, told, write=write) for table, columns in SEALED.items()]
+    async def _pass(self, report: Callable[[Progress], None], *, write: bool) -> tuple[int, int]:
+        ends = [await self._table(table, columns, report, write=write) for table, columns in SEALED.items()]
         return sum(end.older for end in ends), sum(end.lost for end in ends)
 
     async def _table(
-        self, table: Table, columns: Sequence[Column[Any]], told: Callable[[Progress], None], *, write: bool
+        self, table: Table, columns: Sequence[Column[Any]], report: Callable[[Progress], None], *, write: bool
     ) -> Progress:
         progress = Progress(table.name, 0, await self.database.read(partial(count_rows, table=table)))
         last: tuple[Any, ...] | None = None
@@ -92,5 +99,5 @@ class Rotation:
             if write and done.changes:
                 await self.database.write(partial(write_step, table=table, changes=done.changes))
             last, progress = done.last, progress.after(done)
-            told(progress)
+            report(progress)
         return progress

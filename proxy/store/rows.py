@@ -1,4 +1,4 @@
-"""Statements that several tables need."""
+"""Makes the statements that several tables need."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
-_BATCH: Final = 500  # far under the number of parameters that a statement may have
+_BATCH: Final = 500  # far below the number of parameters that a statement may have
 
 
 def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Sets the columns `values` of the row under `key`, the table's primary key, or makes that row.
 
-    One statement: a row that another process makes meanwhile is changed, not met with an error. `values`
-    have each column that must not be NULL.
+    It is one statement: a row that another process makes meanwhile is changed, and causes no error. `values`
+    must have each column that may not be NULL.
     """
     _upsert_into(conn.dialect.name, table, (*values,)).run(conn, {**key, **values})
 
 
 def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Does what `upsert` does; returns whether the row was there."""
+    """Does the same as `upsert`; returns whether the row was there."""
     made = _insert_missing_into(conn.dialect.name, table).run(conn, {**key, **values}) == 1
     if not made:
         upsert(conn, table, key, values)
@@ -50,19 +50,20 @@ def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] 
 
 
 def own_spelling(spelling: str) -> str | None:
-    """Returns what is kept beside a folded id: its spelling, where that is another one (CONTRACT G03)."""
+    """Returns the spelling to store beside a folded id; None when it is the same text (CONTRACT G03)."""
     return None if spelling == folded_id(spelling) else spelling
 
 
 def nobody(_process: str | None) -> bool:
-    """No process lives, as when only one ever serves and it has just begun."""
+    """Returns that no process lives: the default for a single process that has just started."""
     return False
 
 
 def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool]) -> ColumnElement[bool]:
-    """The intents among the table's rows whose process doesn't live any more.
+    """Returns the condition for the table's intents whose process is dead.
 
-    First who has intents, then who lives: the other way round, one that has just come would be missed.
+    The processes with intents are read first, and only then asked whether they live: the other way round, a
+    process that has just started would look dead.
     """
     owners = conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
     dead = [process for process in owners.scalars() if not lives(process)]
@@ -70,11 +71,11 @@ def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool
 
 
 def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The items in runs short enough for one IN (…)."""
+    """Returns the items in runs short enough for one IN (…)."""
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
-# Each statement takes longer to build than to run.
+# The statements are cached: each takes longer to build than to run.
 
 
 @cache
@@ -88,7 +89,7 @@ def _upsert_into(dialect: str, table: Table, names: tuple[str, ...]) -> PointWri
 @cache
 def _insert_missing_into(dialect: str, table: Table) -> PointWrite:
     statement = _insert_into(dialect, table).on_conflict_do_nothing(index_elements=_key(table))
-    # Of an INSERT SQLAlchemy drops the number of rows otherwise, at least with PostgreSQL.
+    # Without this option SQLAlchemy drops the row count of an INSERT, at least with PostgreSQL.
     return PointWrite(statement.execution_options(preserve_rowcount=True))
 
 
@@ -101,9 +102,9 @@ def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> PointWr
 
 
 def _insert_into(dialect: str, table: Table) -> "_DialectInsert":
-    """Returns an INSERT that says what happens where the key is there: each dialect has its own."""
+    """Returns the dialect's own INSERT, which can say what happens when the key is there."""
     if dialect == "postgresql":
-        # Only where it is used: it takes a tenth of a second.
+        # Imported only here, where it is used: it takes a tenth of a second.
         from sqlalchemy.dialects import postgresql
 
         return postgresql.insert(table)

@@ -1,4 +1,4 @@
-"""Leaves no trace in the database's files of what was removed or replaced, while others read and write."""
+"""Removes every trace of removed and replaced data from the database's files, while others use them."""
 
 import sqlite3
 import time
@@ -13,10 +13,10 @@ _POLL_SECONDS: Final = 0.05
 
 
 def scrub(path: Path) -> None:
-    """Writes the file anew, and empties its log. Blocks; others can't write meanwhile, but read.
+    """Writes the file anew, and empties its log. Blocks; others can read meanwhile, but not write.
 
-    What is removed is overwritten at once (`secure_delete`), yet not the copies that SQLite leaves in the
-    gaps of its pages when it moves rows about: only a new file has none. It needs room for one on the disk.
+    Removed data is overwritten at once (`secure_delete`), but not the copies that SQLite leaves in the gaps
+    of its pages when it moves rows: only a new file has none. The disk needs room for that file.
     """
     try:
         with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
@@ -30,7 +30,7 @@ def _empty_log(connection: sqlite3.Connection) -> None:
     end = time.monotonic() + _WAIT_SECONDS
     while _busy(connection):
         if time.monotonic() > end:
-            raise StoreError("the database's log could not be emptied: somebody is reading all the time")
+            raise StoreError("the database's log could not be emptied: another process reads all the time")
         time.sleep(_POLL_SECONDS)
 
 

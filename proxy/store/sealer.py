@@ -1,4 +1,4 @@
-"""Seals what is stored, and makes the keyed hashes that things are found by (DESIGN "State")."""
+"""Seals stored values, and makes the keyed hashes by which rows are found (DESIGN "State")."""
 
 import hmac
 import json
@@ -23,15 +23,15 @@ _PEPPER_BYTES: Final = 32
 _FINGERPRINT: Final = 12  # hex digits
 _SHORT: Final = 16  # hex digits
 _SHOWN: Final = 12  # hex digits
-_SURROGATES: Final = "surrogatepass"  # text taken from a PDF may hold lone ones
+_SURROGATES: Final = "surrogatepass"  # text from a PDF may hold lone surrogates
 
 
 class Sealer:
-    """Encryption by MICHIQ_SECRET_KEYS (the newest first: it seals, all of them open), hashes by the pepper.
+    """Encryption by MICHIQ_SECRET_KEYS (newest first: the newest seals, all open), hashes by the pepper.
 
-    The pepper outlives the keys, so that hashes stay the same when keys change. `fingerprints` tell keys
-    apart, in the same order; nothing of a key can be learnt from one. A value opens only in the context that
-    it was sealed for; what Fernet sealed, while the store `takes_fernet`, opens in any.
+    The pepper outlives the keys, so that hashes stay the same when keys change. `fingerprints` identify the
+    keys, in the same order; a fingerprint reveals nothing of its key. A value opens only in the context that
+    it was sealed for. While the store `takes_fernet`, a value of Fernet's opens in any context.
     """
 
     def __init__(self, keys: Sequence[str], pepper: bytes, *, takes_fernet: bool = False) -> None:
@@ -43,21 +43,26 @@ class Sealer:
         return self._keyring.seal(plain, context)
 
     def open(self, sealed: bytes, context: Context) -> bytes:
-        """StoreError when none of the keys opens it in this context."""
+        """Returns the bytes that were sealed. Raises StoreError when no key opens them in this context."""
         return self._keyring.open(sealed, context)
 
     def renewed(self, sealed: bytes, context: Context) -> bytes | None:
-        """The value under the newest key, in this release's form; None when it is that already. StoreError
-        as `open`."""
+        """Returns the value under the newest key, in this release's form; None when it is so already.
+
+        Raises the StoreError of `open`.
+        """
         plain = self.open(sealed, context)
         return None if self._keyring.is_newest(sealed) else self.seal(plain, context)
 
     def moved(self, sealed: bytes, old: Context, new: Context) -> bytes:
-        """The value for another context, as its row's natural key changes. StoreError as `open`."""
+        """Returns the value sealed for another context, for a row whose natural key changes.
+
+        Raises the StoreError of `open`.
+        """
         return self.seal(self.open(sealed, old), new)
 
     def refuse_fernet(self) -> None:
-        """Opens no value of an earlier release any more."""
+        """Makes the sealer open no value of an earlier release any more."""
         self._keyring.refuse_fernet()
 
     def seal_text(self, text: str, context: Context) -> bytes:
@@ -70,12 +75,12 @@ class Sealer:
         return self.seal(_json(value), context)
 
     def open_json(self, sealed: bytes, context: Context) -> Any:
-        """The value as `seal_json` got it; its shape is the caller's own."""
-        # Not by orjson, which takes an integer beyond 64 bits for a float.
+        """Returns the value that `seal_json` got; the caller knows its shape."""
+        # Not by orjson, which reads an integer beyond 64 bits as a float.
         return json.loads(self.open_text(sealed, context))
 
     def digest(self, *parts: str) -> str:
-        """HMAC-SHA256 (64 hex digits) over the parts, each after its length: no two lists collide."""
+        """Returns the HMAC-SHA256 (64 hex digits) of the parts, each after its length: no lists collide."""
         counted: list[bytes] = []
         for part in parts:
             raw = part.encode("utf-8", _SURROGATES)
@@ -83,33 +88,33 @@ class Sealer:
         return hmac.digest(self._pepper, b"".join(counted), "sha256").hex()
 
     def renew_pepper(self, conn: Connection) -> None:
-        """Seals the pepper, on which all hashes stand, with the newest key."""
+        """Seals the pepper, the key of all hashes, under the newest key."""
         sealed = self.seal(self._pepper, _PEPPER)
         conn.execute(update(meta).where(_OF_PEPPER).values(value=sealed))
 
     def owner(self, user: str, organization: str) -> str:
-        """Under which everything of this user in this organization is stored (CONTRACT N06)."""
+        """Returns the hash under which all of this user in this organization is stored (CONTRACT N06)."""
         return self.digest("owner", folded_mail(user), organization)
 
     def spelt_owner(self, user: str, organization: str) -> str:
-        """Under which it was, in releases that took a user as they were spelt."""
+        """Returns the owner's hash of the releases that did not fold the user's spelling."""
         return self.digest("owner", user, organization)
 
     def organization(self, name: str) -> str:
-        """Returns what stands for an organization, by its legacy name, outside of sealed columns."""
+        """Returns the hash of an organization's legacy name, for all columns that are not sealed."""
         return self.digest("organization", name)
 
     def case(self, case_id: str) -> str:
-        """What stands for the case in the audit, which outlives it."""
+        """Returns the hash of the case in the audit, which outlives the case."""
         return self.digest("case", folded_id(case_id))
 
     def case_hashes(self, case_id: str) -> tuple[str, ...]:
-        """What may stand for the case in the audit: releases before G03's folding took it as it was spelt."""
+        """Returns the case's hashes that the audit may have: before G03's folding, of its spelling too."""
         return self.case(case_id), self.digest("case", case_id)
 
 
 def short_hash(digest: str) -> str:
-    """Returns the digits by which logs and request traces tell users and organizations apart.
+    """Returns the digits by which logs and request traces identify users and organizations.
 
     An erase finds a user's traces by the same digits.
     """
@@ -117,16 +122,16 @@ def short_hash(digest: str) -> str:
 
 
 def shown_hash(digest: str) -> str:
-    """Returns the digits by which commands tell keys, users and organizations apart: few, for a person."""
+    """Returns the digits by which commands identify keys, users and organizations: few, for human readers."""
     return digest[:_SHOWN]
 
 
 async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool = True) -> Sealer:
-    """The sealer of this database, whose pepper is made at first use; StoreError when the keys are not its.
+    """Returns the sealer of this database; at first use it makes the database's pepper.
 
-    The pepper is sealed again, with the newest key, where `renews`: it is the one value that is kept for
-    ever, and must still open when the old keys have gone. A command that only looks leaves it: a process
-    that lacks the newest key must be able to start again.
+    If `renews`, the pepper is sealed again under the newest key: it is the only value that stays for ever,
+    and it must still open when the old keys have gone. A command that only reads does not renew it, so that a
+    process without the newest key can start again. Raises StoreError when none of the keys opens the pepper.
     """
 
     def work(conn: Connection) -> Sealer:
@@ -156,7 +161,7 @@ def _opened(keyring: Keyring, sealed: bytes) -> bytes:
         return keyring.open(sealed, _PEPPER)
     except StoreError as error:
         raise StoreError(
-            "MICHIQ_SECRET_KEYS: none of the keys opens this database; add the key it was made with"
+            "MICHIQ_SECRET_KEYS: none of the keys opens this database; add the key that it was made with"
         ) from error
 
 

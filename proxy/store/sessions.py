@@ -1,4 +1,4 @@
-"""Legacy tokens and what they stand for (CONTRACT G05, G06)."""
+"""Stores sessions: legacy tokens, and the user and access token behind each (CONTRACT G05, G06)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _API_KEY: Final = SealedColumn(api_keys.c.api_key)
 _WHO: Final = SealedColumn(sessions.c.who)
 _ACCESS: Final = SealedColumn(sessions.c.access_token)
 
-_NEWEST: Final = 16  # of them one is spelt as the caller is, unless they spell themselves in many ways
+_NEWEST: Final = 16  # one of them has the caller's spelling, unless the caller uses many spellings
 _WITH_KEY: Final = select(sessions, api_keys.c.api_key).join(api_keys)
 _BY_TOKEN: Final = PointRead(_WITH_KEY.where(sessions.c.token_hash == bindparam("token")))
 _CHANGE: Final = PointWrite(update(sessions).where(sessions.c.token_hash == bindparam("token")))
@@ -34,29 +34,29 @@ _OWNER_OF: Final = PointRead(select(sessions.c.owner).where(sessions.c.token_has
 
 
 class SessionGone(Exception):
-    """The session that a write was for was erased, or has been ended, since the request began."""
+    """An error: the session that a write was for was erased, or has ended, since the request began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Sessions under the SHA-256 of their token; an API key is kept once, however many use it."""
+    """The sessions under the SHA-256 of their token; an API key is stored once for all its sessions."""
 
     database: Database
     sealer: Sealer
     memory: Memory
 
     async def put(self, token: str, session: Session) -> None:
-        """Keeps the session; one under the same token is replaced."""
+        """Stores the session; it replaces one under the same token."""
         await self.database.write(self.putting(token, session))
 
     def putting(self, token: str, session: Session) -> Work[None]:
-        """Returns what `put` does, for a write that does more."""
+        """Returns the work of `put`, for a write that does more."""
         rows = session_rows(self.sealer, token, session)
         subject = subject_of("session", token_hash(token))
-        kept: Session | None = self.memory.get("session", token_hash(token))
-        # A session that only lives longer ends nothing that others keep: they look again once it is over.
-        lives_on = kept is not None and session == replace(
-            kept, expires_at=session.expires_at, access_expires_at=session.access_expires_at
+        cached: Session | None = self.memory.get("session", token_hash(token))
+        # A session that only lives longer ends no cached value: others read it again once it is over.
+        lives_on = cached is not None and session == replace(
+            cached, expires_at=session.expires_at, access_expires_at=session.access_expires_at
         )
 
         def work(conn: Connection) -> None:
@@ -66,12 +66,15 @@ class Sessions:
         return work
 
     async def get(self, token: str, now: datetime | None = None) -> Session | None:
-        """The session, expired or not: judging that is the caller's. With `now`, one that is kept in memory
-        and has expired by then, or its access token, is read again: it may have been renewed."""
+        """Returns the session, expired or not: the caller checks that.
+
+        With `now`, a cached session is read again when it or its access token has expired by then: it may
+        have been renewed.
+        """
         key, mark = token_hash(token), self.memory.mark()
-        kept: Session | None = self.memory.get("session", key)
-        if kept is not None and (now is None or _lives(kept, now)):
-            return kept
+        cached: Session | None = self.memory.get("session", key)
+        if cached is not None and (now is None or _lives(cached, now)):
+            return cached
 
         row = await self.database.find(_BY_TOKEN, token=key)
         if row is None:
@@ -81,7 +84,7 @@ class Sessions:
         return session
 
     async def newest_of(self, owner: str) -> Session | None:
-        """The owner's session that ends last, whether or not it has ended; None when they have none left."""
+        """Returns the owner's session that ends last, ended or not; None when the owner has none left."""
 
         def work(conn: Connection) -> Row[Any] | None:
             return conn.execute(_NEWEST_OF, {"owner": owner}).one_or_none()
@@ -90,7 +93,7 @@ class Sessions:
         return None if row is None else self._session(row)
 
     async def newest_access_of(self, identity: Identity, owner: str, now: datetime) -> Session | None:
-        """The caller's session whose access token ends last; None when none is known to live by `now`."""
+        """Returns the caller's session whose access token ends last; None when none lives at `now`."""
         key = self.sealer.digest("api_key", identity.api_key)
         mine = (sessions.c.owner == owner, sessions.c.key_ref == key)
         lives = (sessions.c.expires_at > now, sessions.c.access_expires_at > now)
@@ -104,11 +107,11 @@ class Sessions:
         return next((each for each in found if each.identity == identity), None)
 
     async def renew(self, token: str, access_token: str, access_expires_at: datetime | None) -> None:
-        """Gives the session a fresh access token; the legacy token stays what it was (G06)."""
+        """Gives the session a fresh access token; the legacy token stays the same (G06)."""
         await self.database.write(self.renewing(token, access_token, access_expires_at))
 
     def renewing(self, token: str, access_token: str, access_expires_at: datetime | None) -> Work[None]:
-        """Returns what `renew` does, for a write that does more."""
+        """Returns the work of `renew`, for a write that does more."""
         values = {
             "access_token": self.sealer.seal_text(access_token, _ACCESS.at(token_hash(token))),
             "access_expires_at": access_expires_at,
@@ -141,7 +144,7 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class SessionRows:
-    """A session as it is stored: who it is, what it may do on the new platform, and its API key."""
+    """A session as it is stored: its user, its access token on the new platform, and its API key."""
 
     who: Mapping[str, Any]
     access: Mapping[str, Any]
@@ -149,7 +152,7 @@ class SessionRows:
 
 
 def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
-    """Seals what is private; `write_session` writes it."""
+    """Seals the private parts of a session; `write_session` writes the result."""
     identity, key = session.identity, token_hash(token)
     ref = sealer.digest("api_key", identity.api_key)
     who: list[Json] = [identity.user, identity.organization, session.organization]
@@ -170,8 +173,10 @@ def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
 
 
 def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_access: bool = False) -> bool:
-    """In another write's transaction; True when the session was there. `keep_access` leaves its access
-    token, where it is known to be there."""
+    """Writes the session in the caller's transaction; returns whether it was there.
+
+    `keep_access` is for a session that is certainly there: its access token stays.
+    """
     key = {"token_hash": token_hash(token)}
     upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
     if keep_access:
@@ -181,15 +186,15 @@ def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_acces
 
 
 def owner_of(conn: Connection, token: str) -> str | None:
-    """Whose session the token is, in another write's transaction; None when it is nobody's."""
+    """Returns the owner of the token's session, in the caller's transaction; None without a session."""
     row = _OWNER_OF.first(conn, token=token_hash(token))
     return None if row is None else row.owner
 
 
 def check_standing(conn: Connection, ref: str | None) -> None:
-    """In another write's transaction: raises SessionGone when the session of this `Session.ref` has gone.
+    """Raises SessionGone, in the caller's transaction, when the session of this `Session.ref` has gone.
 
-    What is in memory may be a second old, and what is written for a user who was erased would come back.
+    A cached session may be a second old, and a write for an erased user would bring their data back. `ref`
     None is a write for no session.
     """
     if ref is not None and _OWNER_OF.first(conn, token=ref) is None:
@@ -197,8 +202,10 @@ def check_standing(conn: Connection, ref: str | None) -> None:
 
 
 def delete_expired(conn: Connection, now: datetime) -> int:
-    """Removes the sessions that ended before `now`, and the API keys that none needs any more; returns how
-    many sessions."""
+    """Removes the sessions that ended before `now`, and the API keys that no session needs any more.
+
+    Returns the number of sessions.
+    """
     ended = conn.execute(delete(sessions).where(sessions.c.expires_at < now)).rowcount
     delete_unused_keys(conn)
     return ended

@@ -1,4 +1,4 @@
-"""Chunks that are too short for a signature: kept where they came, moved when the next one says so (U04)."""
+"""Stores chunks too short for a signature where they came, and moves them if the next chunk says so (U04)."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,9 +17,9 @@ from proxy.values import digests_of
 _SHORT: Final = SealedColumn(chunks.c.short)
 _FILENAME: Final = SealedColumn(recordings.c.filename)
 _TEXT: Final = SealedColumn(transcriptions.c.text)
-# A run of them is shorter than the longest signature, which has twelve bytes.
+# A run of short chunks is shorter than the longest signature, which has twelve bytes.
 _MOST: Final = 12
-# Of a linked case that nobody is making any more.
+# The states of a linked case that nobody is making any more.
 _ENDED: Final = ("done", "failed", "ambiguous")
 
 
@@ -33,21 +33,21 @@ class ShortChunk:
 
 
 def seal_short(sealer: Sealer, chunk: ShortChunk | None, blob: str) -> bytes | None:
-    """The value of the column `short`."""
+    """Returns the value of the column `short`."""
     if chunk is None:
         return None
     return sealer.seal_json([chunk.data.hex(), chunk.filename, chunk.content_type], _SHORT.at(blob))
 
 
 def open_shorts(sealer: Sealer, newest_first: Sequence[Row[Any]]) -> tuple[ShortChunk, ...]:
-    """The short chunks that a recording ends with, in order of arrival."""
+    """Returns the short chunks at the end of a recording, in order of arrival."""
     run = takewhile(lambda row: row.short is not None, newest_first)
     opened = [sealer.open_json(row.short, _SHORT.at(row.blob)) for row in run]
     return tuple(ShortChunk(bytes.fromhex(data), *names) for data, *names in reversed(opened))
 
 
 def last_shorts(recording_id: str) -> Select[Any]:
-    """The last chunks of a recording, newest first: as many as may be a run of short ones."""
+    """Returns the query for a recording's last chunks, newest first: the longest run of short ones."""
     query = select(chunks.c.blob, chunks.c.short).filter_by(recording_id=recording_id)
     return query.order_by(chunks.c.position.desc()).limit(_MOST)
 
@@ -55,9 +55,10 @@ def last_shorts(recording_id: str) -> Select[Any]:
 def open_with(
     conn: Connection, sealer: Sealer, last: Row[Any], taken: int, opening: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Opens a recording with the last `taken` chunks of the `last` one; the place of the chunk after them.
+    """Opens a recording with the last `taken` chunks of the `last` one.
 
-    Where the last recording has only those chunks, it becomes the new one.
+    Returns the position of the chunk after them. If the last recording has only those chunks, it becomes the
+    new one.
     """
     start = last.position - taken + 1
     if start <= 0:
@@ -69,30 +70,32 @@ def open_with(
     _rename(conn, sealer, last, start, opening)
     conn.execute(insert(recordings).values(number=last.number + 1, **opening))
     moved = update(chunks).where(chunks.c.recording_id == last.id, chunks.c.position >= start)
-    place = {"recording_id": opening["id"], "position": chunks.c.position - start}
-    conn.execute(moved.values(**place))
+    position = {"recording_id": opening["id"], "position": chunks.c.position - start}
+    conn.execute(moved.values(**position))
     return {"recording_id": opening["id"], "position": taken}
 
 
 def _rename(conn: Connection, sealer: Sealer, last: Row[Any], start: int, opening: Mapping[str, Any]) -> None:
-    """Lets what was heard of the recording with its short end stand for the one without it (S04, S05)."""
+    """Moves transcription and link of the recording with its short end to the one without (S04, S05)."""
     query = select(chunks.c.sha256).filter_by(recording_id=last.id).order_by(chunks.c.position)
     digests = digests_of(conn.execute(query).scalars().all())
     legacy_id, owner = opening["legacy_id"], opening["owner"]
-    heard = and_(transcriptions.c.legacy_id == legacy_id, transcriptions.c.owner == owner)
+    transcribed = and_(transcriptions.c.legacy_id == legacy_id, transcriptions.c.owner == owner)
     linked = and_(links.c.case_id == legacy_id, links.c.state.in_(_ENDED))
     for old in reversed(digests[start:]):
-        _rename_heard(conn, sealer, heard, old, digests[start - 1])
+        _rename_transcription(conn, sealer, transcribed, old, digests[start - 1])
         _rename_in(conn, links, linked, old, {"digest": digests[start - 1]})
 
 
-def _rename_heard(conn: Connection, sealer: Sealer, where: ColumnElement[bool], old: str, new: str) -> None:
-    """The text is bound to the digest, so it is sealed anew."""
+def _rename_transcription(
+    conn: Connection, sealer: Sealer, where: ColumnElement[bool], old: str, new: str
+) -> None:
+    """Renames the transcription. Its text is bound to the digest, so it is sealed again."""
     query = select(transcriptions).where(where, transcriptions.c.digest == old)
     row = conn.execute(query).one_or_none()
     if row is None:
         return
-    with suppress(StoreError):  # its key is gone: it stays what it was, and opens under neither digest
+    with suppress(StoreError):  # its key is gone: it stays as it is, and opens under neither digest
         text = sealer.moved(row.text, _TEXT.of(row), _TEXT.at(row.legacy_id, new))
         _rename_in(conn, transcriptions, where, old, {"digest": new, "text": text})
 
@@ -100,6 +103,6 @@ def _rename_heard(conn: Connection, sealer: Sealer, where: ColumnElement[bool], 
 def _rename_in(
     conn: Connection, table: Table, where: ColumnElement[bool], old: str, values: Mapping[str, Any]
 ) -> None:
-    known = conn.execute(select(table.c.digest).where(where, table.c.digest == values["digest"])).first()
-    if known is None:
+    taken = conn.execute(select(table.c.digest).where(where, table.c.digest == values["digest"])).first()
+    if taken is None:
         conn.execute(update(table).where(where, table.c.digest == old).values(**values))

@@ -1,4 +1,4 @@
-"""What happened to each of the newest requests, for `explain`: kept for a while, found by request id."""
+"""Stores the traces of the newest requests for `explain`, for a while, by request id."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ from proxy.store.point_writes import PointWrite
 from proxy.store.tables import requests
 from proxy.values import Json
 
-_KEPT: Final = 2000  # of 1,000 requests: a shadowed one has a second story
+_MOST: Final = 2000  # of 1,000 requests: a shadowed one has a second story
 _INSERT: Final = PointWrite(insert(requests))
-_FIRST_TOO_MANY: Final = select(requests.c.id).order_by(requests.c.id.desc()).offset(_KEPT).limit(1)
+_FIRST_TOO_MANY: Final = select(requests.c.id).order_by(requests.c.id.desc()).offset(_MOST).limit(1)
 _DROP_OLD: Final = PointWrite(delete(requests).where(requests.c.id <= _FIRST_TOO_MANY.scalar_subquery()))
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Decisions, calls and times of one request: structure only, since it is not sealed."""
+    """The decisions, calls and times of one request: structure only, since it is not sealed."""
 
     request_id: str
     at: datetime
@@ -29,12 +29,12 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Stories:
-    """`Evidence.add` writes them."""
+    """The stories; `Evidence.add` writes them."""
 
     database: Database
 
     async def of(self, request_id: str) -> list[Story]:
-        """The stories of this request id, oldest first: a client may use one id for several requests."""
+        """Returns the stories of this request id, oldest first: a client may use an id several times."""
         query = select(requests).filter_by(request_id=request_id).order_by(requests.c.id)
 
         def work(conn: Connection) -> Sequence[Row[Any]]:
@@ -44,7 +44,7 @@ class Stories:
 
 
 def write_stories(conn: Connection, stories: Sequence[Story]) -> None:
-    """Adds the stories in their order, and drops what is older than the newest thousand."""
+    """Adds the stories in their order, and removes all but the newest `_MOST`."""
     if not stories:
         return
     rows = [{"request_id": each.request_id, "at": each.at, "story": each.story} for each in stories]

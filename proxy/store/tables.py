@@ -1,6 +1,6 @@
-"""The schema, for SQLite and PostgreSQL alike; `SEALED` says which columns hold what a Sealer made.
+"""Defines the schema, for SQLite and PostgreSQL alike; `SEALED` has the columns with a Sealer's values.
 
-Ids of cases, and those that audio is kept under, are `folded_id` in every column but the spellings.
+The ids of cases and of audio are `folded_id` in every column but the spellings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ _SEALED: Final = "sealed"
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware datetime, kept as whole microseconds since 1970 UTC and given back in UTC."""
+    """An aware datetime, stored as whole microseconds since 1970 UTC and read back in UTC."""
 
     impl = BigInteger
     cache_ok = True
@@ -51,7 +51,7 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
 
 
 def _spelling(name: str) -> Column[str | None]:
-    """An id as its side spelt it, where that is not what it is looked up by (CONTRACT G03)."""
+    """Returns a column for an id as its side spelt it, where the lookup key differs (CONTRACT G03)."""
     return Column(name, String, nullable=True)
 
 
@@ -68,7 +68,7 @@ metadata: Final = MetaData(
     }
 )
 
-# The pepper, which is sealed anew at every start, and the end of the audit's chain, which is not sealed.
+# The pepper, which is sealed again at every start, and values that are not sealed: the audit chain's end etc.
 meta: Final = Table(
     "meta", metadata, _text("name", primary_key=True), Column("value", LargeBinary, nullable=False)
 )
@@ -218,7 +218,7 @@ audit: Final = Table(
     Index(None, "action", "subject"),
 )
 
-# Which side a case, or an id that audio is kept under, lives on (DESIGN "A case's home").
+# The side on which a case, or an id with audio, lives (DESIGN "A case's home").
 homes: Final = Table(
     "homes",
     metadata,
@@ -238,7 +238,7 @@ legacy_sessions: Final = Table(
     _moment("at"),
 )
 
-# Hashes that an owner's rows were under in earlier releases, and have left (CONTRACT N06).
+# Hashes of earlier releases whose rows have moved to the owner's hash (CONTRACT N06).
 owner_aliases: Final = Table(
     "owner_aliases",
     metadata,
@@ -263,7 +263,7 @@ shadow_budget: Final = Table(
     Column("used", Integer, nullable=False),
 )
 
-# The whole state of the modes: what is in force is the newest row of each (route, scope).
+# The whole state of the modes: the newest row of each (route, scope) is in force.
 overrides: Final = Table(
     "overrides",
     metadata,
@@ -295,7 +295,7 @@ processes: Final = Table(
     Column("changes", Integer),
 )
 
-# What ends values that processes keep in memory (see `Changes`).
+# The changes that end cached values (see `Changes`).
 changes: Final = Table(
     "changes",
     metadata,
@@ -386,7 +386,7 @@ contract_runs: Final = Table(
     Column("not_applicable", Integer, nullable=False),
 )
 
-# Webhooks on their way to the operator's own consumer; one that was sent has lost its contents.
+# Webhooks on their way to the operator's own consumer; a sent one has no contents any more.
 deliveries: Final = Table(
     "deliveries",
     metadata,
@@ -402,7 +402,7 @@ deliveries: Final = Table(
     _sealed("body", nullable=True),
     Index(None, "state", "next_at"),
     Index(None, "report_id", "state"),
-    sqlite_autoincrement=True,  # a number never stands for another delivery, however late it is named
+    sqlite_autoincrement=True,  # a number is never used again: a late caller must not hit another delivery
 )
 
 SEALED: Final[Mapping[Table, Sequence[Column[Any]]]] = {

@@ -1,4 +1,4 @@
-"""Turns a batch of what was seen into rows of counts, one for each key: pure, before anything is written."""
+"""Turns a batch of observations into rows of counts, one for each key: pure, before anything is written."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ _LONGEST_PATH: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a shadow run showed: "match", "difference", "dropped:<reason>" or "dry-run-failed:<cause>".
+    """The result of a shadow run: "match", "difference", "dropped:<reason>" or "dry-run-failed:<cause>".
 
-    `organization` is its keyed hash, "" when nobody knows it.
+    `organization` is its keyed hash, "" when it is unknown.
     """
 
     route: str
@@ -39,7 +39,7 @@ class Seen:
 
 
 def day_of(at: datetime) -> str:
-    """The day as it is stored, of UTC everywhere."""
+    """Returns the day as it is stored, always of UTC."""
     return at.astimezone(UTC).date().isoformat()
 
 
@@ -52,7 +52,7 @@ def comparison_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
 
 
 def difference_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
-    """`count` is in how many comparisons the difference was; the sample is the last one's."""
+    """Returns the rows; `count` is the number of comparisons with the difference, the sample is the last."""
     counts: Counter[tuple[str, ...]] = Counter()
     samples: dict[tuple[str, ...], Any] = {}
     for outcome in outcomes:
@@ -73,7 +73,7 @@ def difference_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
 
 
 def learned_rows(seen: Iterable[Seen], at: datetime) -> Rows:
-    """`count` is how many answers had a leaf of this type there."""
+    """Returns the rows; `count` is the number of answers with a leaf of this type at the path."""
     counts = Counter(
         (each.route, each.side, each.status, each.content_type, path, type_)
         for each in seen

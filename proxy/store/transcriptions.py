@@ -1,4 +1,4 @@
-"""Kept transcriptions (CONTRACT S04): one per id and audio, so that no audio is paid for twice."""
+"""Stores transcriptions (CONTRACT S04), one per id and audio, so that no audio is paid for twice."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _TEXT: Final = SealedColumn(transcriptions.c.text)
 
 @dataclass(frozen=True, slots=True)
 class Transcriptions:
-    """Transcriptions under (owner, legacy id, SHA-256 of the audio)."""
+    """The transcriptions under (owner, legacy id, SHA-256 of the audio)."""
 
     database: Database
     sealer: Sealer
@@ -51,9 +51,9 @@ class Transcriptions:
         parts: Collection[str] = (),
         ref: str | None = None,
     ) -> None:
-        """Keeps the transcription, in the place of one of the same audio and of those of `parts` of it.
+        """Stores the transcription; it replaces one of the same audio, and those of its `parts`.
 
-        Raises SessionGone where the session `ref` has gone.
+        Raises SessionGone when the session `ref` has gone.
         """
         key = {"owner": owner, "legacy_id": folded_id(legacy_id), "digest": transcription.digest}
         context = _TEXT.at(key["legacy_id"], transcription.digest)
@@ -75,17 +75,17 @@ class Transcriptions:
         await self.database.write(work)
 
     async def of(self, owner: str, legacy_id: str) -> list[Transcription]:
-        """All of the id, in the order in which they were made."""
+        """Returns all transcriptions of the id, in the order in which they were made."""
         return (await self.of_ids(owner, [legacy_id]))[legacy_id]
 
     async def of_ids(self, owner: str, legacy_ids: Sequence[str]) -> Mapping[str, list[Transcription]]:
-        """All of each of these ids, in the order in which they were made."""
+        """Returns all transcriptions of each of these ids, in the order in which they were made."""
         return await self.database.read(lambda conn: self.within(conn, owner, legacy_ids))
 
     def within(
         self, conn: Connection, owner: str, legacy_ids: Sequence[str]
     ) -> Mapping[str, list[Transcription]]:
-        """Does what `of_ids` does, in a unit of work that has more to read."""
+        """Returns the transcriptions of `of_ids`, in a unit of work that reads more."""
         found: dict[str, list[Transcription]] = {folded_id(each): [] for each in legacy_ids}
         for batch in batches([*found]):
             for row in conn.execute(_OF_IDS, {"owner": owner, "legacy_ids": batch}):

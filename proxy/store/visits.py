@@ -1,4 +1,4 @@
-"""Answered calls on their way into the ledger: told apart by client, and counted."""
+"""Writes answered calls into the ledger: grouped by client, and counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ _OTHERS: Final = "(others)"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One answered call. `key`, `user` and `organization_hash` are keyed hashes, "" where nobody knows."""
+    """One answered call. `key`, `user` and `organization_hash` are keyed hashes, "" where unknown."""
 
     key: str
     user: str
@@ -40,7 +40,7 @@ ByClient: TypeAlias = Mapping[str, Sequence[Visit]]
 
 @dataclass(frozen=True, slots=True)
 class LedgerRows:
-    """Visits as they are stored; `newcomers` are the clients that weren't there when this was made."""
+    """Visits as they are stored; `newcomers` are the clients without a row when this was made."""
 
     last_seen: Rows
     newcomers: Rows
@@ -48,35 +48,35 @@ class LedgerRows:
 
 
 def by_client(visits: Iterable[Visit], sealer: Sealer) -> ByClient:
-    """The visits of each client, under the hash of all that tells it from others."""
-    told: defaultdict[str, list[Visit]] = defaultdict(list)
+    """Returns the visits of each client, under the hash of all that identifies it."""
+    grouped: defaultdict[str, list[Visit]] = defaultdict(list)
     for each in visits:
         who = each.key, each.user, each.organization_hash, _printable(each.agent)
-        told[sealer.digest("client", *who)].append(each)
-    return told
+        grouped[sealer.digest("client", *who)].append(each)
+    return grouped
 
 
 def anonymous(visit: Visit) -> Visit:
-    """The visit as one of a client without a name, for when there are too many of them."""
+    """Returns the visit as one of a client without a name, for the time when there are too many clients."""
     return replace(visit, key="", user="", organization="", organization_hash="", agent=_OTHERS)
 
 
-def ledger_rows(told: ByClient, new: Iterable[str], sealer: Sealer) -> LedgerRows:
-    """Seals what is private of the new clients; `write_visits` writes the result."""
+def ledger_rows(grouped: ByClient, new: Iterable[str], sealer: Sealer) -> LedgerRows:
+    """Seals the private values of the new clients; `write_visits` writes the result."""
     return LedgerRows(
-        last_seen=[{"_id": client, "_at": max(map(_at, visits))} for client, visits in told.items()],
-        newcomers=[_client_row(client, told[client], sealer) for client in new],
-        counts=_counts(told),
+        last_seen=[{"_id": client, "_at": max(map(_at, visits))} for client, visits in grouped.items()],
+        newcomers=[_client_row(client, grouped[client], sealer) for client in new],
+        counts=_counts(grouped),
     )
 
 
 def write_visits(conn: Connection, rows: LedgerRows) -> None:
-    """In another write's transaction."""
+    """Writes the rows in the caller's transaction."""
     if not rows.counts:
         return
     latest = bindparam("_at", type_=clients.c.last_seen.type)
     older = clients.c.id == bindparam("_id"), clients.c.last_seen < latest
-    # In this order: another process may have made the same client a moment ago.
+    # The clients come first: another process may have made the same client a moment ago.
     insert_missing(conn, clients, rows.newcomers)
     conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
     count_up(conn, ledger, rows.counts)
@@ -96,10 +96,10 @@ def _client_row(client: str, visits: Sequence[Visit], sealer: Sealer) -> dict[st
     }
 
 
-def _counts(told: ByClient) -> Rows:
+def _counts(grouped: ByClient) -> Rows:
     counts = Counter(
         (client, day_of(each.at), each.route, each.mode, each.status)
-        for client, visits in told.items()
+        for client, visits in grouped.items()
         for each in visits
     )
     names = ("client", "day", "route", "mode", "status")

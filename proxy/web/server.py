@@ -263,7 +263,7 @@ async def _mark_ambiguous(store: Store) -> int:
     Returns their number.
     """
     lives = store.presence.lives
-    return await store.journal.settle(lives) + await store.links.settle(lives)
+    return await store.journal.resolve_abandoned(lives) + await store.links.resolve_abandoned(lives)
 
 
 async def _show_pending(store: Store) -> None:

@@ -58,7 +58,7 @@ class Sweeper:
 
     async def look(self) -> None:
         """Sweeps, or logs the reason why not."""
-        now, swept_at = self._now(), await self._store.retention.last_known()
+        now, swept_at = self._now(), await self._store.retention.last_active()
         doubt = doubt_at(now, self._anchor, swept_at)
         if doubt is not None and not self._over(now, swept_at):
             self._hold(now, doubt, swept_at)

@@ -298,8 +298,8 @@ async def test_a_write_that_no_flow_makes_is_an_error(api: Api, tmp_path: Path) 
     async with nothing_happens(api, tmp_path):
         for write in (
             dry.store.reports.apply(event(), dry.clock()),
-            dry.store.journal.settle(),
-            dry.store.links.settle(),
+            dry.store.journal.resolve_abandoned(),
+            dry.store.links.resolve_abandoned(),
             dry.store.retention.sweep(dry.clock() + timedelta(days=1000), 1, 1),
             dry.store.check(),
         ):

@@ -14,8 +14,10 @@ from .examples import opened
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """All that is said to SQLite on connections that are opened while the test runs: it comes before the
-    store's fixture."""
+    """Yields the statements to SQLite on connections that are opened while the test runs.
+
+    It comes before the store's fixture.
+    """
     seen: list[str] = []
 
     def trace(connection: sqlite3.Connection, _record: object) -> None:

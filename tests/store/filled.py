@@ -69,14 +69,14 @@ async def _record_audio(store: Store, owner: str) -> None:
 
 
 def legacy_session(owner: str) -> Session:
-    """The session of a token that the legacy server gave, as it is found again."""
+    """Returns the session of a token that the legacy server gave, as it is found again."""
     who = Identity(api_key="key-2", user=USER, organization=ORGANIZATION)
     changes = {"identity": who, "organization": ORGANIZATION, "owner": owner, "side": "legacy"}
     return session(**changes, access_token="", access_expires_at=datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def expected(store: Store) -> dict[str, object]:
-    """Returns what `found` gives for what `fill` wrote."""
+    """Returns the values that `found` gives for those that `fill` wrote."""
     owner, spelt = store.sealer.owner(USER, ORGANIZATION), store.sealer.spelt_owner(USER, ORGANIZATION)
     client = Client("k", owner, ORGANIZATION, "o", "okhttp", NOW, NOW)
     told = event()
@@ -129,7 +129,7 @@ async def found(store: Store) -> dict[str, object]:
         "calls": await store.ledger.calls(),
         "organizations": await store.ledger.organizations(),
         "delivery": claimed and claimed.delivery,
-        "older hashes": await store.owners.known(owner),
+        "older hashes": await store.owners.older_hashes(owner),
         "audit": (verdict.rows, verdict.first_bad),
     }
 

@@ -1,5 +1,4 @@
-"""A store as an older release left it: its rows under that release's schema, rules of its own on top, and
-what is sealed as Fernet seals it."""
+"""Makes a store as an older release left it: rows under that release's schema, edited, sealed by Fernet."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -58,7 +57,7 @@ def made_old(new: Path, old: Path, revision: str, edit: Edit, key: str) -> None:
 
 
 def _unbound(table: str, rows: list[Row], key: str) -> list[Row]:
-    """The rows with their sealed values as Fernet's."""
+    """Returns the rows with their sealed values as Fernet's."""
     keyring, old = Keyring([key], takes_fernet=False), Fernet(key)
     if table == "meta":
         pepper = named_context("pepper")
@@ -87,5 +86,5 @@ def _rows(path: Path, table: str) -> list[Row]:
 
 
 def kept(path: Path, table: str) -> list[Mapping[str, Any]]:
-    """The rows of a table as another process sees them."""
+    """Returns the rows of a table as another process sees them."""
     return [*_rows(path / _NAME, table)]

@@ -90,7 +90,7 @@ async def test_a_blob_is_the_same_and_known_by_its_digest_however_it_came(
 
 
 async def test_blobs_U06_what_0_1_wrote_opens(blobs: Blobs, folder: Path) -> None:
-    """Frames of 64 KiB; the nonce is the frame's number in eleven bytes, and whether it is the last."""
+    """Seals frames of 64 KiB; the nonce is the frame's number in eleven bytes, and whether it is the last."""
     name, key, content = "a" * 32, b"k" * 32, content_of(2 * FRAME + 7)
     frames = [content[:FRAME], content[FRAME : 2 * FRAME], content[2 * FRAME :]]
     file_of(folder, name).parent.mkdir()

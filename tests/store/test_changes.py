@@ -1,4 +1,4 @@
-"""What processes keep in memory, and how each learns what the others changed."""
+"""Tests the values that processes cache, and how each learns what the others changed."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -19,7 +19,7 @@ from .examples import NOW, OTHER, OWNER, ago, case, entry, opened, record, sessi
 
 
 class Clock:
-    """Seconds that pass when they are told to."""
+    """Seconds that pass when a test says so."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -79,7 +79,7 @@ def test_a_change_of_one_value_leaves_the_others(memory: Memory) -> None:
 
 @dataclass(frozen=True)
 class Two:
-    """Two processes on one store, which follow each other's changes when they are told to."""
+    """Two processes on one store, which follow each other's changes when a test says so."""
 
     here: Store
     there: Store
@@ -98,7 +98,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 
 
 async def seen(two: Two) -> None:
-    """Both processes have the session, its case and its home in memory."""
+    """Reads the session, its case and its home in both processes, so that both cache them."""
     await record(two.here, case())
     await two.here.sessions.put("token", session())
     for store in (two.here, two.there):

@@ -46,7 +46,7 @@ DOORS: Mapping[str, Callable[[Store], Awaitable[object]]] = {
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database with at least two rows in each table that has sealed values."""
+    """Returns a database with at least two rows in each table that has sealed values."""
     folder = tmp_path_factory.mktemp("filled")
     asyncio.run(_fill(folder))
     return (folder / "michiq.db").read_bytes()
@@ -70,7 +70,7 @@ def folder(filled: bytes, tmp_path: Path) -> Path:
 
 
 def sealed(folder: Path, column: Column[Any]) -> list[Mapping[str, Any]]:
-    """A row of each natural key that has a value, in the order of the keys."""
+    """Returns a row of each natural key that has a value, in the order of the keys."""
     key = ", ".join(each.name for each in NATURAL_KEYS[column.table])
     query = f"SELECT rowid AS number, {column.name} AS value FROM {column.table.name} ORDER BY {key}"
     with closing(sqlite3.connect(folder / "michiq.db")) as connection:
@@ -86,7 +86,7 @@ def put(folder: Path, column: Column[Any], rowid: int, value: bytes) -> None:
 
 
 def turn(folder: Path, column: Column[Any]) -> int:
-    """Gives each row the value of another; how many there are."""
+    """Gives each row the value of another; returns how many there are."""
     rows = sealed(folder, column)
     for row, other in zip(rows, [*rows[1:], rows[0]], strict=True):
         put(folder, column, row["number"], other["value"])
@@ -95,7 +95,7 @@ def turn(folder: Path, column: Column[Any]) -> int:
 
 async def lost(folder: Path) -> int:
     def quiet(_: Progress) -> None:
-        """Nobody looks on."""
+        """Ignores the progress."""
 
     async with opened(folder) as store:
         return (await store.rotation.left(quiet)).lost

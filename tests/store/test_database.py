@@ -107,7 +107,7 @@ async def test_when_sqlite_gives_up_the_transaction_the_others_of_the_group_are_
 
 
 class Slow:
-    """A unit of work that goes on when it is told to."""
+    """A unit of work that goes on when a test says so."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

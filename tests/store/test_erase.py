@@ -1,4 +1,4 @@
-"""What is erased on demand: all of a case or of a user, down to the bytes of the files, and nothing else."""
+"""Tests the erase on demand: all of a case or of a user, down to the bytes of the files, and nothing else."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ OF_A_USER_TOO = {"session": 1, "legacy session": 1, "ledger row": 1, "client": 1
 
 
 async def fill_case(store: Store, owner: str, case_id: str) -> None:
-    """A case, with whatever can join it."""
+    """Stores a case, with everything that can join it."""
     await store.journal.begin(entry(f"intent-{case_id}", owner=owner, idempotency=None))
     answer = f'{{"michiq_uuid": "{case_id}"}}'.encode()
     await store.journal.record(f"intent-{case_id}", case(case_id, owner=owner), answer)
@@ -67,7 +67,7 @@ async def fill_case(store: Store, owner: str, case_id: str) -> None:
 
 
 async def fill_user(store: Store, user: str, cases: int = 1) -> str:
-    """A user with cases, and whatever is kept of the user alone; their owner hash."""
+    """Stores a user with cases, and everything that is stored of the user alone; returns their owner hash."""
     owner = store.sealer.owner(user, "Clínica")
     who = session(owner=owner, identity=Identity(f"key of {user}", user, "Clínica"))
     for number in range(cases):
@@ -83,7 +83,7 @@ async def fill_user(store: Store, user: str, cases: int = 1) -> str:
 
 
 async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
-    """All that is kept, but the audit."""
+    """Returns all rows but the audit's."""
 
     def work(conn: Connection) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
         tables = [table for table in metadata.sorted_tables if table.name not in {"audit", "meta", "changes"}]
@@ -93,7 +93,7 @@ async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
 
 
 async def secrets_of(store: Store, folder: Path) -> set[bytes]:
-    """Every value that was sealed, every blob's name."""
+    """Returns every value that was sealed, and every blob's name."""
     kept = await rows(store)
     sealed = {
         value
@@ -141,7 +141,7 @@ async def test_a_case_is_erased_by_whichever_of_its_names(store: Store, asked: s
 
 
 async def test_a_users_pairs_go_also_of_cases_that_are_kept_no_more(store: Store) -> None:
-    """A pair tells that two ids are one case of theirs: retention may have taken the case before."""
+    """Keeps a pair without its case: a pair says that two ids are one case of the user, which may be gone."""
     owner, other = (store.sealer.owner(user, "Clínica") for user in USERS)
     for whose, name in ((owner, "one"), (owner, "two"), (other, "three")):
         await store.homes.pair(f"control-{name}", f"candidate-{name}", whose, NOW)
@@ -177,7 +177,7 @@ async def test_no_byte_of_any_file_has_what_was_erased_while_another_process_has
 
 
 def _all_bytes(folder: Path) -> bytes:
-    """The contents of all files, and their names."""
+    """Returns the contents of all files, and their names."""
     names = "\n".join(str(path) for path in folder.rglob("*")).encode()
     return everything(folder) + names
 

@@ -1,4 +1,4 @@
-"""Where a case lives, and what both sides know it and its user by."""
+"""Tests the home of a case, and the names that both sides have for it and its user."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -147,7 +147,7 @@ async def test_id_G03_a_call_that_nobody_knows_the_end_of_is_told_under_the_case
 
 
 def shouting(table: str, row: Row) -> Row:
-    """As an older release kept what a platform and a legacy server told it that give capitals."""
+    """Returns the row with its ids in capitals, as an older release stored them if an upstream gave them so."""
     ids = (
         {"id"}
         if table == "cases"
@@ -160,7 +160,7 @@ def shouting(table: str, row: Row) -> Row:
 
 
 async def migrated(tmp_path: Path, edit: Any = shouting) -> Path:
-    """A folder with the rows of `new`, as an older release left them."""
+    """Makes a folder with the rows of `new`, as an older release left them."""
     made_old(tmp_path / "new", tmp_path / "old", LAST_BEFORE, edit, KEY)
     return tmp_path / "old"
 
@@ -201,7 +201,7 @@ async def test_id_G03_old_rows_in_capitals_are_found_after_the_migration(tmp_pat
 async def test_id_G03_what_was_kept_under_two_spellings_is_joined_in_the_order_of_time(
     tmp_path: Path,
 ) -> None:
-    """Audio of an id in capitals was kept apart: its recordings fall between those of the case."""
+    """Stores audio of an id in capitals apart: its recordings fall between those of the case."""
     (tmp_path / "new").mkdir()
     async with opened(tmp_path / "new") as store:
         await store.homes.claim(OWNER, LOWER, "new", ago(hours=1))

@@ -12,7 +12,7 @@ from .examples import NOW, OTHER, OWNER, ago, case, entry, event, record, sessio
 
 
 async def state(store: Store, key: str = "idempotency-1") -> str | None:
-    """What an entry with this idempotency key would meet."""
+    """Returns the state of the entry that one with this idempotency key would meet."""
     earlier = await store.journal.begin(entry("probe", idempotency=key))
     return None if earlier is None else earlier.state
 
@@ -98,7 +98,7 @@ async def test_journal_N17_an_ambiguous_failure_keeps_the_key_and_is_pending(sto
 
 async def test_journal_N17_an_interrupted_intent_becomes_ambiguous_at_start(store: Store) -> None:
     await store.journal.begin(entry())
-    assert await store.journal.settle() == 1
+    assert await store.journal.resolve_abandoned() == 1
     assert await store.journal.pending() == [entry(state="ambiguous", cause="interrupted")]
 
 
@@ -106,19 +106,19 @@ async def test_journal_N17_settling_leaves_recorded_and_failed_calls_alone(store
     await record(store, case())
     await store.journal.begin(entry())
     await store.journal.fail("intent-1", "refused", ambiguous=False)
-    assert await store.journal.settle() == 0
+    assert await store.journal.resolve_abandoned() == 0
 
 
 async def test_journal_N17_pending_calls_are_listed_oldest_first(store: Store) -> None:
     for name, days in (("new", 1), ("old", 2)):
         await store.journal.begin(entry(name, idempotency=None, created_at=ago(days=days)))
-    await store.journal.settle()
+    await store.journal.resolve_abandoned()
     assert [each.id for each in await store.journal.pending()] == ["old", "new"]
 
 
 async def test_journal_N17_an_answer_that_comes_late_settles_an_ambiguous_call(store: Store) -> None:
     await store.journal.begin(entry())
-    await store.journal.settle()
+    await store.journal.resolve_abandoned()
     await store.journal.record("intent-1", case(), b"{}")
     assert await store.journal.pending() == []
     assert await state(store) == "recorded"
@@ -151,7 +151,7 @@ async def test_journal_N17_old_answers_and_keys_are_forgotten(store: Store) -> N
 
 async def test_journal_N17_ambiguous_calls_are_not_forgotten(store: Store) -> None:
     await store.journal.begin(entry())
-    await store.journal.settle()
+    await store.journal.resolve_abandoned()
     await store.journal.forget_before(ago(days=-1))
     assert await state(store) == "ambiguous"
 
@@ -162,11 +162,11 @@ async def test_journal_N19_an_intent_that_relies_on_an_entry_is_begun_while_that
     await store.erasure.erase(OfUser(OWNER), "eva", NOW)
     with pytest.raises(NotStanding):
         await store.journal.begin(entry("intent-3", idempotency=None), standing="intent-1")
-    assert await store.journal.settle() == 0, "nothing of it was written"
+    assert await store.journal.resolve_abandoned() == 0, "nothing of it was written"
 
 
 async def test_journal_N19_what_is_written_with_a_record_goes_with_it(store: Store) -> None:
-    """A user who was erased meanwhile gets no session back."""
+    """Checks that a user who was erased meanwhile gets no session back."""
     putting = store.sessions.putting("token", session())
     with pytest.raises(StoreError):
         await store.journal.record("erased meanwhile", case(), b"{}", putting)

@@ -1,4 +1,4 @@
-"""Which clients still call what."""
+"""Tests the ledger of clients and their calls."""
 
 import asyncio
 from dataclasses import replace

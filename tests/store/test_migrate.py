@@ -58,7 +58,7 @@ def test_a_new_file_has_all_that_the_migrations_make_beside_tables(tmp_path: Pat
 
 
 def things(path: Path) -> set[tuple[str, str, str | None]]:
-    """All that a schema has, by kind and name; of a trigger also what it says."""
+    """Returns all objects of a schema, by kind and name; of a trigger also its text."""
     query = "SELECT type, name, CASE type WHEN 'trigger' THEN sql END FROM sqlite_schema"
     with closing(sqlite3.connect(path)) as connection:
         return {row for row in connection.execute(query) if "alembic" not in row[1]}
@@ -117,7 +117,7 @@ def test_a_damaged_database_is_told_from_a_file_that_is_none(path: Path) -> None
     migrate(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with pytest.raises(StoreError, match="the file is damaged; bring back a backup"):
+    with pytest.raises(StoreError, match="the file is damaged; restore a backup"):
         migrate(path)
 
 

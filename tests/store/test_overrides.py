@@ -40,7 +40,7 @@ async def back(store: Store, at: datetime = NOW, **changes: Any) -> Override:
 
 
 async def in_force(store: Store, now: datetime = NOW, **where: Any) -> str | None:
-    """The mode of a route as a process that has just started finds it."""
+    """Returns the mode of a route as a process that has just started finds it."""
     values = {"route": "query", "scope": None, **where}
     found = (await store.overrides.load()).in_force(**values, now=now)
     return None if found is None else found.mode
@@ -349,7 +349,7 @@ async def test_a_process_that_is_killed_while_it_changes_leaves_both_rows_or_nei
 
 
 async def _both_rows_agree(store: Store, told: int) -> None:
-    """`told` is the last revision that the killed process knew to be written."""
+    """Compares both rows; `told` is the last revision that the killed process knew to be written."""
     (newest,) = await store.overrides.history(limit=1)
     ((number, event),) = await store.audit.newest(1)
     detail = json.loads(event.detail)

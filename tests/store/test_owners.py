@@ -20,7 +20,7 @@ ID = "case-1"
 
 
 def hashes(store: Store, user: str = SHOUTED) -> tuple[str, str]:
-    """The owner as this release has it, and as an earlier one had this spelling."""
+    """Returns the owner's hash of this release, and that of an earlier one for this spelling."""
     return store.sealer.owner(user, ORGANIZATION), store.sealer.spelt_owner(user, ORGANIZATION)
 
 
@@ -42,7 +42,7 @@ async def add(store: Store, owner: str, content: bytes, legacy_id: str = ID, hou
 
 
 async def fill(store: Store, owner: str) -> None:
-    """Something in every table that has owners, as an earlier release wrote it."""
+    """Writes something in every table that has owners, as an earlier release did."""
     made = case(ID, owner=owner, user=SHOUTED, organization=ORGANIZATION)
     await store.journal.begin(entry(owner=owner))
     await store.journal.record("intent-1", made, b'{"first": 1}')
@@ -130,7 +130,7 @@ async def test_owner_N06_of_rows_that_meet_the_older_stays_and_the_newest_legacy
     again = await store.journal.begin(entry("again", owner=owner))
     assert again is not None
     assert again.id == f"intent of {first}"
-    assert await store.journal.settle() == 2, "neither intent is lost"
+    assert await store.journal.resolve_abandoned() == 2, "neither intent is lost"
 
 
 async def test_owner_N06_what_a_call_writes_that_began_before_the_move_is_not_lost(
@@ -157,7 +157,7 @@ async def test_owner_N06_what_a_call_writes_that_began_before_the_move_is_not_lo
 async def test_owner_N06_a_user_is_erased_under_every_hash_that_is_known_of_them(
     store: Store, moved: bool
 ) -> None:
-    """By whichever spelling the operator knows: the sealed user of a session or case tells of the others."""
+    """Erases by any spelling that the operator has: the sealed user of a session or case gives the others."""
     owner, older = hashes(store)
     await fill(store, older)
     other = store.sealer.spelt_owner("BEA@clinica.example", ORGANIZATION)
@@ -210,5 +210,5 @@ async def test_owner_N06_two_processes_that_gather_at_once_move_the_rows_once(tm
         owner, older = hashes(one)
         await fill(one, older)
         await asyncio.gather(*(each.owners.gather(owner, [older, owner]) for each in (one, two, one)))
-        assert await one.owners.known(owner) == (older,)
+        assert await one.owners.older_hashes(owner) == (older,)
         assert [each.id for each in await cases_of(two, owner)] == [ID]

@@ -40,7 +40,7 @@ def change(path: str, place: int) -> None:
 
 @pytest.fixture
 async def pieces(store: Store) -> Pieces:
-    """WHOLE, in chunks of SIZES."""
+    """Returns WHOLE in chunks of SIZES."""
     file = io.BytesIO(WHOLE)
     return await stored(store, *(file.read(size) for size in SIZES))
 

@@ -1,4 +1,4 @@
-"""What a process left behind is settled once it is gone, and never while it lives."""
+"""Tests that the intents of a process are resolved once it is gone, and never while it lives."""
 
 from pathlib import Path
 
@@ -13,23 +13,23 @@ from .examples import NOW, entry, opened
 async def test_journal_N17_an_intent_of_a_process_that_lives_is_left_alone(tmp_path: Path) -> None:
     async with opened(tmp_path) as one, opened(tmp_path) as other:
         await one.journal.begin(entry())
-        assert await other.journal.settle(other.presence.lives) == 0
-        assert await one.journal.settle(one.presence.lives) == 0
+        assert await other.journal.resolve_abandoned(other.presence.lives) == 0
+        assert await one.journal.resolve_abandoned(one.presence.lives) == 0
 
 
 async def test_journal_N17_an_intent_of_a_process_that_ended_is_settled_by_another(tmp_path: Path) -> None:
     async with opened(tmp_path) as other:
         async with opened(tmp_path) as one:
             await one.journal.begin(entry())
-        assert await other.journal.settle(other.presence.lives) == 1
+        assert await other.journal.resolve_abandoned(other.presence.lives) == 1
 
 
 async def test_links_S05_an_intent_is_settled_when_its_process_is_gone_and_not_before(tmp_path: Path) -> None:
     async with opened(tmp_path) as other:
         async with opened(tmp_path) as one:
             await one.links.begin("case-1", "digest-1", NOW)
-            assert await other.links.settle(other.presence.lives) == 0
-        assert await other.links.settle(other.presence.lives) == 1
+            assert await other.links.resolve_abandoned(other.presence.lives) == 0
+        assert await other.links.resolve_abandoned(other.presence.lives) == 1
         [link] = await other.links.of("case-1")
     assert (link.state, link.cause) == ("ambiguous", "interrupted")
 
@@ -40,7 +40,7 @@ async def test_links_S05_a_second_try_is_the_process_s_that_makes_it(tmp_path: P
             await one.links.begin("case-1", "digest-1", NOW)
             await one.links.fail("case-1", "digest-1", "refused", ambiguous=False)
         assert await other.links.begin("case-1", "digest-1", NOW)
-        assert await other.links.settle(other.presence.lives) == 0
+        assert await other.links.resolve_abandoned(other.presence.lives) == 0
 
 
 async def test_a_release_that_kept_no_names_is_gone(store: Store) -> None:

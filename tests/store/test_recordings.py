@@ -12,7 +12,7 @@ from .examples import NOW, OTHER, OWNER, add_chunk, chunk, transcription
 
 
 async def pieces(store: Store, owner: str = OWNER) -> list[list[str]]:
-    """The digests of the chunks, by recording."""
+    """Returns the digests of the chunks, by recording."""
     return [[c.sha256 for c in kept.chunks] for kept in await store.recordings.of(owner, "case-1")]
 
 

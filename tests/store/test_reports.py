@@ -143,7 +143,7 @@ async def test_reports_W03_of_a_time_that_never_ends_the_last_64_texts_are_known
 
 
 async def left_by(store: Store, *events: ReportEvent) -> list[Report]:
-    """What these events leave in a store that has seen none before, and will have forgotten them."""
+    """Returns the reports that these events leave in a store without any; afterwards removes them."""
     for each in events:
         await store.reports.apply(each, NOW)
     left = await store.reports.of_cases(["case-1"])
@@ -152,7 +152,7 @@ async def left_by(store: Store, *events: ReportEvent) -> list[Report]:
 
 
 def expected(events: list[ReportEvent]) -> list[str]:
-    """The text that these leave: that of the highest place which was told of last for the first time."""
+    """Returns the text that these leave: of the highest events, the one that first arrived last."""
     ranks = ["report.created", "report.updated", "report.deleted"]
     places = [(each.event == ranks[2], each.at, ranks.index(each.event)) for each in events]
     told = [each for each, place in zip(events, places, strict=True) if place == max(places)]

@@ -1,4 +1,4 @@
-"""What a sweep removes, and what it leaves."""
+"""Tests the rows and files that a sweep removes, and those that it leaves."""
 
 from datetime import UTC, datetime, timedelta
 

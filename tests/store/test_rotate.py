@@ -1,4 +1,4 @@
-"""A change of keys: everything under the newest one, in steps that can be cut short, while others write."""
+"""Tests a change of keys: all values under the newest, in steps that can be cut short, while others write."""
 
 import asyncio
 import sqlite3
@@ -37,7 +37,7 @@ OLD, NEW, FOREIGN = fernet_key(1), fernet_key(2), fernet_key(3)
 
 
 async def fill(store: Store, number: int = 0) -> None:
-    """A value in each sealed column."""
+    """Writes a value in each sealed column."""
     case_id = f"case-{number}"
     await record(store, case(case_id), b'{"answer": 1}')
     await store.sessions.put(f"token-{number}", session())
@@ -56,7 +56,7 @@ async def fill(store: Store, number: int = 0) -> None:
 
 
 async def values(store: Store) -> dict[tuple[str, str], list[tuple[Context, bytes]]]:
-    """The sealed values of each column, each with the context that it opens in."""
+    """Returns the sealed values of each column, each with the context that it opens in."""
 
     def work(conn: Connection) -> dict[tuple[str, str], list[tuple[Context, bytes]]]:
         return {
@@ -72,7 +72,7 @@ async def values(store: Store) -> dict[tuple[str, str], list[tuple[Context, byte
 
 
 async def clear(store: Store) -> dict[tuple[str, str], list[bytes]]:
-    """What was sealed in each column."""
+    """Returns the values of each column, opened."""
     return {
         at: [store.sealer.open(value, context) for context, value in own]
         for at, own in (await values(store)).items()
@@ -80,7 +80,7 @@ async def clear(store: Store) -> dict[tuple[str, str], list[bytes]]:
 
 
 def quiet(_: Progress) -> None:
-    """Nobody looks on."""
+    """Ignores the progress."""
 
 
 async def test_every_sealed_column_is_under_the_new_key_and_the_old_one_can_go(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ async def test_a_rotation_that_was_cut_short_goes_on_where_it_was(tmp_path: Path
         count = sum(map(len, (await values(store)).values()))
 
     class Cut(Exception):
-        """The process ends."""
+        """An error that stands for the end of the process."""
 
     def end(progress: Progress) -> None:
         if progress.table == "conversations":

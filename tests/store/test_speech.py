@@ -76,7 +76,7 @@ async def test_links_S05_ambiguous_cases_are_pending_once_each_beside_the_journa
 
 async def test_links_S05_an_interrupted_intent_becomes_ambiguous_at_start(store: Store) -> None:
     await store.links.begin("case-1", "audio-1", NOW)
-    assert await store.links.settle() == 1
+    assert await store.links.resolve_abandoned() == 1
     kept = LinkedCase("case-1", "audio-1", "ambiguous", None, "interrupted", NOW)
     assert await store.links.of("case-1") == [kept]
 
@@ -105,7 +105,7 @@ async def test_what_was_put_off_is_pending_and_may_be_begun_again(store: Store) 
     await store.links.begin("case-1", "audio-1", NOW)
     await store.links.put_off("case-1", "audio-1", "refused")
     assert await store.links.pending() == [LinkedCase("case-1", "audio-1", "pending", None, "refused", NOW)]
-    assert await store.links.settle() == 0
+    assert await store.links.resolve_abandoned() == 0
     assert await store.links.begin("case-1", "audio-1", NOW)
 
 

@@ -22,7 +22,7 @@ CANARY = "canary-Pérez"
 
 
 def sqlite_error(name: str) -> sqlite3.Error:
-    """An error with SQLite's code of that name, as its driver raises it."""
+    """Returns an error with SQLite's code of that name, as its driver raises it."""
     error = sqlite3.OperationalError(name)
     error.sqlite_errorcode = getattr(sqlite3, name)
     return error

@@ -1,4 +1,4 @@
-"""What happened to each of the newest requests."""
+"""Tests the stories of the newest requests."""
 
 from proxy.store import Store
 from proxy.store.stories import Story

@@ -19,19 +19,19 @@ _SEALED = 25  # values in the store of 0.1.0
 
 
 def quiet(_: Progress) -> None:
-    """Nobody looks on."""
+    """Ignores the progress."""
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """The folder of a store that 0.1.0 filled."""
+    """Returns the folder of a store that 0.1.0 filled."""
     unpack("0.1.0", tmp_path)
     return tmp_path
 
 
 @contextmanager
 def process_of(folder: Path, says: bytes) -> Iterator[None]:
-    """A live process that says this of itself; of 0.1.0 it is nothing."""
+    """Runs a live process whose file has this content; one of 0.1.0 has none."""
     place = folder / "michiq.db.processes"
     place.mkdir(exist_ok=True)
     with (place / ("0f" * 16)).open("wb") as file:
@@ -47,7 +47,7 @@ def revision(folder: Path) -> str:
 
 
 def fernets(folder: Path) -> list[str]:
-    """The lines of the dumped store in which a Fernet token stands."""
+    """Returns the lines of the dumped store that hold a Fernet token."""
     with closing(sqlite3.connect(folder / "michiq.db")) as connection:
         return [line[:60] for line in connection.iterdump() if b"gAAAA".hex().upper() in line]
 
@@ -155,7 +155,7 @@ async def test_the_legacy_token_of_a_user_whose_hash_changes_is_sealed_anew(old:
     async with opened(old) as store:
         told = expected(store)
         owner = store.sealer.owner("ana@clinic.example", "Clínica")
-        (spelt,) = await store.owners.known(owner)
+        (spelt,) = await store.owners.older_hashes(owner)
         await store.rotation.run(quiet)
         await store.owners.gather(owner, [spelt])
         assert await store.homes.legacy_token(owner, NOW) == told["legacy token"]

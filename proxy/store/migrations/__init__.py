@@ -1,1 +1,1 @@
-"""The history of the schema; `proxy.store.migrate` runs it at start."""
+"""Holds the history of the schema; `proxy.store.migrate` runs it at start."""

@@ -1,4 +1,4 @@
-"""What alembic runs: the steps that are missing, in the transaction of the connection handed in."""
+"""Runs, for alembic, the missing steps in the transaction of the connection that is passed in."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""What moving routes over needs: overrides, homes, evidence, the ledger; an audit that is only added to."""
+"""Adds the tables for moving routes: overrides, homes, evidence, the ledger; makes the audit append-only."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Webhook deliveries that wait to be sent on to the operator's own consumer."""
+"""Adds webhook deliveries that wait to be sent on to the operator's own consumer."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Whose an intent is: several processes work on one store, and only what a dead one left is left over."""
+"""Adds the process of an intent: several use one store, and only a dead one's intents are left over."""
 
 import sqlalchemy as sa
 from alembic import op

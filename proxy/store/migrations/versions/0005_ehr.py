@@ -1,4 +1,4 @@
-"""A case's ehr apart from the rest of it: it may be megabytes, and is kept compressed, as it came."""
+"""Adds a column for a case's ehr: it may be megabytes, and is stored compressed, as it came."""
 
 import sqlalchemy as sa
 from alembic import op

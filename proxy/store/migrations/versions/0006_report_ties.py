@@ -1,4 +1,4 @@
-"""What was told of a report at its newest time before what counts now: a repeat of it changes nothing."""
+"""Adds the earlier events of a report's newest time: a repeat of one of them changes nothing."""
 
 import sqlalchemy as sa
 from alembic import op

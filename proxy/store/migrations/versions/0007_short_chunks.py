@@ -1,4 +1,4 @@
-"""What a chunk that is too short for a signature would open a recording with, if the next one says so."""
+"""Adds to a chunk too short for a signature the data to open a recording with, if the next one says so."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,7 @@
-"""Ids in UUID form in one spelling: calls find them in any, and what came under two of them is joined.
+"""Folds ids in UUID form to one spelling: calls find them in any, and rows of two spellings are joined.
 
-Mail addresses come in one, too: which older hashes have moved is noted as they do, since only keys tell.
+Adds the table of owners' older hashes, for mail addresses fold too. Their rows move later, when a call has
+the keys: only these open the mail address.
 """
 
 import re
@@ -13,9 +14,9 @@ revision = "0008"
 down_revision = "0007"
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-# Columns with an id that no key is made of.
+# Columns with an id that is no part of a key.
 _LOOSE = (("journal", "case_id"), ("reports", "case_id"), ("deliveries", "case_id"))
-# Tables with a row for each id: the column, the rest of the key, and when a row was made.
+# Tables with a row for each id: the column, the rest of the key, and the column with the row's time.
 _KEYED = (
     ("links", "case_id", ("digest",), "created_at"),
     ("transcriptions", "legacy_id", ("owner", "digest"), "created_at"),
@@ -53,7 +54,7 @@ def _table(connection: sa.Connection, name: str) -> sa.Table:
 
 
 def _spelt(connection: sa.Connection, column: sa.Column[str]) -> Iterator[str]:
-    """The ids in UUID form of this column that are spelt with capitals."""
+    """Returns the ids in UUID form of this column that are spelt with capitals."""
     other = sa.select(column).where(column != sa.func.lower(column)).distinct().order_by(column)
     return (each for each in connection.execute(other).scalars().all() if _UUID.fullmatch(each))
 
@@ -73,7 +74,7 @@ def _fold_linked(connection: sa.Connection, links: sa.Table) -> None:
 def _fold_keyed(
     connection: sa.Connection, table: sa.Table, name: str, rest: tuple[str, ...], at: str | None
 ) -> None:
-    """Of two rows that become one the older stays; without a time, the one that has the key already."""
+    """Folds the column. Of two rows that meet the older stays; without a time, the one that has the key."""
     for spelling in _spelt(connection, table.c[name]):
         for row in connection.execute(sa.select(table).where(table.c[name] == spelling)).mappings().all():
             same = [table.c[each] == row[each] for each in rest]
@@ -88,7 +89,7 @@ def _fold_keyed(
 
 
 def _join_recordings(connection: sa.Connection, recordings: sa.Table) -> None:
-    """Those of one owner under several spellings of an id are numbered in the order of time."""
+    """Numbers the recordings of one owner under several spellings of an id in the order of time."""
     for spelling in _spelt(connection, recordings.c.legacy_id):
         folded = spelling.lower()
         here = recordings.c.legacy_id == spelling
@@ -96,7 +97,7 @@ def _join_recordings(connection: sa.Connection, recordings: sa.Table) -> None:
             both = recordings.c.owner == owner, recordings.c.legacy_id.in_((spelling, folded))
             order = recordings.c.created_at, recordings.c.number, recordings.c.id
             ids = connection.execute(sa.select(recordings.c.id).where(*both).order_by(*order)).scalars().all()
-            # Twice: a number that is still another's can't be given.
+            # Twice: a number that another row still has can't be given.
             for start in (-len(ids), 0):
                 for number, each in enumerate(ids, start):
                     one = sa.update(recordings).where(recordings.c.id == each)
@@ -104,7 +105,7 @@ def _join_recordings(connection: sa.Connection, recordings: sa.Table) -> None:
 
 
 def _fold_cases(connection: sa.Connection, cases: sa.Table, files: sa.Table) -> None:
-    """The files of a case hang on its id, so the case is copied, and they are moved."""
+    """Folds the ids of cases. A case's files refer to its id: the case is copied, then the files move."""
     for spelling in _spelt(connection, cases.c.id):
         folded = spelling.lower()
         if connection.execute(sa.select(cases.c.id).where(cases.c.id == folded)).first() is not None:

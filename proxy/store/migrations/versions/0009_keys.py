@@ -1,4 +1,4 @@
-"""Which keys a process has, by their fingerprints: keys change only once every process has the new one."""
+"""Adds the fingerprints of a process's keys: keys change only once every process has the new one."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What every process forgets that it kept in memory, and how far each is with that."""
+"""Adds the changes that end cached values, and how far each process has followed them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,1 +1,1 @@
-"""One module per step of the schema, oldest first; a released one is never edited."""
+"""Holds one module per step of the schema, oldest first; the code of a released one is never edited."""
