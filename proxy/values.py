@@ -278,8 +278,28 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of a request: its bearer token, and the session that the token stands for, expired or not.
+
+    `fault` is the code of an `Authorization` header that is not one bearer token; `token` is None then.
+    `owner` is the keyed hash of user and organization, and `organization` the legacy name: the session's, or
+    at newCase those of the headers. `older` are the owner's hashes in earlier releases (CONTRACT N06).
+    """
+
+    token: str | None = field(default=None, repr=False)
+    fault: str | None = None
+    session: Session | None = None
+    organization: str | None = field(default=None, repr=False)
+    owner: str | None = None
+    older: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
-    """A request without the HTTP library; `headers` are the raw pairs, in order."""
+    """A request without the HTTP library; `headers` are the raw pairs, in order.
+
+    `caller` was resolved once, before it was decided which side answers.
+    """
 
     legacy_id: str
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
@@ -287,6 +307,7 @@ class Inbound:
     body: Body = field(repr=False)
     request_id: str
     started: float
+    caller: Caller = Caller()
 
     @property
     def valid_id(self) -> str | None:

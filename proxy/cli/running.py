@@ -13,6 +13,7 @@ from proxy.cli.common import Failure, Misuse
 from proxy.observe.logs import flush
 from proxy.store import StoreError
 from proxy.upstream.trust import BadAuthorities
+from proxy.web.aiohttp_private import UnfitAiohttp
 from proxy.web.listening import CantListen
 from proxy.web.tls import BadCertificate
 
@@ -74,7 +75,7 @@ async def _explained(work: Awaitable[None]) -> None:
     """Raises start-up errors as a sentence instead of a traceback."""
     try:
         await work
-    except (StoreError, BadCertificate, BadAuthorities) as error:
+    except (StoreError, BadCertificate, BadAuthorities, UnfitAiohttp) as error:
         raise Misuse(str(error)) from None
     except CantListen as error:
         raise Failure(str(error)) from None

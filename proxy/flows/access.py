@@ -8,7 +8,6 @@ import structlog
 
 from proxy.errors import Refusal, UpstreamError
 from proxy.flows.deps import Deps
-from proxy.headers import bearer
 from proxy.store.sealer import short_hash
 from proxy.values import Case, Inbound, Session
 
@@ -24,10 +23,9 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
     An expired access token is renewed (CONTRACT G06). One of unknown expiry is left to the calls that need
     it (`renewed`). An unreachable platform is no error here: records can be read during an outage.
     """
-    token = bearer(inbound.headers)
-    if not isinstance(token, str):
-        raise Refusal("unauthorized", token.cause if token else "no-token")
-    session = await deps.store.sessions.get(token, deps.clock())
+    token, session = inbound.caller.token, inbound.caller.session
+    if token is None:
+        raise Refusal("unauthorized", inbound.caller.fault or "no-token")
     if session is None:
         raise Refusal("unauthorized", "unknown-token")
     if session.expires_at <= deps.clock():

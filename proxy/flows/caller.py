@@ -13,7 +13,7 @@ from proxy.flows.deps import Deps
 from proxy.headers import Malformed, RawHeaders, bearer, identity_value
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Organizations, Route
-from proxy.values import Identity, Inbound, Session
+from proxy.values import Caller, Identity, Inbound, Session
 
 _HEADERS: Final = {"API_KEY": "no-api-key", "user_mail": "no-user", "organization": "no-organization"}
 
@@ -25,7 +25,7 @@ _log: Final = structlog.get_logger("proxy.caller")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class NewCaseCaller:
     """The caller of newCase, with the session of their token if they sent one.
 
     `older` are the hashes under which an earlier release stored this user's rows. `ref` is the session's.
@@ -44,19 +44,47 @@ class Caller:
     idempotency: str | None = field(repr=False)
 
 
-async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Caller:
+async def resolve(headers: RawHeaders, deps: Deps, *, makes_case: bool) -> Caller:
+    """Returns the sender of these headers, as far as the store can tell; refuses nobody.
+
+    `makes_case` is True for newCase, whose request has the user and the organization.
+    """
+    sent = bearer(headers)
+    token, fault = (None, sent.cause) if isinstance(sent, Malformed) else (sent, None)
+    session = None if token is None else await deps.store.sessions.get(token, deps.clock())
+    if not makes_case:
+        if session is None:
+            return Caller(token, fault)
+        return Caller(token, fault, session, session.organization, session.owner)
+    user, organization = readable(headers, "user_mail"), readable(headers, "organization")
+    if not user or not organization:
+        return Caller(token, fault, session, organization)
+    older = older_owners(user, organization, [session], deps)
+    return Caller(token, fault, session, organization, deps.store.sealer.owner(user, organization), older)
+
+
+def readable(headers: RawHeaders, name: str) -> str | None:
+    """Returns an identity header; None for an ambiguous one, which the answering side refuses."""
+    try:
+        return identity_value(headers, name)
+    except Refusal:
+        return None
+
+
+async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> NewCaseCaller:
     """Returns the caller. Raises their Refusal before a byte of the body is read."""
     identity, organization = identity_of(inbound.headers, route.organizations)
     _admit(identity.user, organization, route)
     if organization not in route.organizations.known and any(map(_is_mangled, organization)):
         # The platform would create a new organization of this name.
         _log.warning("organization_mangled")
-    owner = deps.store.sealer.owner(identity.user, organization)
+    owner = inbound.caller.owner
+    assert owner is not None, "the headers were read the same way"
     name_in_log(owner, organization, deps)
     template = identity_value(inbound.headers, "template")
-    token, session = await _given_token(inbound, owner, deps)
-    older = older_owners(identity.user, organization, [session], deps)
-    return Caller(
+    token, session = _given_token(inbound.caller, owner, deps)
+    older = inbound.caller.older
+    return NewCaseCaller(
         identity=identity,
         organization=organization,
         owner=owner,
@@ -93,17 +121,16 @@ def older_owners(
     return tuple(sorted({spelt, *mine} - {owner}))
 
 
-async def _given_token(inbound: Inbound, owner: str, deps: Deps) -> tuple[str | None, Session | None]:
+def _given_token(caller: Caller, owner: str, deps: Deps) -> tuple[str | None, Session | None]:
     """Returns the request's token and its session. Raises Refusal for a token of anybody else (N07)."""
-    token = bearer(inbound.headers)
-    if isinstance(token, Malformed):
-        raise Refusal("bad_token", token.cause)
-    if token is None:
+    session = caller.session
+    if caller.fault is not None:
+        raise Refusal("bad_token", caller.fault)
+    if caller.token is None:
         return None, None
-    session = await deps.store.sessions.get(token, deps.clock())
     if session is None or not is_owners(session, owner, deps) or session.expires_at <= deps.clock():
         raise Refusal("bad_token", "token-not-valid")
-    return token, session
+    return caller.token, session
 
 
 def _agent(template: str | None, organization: str, route: Route[NewCase]) -> str | None:

@@ -1,7 +1,7 @@
 """Builds the files, the record and the facts of a newCase's case (CONTRACT N10, N11, N18)."""
 
 from proxy.flows.attachments import text_file
-from proxy.flows.caller import Caller
+from proxy.flows.caller import NewCaseCaller
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft
 from proxy.flows.facts import case_facts
@@ -20,7 +20,7 @@ def outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:
     return files
 
 
-def case_of(caller: Caller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
+def case_of(caller: NewCaseCaller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
     """Returns the record of the case, with every word of the form (CONTRACT N18)."""
     read = zip(draft.form.files, draft.documents, strict=True)
     return Case(

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, ExitStack
 from proxy.errors import UpstreamError
 from proxy.flows.answers import answer
 from proxy.flows.beside import UnderWay, end_of
-from proxy.flows.caller import Caller
+from proxy.flows.caller import NewCaseCaller
 from proxy.flows.confirmed_callers import ConfirmedCaller, is_refusal
 from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft
@@ -28,7 +28,7 @@ class Making:
     """
 
     def __init__(
-        self, caller: Caller, draft: Draft, inbound: Inbound, route: Route[NewCase], deps: Deps
+        self, caller: NewCaseCaller, draft: Draft, inbound: Inbound, route: Route[NewCase], deps: Deps
     ) -> None:
         self._caller = caller
         self._draft = draft

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from proxy.errors import UpstreamError
-from proxy.flows.caller import Caller
+from proxy.flows.caller import NewCaseCaller
 from proxy.flows.deps import Deps
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
@@ -22,7 +22,7 @@ class Grant:
 
 
 async def grant(
-    user: UserSession | UpstreamError, caller: Caller, route: Route[NewCase], deps: Deps
+    user: UserSession | UpstreamError, caller: NewCaseCaller, route: Route[NewCase], deps: Deps
 ) -> Grant | UpstreamError:
     """Returns the request's token, its access token renewed; else a new session under the new access token.
 
@@ -44,7 +44,7 @@ async def grant(
 
 
 def _new(
-    access_token: str, expires_at: datetime | None, caller: Caller, route: Route[NewCase], deps: Deps
+    access_token: str, expires_at: datetime | None, caller: NewCaseCaller, route: Route[NewCase], deps: Deps
 ) -> Grant:
     session = Session(
         identity=caller.identity,

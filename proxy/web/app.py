@@ -10,6 +10,7 @@ from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.resources import serve, serve_nothing_else
 from proxy.web.admin.tokens import Tokens
+from proxy.web.aiohttp_private import use_router
 from proxy.web.from_legacy import pass_unmapped
 from proxy.web.health import livez, metrics, readyz
 from proxy.web.keys import (
@@ -38,7 +39,7 @@ def legacy_app(
     """Builds the application for clients and the new platform; with `tee` None no webhook is forwarded."""
     all_observers = observers(deps.metrics, moving.recorder, deps.store.sealer, moving.step_backs)
     app = web.Application(middlewares=[identify(deps, all_observers), catch_all(failed), answer_errors])
-    app._router = Paths()  # as an argument it is deprecated in aiohttp
+    use_router(app, Paths())
     app[LIVE] = moving.live
     app[LOOKUP] = moving.lookup
     app[LEARNER] = moving.learner

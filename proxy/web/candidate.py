@@ -19,7 +19,7 @@ from proxy.values import LEGACY_ID, Answer, Json, folded_id
 from proxy.web.calls import CALLS
 from proxy.web.flows import FLOWS
 from proxy.web.kept import CapturedRequest
-from proxy.web.known import Known
+from proxy.web.known import RequestContext
 from proxy.web.responses import refused
 
 # The names of a case's id in newCase's answer and in the list of encounters (michiq-legacy).
@@ -34,7 +34,7 @@ class Candidate:
     spec: FlowSpec
     route: Route[Any]
     captured: CapturedRequest
-    known: Known
+    context: RequestContext
     control: Answer
     deps: Deps = field(repr=False)
     descriptions: LateDescriptions = field(repr=False)
@@ -69,14 +69,14 @@ class Candidate:
         if not self.spec.makes_case:
             return Ran(self.control, answer, self._same(other_id))
         mine, theirs = _made_id(self.control), _made_id(answer)
-        if mine is None or theirs is None or self.known.owner is None:
+        if mine is None or theirs is None or self.context.owner is None:
             return Ran(self.control, answer)
-        await store.homes.pair(mine, theirs, self.known.owner, now)
+        await store.homes.pair(mine, theirs, self.context.owner, now)
         return Ran(self.control, answer, ((mine, theirs),))
 
     async def _counterpart(self, *, live: bool) -> str | None:
         """Returns the id that the case of the path has on the new side."""
-        legacy_id = self.known.legacy_id
+        legacy_id = self.context.legacy_id
         if legacy_id is None:
             return None
         other_id = await self.deps.store.homes.candidate_of(legacy_id)
@@ -86,7 +86,7 @@ class Candidate:
         return other_id
 
     def _same(self, other_id: str | None) -> Sequence[tuple[str, str]]:
-        mine = dict.fromkeys((self.known.legacy_id, self.known.spelling))
+        mine = dict.fromkeys((self.context.legacy_id, self.context.spelling))
         return [(each, other_id) for each in mine if each is not None and other_id is not None]
 
     async def _answer(self, deps: Deps, other_id: str | None) -> Answer:
@@ -95,7 +95,7 @@ class Candidate:
         route = self.route
         if self.spec.lists:
             route = replace(route, mapping=mapping.model_copy(update={"merge": "off"}))
-        inbound = self.captured.inbound(mapping.body_limit, deps.monotonic(), other_id)
+        inbound = self.captured.inbound(self.context.caller, mapping.body_limit, deps.monotonic(), other_id)
         try:
             async with asyncio.timeout(mapping.timeout.total_seconds()):
                 return await FLOWS[self.spec.name].run(inbound, route, deps)
@@ -111,15 +111,15 @@ class Candidate:
             return ran
         pairs = {mine: await self.deps.store.homes.candidate_of(mine) for mine in theirs}
         spelt = {folded_id(other): other for other in ours}
-        known = {mine: spelt[other] for mine, other in pairs.items() if other is not None and other in spelt}
-        if not known:
+        paired = {mine: spelt[other] for mine, other in pairs.items() if other is not None and other in spelt}
+        if not paired:
             raise Dropped("unpaired")
-        control: list[Json] = [each for mine, each in theirs.items() if mine in known]
-        candidate: list[Json] = [each for other, each in ours.items() if other in known.values()]
+        control: list[Json] = [each for mine, each in theirs.items() if mine in paired]
+        candidate: list[Json] = [each for other, each in ours.items() if other in paired.values()]
         return Ran(
             replace(ran.control, body=jsons.dump(control)),
             replace(ran.candidate, body=json(200, candidate).body),
-            tuple(known.items()),
+            tuple(paired.items()),
         )
 
 

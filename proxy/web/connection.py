@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol, cast
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler
 
+from proxy.web.aiohttp_private import OpenHandler, forget
 from proxy.web.foreign import Foreign
 from proxy.web.guards import LEAST_RATE, NOTHING, Doors, Limits, Overdue, Ready, Stage, Watch
 from proxy.web.lawful import MAX_HEAD
@@ -82,7 +82,7 @@ class Gone(asyncio.Event):
             self.notify("client-stalled")
 
 
-class QuietHandler(RequestHandler):
+class QuietHandler(OpenHandler):
     """A connection that never quotes unreadable input, and that `overdue` ends in time.
 
     aiohttp answers a broken request with the line that it could not read, and logs it; that line may contain
@@ -131,7 +131,7 @@ class QuietHandler(RequestHandler):
             super().connection_made(transport)
         elif self._host.doors.begin_refusal():
             # Only the server gets the connection, to end it in time; the rest of aiohttp does not.
-            self._manager.connection_made(self, self._wire)  # type: ignore[union-attr]
+            self.register(self._wire)
             self._refuse(self._host.turned_away())
         else:
             self._wire.abort()
@@ -163,11 +163,11 @@ class QuietHandler(RequestHandler):
     def _take(self, data: bytes) -> None:
         if self._refused:
             return
-        known, whole = self._request_count, self._last.is_eof()
+        known, whole = self.requests_read, self._last.is_eof()
         super().data_received(data)
         self._watch.received = self._host.clock()
-        if self._request_count > known:
-            self._came(*self._messages[-1])
+        if self.requests_read > known:
+            self._came(*self.newest_request)
         elif not whole:
             self._watch.until += len(data) / LEAST_RATE
         elif data.strip(b"\r\n"):
@@ -193,9 +193,7 @@ class QuietHandler(RequestHandler):
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
-            # aiohttp keeps the last request of a connection until the next one comes.
-            request._state.clear()
-            request._cache.clear()
+            forget(request)
             self._answered += 1
             if not self._unanswered:
                 self._gone = None
@@ -221,7 +219,7 @@ class QuietHandler(RequestHandler):
         held, stage = self._wire.get_write_buffer_size(), self._stage()
         # A system call only if its result can matter.
         self._watch.look(_ready(self._wire, held) if held or stage == "busy" else NOTHING, now)
-        if self._reading_paused or self._buffer_paused or self._is_held_back():
+        if self.holds_client or self._is_held_back():
             self._watch.wait(now, self._host.limits)
         why = self._watch.overdue(stage, now, self._host.limits, crowded=crowded)
         if why == "reader":
@@ -251,7 +249,7 @@ class QuietHandler(RequestHandler):
 
     @property
     def _unanswered(self) -> int:
-        return self._request_count - self._answered
+        return self.requests_read - self._answered
 
     def _leave(self) -> None:
         self._has_left = True
@@ -259,7 +257,7 @@ class QuietHandler(RequestHandler):
             self._gone.set()
 
     def _stage(self) -> Stage:
-        if self._force_close or self._wire is None or self._wire.is_closing():
+        if self.is_closing or self._wire is None or self._wire.is_closing():
             return "busy"
         if self._refused:
             return "refused"
@@ -271,7 +269,8 @@ class QuietHandler(RequestHandler):
 
     def _is_held_back(self) -> bool:
         """Returns whether the client may be waiting for 100 Continue."""
-        return self._current_request is not None and "Expect" in self._current_request.headers
+        request = self.request_in_progress
+        return request is not None and "Expect" in request.headers
 
     def _came(self, message: object, body: StreamReader) -> None:
         """Notes a complete head of a request, or an error instead of one."""
@@ -295,7 +294,7 @@ class QuietHandler(RequestHandler):
     def _break_body(self) -> None:
         """Ends a body whose rest will never come: aiohttp would let its reader wait."""
         self._last.set_exception(web.RequestPayloadError())
-        self._lingering_time = 0.0
+        self.end_lingering()
         self.close()
 
     def _refuse(self, answer: bytes) -> None:

@@ -12,7 +12,7 @@ from proxy.headers import HeaderFields
 from proxy.mapping.table import Route
 from proxy.upstream.call import CallRecord
 from proxy.web.body import RequestBody
-from proxy.web.known import Known
+from proxy.web.known import RequestContext
 
 _NO_ROUTE: Final = "none"
 
@@ -29,7 +29,7 @@ class Draft:
     started: float
     name: str = _NO_ROUTE
     route: Route[Any] | None = None
-    known: Known | None = field(default=None, repr=False)
+    context: RequestContext | None = field(default=None, repr=False)
     decision: Decision | None = None
     body: RequestBody | None = None
     cause: str | None = None
@@ -55,7 +55,7 @@ class Exchange:
     cause: str | None
     decision: Decision | None
     calls: Sequence[CallRecord]
-    known: Known | None = field(repr=False)
+    context: RequestContext | None = field(repr=False)
     headers: HeaderFields = field(repr=False)
 
     @property
@@ -99,6 +99,6 @@ def exchange_of(
         cause=draft.cause,
         decision=draft.decision,
         calls=tuple(draft.calls),
-        known=draft.known,
+        context=draft.context,
         headers=HeaderFields.of(request.raw_headers),
     )

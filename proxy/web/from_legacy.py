@@ -21,7 +21,7 @@ from proxy.values import Answer, Session
 from proxy.web.exchange import DRAFT
 from proxy.web.kept import BodyCapture, captured_request
 from proxy.web.keys import DEPS, LEARNER, SHADOWS
-from proxy.web.known import TESTER, Known
+from proxy.web.known import TESTER, RequestContext
 from proxy.web.made_case import TaughtNothing, made_in
 from proxy.web.passthrough import Passed, Plan, pass_through
 from proxy.web.responses import notice_headers
@@ -37,7 +37,7 @@ class Asker:
     """A call's route and caller; with `shadow` the new side runs after the legacy server."""
 
     route: Route[Any]
-    known: Known
+    context: RequestContext
     shadow: bool
 
 
@@ -45,10 +45,10 @@ async def answer_from_legacy(
     request: web.Request, michiq: Michiq, spec: FlowSpec, asker: Asker
 ) -> web.StreamResponse:
     """Returns the legacy server's answer; a caller's new token is replaced by their legacy token."""
-    route, known, deps = asker.route, asker.known, request.app[DEPS]
+    route, context, deps = asker.route, asker.context, request.app[DEPS]
     with ExitStack() as on_failure:
         capture = BodyCapture(Spool(deps.spool_folder), route.mapping.body_limit) if asker.shadow else None
-        newcomer = _Newcomer(request, route, known, deps) if spec.makes_case else None
+        newcomer = _Newcomer(request, route, context, deps) if spec.makes_case else None
         if capture:
             on_failure.callback(capture.close)
         response, passed = await pass_through(
@@ -58,9 +58,9 @@ async def answer_from_legacy(
                 path=route.mapping.path,
                 seconds=route.mapping.timeout.total_seconds(),
                 pause=route.mapping.body_pause.total_seconds(),
-                authorization=_authorization(known, spec, deps.clock()),
+                authorization=_authorization(context, spec, deps.clock()),
                 drop=_TESTER,
-                renamed=_renamed(known),
+                renamed=_renamed(context),
                 extra=tuple(notice_headers(route.mapping.notice)),
                 keep=capture.take if capture else None,
                 capture=True,
@@ -72,12 +72,12 @@ async def answer_from_legacy(
         newcomer.miss(passed)
     answer = Answer(passed.status, passed.body or b"", passed.content_type)
     if passed.body is not None and request.method != "HEAD":
-        request.app[LEARNER].learn(spec.name, "legacy", answer, known)
+        request.app[LEARNER].learn(spec.name, "legacy", answer, context)
     if capture:
         control = None if passed.body is None else answer
         request_id = request[DRAFT].request_id
         captured = captured_request(request, capture, request_id)
-        request.app[SHADOWS].offer(spec, route, known, captured, control)
+        request.app[SHADOWS].offer(spec, route, context, captured, control)
     return response
 
 
@@ -101,35 +101,35 @@ async def pass_unmapped(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _authorization(known: Known, spec: FlowSpec, now: datetime) -> bytes | None:
+def _authorization(context: RequestContext, spec: FlowSpec, now: datetime) -> bytes | None:
     """Returns the caller's legacy token if they sent a token of this proxy; b"" removes the header.
 
     None leaves the header unchanged. An invalid token, expired or of another user, is sent unchanged: the
     legacy server refuses it.
     """
-    session = known.session
+    session = context.session
     if session is None or session.side == "legacy":
         return None
-    if session.owner not in (known.owner, *known.older) or session.expires_at <= now:
+    if session.owner not in (context.owner, *context.caller.older) or session.expires_at <= now:
         return None
-    if known.legacy_token is not None:
-        return f"Bearer {known.legacy_token}".encode()
+    if context.legacy_token is not None:
+        return f"Bearer {context.legacy_token}".encode()
     return b"" if spec.makes_case else None
 
 
-def _renamed(known: Known) -> tuple[str, str] | None:
+def _renamed(context: RequestContext) -> tuple[str, str] | None:
     """Returns the path's id and the legacy server's spelling of it, if they differ (CONTRACT G03)."""
-    asked, spelling = known.legacy_id, known.spelling
+    asked, spelling = context.legacy_id, context.spelling
     return None if asked is None or spelling in (None, asked) else (asked, spelling)
 
 
 class _Newcomer:
     """A new case of the legacy server: stores the case and its user's token."""
 
-    def __init__(self, request: web.Request, route: Route[Any], known: Known, deps: Deps) -> None:
+    def __init__(self, request: web.Request, route: Route[Any], context: RequestContext, deps: Deps) -> None:
         self._headers = request.raw_headers
         self._route: Route[NewCase] = route
-        self._known = known
+        self._context = context
         self._deps = deps
         self._shown = False
 
@@ -163,8 +163,8 @@ class _Newcomer:
         except Refusal as refusal:
             # This proxy would have refused these headers. The legacy server took them: its answer is sent.
             _log.warning("legacy_case_not_kept", cause=refusal.cause)
-        mine = self._known.token
-        if self._known.session is None or mine is None or mine == made.token:
+        mine = self._context.caller.token
+        if self._context.session is None or mine is None or mine == made.token:
             return None
         return made.with_token(mine)
 
@@ -173,7 +173,7 @@ class _Newcomer:
         identity, organization = identity_of(self._headers, self._route.organizations)
         owner = deps.store.sealer.owner(identity.user, organization)
         now = deps.clock()
-        before = await deps.store.sessions.get(token), self._known.session
+        before = await deps.store.sessions.get(token), self._context.session
         await deps.store.owners.gather(owner, older_owners(identity.user, organization, before, deps))
         session = Session(
             identity=identity,

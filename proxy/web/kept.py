@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from proxy.spool import Spool, Stored
-from proxy.values import Inbound
+from proxy.values import Caller, Inbound
 from proxy.web.body import Headers, RequestBody
 
 # The proxy itself reads this much over the route's limit before it refuses (CONTRACT N15).
@@ -51,7 +51,7 @@ class CapturedRequest:
     method: str
     request_id: str
 
-    def inbound(self, limit: int, started: float, legacy_id: str | None = None) -> Inbound:
+    def inbound(self, caller: Caller, limit: int, started: float, legacy_id: str | None = None) -> Inbound:
         """Returns the request as a flow reads it, with another id if one is given."""
         return Inbound(
             legacy_id=self.legacy_id if legacy_id is None else legacy_id,
@@ -60,6 +60,7 @@ class CapturedRequest:
             body=RequestBody(self.headers, self._chunks(), limit),
             request_id=self.request_id,
             started=started,
+            caller=caller,
         )
 
     async def _chunks(self) -> AsyncIterator[bytes]:

@@ -6,14 +6,14 @@ from typing import Final
 from aiohttp import web
 
 from proxy.flows.deps import Deps
-from proxy.web.known import Lookup
+from proxy.web.known import CallerLookup
 from proxy.web.learning import Learner
 from proxy.web.live import Live
 from proxy.web.shadows import Shadows
 from proxy.web.tee import Tee
 
 LIVE: Final = web.AppKey("live", Live)
-LOOKUP: Final = web.AppKey("lookup", Lookup)
+LOOKUP: Final = web.AppKey("lookup", CallerLookup)
 LEARNER: Final = web.AppKey("learner", Learner)
 SHADOWS: Final = web.AppKey("shadows", Shadows)
 DEPS: Final = web.AppKey("deps", Deps)

@@ -1,65 +1,65 @@
 """Looks up a request's caller and the id in its path, before the side that answers is chosen."""
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from proxy.dispatch.decide import Asked
-from proxy.errors import Refusal
-from proxy.flows.caller import older_owners
+from proxy.flows.caller import readable, resolve
 from proxy.flows.deps import Deps
-from proxy.headers import HeaderFields, RawHeaders, bearer, identity_value
+from proxy.headers import HeaderFields, RawHeaders
 from proxy.mapping.table import FlowSpec
 from proxy.store.homes import Home
-from proxy.values import LEGACY_ID, Session, Side
+from proxy.values import LEGACY_ID, Caller, Session, Side
 
 TESTER: Final = "X-Michiq-Tester"
 _TESTER: Final = TESTER.lower().encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RequestContext:
     """The caller and the case of a request, as the store has them.
 
-    `token` is the token that was sent, `session` its session here, `legacy_token` the caller's token on the
-    legacy server. `owner` is the keyed hash of user and organization, `key` a fingerprint of the API key.
-    `legacy_id` is the path's id if it is a valid one, `spelling` the same id as its own side spells it
-    (CONTRACT G03). At newCase, `older` are the owner's hashes in earlier releases (N06).
+    `legacy_token` is the caller's token on the legacy server, `key` a fingerprint of the API key. `legacy_id`
+    is the path's id if it is a valid one, `spelling` the same id as its own side spells it (CONTRACT G03).
     """
 
     asked: Asked
-    token: str | None = field(repr=False)
-    session: Session | None
+    caller: Caller
     legacy_token: str | None = field(repr=False)
     legacy_id: str | None
-    owner: str | None = None
     key: str | None = None
     spelling: str | None = None
-    older: tuple[str, ...] = ()
+
+    @property
+    def session(self) -> Session | None:
+        return self.caller.session
+
+    @property
+    def owner(self) -> str | None:
+        return self.caller.owner
 
 
-class Lookup:
+class CallerLookup:
     """A look-up of callers and cases; with `tester_secret` None no tester can choose a side."""
 
     def __init__(self, deps: Deps, tester_secret: str | None) -> None:
         self._deps = deps
         self._secret = tester_secret
 
-    async def know(self, headers: RawHeaders, path_id: str, spec: FlowSpec) -> Known:
+    async def look_up(self, headers: RawHeaders, path_id: str, spec: FlowSpec) -> RequestContext:
         """Looks up the caller and the case; never refuses, because the side that answers does."""
         store, now = self._deps.store, self._deps.clock()
-        token = _token(headers)
-        session = await store.sessions.get(token, now) if token is not None else None
-        owner, older, organization = _who(headers, session, spec, self._deps)
+        caller = await resolve(headers, self._deps, makes_case=spec.makes_case)
+        session, owner, organization = caller.session, caller.owner, caller.organization
         legacy_id = path_id if LEGACY_ID.fullmatch(path_id) else None
-        legacy_token = await self._legacy_token(token, session, (owner, *older), now)
+        legacy_token = await self._legacy_token(caller, now)
         home = await self._home(owner, legacy_id)
         asked = Asked(
             organization=organization,
             scope=None if organization is None else store.sealer.organization(organization),
-            token="none" if token is None else "unknown" if session is None else "known",
+            token="none" if caller.token is None else "unknown" if session is None else "known",
             at_legacy=legacy_token is not None,
             both_sides=spec.lists and legacy_token is not None and await self._has_cases(owner),
             has_id=legacy_id is not None,
@@ -68,21 +68,19 @@ class Lookup:
             makes_case=spec.makes_case,
         )
         key, spelling = self._key(headers, session), home.spelling if home else None
-        return Known(asked, token, session, legacy_token, legacy_id, owner, key, spelling, older)
+        return RequestContext(asked, caller, legacy_token, legacy_id, key, spelling)
 
     def _key(self, headers: RawHeaders, session: Session | None) -> str | None:
-        key = session.identity.api_key if session is not None else _value(headers, "API_KEY")
+        key = session.identity.api_key if session is not None else readable(headers, "API_KEY")
         return None if key is None else self._deps.store.sealer.digest("client_key", key)
 
-    async def _legacy_token(
-        self, token: str | None, session: Session | None, owners: Sequence[str | None], now: datetime
-    ) -> str | None:
+    async def _legacy_token(self, caller: Caller, now: datetime) -> str | None:
         """Returns the caller's token on the legacy server: the one that was sent, else their newest one."""
-        if self._deps.michiq is None or owners[0] is None:
+        if self._deps.michiq is None or caller.owner is None:
             return None
-        if session is not None and session.side == "legacy":
-            return token
-        for owner in filter(None, owners):
+        if caller.session is not None and caller.session.side == "legacy":
+            return caller.token
+        for owner in (caller.owner, *caller.older):
             if stored := await self._deps.store.homes.legacy_token(owner, now):
                 return stored
         return None
@@ -106,32 +104,3 @@ class Lookup:
         if not hmac.compare_digest(secret.strip(), self._secret.encode()):
             return None
         return {b"new": "new", b"legacy": "legacy"}.get(side)  # type: ignore[return-value]
-
-
-def _token(headers: RawHeaders) -> str | None:
-    token = bearer(headers)
-    return token if isinstance(token, str) else None
-
-
-def _who(
-    headers: RawHeaders, session: Session | None, spec: FlowSpec, deps: Deps
-) -> tuple[str | None, tuple[str, ...], str | None]:
-    """Returns the owner, their older hashes, and the organization by its legacy name.
-
-    They are the session's; at newCase they are from the headers.
-    """
-    if not spec.makes_case:
-        return (session.owner, (), session.organization) if session is not None else (None, (), None)
-    user, organization = _value(headers, "user_mail"), _value(headers, "organization")
-    if not user or not organization:
-        return None, (), organization
-    older = older_owners(user, organization, [session], deps)
-    return deps.store.sealer.owner(user, organization), older, organization
-
-
-def _value(headers: RawHeaders, name: str) -> str | None:
-    """Returns an identity header; None also for an ambiguous one, which the side that answers refuses."""
-    try:
-        return identity_value(headers, name)
-    except Refusal:
-        return None

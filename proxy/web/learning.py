@@ -10,7 +10,7 @@ from proxy.shape import Expression, Shape
 from proxy.store.evidence import Seen
 from proxy.structure import leaves
 from proxy.values import Answer, Side
-from proxy.web.known import Known
+from proxy.web.known import RequestContext
 from proxy.web.live import Live
 from proxy.web.recorder import Recorder
 
@@ -32,23 +32,23 @@ class Learner:
         self._texts = Texts()
         self._looked: dict[tuple[str, Side, int], tuple[int, float]] = {}
 
-    def learn(self, name: str, side: Side, answer: Answer, known: Known | None = None) -> None:
+    def learn(self, name: str, side: Side, answer: Answer, context: RequestContext | None = None) -> None:
         """Records an answer's structure, if one is due.
 
-        `known` is the caller: an error's text is recorded only once several callers got it.
+        `context` is the caller: an error's text is recorded only once several callers got it.
         """
         if not self._on or answer.size > _MOST or not self._due((name, side, answer.status)):
             return
         kind, _ = media_type(answer.content_type)
         route = self._live.now.table.routes[name]
         found = leaves(answer, frozenset(_opaque(route)))
-        if answer.status >= 400 and kind == "text/plain" and known is not None:
-            found |= self._text(answer, known)
+        if answer.status >= 400 and kind == "text/plain" and context is not None:
+            found |= self._text(answer, context)
         self._recorder.saw(Seen(name, side, answer.status, answer.content_type[:80], found))
 
-    def _text(self, answer: Answer, known: Known) -> frozenset[tuple[str, str]]:
-        caller = known.owner or known.asked.token
-        own = (known.legacy_id, known.asked.organization)
+    def _text(self, answer: Answer, context: RequestContext) -> frozenset[tuple[str, str]]:
+        caller = context.owner or context.asked.token
+        own = (context.legacy_id, context.asked.organization)
         text = self._texts.note(
             answer.read().decode("utf-8", "replace"), caller, [each for each in own if each is not None]
         )

@@ -16,14 +16,14 @@ from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store import StoreError
 from proxy.store.sessions import SessionGone
-from proxy.values import Inbound
+from proxy.values import Caller, Inbound
 from proxy.web.body import RequestBody, arriving
 from proxy.web.cors import granted, preflight
 from proxy.web.exchange import DRAFT
 from proxy.web.flows import FLOWS
 from proxy.web.from_legacy import Asker, answer_from_legacy, pass_options
 from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP
-from proxy.web.known import Known
+from proxy.web.known import RequestContext
 from proxy.web.patience import untimed
 from proxy.web.responses import allowed, empty, notice_headers, respond
 
@@ -49,8 +49,8 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         draft.name, route = name, snapshot.table.routes[name]
         draft.route = route
         try:
-            known = draft.known = await _known(request, route, spec)
-            decision = draft.decision = await _decided(request, known, snapshot, spec)
+            context = draft.context = await _context(request, route, spec)
+            decision = draft.decision = await _decided(request, context, snapshot, spec)
         except (Refusal, SessionGone, StoreError):
             # The legacy server may refuse before a body is sent; the proxy always reads it.
             await go_on(request)
@@ -58,57 +58,61 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         michiq = request.app[DEPS].michiq
         if decision.side == "new" or michiq is None:
             await go_on(request)
-            return await _answer_from_new(request, route, spec)
-        if known is None:
+            return await _answer_from_new(request, route, spec, context)
+        if context is None:
             return await pass_options(request, michiq, route)
-        return await answer_from_legacy(request, michiq, spec, Asker(route, known, shadow=decision.shadow))
+        return await answer_from_legacy(request, michiq, spec, Asker(route, context, shadow=decision.shadow))
 
     return handle
 
 
-async def _known(request: web.Request, route: Route[Any], spec: FlowSpec) -> Known | None:
+async def _context(request: web.Request, route: Route[Any], spec: FlowSpec) -> RequestContext | None:
     """Looks up the caller and the case; None for OPTIONS, which has neither."""
     if request.method == "OPTIONS":
         return None
     if request.method not in allowed(route.mapping):
         raise Refusal("wrong_method", "wrong-method")
     path_id = request.match_info.get("id", "")
-    return await request.app[LOOKUP].know(HeaderFields.of(request.raw_headers), path_id, spec)
+    return await request.app[LOOKUP].look_up(HeaderFields.of(request.raw_headers), path_id, spec)
 
 
-async def _decided(request: web.Request, known: Known | None, snapshot: Snapshot, spec: FlowSpec) -> Decision:
+async def _decided(
+    request: web.Request, context: RequestContext | None, snapshot: Snapshot, spec: FlowSpec
+) -> Decision:
     deps = request.app[DEPS]
-    if known is None:
+    if context is None:
         asked = Asked(None, None, forced=request.app[LOOKUP].forced(request.raw_headers), options=True)
     else:
-        asked = known.asked
+        asked = context.asked
     now = deps.clock()
     in_force = snapshot.in_force(spec.name, asked.scope, now)
     mapping = snapshot.table.routes[spec.name].mapping
     decision = decide(asked, in_force, mapping, now, has_legacy=deps.michiq is not None)
-    return decision if known is None else await _claimed(decision, known, spec, deps)
+    return decision if context is None else await _claimed(decision, context, spec, deps)
 
 
-async def _claimed(decision: Decision, known: Known, spec: FlowSpec, deps: Deps) -> Decision:
+async def _claimed(decision: Decision, context: RequestContext, spec: FlowSpec, deps: Deps) -> Decision:
     """Claims a new id for the decided side; returns the decision with the side of the first claim.
 
     A new id stays on the side that its first audio went to, also if two requests come at once.
     """
-    if not spec.claims or decision.why in ("home", "only-new") or known.session is None:
+    if not spec.claims or decision.why in ("home", "only-new") or context.session is None:
         return decision
-    if known.legacy_id is None:
+    if context.legacy_id is None:
         return decision
-    session, now = known.session, deps.clock()
-    side = await deps.store.homes.claim(session.owner, known.legacy_id, decision.side, now, session.ref)
+    session, now = context.session, deps.clock()
+    side = await deps.store.homes.claim(session.owner, context.legacy_id, decision.side, now, session.ref)
     return decision if side == decision.side else replace(decision, side=side, why="home", shadow=False)
 
 
-async def _answer_from_new(request: web.Request, route: Route[Any], spec: FlowSpec) -> web.Response:
+async def _answer_from_new(
+    request: web.Request, route: Route[Any], spec: FlowSpec, context: RequestContext | None
+) -> web.Response:
     mapping: RouteMapping = route.mapping
-    if request.method == "OPTIONS":
+    if context is None:
         return empty(204, (*notice_headers(mapping.notice), *preflight(request.headers, mapping)))
     async with asyncio.timeout(mapping.timeout.total_seconds()) as limit:
-        inbound = _inbound(request, mapping, limit)
+        inbound = _inbound(request, context.caller, mapping, limit)
         answer = await FLOWS[spec.name].run(inbound, route, request.app[DEPS])
     request.app[LEARNER].learn(spec.name, "new", answer)
     return respond(answer, (*notice_headers(mapping.notice), *granted(request.headers, mapping)))
@@ -130,7 +134,7 @@ async def go_on(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer itself has not begun
 
 
-def _inbound(request: web.Request, mapping: RouteMapping, limit: asyncio.Timeout) -> Inbound:
+def _inbound(request: web.Request, caller: Caller, mapping: RouteMapping, limit: asyncio.Timeout) -> Inbound:
     pieces = untimed(arriving(request, mapping.body_pause.total_seconds()), limit, mapping.timeout)
     body = request[DRAFT].body = RequestBody(request.headers, pieces, mapping.body_limit)
     return Inbound(
@@ -140,4 +144,5 @@ def _inbound(request: web.Request, mapping: RouteMapping, limit: asyncio.Timeout
         body=body,
         request_id=request[DRAFT].request_id,
         started=request[DRAFT].started,
+        caller=caller,
     )

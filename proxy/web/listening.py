@@ -13,6 +13,7 @@ from aiohttp import web
 
 from proxy.addresses import Address, overlap
 from proxy.headers import HeaderFields
+from proxy.web.aiohttp_private import message_of, requests_of
 from proxy.web.connection import QuietHandler
 from proxy.web.protocol import QuietRunner
 from proxy.web.tls import Tls
@@ -138,7 +139,7 @@ class Listener:
             _listen(setting, each)
         await self._runner.setup()
         server = cast(web.Server, self._runner.server)
-        server.request_factory = partial(self._runner.app._make_request, _cls=_requests_of(self))
+        server.request_factory = requests_of(self._runner.app, _request_class(self))
         create = partial(asyncio.get_running_loop().create_server, server, backlog=_BACKLOG)
         if tls is not None:
             create = partial(
@@ -174,7 +175,7 @@ class Listener:
             if each.idle:
                 each.force_close()
         await self._until(lambda: not self._connections(), until)
-        self._runner._shutdown_timeout = _CUT_OFF_SECONDS
+        self._runner.end_within(_CUT_OFF_SECONDS)
         await self._runner.cleanup()
 
     def _connections(self) -> list[QuietHandler]:
@@ -187,7 +188,7 @@ class Listener:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def _requests_of(listener: Listener) -> type[web.Request]:
+def _request_class(listener: Listener) -> type[web.Request]:
     class Request(web.Request):
         """A request that decides, when it is answered, whether another one may follow."""
 
@@ -199,10 +200,10 @@ def _requests_of(listener: Listener) -> type[web.Request]:
         @cached_property
         def raw_headers(self) -> HeaderFields:
             """Returns the fields; their names in lower case are computed only once."""
-            return HeaderFields(self._message.raw_headers)
+            return HeaderFields(message_of(self).raw_headers)
 
         @property
         def keep_alive(self) -> bool:
-            return not self._message.should_close and not listener.leaving
+            return not message_of(self).should_close and not listener.leaving
 
     return Request

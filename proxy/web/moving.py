@@ -17,7 +17,7 @@ from proxy.mapping.table import Table
 from proxy.store.evidence import Outcome
 from proxy.web.back import StepBacks
 from proxy.web.follow import Follower, following
-from proxy.web.known import Lookup
+from proxy.web.known import CallerLookup
 from proxy.web.learning import Learner
 from proxy.web.live import Live, mappings_digest
 from proxy.web.recorder import Recorder, recording
@@ -31,7 +31,7 @@ class Moving:
 
     live: Live
     follower: Follower
-    lookup: Lookup
+    lookup: CallerLookup
     learner: Learner
     shadow: Shadow
     shadows: Shadows
@@ -56,7 +56,7 @@ async def moving_over(
         yield Moving(
             live=live,
             follower=follower,
-            lookup=Lookup(deps, tester_secret),
+            lookup=CallerLookup(deps, tester_secret),
             learner=Learner(live, recorder, deps.monotonic, on=deps.michiq is not None),
             shadow=shadow,
             shadows=Shadows(shadow, deps, LateDescriptions(), report, random.SystemRandom().random),

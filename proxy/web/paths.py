@@ -5,6 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
+from proxy.web.aiohttp_private import set_url
+
 _SLASHES: Final = re.compile(r"/{2,}")
 
 
@@ -17,7 +19,7 @@ class Paths(web.UrlDispatcher):
     async def resolve(self, request: web.Request) -> web.UrlMappingMatchInfo:
         url = request.rel_url
         if (path := plain_path(url.raw_path)) != url.raw_path:
-            request._cache["rel_url"] = url.with_path(path, encoded=True, keep_query=True)
+            set_url(request, url.with_path(path, encoded=True, keep_query=True))
         return await super().resolve(request)
 
 

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, cast
 import structlog
 from aiohttp import HttpVersion11, web
 
+from proxy.web.aiohttp_private import OpenRunner, handler_options, set_version
 from proxy.web.connection import QuietHandler, whole
 from proxy.web.guards import Doors, Limits
 from proxy.web.lawful import MAX_HEAD, fault
@@ -55,7 +56,7 @@ class QuietServer(web.Server):
         self.clock = clock
         self.doors = Doors(limits)
         self._handle = made.request_handler
-        self._options = made._kwargs
+        self._options = handler_options(made)
         self._new_id = new_id
         self._broken = broken
         self._turned_away = 0
@@ -65,7 +66,7 @@ class QuietServer(web.Server):
         self._ended: Counter[str] = Counter()
 
     def __call__(self) -> QuietHandler:
-        return QuietHandler(self, self, loop=self._loop, **self._options)
+        return QuietHandler(self, self, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -90,7 +91,7 @@ class QuietServer(web.Server):
     async def _checked(self, request: web.BaseRequest) -> web.StreamResponse:
         """Refuses a bad request, or handles a good one; errors of aiohttp's own handlers are not quoted."""
         if (reason := fault(request)) is not None:
-            request._cache["version"] = HttpVersion11  # aiohttp would answer in the request's version
+            set_version(request, HttpVersion11)
             return self.refusal(400, reason)
         forwarded_for = request.headers.getall("X-Forwarded-For", ())
         with self.doors.request(request.remote or "", forwarded_for) as admitted:
@@ -126,7 +127,7 @@ class QuietServer(web.Server):
         self._sweeping = inside > 0
 
 
-class QuietRunner(web.AppRunner):
+class QuietRunner(OpenRunner):
     """A runner of an application on a QuietServer; request bodies are never decompressed."""
 
     __slots__ = ("_broken", "_clock", "_limits", "_new_id")
@@ -153,6 +154,5 @@ class QuietRunner(web.AppRunner):
         self._limits = limits or Limits()
         self._clock = clock
 
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
+    def server_for(self, made: web.Server) -> web.Server:
         return QuietServer(made, self._new_id, self._broken, self._limits, self._clock)

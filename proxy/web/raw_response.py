@@ -9,11 +9,12 @@ from aiohttp.abc import AbstractStreamWriter
 
 from proxy.headers import HeaderFields
 from proxy.upstream.raw import Pairs
+from proxy.web.aiohttp_private import OpenResponse
 
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
 
 
-class RawResponse(web.StreamResponse):
+class RawResponse(OpenResponse):
     """A response of raw end-to-end fields, to which it adds the framing and Connection.
 
     With a Content-Length among the fields the body has that length. Without one it is chunked, or ends with
@@ -32,9 +33,7 @@ class RawResponse(web.StreamResponse):
         # The access line's size of a streamed body is counted here.
         self.content_length = (self.content_length or 0) + len(data)
 
-    async def _start(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        self._req = request
-        writer = self._payload_writer = request.writer
+    async def begin(self, request: web.BaseRequest, writer: AbstractStreamWriter) -> None:
         framing = self._framing(request)
         fields = [name + b": " + value for name, value in (*self._fields, *framing)]
         line = b"HTTP/%d.%d %d %b" % (*request.version, self.status, self._raw_reason)
@@ -47,15 +46,14 @@ class RawResponse(web.StreamResponse):
             await writer.write(head + start)
         if start:
             self.content_length = len(start)
-        return writer
 
     def _framing(self, request: web.BaseRequest) -> Pairs:
         modern = request.version >= HttpVersion11
-        keep_alive = request.keep_alive if self._keep_alive is None else self._keep_alive
-        boundless = not self._must_be_empty_body and not HeaderFields.of(self._fields).has(b"content-length")
-        self._keep_alive = keep_alive and (modern or not boundless)
+        keep_alive = request.keep_alive if self.stays_open is None else self.stays_open
+        boundless = not self.has_no_body and not HeaderFields.of(self._fields).has(b"content-length")
+        self.stays_open = keep_alive and (modern or not boundless)
         framing: Pairs = ((b"Transfer-Encoding", b"chunked"),) if boundless and modern else ()
-        if self._keep_alive == modern:
+        if self.stays_open == modern:
             return framing
         return (*framing, (b"Connection", b"close" if modern else b"keep-alive"))
 

@@ -40,6 +40,7 @@ from proxy.upstream.call import CallRecord
 from proxy.upstream.http1.pool import SPARES
 from proxy.upstream.trust import trusted
 from proxy.web.admin import problems
+from proxy.web.aiohttp_private import check_names
 from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.calls import note_call
 from proxy.web.ending import Ending
@@ -96,9 +97,9 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Serves until the block ends.
 
-    Raises StoreError, CantListen, BadCertificate and BadAuthorities when it can't start. `folder` is the
-    source of `table`, to be watched for changes; None watches nothing. `shared` has the sockets and locks
-    that this process shares with others; None is for a process that serves alone.
+    Raises StoreError, UnfitAiohttp, CantListen, BadCertificate and BadAuthorities when it can't start.
+    `folder` is the source of `table`, to be watched for changes; None watches nothing. `shared` has the
+    sockets and locks that this process shares with others; None is for a process that serves alone.
 
     The end undoes the steps of the start in reverse:
 
@@ -108,6 +109,7 @@ async def running(
     4. evidence is written, mapping files are no longer followed, and the upkeep of the store ends;
     5. the sockets, the upstreams' connections, the isolated processes and the store are closed.
     """
+    check_names()
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         tls = _tls(settings, metrics)

@@ -12,7 +12,7 @@ from proxy.mapping.table import FlowSpec, Route
 from proxy.values import Answer
 from proxy.web.candidate import Candidate
 from proxy.web.kept import CapturedRequest
-from proxy.web.known import Known
+from proxy.web.known import RequestContext
 
 
 class Shadows:
@@ -36,7 +36,7 @@ class Shadows:
         self,
         spec: FlowSpec,
         route: Route[Any],
-        known: Known,
+        context: RequestContext,
         captured: CapturedRequest,
         control: Answer | None,
     ) -> None:
@@ -45,10 +45,10 @@ class Shadows:
         `control` None is an answer that is too large, or in an unreadable coding.
         """
         candidate = Candidate(
-            spec, route, captured, known, control or Answer(0, b"", ""), self._deps, self._descriptions
+            spec, route, captured, context, control or Answer(0, b"", ""), self._deps, self._descriptions
         )
         job = _job(candidate)
-        reason = self._why_not(spec, route, known, captured, control)
+        reason = self._why_not(spec, route, context, captured, control)
         if reason is None:
             self._shadow.offer(job)
         else:
@@ -59,7 +59,7 @@ class Shadows:
         self,
         spec: FlowSpec,
         route: Route[Any],
-        known: Known,
+        context: RequestContext,
         captured: CapturedRequest,
         control: Answer | None,
     ) -> str | None:
@@ -69,7 +69,7 @@ class Shadows:
             return "answer-too-large"
         if not captured.whole:
             return "not-kept"
-        if known.session is None and not spec.makes_case:
+        if context.session is None and not spec.makes_case:
             return "unknown-token"
         if self._chance() * 100 >= route.mapping.shadow.sample_percent:
             return "not-sampled"
@@ -81,7 +81,7 @@ def _job(candidate: Candidate) -> Job:
     rules = mapping.compare
     return Job(
         route=candidate.spec.name,
-        organization=candidate.known.asked.scope or "",
+        organization=candidate.context.asked.scope or "",
         request_id=captured.request_id,
         rules=Rules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
         seconds=mapping.shadow.timeout.total_seconds(),

@@ -46,14 +46,14 @@ def story(exchange: Exchange) -> Story:
 
 def visit(exchange: Exchange) -> Visit | None:
     """Returns the visit of a legacy client; None for another path, or a probe of this project itself."""
-    known, agent = exchange.known, exchange.header(b"user-agent")
-    if not exchange.has_route or known is None or agent.startswith(_OWN_PROBES):
+    context, agent = exchange.context, exchange.header(b"user-agent")
+    if not exchange.has_route or context is None or agent.startswith(_OWN_PROBES):
         return None
     return Visit(
-        key=known.key or "",
-        user=known.owner or "",
-        organization=known.asked.organization or "",
-        organization_hash=known.asked.scope or "",
+        key=context.key or "",
+        user=context.owner or "",
+        organization=context.asked.organization or "",
+        organization_hash=context.asked.scope or "",
         agent=agent.decode("latin-1"),
         route=exchange.route,
         mode=exchange.decision.in_force.mode if exchange.decision else "refused",
@@ -67,26 +67,31 @@ def access_of(exchange: Exchange, hashed: Callable[[str], str]) -> Access | None
 
     `hashed` returns a case's keyed hash by its id.
     """
-    known = exchange.known
-    if known is None or known.session is None or known.asked.makes_case or not 200 <= exchange.status < 400:
+    context = exchange.context
+    if (
+        context is None
+        or context.session is None
+        or context.asked.makes_case
+        or not 200 <= exchange.status < 400
+    ):
         return None
-    owner = known.session.owner
-    case = owner if known.legacy_id is None else hashed(known.legacy_id)
+    owner = context.session.owner
+    case = owner if context.legacy_id is None else hashed(context.legacy_id)
     return Access(owner, case, exchange.route, exchange.at)
 
 
 def _asked(exchange: Exchange) -> Json:
     named, others = _headers(exchange.headers.names)
-    known = exchange.known
+    context = exchange.context
     return {
         "method": exchange.method if exchange.method in ("GET", "HEAD", "OPTIONS", "POST") else "other",
         "headers": [*named],
         "other_headers": others,
         "bytes": exchange.bytes_in,
-        "token": known.asked.token if known else None,
-        "user": short_hash(known.owner) if known and known.owner else None,
-        "organization": short_hash(known.asked.scope) if known and known.asked.scope else None,
-        "id_lives_on": known.asked.home if known else None,
+        "token": context.asked.token if context else None,
+        "user": short_hash(context.owner) if context and context.owner else None,
+        "organization": short_hash(context.asked.scope) if context and context.asked.scope else None,
+        "id_lives_on": context.asked.home if context else None,
     }
 
 

@@ -76,7 +76,7 @@ async def test_an_answer_may_be_this_long(
     if is_answer:
         assert (await probe.ask("GET", DOC.path())).body == bytes(size)
     else:
-        with pytest.raises(NoAnswer, match="it never ended"):
+        with pytest.raises(NoAnswer, match="the answer never ended"):
             await probe.ask("GET", DOC.path())
 
 

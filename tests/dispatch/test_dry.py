@@ -18,6 +18,8 @@ from proxy import jsons
 from proxy.dispatch.description import Description, Descriptions, load_descriptions
 from proxy.dispatch.dry import DryRun, DryUpstream, chat_answers, dry_deps, platform_answers
 from proxy.errors import Refusal, UpstreamError
+from proxy.flows.caller import resolve
+from proxy.flows.deps import Deps
 from proxy.jsons import dump
 from proxy.mapping.loader import load_table
 from proxy.store import StoreError
@@ -47,9 +49,14 @@ FORM: Final = (
 
 async def run(name: str, asked: Inbound, dry: DryRun) -> Answer:
     """Returns the flow's answer, once all tasks that it left running have ended."""
-    answer = await FLOWS[name].run(asked, ROUTES[name], dry.deps)
+    answer = await run_flow(name, asked, dry.deps)
     await dry.finish(10)
     return answer
+
+
+async def run_flow(name: str, asked: Inbound, deps: Deps) -> Answer:
+    caller = await resolve(asked.headers, deps, makes_case=FLOWS[name].spec.makes_case)
+    return await FLOWS[name].run(replace(asked, caller=caller), ROUTES[name], deps)
 
 
 def by(user: Patient, *parts: Part, raw: bytes = b"") -> Inbound:
@@ -75,6 +82,7 @@ async def nothing_happens(api: Api, folder: Path) -> AsyncIterator[None]:
     await settled(api)
     while await api.proxy.deps.store.retention.last_sweep() is None:  # noqa: ASYNC110  the first one
         await asyncio.sleep(0.005)
+    await api.proxy.moving.recorder.flush()
     calls, before = heard(api), await asyncio.to_thread(kept, folder)
     assert before["sessions"], "nothing that could change"
     yield
@@ -220,7 +228,7 @@ async def test_a_recording_is_judged_measured_and_heard_as_nothing(api: Api, tmp
 async def test_a_recording_of_no_audio_type_is_told(api: Api, tmp_path: Path) -> None:
     user = await patient(api)
     asked = by(user, Part("audioChunk", b"no container", "notas.txt", "text/plain"))
-    assert (await FLOWS["upload_audio"].run(asked, ROUTES["upload_audio"], api.proxy.deps)).status == 200
+    assert (await run_flow("upload_audio", asked, api.proxy.deps)).status == 200
     dry = dry_deps(api.proxy.deps, DESCRIPTIONS)
     async with nothing_happens(api, tmp_path):
         await run("speech_to_text", by(user), dry)
