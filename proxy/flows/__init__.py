@@ -1,1 +1,1 @@
-"""One file per legacy route: the order of calls, and what is kept when."""
+"""The flows, one file per legacy route: the order of its calls and of its writes."""

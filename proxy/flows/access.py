@@ -1,4 +1,4 @@
-"""Who may see what: legacy tokens to sessions, and cases to their owners."""
+"""Checks access: finds the session of a legacy token, and lets a case be seen by its owner only."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,17 +11,17 @@ from proxy.flows.deps import Deps
 from proxy.store.sealer import short_hash
 from proxy.values import Case, Inbound, Session
 
-# A page that opens with the token needs it to live until the user has got there.
+# The access token of a page must be valid until the user has opened the page.
 PAGE_MARGIN: Final = timedelta(minutes=10)
 
 _log: Final = structlog.get_logger("proxy.access")
 
 
 async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
-    """The legacy token of a Bearer route and what it stands for, else `unauthorized` (CONTRACT G04).
+    """Returns the legacy token of a Bearer route and its session. Raises Refusal for any other (G04).
 
-    An expired access token is renewed on the way (G06); one of unknown expiry only for who needs it. A
-    platform that can't be reached stops none but those either: records can be read while it is away.
+    An expired access token is renewed (CONTRACT G06). One of unknown expiry is left to the calls that need
+    it (`renewed`). An unreachable platform is no error here: records can be read during an outage.
     """
     token, session = inbound.caller.token, inbound.caller.session
     if token is None:
@@ -40,18 +40,18 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
 
 
 def is_owners(session: Session, owner: str, deps: Deps) -> bool:
-    """Whether the session is this owner's; the sealed user tells of one that is under an older hash (N06)."""
+    """Returns whether the session is this owner's, also under an older hash (CONTRACT N06)."""
     return owner in (session.owner, deps.store.sealer.owner(session.identity.user, session.organization))
 
 
 def name_in_log(owner: str, organization: str, deps: Deps) -> None:
-    """Every further log line of this request tells apart who called, by keyed hashes."""
+    """Adds the caller's keyed hashes to every further log line of this request."""
     digest = deps.store.sealer.organization(organization)
     structlog.contextvars.bind_contextvars(user=short_hash(owner), organization=short_hash(digest))
 
 
 async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> Session:
-    """The session with an access token that lives for `margin` from now, by /api/users/me if need be."""
+    """Returns the session with an access token valid for `margin` from now; calls /api/users/me if needed."""
     if session.access_expires_at is not None and session.access_expires_at > deps.clock() + margin:
         return session
     try:
@@ -66,7 +66,7 @@ async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = 
 
 
 async def own_id(inbound: Inbound, session: Session, deps: Deps) -> tuple[str, Case | None]:
-    """The path's id under which audio is kept, and the session's own case of that id, if it is one (U03)."""
+    """Returns the path's id, under which audio is stored, and the session's case of that id, if any (U03)."""
     if inbound.valid_id is None:
         raise Refusal("unknown_id", "malformed-id")
     case = await deps.store.cases.get(inbound.valid_id)
@@ -76,12 +76,12 @@ async def own_id(inbound: Inbound, session: Session, deps: Deps) -> tuple[str, C
 
 
 def as_asked(case: Case, inbound: Inbound) -> Case:
-    """Returns the case under its id as the request spells it: an answer repeats that (CONTRACT G03)."""
+    """Returns the case with its id as spelt in the request: an answer repeats that (CONTRACT G03)."""
     return replace(case, id=inbound.legacy_id)
 
 
 async def own_case(inbound: Inbound, session: Session, deps: Deps) -> Case:
-    """The session's own case that the path names; `unknown_id` or `foreign_id` else."""
+    """Returns the session's own case of the path's id. Raises Refusal for an unknown or foreign one."""
     case = await deps.store.cases.get(inbound.valid_id) if inbound.valid_id else None
     if case is None:
         raise Refusal("unknown_id", "unknown-id")

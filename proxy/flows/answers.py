@@ -1,4 +1,4 @@
-"""Facts to answers, in the mapping's shape."""
+"""Builds answers from facts, in the mapping's shape."""
 
 from typing import Final
 
@@ -14,13 +14,13 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 
 def answer(route: Route[RouteMapping], facts: Json) -> Answer:
-    """200: an object for a table of fields, a plain text for a single expression."""
+    """Returns a 200: a JSON object for a table of fields, a plain text for a single expression."""
     body = route.answer.over(facts)
     return text(200, str(body)) if isinstance(route.answer, Expression) else json(200, body)
 
 
 def ready(route: Route[RouteMapping], body: bytes | Packed) -> Answer:
-    """`answer` of what is in the mapping's shape already, as JSON."""
+    """Returns the same as `answer`, for a body that is JSON in the mapping's shape already."""
     made = Answer(200, body, JSON)
     return text(200, str(jsons.load(made.read()))) if isinstance(route.answer, Expression) else made
 

@@ -1,4 +1,4 @@
-"""Calls made at the same time, each seen to its end."""
+"""Runs two calls at the same time, and waits for the end of each."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -11,7 +11,7 @@ U = TypeVar("U")
 
 
 class UnderWay(Generic[T]):
-    """Gives the call, begun, to a block that it doesn't outlive."""
+    """A started call, as a context manager: the call never outlives its block."""
 
     def __init__(self, call: Coroutine[Any, Any, T]) -> None:
         self._task = asyncio.create_task(call)
@@ -24,18 +24,18 @@ class UnderWay(Generic[T]):
             self._task.cancel()
             await asyncio.wait({self._task})
         if not self._task.cancelled():
-            self._task.exception()  # the block has seen it, or left for a reason of its own
+            self._task.exception()  # marks it as retrieved: the block has seen it, or left for another reason
 
 
 async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """What the two give, made at the same time; where one fails, the other is seen to its end first."""
+    """Returns both results. Raises the error of a failed call only after the other call has ended."""
     async with UnderWay(first) as one, UnderWay(second) as other:
         await asyncio.wait({one, other})
         return await one, await other
 
 
 async def end_of(call: Awaitable[T]) -> T | UpstreamError:
-    """What the call gave, or how it failed."""
+    """Returns the result of the call, or its error."""
     try:
         return await call
     except UpstreamError as error:

@@ -1,4 +1,4 @@
-"""Who calls newCase: the legacy identity headers, and whether they may come in (CONTRACT N02–N06)."""
+"""Reads the caller of newCase from the legacy identity headers, and admits or refuses them (N02–N06)."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from proxy.values import Caller, Identity, Inbound, Session
 _HEADERS: Final = {"API_KEY": "no-api-key", "user_mail": "no-user", "organization": "no-organization"}
 
 _MANGLED: Final = frozenset("?\N{REPLACEMENT CHARACTER}")
-# Categories of signs that nobody sees: BOM, zero width, soft hyphen, and all spaces but the common one.
+# Categories of invisible characters: BOM, zero width, soft hyphen, and every space but the common one.
 _INVISIBLE: Final = frozenset({"Cf", "Zl", "Zp", "Zs"})
 
 _log: Final = structlog.get_logger("proxy.caller")
@@ -26,9 +26,11 @@ _log: Final = structlog.get_logger("proxy.caller")
 
 @dataclass(frozen=True, slots=True)
 class NewCaseCaller:
-    """Who asks for the case, and the session that a given token stands for. `older` are the hashes that an
-    earlier release kept this user's rows under; `ref` is that session's; `fingerprint` is another one for
-    each key, user and organization (CONTRACT N19)."""
+    """The caller of newCase, with the session of their token if they sent one.
+
+    `older` are the hashes under which an earlier release stored this user's rows. `ref` is the session's.
+    `fingerprint` differs for each key, user and organization (CONTRACT N19).
+    """
 
     identity: Identity = field(repr=False)
     organization: str = field(repr=False)
@@ -45,7 +47,7 @@ class NewCaseCaller:
 async def resolve(headers: RawHeaders, deps: Deps, *, makes_case: bool) -> Caller:
     """Returns the sender of these headers, as far as the store can tell; refuses nobody.
 
-    `makes_case` is for newCase: there user and organization come with the request.
+    `makes_case` is True for newCase, whose request has the user and the organization.
     """
     sent = bearer(headers)
     token, fault = (None, sent.cause) if isinstance(sent, Malformed) else (sent, None)
@@ -62,7 +64,7 @@ async def resolve(headers: RawHeaders, deps: Deps, *, makes_case: bool) -> Calle
 
 
 def readable(headers: RawHeaders, name: str) -> str | None:
-    """Returns an identity header; None if it can be read in two ways, which the answering side refuses."""
+    """Returns an identity header; None for an ambiguous one, which the answering side refuses."""
     try:
         return identity_value(headers, name)
     except Refusal:
@@ -70,11 +72,11 @@ def readable(headers: RawHeaders, name: str) -> str | None:
 
 
 async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> NewCaseCaller:
-    """Who asks, or the refusal that they get before a byte of the body is read."""
+    """Returns the caller. Raises their Refusal before a byte of the body is read."""
     identity, organization = identity_of(inbound.headers, route.organizations)
     _admit(identity.user, organization, route)
     if organization not in route.organizations.known and any(map(_is_mangled, organization)):
-        # The platform would take it for a new organization.
+        # The platform would create a new organization of this name.
         _log.warning("organization_mangled")
     owner = inbound.caller.owner
     assert owner is not None, "the headers were read the same way"
@@ -97,23 +99,22 @@ async def read_caller(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Ne
 
 
 def _fingerprint(identity: Identity, organization: str, older: Iterable[str], deps: Deps) -> str:
-    # An organization that is left out on purpose is not one without a name (N02).
+    # An organization left out on purpose must differ from one with an empty name (N02).
     sent = () if identity.organization is None else (identity.organization,)
     return deps.store.sealer.digest(
         "caller", identity.api_key, identity.user, organization, *older, "as", *sent
     )
 
 
-def _is_mangled(sign: str) -> bool:
-    """Whether it is what HTTP libraries make of an accent, or what is copied unseen with a name."""
-    return sign in _MANGLED or (sign != " " and unicodedata.category(sign) in _INVISIBLE)
+def _is_mangled(character: str) -> bool:
+    """Returns whether it replaces an accent that an HTTP library lost, or is invisible in a copied name."""
+    return character in _MANGLED or (character != " " and unicodedata.category(character) in _INVISIBLE)
 
 
 def older_owners(
     user: str, organization: str, sessions: Iterable[Session | None], deps: Deps
 ) -> tuple[str, ...]:
-    """The hashes that rows of this user may still be under: by how they are spelt now, and in sessions of
-    theirs (CONTRACT N06)."""
+    """Returns the older hashes of this user's rows: of the present spelling, and in their sessions (N06)."""
     sealer = deps.store.sealer
     owner, spelt = sealer.owner(user, organization), sealer.spelt_owner(user, organization)
     mine = [each.owner for each in sessions if each is not None and is_owners(each, owner, deps)]
@@ -121,7 +122,7 @@ def older_owners(
 
 
 def _given_token(caller: Caller, owner: str, deps: Deps) -> tuple[str | None, Session | None]:
-    """The token of the request, if one is given and good for this very user (N07), with its session."""
+    """Returns the request's token and its session. Raises Refusal for a token of anybody else (N07)."""
     session = caller.session
     if caller.fault is not None:
         raise Refusal("bad_token", caller.fault)
@@ -145,7 +146,7 @@ def _agent(template: str | None, organization: str, route: Route[NewCase]) -> st
 
 
 def identity_of(headers: RawHeaders, organizations: Organizations) -> tuple[Identity, str]:
-    """The identity for the new API, and the organization by its legacy name; Refusal without all of it."""
+    """Returns the identity for the new API, and the organization's legacy name. Raises Refusal."""
     values: list[str] = []
     for name, cause in _HEADERS.items():
         value = identity_value(headers, name)
@@ -157,7 +158,7 @@ def identity_of(headers: RawHeaders, organizations: Organizations) -> tuple[Iden
 
 
 def _admit(user: str, organization: str, route: Route[NewCase]) -> None:
-    """The new platform creates whom it doesn't know; `provision` says who may get that far (N05)."""
+    """Refuses callers that `provision` excludes: the new platform creates every user that it lacks (N05)."""
     provision = route.mapping.provision
     if provision == "any":
         return
@@ -169,4 +170,4 @@ def _admit(user: str, organization: str, route: Route[NewCase]) -> None:
 
 def _of_domain(user: str, organization: str, organizations: Organizations) -> bool:
     domain = user.rpartition("@")[2].lower()
-    return domain in (known.lower() for known in organizations.known[organization].domains)
+    return domain in (each.lower() for each in organizations.known[organization].domains)

@@ -1,4 +1,4 @@
-"""LlamaChat as a route may use it: the client and the key of the caller's organization."""
+"""Finds the LlamaChat client of a user and the key of their organization."""
 
 from proxy.errors import Refusal
 from proxy.flows.deps import Deps
@@ -9,7 +9,7 @@ from proxy.values import Session
 
 
 def chat_of(session: Session, route: Route[RouteMapping], deps: Deps) -> tuple[LlamaChat, str]:
-    """Returns the user's own client, and the operator's key, or the organization's own (CONTRACT Q07)."""
+    """Returns the user's own client, and the organization's own key or else the operator's (CONTRACT Q07)."""
     key = route.organizations.chat_keys.get(session.organization) or deps.chat_key
     if deps.llamachat is None or key is None:
         raise Refusal("no_chat", "llamachat-not-configured")

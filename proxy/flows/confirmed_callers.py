@@ -1,4 +1,4 @@
-"""Callers whom users/me has just confirmed: for them it is asked beside POST /api/cases (CONTRACT N19)."""
+"""Remembers the callers whom users/me has just confirmed: both calls are made at once for them (N19)."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,13 +7,16 @@ from typing import Final
 
 from proxy.errors import UpstreamError
 
-_MOST: Final = 10_000  # whoever called least recently goes, and is asked for in order
+_MOST: Final = 10_000  # beyond it, the least recent caller is forgotten, and users/me goes first for them
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedCaller:
-    """`entry` is a call of theirs in the journal: it goes with all that is erased of them, by whichever
-    process. `at` is when users/me was asked, in seconds of the monotonic clock."""
+    """A caller whom users/me has confirmed.
+
+    `entry` is the caller's entry in the journal: any process that erases their data removes it, too. `at` is
+    the time of the call to users/me, in seconds of the monotonic clock.
+    """
 
     owner: str
     entry: str
@@ -21,7 +24,7 @@ class ConfirmedCaller:
 
 
 class ConfirmedCallers:
-    """Whom users/me has confirmed to this process, by their fingerprints (`caller.Caller`)."""
+    """The callers whom users/me has confirmed to this process, by their fingerprints (`caller.Caller`)."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
@@ -36,14 +39,14 @@ class ConfirmedCallers:
             self._drop(next(iter(self._callers)))
 
     def within(self, window: timedelta, fingerprint: str, now: float) -> ConfirmedCaller | None:
-        """Returns the caller if users/me confirmed them less than `window` ago."""
+        """Returns the caller if users/me has confirmed them less than `window` ago."""
         caller = self._callers.get(fingerprint)
         if caller is None or now - caller.at >= window.total_seconds():
             return None
         return caller
 
     def forget(self, owner: str) -> None:
-        """Forgets a user of an organization, whatever keys and spellings they came with."""
+        """Forgets a user of an organization, under all keys and spellings that they used."""
         for fingerprint in tuple(self._of.get(owner, ())):
             self._drop(fingerprint)
 
@@ -59,5 +62,5 @@ class ConfirmedCallers:
 
 
 def is_refusal(error: UpstreamError) -> bool:
-    """Whether the platform refuses who calls, or what they ask for, rather than failing."""
+    """Returns whether the platform refused the caller or the request (4xx), rather than failed."""
     return error.status is not None and 400 <= error.status < 500

@@ -1,4 +1,4 @@
-"""What a flow is given to work with; the app builds it once, tests build it from real parts."""
+"""The dependencies of the flows; the app builds them once, and tests build them from real parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +20,12 @@ from proxy.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """`michiq` is the legacy server, where there is one; `upstream_states` whether each system is called at
-    all (closed), or left alone for a while (open, half-open). `clock` gives aware UTC times, `monotonic`
-    seconds of no given origin, `new_id` fresh UUIDs."""
+    """The stores, clients and effects that every flow gets.
+
+    `michiq` is the legacy server, if there is one. `upstream_states` returns the state of each system's
+    circuit breaker: closed, open or half-open. `clock` returns aware UTC times, `monotonic` seconds of no
+    given origin, `new_id` fresh UUIDs.
+    """
 
     store: Store
     llamalitica: Llamalitica

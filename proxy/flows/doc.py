@@ -1,4 +1,4 @@
-"""GET /michiQ/doc/{id}: one case and what is known of it (CONTRACT D)."""
+"""GET /michiQ/doc/{id}: one case, with its transcriptions and reports (CONTRACT D)."""
 
 from typing import Final
 

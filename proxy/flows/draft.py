@@ -1,4 +1,4 @@
-"""A newCase form, read, judged and counted: all that happens before anything is sent."""
+"""Reads and validates a newCase form, and counts its tokens, before anything is sent."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _log: Final = structlog.get_logger("proxy.draft")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A case that is ready to be sent: read, judged and counted."""
+    """A case that is ready to be sent: read and validated, its tokens counted."""
 
     form: NewCaseForm = field(repr=False)
     ehr: Ehr | None
@@ -35,7 +35,7 @@ class Draft:
 
 
 async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Draft:
-    """All that the form says, or the refusal that it deserves (N08, N09, N12, N13)."""
+    """Returns the case that the form describes. Raises Refusal for an invalid form (N08, N09, N12, N13)."""
     joining = form.conversation if route.mapping.conversation == "clinical-data" else ""
     ehr = await _ehr(form, joining, route, deps)
     documents = await _documents(form, route, deps)
@@ -59,14 +59,14 @@ async def _ehr(form: NewCaseForm, joining: str, route: Route[NewCase], deps: Dep
 
 
 def _sent(ehr: Ehr | None, joining: str) -> Packed | Bytes | None:
-    """The clinical data as the platform gets them."""
+    """Returns the clinical data in the form in which the platform gets them."""
     if ehr is None:
         return Bytes(with_conversation(b"{}", {}, joining)) if joining else None
     return ehr.sent
 
 
 async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tuple[Document, ...]:
-    """What was read of each file. None is judged before all are read: a refusal closes their spools."""
+    """Returns the text of each file; all are read before one is refused: a refusal closes their spools."""
     reading = [
         read_document(deps.workers, each.content, each.filename, each.content_type) for each in form.files
     ]

@@ -1,4 +1,4 @@
-"""GET /app/encounter/{id}: the case's details, and the ways to the platform's pages (CONTRACT E)."""
+"""GET /app/encounter/{id}: the case's details, and the addresses of the platform's pages (CONTRACT E)."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ SPEC: Final = FlowSpec(
     errors=UPSTREAM_KINDS | {"unauthorized", "unknown_id", "foreign_id"},
 )
 
-# The address holds an access token: it is for this user, once (CONTRACT E04).
+# The address holds an access token: only this user may get it, and no cache may store it (CONTRACT E04).
 _PRIVATE: Final = (("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"))
 _VIEWS: Final = {"case": "case", "mini-widget": "miniWidget", "chat": "chat"}
 
@@ -71,6 +71,6 @@ def _facts(case: Case, page_id: str, linked: list[LinkedCase], urls: dict[str, s
 
 
 def _linked_facts(linked: list[LinkedCase]) -> list[Json]:
-    """Each linked case once, however many recordings went into it."""
+    """Returns each linked case once, also one made of several recordings."""
     cases = dict.fromkeys((link.case_id, link.state, rfc3339_exact(link.created_at)) for link in linked)
     return [{"case_id": case_id, "state": state, "created_at": at} for case_id, state, at in cases]

@@ -22,29 +22,29 @@ SPEC: Final = FlowSpec(
 
 
 async def run(inbound: Inbound, route: Route[Encounters], deps: Deps) -> Answer:
-    """The mapping's table shapes one encounter; the answer is the list of them."""
+    """Answers with the list of encounters, each in the shape of the mapping's table."""
     token, session = await authenticate(inbound, deps)
     if deps.michiq is None or route.mapping.merge == "off":
-        return _list([each.told for each in await _own(session.owner, frozenset(), route, deps)])
+        return _list([each.json for each in await _own(session.owner, frozenset(), route, deps)])
     shadows = await deps.store.homes.candidates(session.owner)
     own = await _own(session.owner, shadows, route, deps)
     theirs = await legacy_list(deps.michiq, token, session, route, deps)
-    # What the legacy server lists may be megabytes, too.
+    # The legacy server's list may have megabytes, too, which would block the event loop.
     return await asyncio.to_thread(lambda: _list(merged(own, theirs)))
 
 
 async def _own(owner: str, shadows: Set[str], route: Route[Encounters], deps: Deps) -> list[Listed]:
-    """The owner's cases in the legacy shape, newest first; without those that are only a shadow's."""
+    """Returns the owner's cases in the legacy shape, newest first, without those of shadow runs."""
     own: list[Listed] = []
     async for page in deps.store.cases.pages(owner):
         cases = [case for case in page if folded_id(case.id) not in shadows]
-        told = await shaped(deps.workers, route.answer, await read_records(owner, cases, deps))
-        own += [Listed(case.id, case.created_at, each) for case, each in zip(cases, told, strict=True)]
+        bodies = await shaped(deps.workers, route.answer, await read_records(owner, cases, deps))
+        own += [Listed(case.id, case.created_at, each) for case, each in zip(cases, bodies, strict=True)]
     return own
 
 
 def _list(encounters: Sequence[bytes | Packed]) -> Answer:
-    """Returns the JSON array, packed as soon as one of them is: a user may have thousands."""
+    """Returns the JSON array, compressed if one encounter is: a user may have thousands."""
     loose = [each for each in encounters if isinstance(each, bytes)]
     if len(loose) == len(encounters):
         return Answer(200, b"[" + b",".join(loose) + b"]", JSON)

@@ -1,4 +1,4 @@
-"""What is known of a case, as facts for doc, encounters and query: pure, so that a worker may make them."""
+"""Computes the facts about a case for doc, encounters and query: pure, so that a worker may do it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ FACTS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A case with all that has joined it since: transcriptions in order, reports newest first."""
+    """A case with all that was added to it later: transcriptions in order, reports newest first."""
 
     case: Case
     transcriptions: Sequence[Transcription] = field(repr=False)
@@ -46,21 +46,21 @@ class Record:
 
     @property
     def size(self) -> int:
-        """About how many bytes there are to be read of it."""
+        """Returns about how many bytes the record has."""
         case = self.case
         packed = [file.text.size for file in case.files] + ([case.ehr.size] if case.ehr else [])
-        told = [len(each.text) for each in self.transcriptions] + [each.size for each in self.reports]
-        return sum(packed) + sum(told) + len(case.conversation)
+        added = [len(each.text) for each in self.transcriptions] + [each.size for each in self.reports]
+        return sum(packed) + sum(added) + len(case.conversation)
 
     @property
     def conversation(self) -> str:
-        """What was said: the conversation that came with the case, then each transcription (S05)."""
+        """Returns the conversation that came with the case, and then each transcription (CONTRACT S05)."""
         said = (self.case.conversation, *(each.text for each in self.transcriptions))
         return "\n".join(text for text in said if text)
 
 
 def record_facts(record: Record) -> dict[str, Json]:
-    """The facts of FACTS."""
+    """Returns the facts named in FACTS."""
     case = record.case
     report = record.reports[0] if record.reports else None
     conversation = record.conversation
@@ -82,18 +82,18 @@ def record_facts(record: Record) -> dict[str, Json]:
 
 
 def ehr_of(case: Case) -> Json:
-    """The object; null for a case that came without."""
+    """Returns the ehr's object, or None for a case without an ehr."""
     return jsons.load(case.ehr.read(), rules=jsons.RECORD) if case.ehr else None
 
 
 def _extension(case: Case) -> str:
-    """The first file's; a case without one has that of its ehr (CONTRACT D01)."""
+    """Returns the first file's extension, or the ehr's for a case without files (CONTRACT D01)."""
     suffix = PurePath(case.files[0].name).suffix if case.files else ""
     return suffix or ".json"
 
 
 def case_facts(case: Case) -> dict[str, Json]:
-    """Who and what a case is; a flow declares those of them that its mapping may read."""
+    """Returns the identifying facts of a case; each flow declares those that its mapping may read."""
     return {
         "id": case.id,
         "user": case.user,

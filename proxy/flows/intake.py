@@ -17,13 +17,13 @@ from proxy.spool import MEMORY_LIMIT, Bytes, Spool, Stored
 from proxy.values import Body, FormPart
 
 _ONCE: Final = ("ehr", "conversation")
-# Of all parts of a form together: many small files are as heavy as one large one.
+# The memory of all parts of a form together: many small files are as heavy as one large file.
 _FORM_MEMORY: Final = 2 * MEMORY_LIMIT
 _UTF_8: Final = ("utf-8", "utf8")
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 
-# Python's own table and what it lacks, instead of whatever the machine has: a slim image has nothing.
+# Python's own table and additions to it, not the machine's table: a slim image has none.
 _TYPES: Final = MimeTypes()
 _FURTHER_TYPES: Final = {
     ".dcm": "application/dicom",
@@ -40,7 +40,7 @@ _log: Final = structlog.get_logger("proxy.intake")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A `files` part as it came."""
+    """A received `files` part."""
 
     filename: str = field(repr=False)
     content_type: str
@@ -49,14 +49,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class NewCaseForm:
-    """The parts of a newCase form; None is a part that didn't come."""
+    """The parts of a newCase form; None for a part that is absent."""
 
     ehr: Stored | None = field(repr=False)
     conversation: str = field(repr=False)
     files: tuple[Upload, ...] = field(repr=False)
 
     def digest(self) -> str:
-        """What the form says, whatever its boundary and the order of its parts."""
+        """Returns a hash of the content, the same for any boundary and any order of the fields."""
         whole = sha256(bytes.fromhex(self.ehr.sha256) if self.ehr else sha256(b"").digest())
         for piece in (self.conversation.encode(), *map(_identity, self.files)):
             whole.update(sha256(piece).digest())
@@ -65,14 +65,14 @@ class NewCaseForm:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A part that is a text, and the charset that it declares."""
+    """A text part, and the charset that it declares."""
 
     content: Stored = field(repr=False)
     charset: str | None
 
 
 async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitStack) -> NewCaseForm:
-    """The form's parts, spooled; `new_spool` takes the memory that one may use, `stack` closes them."""
+    """Spools the form's parts; `new_spool` takes the memory that a part may use, `stack` closes them."""
     memory = _FORM_MEMORY
     single: dict[str, _Text] = {}
     files: list[Upload] = []
@@ -89,7 +89,7 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
         if part.name in _ONCE:
             single[part.name] = _Text(content, media_type(part.content_type or "")[1].get("charset"))
         elif part.filename or content.size:
-            # A browser whose user chose no file sends one without a name and without bytes.
+            # A browser sends a part without a name and without bytes if its user has chosen no file.
             files.append(_upload(part, content))
     if not parts:
         raise Refusal("malformed", "no-part")
@@ -104,7 +104,7 @@ async def read_form(body: Body, new_spool: Callable[[int], Spool], stack: ExitSt
 
 
 def _in_utf_8(ehr: _Text, spool: Spool, stack: ExitStack) -> Stored:
-    """The ehr, recoded where its charset is another one; what can't be decoded by it is left as it came."""
+    """Returns the ehr in UTF-8; unchanged if its declared charset can't decode it."""
     stack.callback(spool.close)
     if ehr.charset is None or ehr.charset.lower() in _UTF_8:
         return ehr.content

@@ -1,4 +1,4 @@
-"""All that is known of a case, cut into passages: what a question can be answered from (CONTRACT Q04)."""
+"""Cuts the record of a case into passages, from which a question can be answered (CONTRACT Q04)."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,12 +15,12 @@ _SMALL_PAGES: Final = 60
 
 
 def index_of(record: Record) -> Index:
-    """Reads a record of any size, for as long as it takes."""
+    """Returns the index of a record of any size; slow for a large one."""
     return Index.of(_passages(record, None))
 
 
 def index_if_small(record: Record) -> Index | None:
-    """Reads a record within two milliseconds or so; None for one that takes longer."""
+    """Returns the index of a record within about two milliseconds, or None if it would take longer."""
     if record.size > SMALL or _pages(record) > _SMALL_PAGES:
         return None
     try:
@@ -30,7 +30,7 @@ def index_if_small(record: Record) -> Index | None:
 
 
 def _passages(record: Record, most: int | None) -> Iterator[Passage]:
-    """Those of the ehr first, then what was said, the files, the transcriptions and the reports."""
+    """Yields the passages of the ehr, the conversation, the files, the transcriptions and the reports."""
     case = record.case
     yield from _of_json("ehr", ehr_of(case), most)
     yield from split("conversación", case.conversation)
@@ -44,12 +44,12 @@ def _passages(record: Record, most: int | None) -> Iterator[Passage]:
 
 
 def _of_json(source: str, value: Json, most: int | None) -> list[Passage]:
-    """Nothing, rather than the word null or an empty pair of braces, where there is nothing."""
+    """Returns the passages of a value; none for null or an empty object, which would say nothing."""
     return from_json(source, value, most) if value else []
 
 
 def _pages(record: Record) -> int:
-    """Returns how many pages there are, each with a passage of its own however short it is."""
+    """Returns the number of pages; each has a passage of its own, even a short one."""
     texts = [*_texts(record.case), *(each.text for each in record.transcriptions)]
     return sum(1 + text.count("\f") for text in texts + [each.content for each in record.reports])
 

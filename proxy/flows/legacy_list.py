@@ -1,4 +1,4 @@
-"""The legacy server's own list of encounters, merged with ours (CONTRACT L03)."""
+"""Fetches the legacy server's own list of encounters, and merges it with ours (CONTRACT L03)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,17 +25,17 @@ _log: Final = structlog.get_logger("proxy.encounters")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An encounter in the legacy shape, as JSON, and when it was."""
+    """An encounter as JSON in the legacy shape, with its id and time."""
 
     id: str
     at: datetime
-    told: bytes | Packed = field(repr=False)
+    json: bytes | Packed = field(repr=False)
 
 
 async def legacy_list(
     michiq: Michiq, token: str, session: Session, route: Route[Encounters], deps: Deps
 ) -> list[dict[str, Json]]:
-    """The legacy server's own list for this user; none for who has no session there (L03)."""
+    """Returns the legacy server's own list for this user, empty if they have no session there (L03)."""
     homes = deps.store.homes
     theirs = token if session.side == "legacy" else await homes.legacy_token(session.owner, deps.clock())
     if theirs is None:
@@ -52,7 +52,7 @@ async def legacy_list(
 
 
 async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict[str, Json]]:
-    """A token that the legacy server itself gave is the client's own to renew; another one is forgotten."""
+    """Refuses a client that came with a legacy token, so that it signs in anew; forgets a stored one."""
     if session.side == "legacy":
         raise Refusal("unauthorized", "legacy-session-ended")
     await deps.store.homes.forget_legacy_token(session.owner, theirs)
@@ -61,10 +61,10 @@ async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict
 
 
 def merged(own: Sequence[Listed], theirs: Sequence[dict[str, Json]]) -> list[bytes | Packed]:
-    """Newest first; a case that both list is told of as we know it."""
-    known = {folded_id(each.id) for each in own}
-    others = [Listed("", _time(each), jsons.dump(each)) for each in theirs if _id(each) not in known]
-    return [each.told for each in sorted([*own, *others], key=attrgetter("at"), reverse=True)]
+    """Returns all encounters, newest first; of a case that both list, ours."""
+    own_ids = {folded_id(each.id) for each in own}
+    others = [Listed("", _time(each), jsons.dump(each)) for each in theirs if _id(each) not in own_ids]
+    return [each.json for each in sorted([*own, *others], key=attrgetter("at"), reverse=True)]
 
 
 def _id(encounter: dict[str, Json]) -> str:
@@ -73,7 +73,7 @@ def _id(encounter: dict[str, Json]) -> str:
 
 
 def _time(encounter: dict[str, Json]) -> datetime:
-    """When a legacy encounter was; one without a time that can be read comes last."""
+    """Returns the time of a legacy encounter; one without a readable time gets 1970, and so comes last."""
     value = encounter.get("Timestamp")
     try:
         return from_iso8601(value) if isinstance(value, str) else _LONG_AGO

@@ -1,4 +1,4 @@
-"""What a newCase sends, keeps and tells of its case (CONTRACT N10, N11, N18)."""
+"""Builds the files, the record and the facts of a newCase's case (CONTRACT N10, N11, N18)."""
 
 from proxy.flows.attachments import text_file
 from proxy.flows.caller import NewCaseCaller
@@ -13,7 +13,7 @@ from proxy.values import Case, CaseFile, Inbound, Json, OutgoingFile
 
 
 def outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:
-    """The files of the form as they are sent, in their order, and the conversation as one more (N10, N11)."""
+    """Returns the form's files to send, in their order, and the conversation as one more (N10, N11)."""
     files = [OutgoingFile(upload.filename, upload.content_type, upload.content) for upload in form.files]
     if form.conversation and route.mapping.conversation == "file":
         files.append(text_file("conversation.txt", form.conversation))
@@ -21,7 +21,7 @@ def outgoing(form: NewCaseForm, route: Route[NewCase]) -> list[OutgoingFile]:
 
 
 def case_of(caller: NewCaseCaller, draft: Draft, created: CreatedCase, inbound: Inbound, deps: Deps) -> Case:
-    """The record of the case, of which every word is kept (N18)."""
+    """Returns the record of the case, with every word of the form (CONTRACT N18)."""
     read = zip(draft.form.files, draft.documents, strict=True)
     return Case(
         id=created.case_id,
@@ -52,7 +52,7 @@ def case_of(caller: NewCaseCaller, draft: Draft, created: CreatedCase, inbound: 
 
 
 def facts(case: Case, token: str) -> Json:
-    """What the mapping's answer may tell."""
+    """Returns the facts that the mapping's answer may contain."""
     return {
         "case": case_facts(case),
         "session": {"token": token},

@@ -1,4 +1,4 @@
-"""One newCase from its judged form to its answer: who the user is, and their case (CONTRACT N07, N17–N19)."""
+"""Makes the calls of one newCase, from its validated form to its answer (CONTRACT N07, N17–N19)."""
 
 import asyncio
 from contextlib import AsyncExitStack, ExitStack
@@ -12,7 +12,7 @@ from proxy.flows.deps import Deps
 from proxy.flows.draft import Draft
 from proxy.flows.made_case import case_of, facts, outgoing
 from proxy.flows.new_session import grant
-from proxy.flows.once import Outcome, answer_again, new_intent, settled, turn
+from proxy.flows.once import Outcome, answer_again, new_intent, outcome_of, turn
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
 from proxy.store import JournalEntry
@@ -22,8 +22,10 @@ from proxy.values import Answer, Inbound
 
 
 class Making:
-    """Asks users/me who the caller is and POST /api/cases for their case: in order, or both at once for a
-    caller whom users/me confirmed a moment ago."""
+    """Calls users/me for the caller and POST /api/cases for their case.
+
+    The calls are made in order, or both at once for a caller whom users/me confirmed a moment ago.
+    """
 
     def __init__(
         self, caller: NewCaseCaller, draft: Draft, inbound: Inbound, route: Route[NewCase], deps: Deps
@@ -38,8 +40,10 @@ class Making:
         self._began = deps.monotonic()
 
     async def answer(self, spools: ExitStack) -> Answer:
-        """The intent is durable before POST /api/cases, and before users/me where both are called at once;
-        the case and its session are before the answer. `spools` are closed at the end."""
+        """Returns the answer, once the case and its session are durable; closes `spools` at the end.
+
+        The intent is durable before POST /api/cases, and before users/me if both calls are made at once.
+        """
         caller = self._caller
         async with AsyncExitStack() as held:
             held.enter_context(spools)
@@ -55,25 +59,27 @@ class Making:
                 earlier = await self._begin(None)
             if earlier is not None:
                 if user is None:
-                    await self._me()  # who is refused by now gets no answer, not even the first one
+                    await self._me()  # a caller who is refused by now doesn't get the first answer either
                 return answer_again(earlier, self._intent)
-            outcome = await held.enter_async_context(settled(self._intent, self._deps))
+            outcome = await held.enter_async_context(outcome_of(self._intent, self._deps))
             if user is None:
                 return await self._at_once(outcome, held)
             self._remember()
             return await self._end(user, await end_of(self._create()), outcome)
 
     def _confirmed(self) -> ConfirmedCaller | None:
-        """The caller, where both calls are to be made at once; nobody while the platform is left alone."""
+        """Returns the confirmed caller; None if users/me must go first, or the circuit is not closed."""
         if self._deps.upstream_states().get("llamalitica") != "closed":
             return None
         window = self._route.mapping.me_beside
         return self._deps.confirmed_callers.within(window, self._caller.fingerprint, self._began)
 
     async def _begin(self, confirmed: ConfirmedCaller | None) -> JournalEntry | None:
-        """Makes the intent durable. In the same write whom the new platform may just have created is on
-        record (N05), and rows of theirs under older hashes are gathered (N06); for a confirmed caller that
-        was done with the entry that they rely on."""
+        """Makes the intent durable; returns the earlier entry of the same Idempotency-Key, if there is one.
+
+        The same write records the user and organization that the new platform may just have created (N05),
+        and moves the user's rows from older hashes (N06). A confirmed caller's earlier entry did that.
+        """
         caller, store, now = self._caller, self._deps.store, self._deps.clock()
         if confirmed is not None:
             return await store.journal.begin(self._intent, standing=confirmed.entry, ref=caller.ref)
@@ -87,8 +93,10 @@ class Making:
         )
 
     async def _at_once(self, outcome: Outcome, held: AsyncExitStack) -> Answer:
-        """Makes both calls. A refusal by users/me is the answer however POST /api/cases ends, and doesn't
-        wait for that."""
+        """Makes both calls at once and returns the answer.
+
+        A refusal by users/me is raised at once, without waiting for the end of POST /api/cases.
+        """
         create = await held.enter_async_context(UnderWay(self._create()))
         user = await end_of(self._me())
         if isinstance(user, UserSession):
@@ -105,7 +113,7 @@ class Making:
     async def _after_refusal(
         self, create: asyncio.Task[CreatedCase], outcome: Outcome, held: AsyncExitStack
     ) -> None:
-        """Notes what became of the case of a caller whom users/me refused (N19)."""
+        """Records the outcome of POST /api/cases for a caller whom users/me refused (CONTRACT N19)."""
         async with held:
             created = await end_of(create)
             if isinstance(created, UpstreamError):
@@ -116,7 +124,7 @@ class Making:
     async def _end(
         self, user: UserSession | UpstreamError, created: CreatedCase | UpstreamError, outcome: Outcome
     ) -> Answer:
-        """The answer, once the case and its session are durable; else the error of the call that decides."""
+        """Returns the answer, once the case and its session are durable. Raises a failed call's error."""
         if isinstance(created, UpstreamError):
             self._heed(created)
             outcome.failed(created)
@@ -143,11 +151,11 @@ class Making:
         return await self._deps.llamalitica.create_case(self._caller.identity, self._draft.metadata, files)
 
     def _remember(self) -> None:
-        """The caller as users/me has just confirmed them; their intent is durable."""
+        """Remembers the caller, whom users/me has just confirmed and whose intent is durable."""
         confirmed = ConfirmedCaller(self._caller.owner, self._intent.id, self._began)
         self._deps.confirmed_callers.remember(self._caller.fingerprint, confirmed)
 
     def _heed(self, error: UpstreamError) -> None:
-        """Whoever is refused has to be confirmed anew."""
+        """Forgets a caller whom the platform refuses, so that users/me has to confirm them anew."""
         if is_refusal(error):
             self._deps.confirmed_callers.forget(self._caller.owner)

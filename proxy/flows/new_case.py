@@ -49,8 +49,10 @@ SPEC: Final = FlowSpec(
 
 
 async def run(inbound: Inbound, route: Route[NewCase], deps: Deps) -> Answer:
-    """Nothing goes out before everything that came in has been judged; from then on the work is seen
-    through to its end even if the client leaves, so that no case is made that nobody recorded."""
+    """Validates the whole request before anything is sent, and then makes the case.
+
+    From then on the work runs to its end even if the client leaves: no case is made without a record.
+    """
     caller = await read_caller(inbound, route, deps)
     with ExitStack() as spools:
         spool = partial(Spool, deps.spool_folder, budget=deps.spool_budget)

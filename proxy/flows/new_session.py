@@ -1,4 +1,4 @@
-"""The token that a newCase is answered with, and the session behind it (CONTRACT N07, N19)."""
+"""Chooses the token of a newCase's answer, and prepares its session (CONTRACT N07, N19)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from proxy.values import Session
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The legacy token for the answer, and what is to be written before it is given."""
+    """The legacy token for the answer, and the writes that must be durable before the answer."""
 
     token: str = field(repr=False)
     writes: tuple[Work[None], ...] = ()
@@ -24,10 +24,10 @@ class Grant:
 async def grant(
     user: UserSession | UpstreamError, caller: NewCaseCaller, route: Route[NewCase], deps: Deps
 ) -> Grant | UpstreamError:
-    """The given token, its access token renewed; else a new session, under the new access token itself.
+    """Returns the request's token, its access token renewed; else a new session under the new access token.
 
-    Where users/me failed without refusing anybody, the newest access token of the caller that is known to
-    live takes the place of the new one; its error comes back where there is none.
+    If users/me failed without refusing the caller, their newest valid access token replaces the new one. If
+    there is none, the error of users/me is returned.
     """
     sessions = deps.store.sessions
     if isinstance(user, UserSession):

@@ -1,4 +1,4 @@
-"""Work on large or hostile input, done in the worker processes, off the event loop."""
+"""Runs the work on large or hostile input in the worker processes, off the event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence, Set
@@ -24,13 +24,13 @@ from proxy.workers import WorkerCrashed, Workers, WorkerTimeout
 
 T = TypeVar("T")
 
-# Up to these sizes the work is done here, since a worker costs half a millisecond. Measured on one core:
-# hostile JSON of 12 KiB is read in 1 ms and counted in 1 ms, a text of 12 KiB is tidied and counted in 1 ms.
+# Up to this size the work is done in this process, since a worker costs half a millisecond. On one core,
+# reading or counting hostile JSON of 12 KiB takes 1 ms each, extracting and counting a text of 12 KiB 1 ms.
 _SMALL: Final = 12 * 1024
-# Several small things, one after the other, with a pause for others between them.
+# The limit for several small records, one after the other, with a turn for other tasks between them.
 _SMALL_TOGETHER: Final = 64 * 1024
-# Larger ones are read for each question anew: to bring over what was read would hold up everybody.
-_KEPT: Final = 1024 * 1024
+# A larger record is read anew for each question: moving its index over would block the event loop.
+_CACHED: Final = 1024 * 1024
 _SECONDS: Final = 20.0
 _PLANNING_SECONDS: Final = 60.0
 _BATCH: Final = 1024 * 1024
@@ -42,7 +42,7 @@ _log: Final = structlog.get_logger("proxy.offload")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What could be read of a file; `outcome` is extract's, or "given-up"."""
+    """The text that was read from a file; `outcome` is extract's, or "given-up"."""
 
     outcome: str
     text: Packed = field(repr=False)
@@ -51,8 +51,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Ehr:
-    """What was read of an ehr. `text` is the object as it came; `sent` has the conversation in it, too,
-    where it was to join."""
+    """An ehr that was read: `text` is the object as it came, `sent` may have the conversation in it."""
 
     found: Found
     text: Packed = field(repr=False)
@@ -61,9 +60,9 @@ class Ehr:
 
 
 async def read_document(workers: Workers, content: Stored, filename: str, content_type: str) -> Document:
-    """A file's text and its tokens. A file that hangs or kills its reader has none.
+    """Returns a file's text and its tokens; none for a file that hangs or kills its reader.
 
-    Whatever needs a parser goes to a worker, however small it is.
+    Every file that needs a parser goes to a worker, also a small one.
     """
     kind = kind_of(content.head, filename, content_type)
     if kind is None and content.size:
@@ -80,20 +79,22 @@ async def read_document(workers: Workers, content: Stored, filename: str, conten
 async def read_ehr(
     workers: Workers, content: Stored, expressions: Mapping[str, Expression], conversation: str
 ) -> Ehr:
-    """What there is in an ehr, by the expressions of `patient`; a large one is not read by this process at
-    all. `conversation`, unless empty, joins what is sent. Raises BadJson."""
+    """Reads an ehr, by the expressions of `patient`; this process never reads a large one itself.
+
+    `conversation`, unless empty, joins what is sent. Raises BadJson.
+    """
     return await of_json(workers, content.size, _read_ehr, content.source(), expressions, conversation)
 
 
 async def load_json(workers: Workers, data: bytes, rules: jsons.Rules = jsons.STRICT) -> Json:
-    """jsons.load, wherever it holds up nobody; BadJson as there."""
+    """Returns the same as jsons.load, without blocking the event loop. Raises BadJson."""
     return await of_json(workers, len(data), _load, data, rules)
 
 
 async def of_json(workers: Workers, size: int, task: Callable[..., T], *args: object) -> T:
-    """What `task(*args)` makes of JSON of this size, wherever that holds up nobody.
+    """Returns `task(*args)`, which reads JSON of this size, without blocking the event loop.
 
-    Raises BadJson as the task does, and for what a worker can't read in its memory or time.
+    Raises BadJson if the task does, and if a worker lacks the memory or time to read it.
     """
     if size <= _SMALL:
         return task(*args)
@@ -112,14 +113,14 @@ async def count_tokens(workers: Workers, text: str) -> int:
 async def shaped(
     workers: Workers, shape: Shape | Expression, records: Sequence[Record]
 ) -> list[bytes | Packed]:
-    """Each record's facts in a mapping's shape, as JSON; large ones packed."""
-    told: list[bytes | Packed] = []
+    """Returns each record's facts as JSON in a mapping's shape; large ones compressed."""
+    bodies: list[bytes | Packed] = []
     for batch in _batches(records):
         if _are_small(batch):
-            told += [each async for each in _shaped_here(shape, batch)]
+            bodies += [each async for each in _shaped_here(shape, batch)]
         else:
-            told += await workers.run(_packed, shape, batch, seconds=_SECONDS)
-    return told
+            bodies += await workers.run(_packed, shape, batch, seconds=_SECONDS)
+    return bodies
 
 
 async def planned(
@@ -131,9 +132,9 @@ async def planned(
     instruction: str,
     part_instruction: str,
 ) -> Prompt:
-    """prompt.plan over all that is known of a case; QuestionTooLong as there."""
+    """Returns the same as prompt.plan, over the record of a case. Raises QuestionTooLong."""
     texts = sent, instruction, part_instruction
-    if record.size > _KEPT:
+    if record.size > _CACHED:
         return await workers.run(
             _planned, question, record, *texts, seconds=_PLANNING_SECONDS, raises=QuestionTooLong, long=True
         )
@@ -151,7 +152,7 @@ async def _read_case(workers: Workers, record: Record) -> Index:
 
 
 async def _in_turns(steps: Generator[None, None, T]) -> T:
-    """What the steps return; others have their turn after each."""
+    """Returns the result of the steps; other tasks have their turn after each step."""
     while True:
         try:
             next(steps)
@@ -162,7 +163,7 @@ async def _in_turns(steps: Generator[None, None, T]) -> T:
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """The records in runs that a worker can have in memory and be done with in time."""
+    """Yields the records in batches that fit a worker's memory and time."""
     batch: list[Record] = []
     size = 0
     for record in records:
@@ -191,7 +192,7 @@ def _shaped(shape: Shape | Expression, records: Sequence[Record]) -> list[bytes]
 
 
 def _packed(shape: Shape | Expression, records: Sequence[Record]) -> list[Packed]:
-    return [Packed.of(told) for told in _shaped(shape, records)]
+    return [Packed.of(body) for body in _shaped(shape, records)]
 
 
 def _planned(
@@ -207,7 +208,7 @@ def _index_of(record: Record) -> Index:
 def _read_ehr(source: bytes | SealedFile, expressions: Mapping[str, Expression], conversation: str) -> Ehr:
     data = _bytes(source)
     ehr = jsons.load_object(data, rules=jsons.RECORD, max_values=jsons.MAX_VALUES)
-    # One mark was read past; a second one would have been no JSON.
+    # The reader skips one byte order mark, and refuses a second one as no JSON.
     raw = data.removeprefix(_BOM).strip(_BLANK)
     text = Packed.of(raw)
     sent = Packed.of(with_conversation(raw, ehr, conversation)) if conversation else text

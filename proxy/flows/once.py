@@ -1,4 +1,4 @@
-"""One case for each answered newCase: intents, and the answers to repeated ones (CONTRACT N17, N19)."""
+"""Makes one case for each answered newCase: intents, and answers to repeated requests (N17, N19)."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,19 +14,19 @@ from proxy.store import StoreError
 from proxy.store.journal import JournalEntry
 from proxy.values import Answer
 
-# Why a case that was made stays in the journal alone (N19).
+# The reason why a case that was made is in the journal only (CONTRACT N19).
 Cause: TypeAlias = Literal["made-for-refused", "made-without-session"]
 
 _log: Final = structlog.get_logger("proxy.once")
 
 
 def turn(owner: str, key: str, deps: Deps) -> AbstractAsyncContextManager[None]:
-    """Of two requests with one Idempotency-Key the second waits for the first."""
+    """Returns the lock of an Idempotency-Key: a second request with it waits for the first."""
     return deps.locks.hold("new_case", owner, key)
 
 
 def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEntry:
-    """What the journal keeps before anything is sent; `said` is a keyed hash of what the request says."""
+    """Returns the entry to store before anything is sent; `said` is a keyed hash of the request's content."""
     return JournalEntry(
         id=deps.new_id(),
         owner=owner,
@@ -39,7 +39,7 @@ def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEnt
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a call that has an intent, as far as it is known."""
+    """The outcome of a call that has an intent, as far as this process knows it."""
 
     cause: str = "interrupted"
     ambiguous: bool = True
@@ -47,20 +47,19 @@ class Outcome:
     recorded: bool = False
 
     def failed(self, error: UpstreamError) -> None:
-        """POST /api/cases ended so."""
+        """Notes the error with which POST /api/cases ended."""
         self.cause, self.ambiguous = error.cause, error.may_have_worked
 
     def made_for_nobody(self, case_id: str, cause: Cause) -> None:
-        """The case was made, and its client is not told of it (N19)."""
+        """Notes a case that was made, and that the client doesn't learn of (CONTRACT N19)."""
         self.cause, self.ambiguous, self.case_id = cause, True, case_id
 
 
 @asynccontextmanager
-async def settled(intent: JournalEntry, deps: Deps) -> AsyncIterator[Outcome]:
-    """Around all that follows an intent: what ends it without a record is in the journal, and shown there.
+async def outcome_of(intent: JournalEntry, deps: Deps) -> AsyncIterator[Outcome]:
+    """Yields the outcome to fill in; at the end of the block, writes it to the journal unless recorded.
 
-    A case that was made and could not be recorded, for whatever reason, is as ambiguous as one of which
-    no answer came.
+    A case that was made and could not be recorded is as ambiguous as a call without an answer.
     """
     outcome = Outcome()
     try:
@@ -75,7 +74,7 @@ async def _give_up(intent: JournalEntry, outcome: Outcome, deps: Deps) -> None:
     try:
         await deps.store.journal.fail(intent.id, cause, ambiguous=outcome.ambiguous, case_id=case_id)
     except StoreError:
-        # The next start finds it open, and shows it.
+        # The next start finds the intent open, and reports it as ambiguous.
         _log.exception("intent_left_open", intent=intent.id)
         return
     if case_id is not None:
@@ -83,7 +82,7 @@ async def _give_up(intent: JournalEntry, outcome: Outcome, deps: Deps) -> None:
 
 
 def answer_again(earlier: JournalEntry, intent: JournalEntry) -> Answer:
-    """What a repeated Idempotency-Key gets: the first answer, never a second case."""
+    """Returns the first answer for a repeated Idempotency-Key; there is never a second case."""
     if earlier.body_digest != intent.body_digest:
         raise Refusal("idempotency_conflict", "idempotency-conflict")
     if earlier.answer is None:

@@ -1,4 +1,4 @@
-"""The addresses of the platform's pages, with their `config` (CONTRACT E02, E03)."""
+"""Builds the addresses of the platform's pages, with their `config` (CONTRACT E02, E03)."""
 
 from base64 import b64encode
 from typing import Final
@@ -13,7 +13,7 @@ _CHAT_ONLY: Final = Ui(chatOnly=True)
 
 
 def page_urls(mapping: EncounterPage, case: Case, page_id: str, web_url: str, token: str) -> dict[str, str]:
-    """The case's page, its mini widget and its chat alone, by the names of the answer's `urls`."""
+    """Returns the case's page, mini widget and chat-only page, by the names of the answer's `urls`."""
     page = _page(mapping, case.organization)
     ui = _with_agent(page.ui, mapping, case)
     base = f"{web_url}/dashboard/cases/{quote(page_id, safe='')}"
@@ -26,7 +26,7 @@ def page_urls(mapping: EncounterPage, case: Case, page_id: str, web_url: str, to
 
 
 def _page(mapping: EncounterPage, organization: str) -> Page:
-    """The organization's own keys over those for all."""
+    """Returns the page's keys: the organization's own, else those for all organizations."""
     own = mapping.organizations.get(organization, Page())
     given = {name: getattr(own.ui, name) for name in own.ui.model_fields_set}
     ui = mapping.ui.model_copy(update=given)
@@ -34,7 +34,7 @@ def _page(mapping: EncounterPage, organization: str) -> Page:
 
 
 def _with_agent(ui: Ui, mapping: EncounterPage, case: Case) -> Ui:
-    """The agent of newCase's template, where there was one, is the page's default agent (N14)."""
+    """Returns the keys with the agent of newCase's template, if any, as the default agent (CONTRACT N14)."""
     if case.agent is None:
         return ui
     agent = DefaultAgent(id=case.agent, when=mapping.template_agent_when)
@@ -42,7 +42,7 @@ def _with_agent(ui: Ui, mapping: EncounterPage, case: Case) -> Ui:
 
 
 def _config(token: str, redirect_url: str | None, ui: Ui) -> str:
-    """Standard base64 of UTF-8 JSON, then URL-escaped: a bare `+` would arrive as a space."""
+    """Returns standard base64 of UTF-8 JSON, URL-escaped: a bare `+` would arrive as a space."""
     config: dict[str, Json] = {"accessToken": token}
     if redirect_url is not None:
         config["redirectUrl"] = redirect_url

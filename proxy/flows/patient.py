@@ -1,4 +1,4 @@
-"""The patient of a case: from the ehr to `patientMetadata` (CONTRACT N09)."""
+"""Finds the patient in the ehr, and writes `patientMetadata` (CONTRACT N09)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from proxy.shape import Expression
 from proxy.spool import Bytes, Joined
 from proxy.values import Content, Json
 
-# Below it every integer is a number of its own in JSON, as most programs read it (RFC 8259, section 6).
+# Most programs read JSON numbers as doubles, which are exact for integers below (RFC 8259, section 6).
 _EXACT: Final = 2**53
-_WRITTEN_OUT: Final = 16 * 1024  # bytes of an ehr that are sooner unpacked at once than piece by piece
+_WRITTEN_OUT: Final = 16 * 1024  # bytes of an ehr; up to here, unpacking at once is faster than in pieces
 
 EXPRESSIONS: Final = ("patient.id", "patient.name", "patient.birth_date")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the mapping's expressions find of a patient in an ehr; None for what they don't."""
+    """The patient's data that the mapping's expressions found in an ehr; None for those not found."""
 
     id: str | None = field(default=None, repr=False)
     name: str | None = field(default=None, repr=False)
@@ -28,22 +28,22 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Both are non-empty, whatever the ehr holds."""
+    """The patient of a case; id and name are never empty."""
 
     id: str = field(repr=False)
     name: str = field(repr=False)
 
 
 def find(ehr: Json, expressions: Mapping[str, Expression]) -> Found:
-    """What there is of the patient; `expressions` are those of EXPRESSIONS."""
+    """Returns the patient's data in the ehr; `expressions` has every name of EXPRESSIONS."""
     return Found(*(_first_text(expressions[key].over(ehr)) for key in EXPRESSIONS))
 
 
 def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str) -> Patient:
-    """The patient who was found; `unnamed` is called whoever has no name.
+    """Returns the patient; one without a name gets the name `unnamed`.
 
-    Without an id, a patient is known by a keyed digest of name and birth date, so that the next case of
-    the same person gets the same id; without both, only by `own_id`.
+    A patient without an id gets a keyed digest of name and birth date, so that the next case of the same
+    person gets the same id; without both of these, `own_id`.
     """
     patient_id = found.id
     if patient_id is None and found.name and found.birth_date:
@@ -52,7 +52,7 @@ def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str
 
 
 def metadata(patient: Patient, ehr: Packed | Bytes | None) -> Content:
-    """patientMetadata as JSON; the ehr's own bytes stand in it unmodified."""
+    """Returns patientMetadata as JSON, with the ehr's own bytes unmodified in it."""
     who = b'{"id":%b,"name":%b' % (jsons.dump(patient.id), jsons.dump(patient.name))
     if ehr is None:
         return Bytes(who + b"}")
@@ -63,9 +63,9 @@ def metadata(patient: Patient, ehr: Packed | Bytes | None) -> Content:
 
 
 def with_conversation(raw: bytes, ehr: Mapping[str, Json], conversation: str) -> bytes:
-    """The bytes of an ehr, `raw`, with the conversation as one more key beside its own.
+    """Returns the bytes of an ehr, `raw`, with the conversation as one more key.
 
-    They are not written anew from `ehr`: a number like 1.10 stays as it came.
+    The bytes are not written anew from `ehr`: a number like 1.10 stays as it came.
     """
     key = "conversation"
     while key in ehr:
@@ -75,7 +75,7 @@ def with_conversation(raw: bytes, ehr: Mapping[str, Json], conversation: str) ->
 
 
 def _first_text(value: Json) -> str | None:
-    """The first non-empty string or number of a value or list; true and false are neither."""
+    """Returns the first non-empty string or number of a value or list; skips true and false."""
     for candidate in value if isinstance(value, list) else [value]:
         if isinstance(candidate, str) and candidate.strip():
             return candidate.strip()
@@ -85,5 +85,5 @@ def _first_text(value: Json) -> str | None:
 
 
 def _written(number: int | float) -> str:
-    """Returns the integer that the number equals, as spreadsheets give 12345.0 for it; else the number."""
+    """Returns the number's text; 12345.0, as spreadsheets export integers, becomes 12345."""
     return str(int(number) if abs(number) < _EXACT and number == int(number) else number)

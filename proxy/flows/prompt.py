@@ -1,4 +1,4 @@
-"""What LlamaChat is sent for a question: messages of at most 2000 UTF-16 units (CONTRACT Q04, Q05)."""
+"""Plans the messages to LlamaChat for a question, of at most 2000 UTF-16 units each (CONTRACT Q04, Q05)."""
 
 from collections.abc import Generator, Set
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from proxy.text.units import split_units, utf16_units
 LIMIT: Final = 2000  # llamachat, "POST /api/conversations/{id}/messages", Constraints
 PARTS: Final = 5
 
-# What a question leaves for passages, however long it is.
+# UTF-16 units that every question, also a long one, leaves for passages.
 _ROOM: Final = 800
 
 _QUESTION: Final = "Pregunta: "
@@ -31,7 +31,7 @@ class Prompt:
 
 
 def plan(question: str, index: Index, sent: Set[str], instruction: str, part_instruction: str) -> Prompt:
-    """The messages for a question over a case; passages that were `sent` are in the conversation already.
+    """Returns the messages for a question about a case; passages in `sent` are in the conversation already.
 
     Raises QuestionTooLong.
     """
@@ -41,7 +41,7 @@ def plan(question: str, index: Index, sent: Set[str], instruction: str, part_ins
 def planning(
     question: str, index: Index, sent: Set[str], instruction: str, part_instruction: str
 ) -> Generator[None, None, Prompt]:
-    """Does what `plan` does, in steps that hold up nobody (`choosing`)."""
+    """Does the same as `plan`, in short steps that don't block the event loop (`choosing`)."""
     room = min(_ROOM, _waiting(index, sent))
     pieces = _pieces(
         question, _left(LIMIT - room, instruction, _CONTINUED), _left(LIMIT, part_instruction, _CONTINUED)
@@ -52,30 +52,30 @@ def planning(
     label = _CONTINUED if leading else _QUESTION
     budget = _left(LIMIT, instruction, label, last)
     chosen = yield from choosing(index, question, budget, sent)
-    lines = "".join(f"{passage.line}\n" for passage in chosen)
+    excerpts = "".join(f"{passage.line}\n" for passage in chosen)
     messages = [
         f"{part_instruction}\n\n{_QUESTION if i == 0 else _CONTINUED}{piece}"
         for i, piece in enumerate(leading)
     ]
     messages.append(
-        f"{instruction}\n\n{lines}\n{label}{last}" if lines else f"{instruction}\n\n{label}{last}"
+        f"{instruction}\n\n{excerpts}\n{label}{last}" if excerpts else f"{instruction}\n\n{label}{last}"
     )
     return Prompt(tuple(messages), frozenset(passage.key for passage in chosen))
 
 
 def fits(question: str, instruction: str, part_instruction: str) -> bool:
-    """Whether `plan` takes the question whatever the case holds; False may only mean that it depends."""
+    """Returns True if `plan` takes the question for any case; False if that depends on the case."""
     last_room = _left(LIMIT - _ROOM, instruction, _CONTINUED)
     return len(_pieces(question, last_room, _left(LIMIT, part_instruction, _CONTINUED))) <= PARTS
 
 
 def _waiting(index: Index, sent: Set[str]) -> int:
-    """Returns how much room all passages would take that have not been sent."""
+    """Returns the UTF-16 units of all passages that have not been sent."""
     return sum(cost for cost, key in zip(index.costs, index.keys, strict=True) if key not in sent)
 
 
 def _pieces(question: str, last_room: int, lead_room: int) -> list[str]:
-    """The question, whole if it fits in the last message, else cut with a last piece that does."""
+    """Returns the question, whole if it fits in the last message, else cut so that its last piece does."""
     if utf16_units(question) <= last_room:
         return [question]
     *leading, tail = split_units(question, lead_room)
@@ -86,5 +86,5 @@ def _pieces(question: str, last_room: int, lead_room: int) -> list[str]:
 
 
 def _left(limit: int, *texts: str) -> int:
-    """What remains of `limit` beside these texts and the blank lines between the sections."""
+    """Returns the rest of `limit` beside these texts and the blank lines between the sections."""
     return limit - sum(utf16_units(text) for text in texts) - 4

@@ -47,17 +47,17 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
     case = await own_case(inbound, session, deps)
     chat, key = chat_of(session, route, deps)
     async with AsyncExitStack() as turn:
-        # One message at a time: the conversation's history is what the next one builds on (Q06).
+        # One message at a time: each builds on the conversation's history (CONTRACT Q06).
         await turn.enter_async_context(deps.locks.hold("conversation", folded_id(case.id), case.owner))
         record = await read_record(case, deps)
         dialogue = _Dialogue(chat, key, record, session.ref, question, route.mapping, deps)
-        # LlamaChat goes on with a question whose client has left; its turn ends when it has answered.
+        # LlamaChat works on even if the client leaves; the lock is released after its answer.
         response = await deps.tasks.finish("query", dialogue.ask(turn.pop_all()))
     return answer(route, {"response": response, "legacy_id": inbound.legacy_id})
 
 
 async def _question(inbound: Inbound, deps: Deps) -> str:
-    """The body's `query`; a body without one has an empty one, as the legacy server read it (Q02)."""
+    """Returns the body's `query`; an absent one counts as empty, as on the legacy server (CONTRACT Q02)."""
     query = await read_text(inbound, "query", deps.workers)
     if query is None:
         raise Refusal("bad_request", "query-not-a-string")
@@ -90,16 +90,16 @@ class _Dialogue:
         self._readings = deps.readings
 
     async def ask(self, turn: AsyncExitStack) -> str:
-        """The answer; a conversation that LlamaChat no longer knows is begun anew, once (Q06).
+        """Returns the answer; begins a conversation anew, once, if LlamaChat has lost it (CONTRACT Q06).
 
-        `turn` is what keeps other questions out of the conversation; closed at the end.
+        `turn` holds the conversation's lock against other questions; it is closed at the end.
         """
         case = self._record.case
         async with turn:
-            known = await self._store.get(case.id, case.owner)
-            if known is not None:
+            earlier = await self._store.get(case.id, case.owner)
+            if earlier is not None:
                 try:
-                    return await self._say(known.id, await self._plan(known.sent))
+                    return await self._say(earlier.id, await self._plan(earlier.sent))
                 except UpstreamError as error:
                     if error.status != 404:
                         raise
@@ -108,8 +108,10 @@ class _Dialogue:
             return await self._say(conversation, prompt)
 
     async def _begin(self) -> tuple[str, Prompt]:
-        """A conversation, made beside the search for passages unless the question may turn out too long:
-        one that is costs no conversation."""
+        """Starts a conversation and plans the messages, both at once.
+
+        A question that may be too long is planned first, so that its refusal costs no conversation.
+        """
         mapping = self._mapping
         if fits(self._question, mapping.instruction, mapping.part_instruction):
             return await both(self._start(), self._plan(frozenset()))
@@ -123,7 +125,7 @@ class _Dialogue:
         return conversation
 
     async def _say(self, conversation: str, prompt: Prompt) -> str:
-        """The answer to the last message; only then do its passages count as sent."""
+        """Returns the answer to the last message; marks the passages as sent only after it."""
         response = ""
         for message in prompt.messages:
             response = await self._chat.send(self._key, conversation, message)

@@ -1,4 +1,4 @@
-"""Keeps what was read of cases for the next question about them: in memory only, not much, not long."""
+"""Caches the indexes of cases for the next question about them: in memory only, bounded, for minutes."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ SECONDS: Final = 300.0  # after the last question
 MEMORY: Final = 16 * 1024 * 1024
 
 
-_Place: TypeAlias = tuple[str, str]
+_Key: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,56 +26,56 @@ class _Reading:
 
 
 class Readings:
-    """One process's. A reading leaves five minutes after its last question; when the case has changed; when
-    others need its room; and with `forget`.
+    """A cache of one process. An entry is removed five minutes after its last question.
 
-    It is found by the record that it was made from, and a record comes out of the store for each question: a
-    case that was erased is not found there, so nothing that is kept here is told.
+    An entry is also removed if the case has changed, if others need its room, and by `forget`. A lookup needs
+    the record from which the index was made, and each question reads the record from the store. An erased
+    case is not there, so nothing cached of it can get into an answer.
     """
 
     def __init__(self, later: Later = later, memory: int = MEMORY) -> None:
         self._later = later
         self._most = memory
         self._used = 0
-        self._kept: OrderedDict[_Place, _Reading] = OrderedDict()  # the one that was last asked for last
+        self._cached: OrderedDict[_Key, _Reading] = OrderedDict()  # in the order of their last use
 
     def get(self, record: Record) -> Index | None:
-        """Returns what was read of the case, if it is still what the record says."""
-        found = self._kept.get(_place(record))
+        """Returns the index of the case, if it was made of this very record."""
+        found = self._cached.get(_key(record))
         if found is None or found.record != record:
             return None
         self._keep(record, found.index, found.memory)
         return found.index
 
     def put(self, record: Record, index: Index) -> None:
-        """Keeps what was read, unless it takes a quarter of the room."""
+        """Stores the index, unless it takes more than a quarter of the memory."""
         memory = index.memory + record.size
-        self._drop(_place(record))
+        self._drop(_key(record))
         if memory * 4 <= self._most:
             self._keep(record, index, memory)
 
     def __len__(self) -> int:
-        """Returns of how many cases something is kept."""
-        return len(self._kept)
+        """Returns the number of cases in the cache."""
+        return len(self._cached)
 
     def forget(self) -> None:
         """Drops everything."""
-        for place in [*self._kept]:
-            self._drop(place)
+        for key in [*self._cached]:
+            self._drop(key)
 
     def _keep(self, record: Record, index: Index, memory: int) -> None:
-        place = _place(record)
-        self._drop(place)
-        while self._kept and self._used + memory > self._most:
-            self._drop(next(iter(self._kept)))
-        self._kept[place] = _Reading(record, index, memory, self._later(SECONDS, partial(self._drop, place)))
+        key = _key(record)
+        self._drop(key)
+        while self._cached and self._used + memory > self._most:
+            self._drop(next(iter(self._cached)))
+        self._cached[key] = _Reading(record, index, memory, self._later(SECONDS, partial(self._drop, key)))
         self._used += memory
 
-    def _drop(self, place: _Place) -> None:
-        if (reading := self._kept.pop(place, None)) is not None:
+    def _drop(self, key: _Key) -> None:
+        if (reading := self._cached.pop(key, None)) is not None:
             reading.end.cancel()
             self._used -= reading.memory
 
 
-def _place(record: Record) -> _Place:
+def _key(record: Record) -> _Key:
     return record.case.owner, folded_id(record.case.id)

@@ -1,4 +1,4 @@
-"""Stored recordings as they leave the blob store: to LlamaChat, to the new platform, to be measured."""
+"""Reads stored recordings out of the blob store, to send them and to measure their length."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -37,13 +37,13 @@ class RecordedAudio:
 
 
 def outgoing(recording: Recording, deps: Deps) -> OutgoingFile:
-    """The recording as a file to send: a recorder's `blob` says nothing of its format (CONTRACT U04)."""
+    """Returns the recording as a file to send, named by its format: a recorder's `blob` hides it (U04)."""
     name = with_ending(recording.filename, recording.container)
     return OutgoingFile(name, recording.content_type, RecordedAudio(recording, deps.store.blobs))
 
 
 async def length(recording: Recording, deps: Deps) -> float:
-    """Seconds, read from the audio itself (CONTRACT S01); 0 where it can't be told."""
+    """Returns the length in seconds, read from the audio itself; 0 if that fails (CONTRACT S01)."""
     pieces = [(str(deps.store.blobs.path(chunk.blob)), chunk.key) for chunk in recording.chunks]
     try:
         return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio, long=True)

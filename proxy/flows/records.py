@@ -1,4 +1,4 @@
-"""Cases with all that has joined them since, as the store has them."""
+"""Reads cases from the store, with all that was added to them later."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ async def read_record(case: Case, deps: Deps) -> Record:
 
 
 async def read_records(owner: str, cases: Sequence[Case], deps: Deps) -> list[Record]:
-    """The records of an owner's cases, in their order."""
+    """Returns the records of an owner's cases, in the order of the cases."""
     joined = await deps.store.additions.of(owner, [case.id for case in cases])
     return [
         Record(case, addition.transcriptions, addition.reports)

@@ -1,4 +1,4 @@
-"""A webhook delivery of the new platform, checked and kept (CONTRACT W02–W04)."""
+"""Validates and stores a webhook delivery of the new platform (CONTRACT W02–W04)."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -10,13 +10,13 @@ from proxy.store.deliveries import Delivery, Subject
 from proxy.times import from_rfc3339
 from proxy.values import Json, ReportEvent
 
-KNOWN: Final = ("report.created", "report.updated", "report.deleted")
+_EVENTS: Final = ("report.created", "report.updated", "report.deleted")
 
 _MAX_ID: Final = 200
 
 
 def _moment(value: object) -> datetime:
-    """The documented form only: a bare number or a local time could be any moment."""
+    """Reads a time of the documented form; a bare number or a local time could be any moment."""
     if not isinstance(value, str):
         raise ValueError("not an RFC 3339 time")
     return from_rfc3339(value)
@@ -27,7 +27,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class BadEvent(ValueError):
-    """A body that is not of the documented shape."""
+    """Raised for a body that is not of the documented shape."""
 
 
 class _Agent(BaseModel):
@@ -43,7 +43,7 @@ class _Data(BaseModel):
 
 
 class _Event(BaseModel):
-    """llamalitica-integration, "Event Format"."""
+    """An event as the platform sends it (llamalitica-integration, "Event Format")."""
 
     event: Literal["report.created", "report.updated", "report.deleted"]
     organizationId: Id
@@ -52,11 +52,13 @@ class _Event(BaseModel):
 
 
 async def keep(body: Json, delivery: Delivery | None, deps: Deps) -> None:
-    """Stores what a delivery tells, durable on return; BadEvent if it isn't one. Of unknown types that is
-    nothing. `delivery` is what came, where it is to be sent on."""
+    """Stores the report of a delivery, durable on return; an unknown event has no report to store.
+
+    `delivery` holds what came, if it must be sent on. Raises BadEvent for a body of another shape.
+    """
     if not isinstance(body, dict) or not isinstance(body.get("event"), str):
         raise BadEvent
-    event = parse(body) if body["event"] in KNOWN else None
+    event = parse(body) if body["event"] in _EVENTS else None
     if delivery is not None:
         await deps.store.deliveries.receive(delivery, _subject(body), event, deps.clock())
     elif event is not None:
@@ -64,7 +66,7 @@ async def keep(body: Json, delivery: Delivery | None, deps: Deps) -> None:
 
 
 def _subject(body: dict[str, Json]) -> Subject:
-    """Also of an unknown event: those of a report stay in order, those of a case can be erased."""
+    """Returns the report and case of any event, for its order among a report's, and to erase a case's."""
     data = body.get("data")
     named = data if isinstance(data, dict) else {}
     return Subject(_id(named.get("id")), _id(named.get("caseId")))

@@ -1,4 +1,4 @@
-"""POST /michiQ/speechToText/{id}: the uploaded audio as text, by LlamaChat (CONTRACT S)."""
+"""POST /michiQ/speechToText/{id}: the uploaded audio, transcribed by LlamaChat (CONTRACT S)."""
 
 import re
 import unicodedata
@@ -29,12 +29,12 @@ SPEC: Final = FlowSpec(
     writes=True,
 )
 
-_Heard: TypeAlias = tuple[Recording, Transcription]
+_Transcribed: TypeAlias = tuple[Recording, Transcription]
 
 
 @dataclass(frozen=True, slots=True)
 class _Transcriber:
-    """Recordings of one owner to their transcriptions."""
+    """A transcriber of one owner's recordings."""
 
     owner: str
     ref: str | None = field(repr=False)
@@ -42,20 +42,20 @@ class _Transcriber:
     key: str = field(repr=False)
     deps: Deps = field(repr=False)
 
-    async def hear(self, recording: Recording) -> Transcription:
-        """The kept result, or a new one that is kept: two who ask at once pay for one (S04)."""
+    async def transcribe(self, recording: Recording) -> Transcription:
+        """Returns the stored transcription, else makes and stores one; concurrent calls pay once (S04)."""
         store, deps = self.deps.store.transcriptions, self.deps
         async with deps.locks.hold("transcription", self.owner, recording.legacy_id, recording.digest):
-            kept = await store.get(self.owner, recording.legacy_id, recording.digest)
-            if kept is not None:
-                return kept
+            stored = await store.get(self.owner, recording.legacy_id, recording.digest)
+            if stored is not None:
+                return stored
             file = outgoing(recording, deps)
             text = await self.chat.transcribe(self.key, file.filename, file.content_type, file.content)
-            heard = Transcription(recording.digest, text, await length(recording, deps), deps.clock())
-            # What was heard while the recording was shorter is part of this.
+            made = Transcription(recording.digest, text, await length(recording, deps), deps.clock())
+            # The new transcription contains those of the recording when it was shorter.
             parts = recording.digests()[:-1]
-            await store.put(self.owner, recording.legacy_id, heard, parts, self.ref)
-            return heard
+            await store.put(self.owner, recording.legacy_id, made, parts, self.ref)
+            return made
 
 
 async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answer:
@@ -68,27 +68,27 @@ async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answe
         raise Refusal("no_audio", "no-audio")
     transcriber = _Transcriber(session.owner, session.ref, *chat_of(session, route, deps), deps)
     forwarded = case if route.mapping.forward == "linked-case" else None
-    # Paid for once begun: a client that leaves finds the results on its next call, the linked case made.
-    work = _hear(chosen, transcriber, forwarded, session.identity)
+    # A transcription that has begun is paid for: it ends even if the client leaves, for its next call.
+    work = _transcribe(chosen, transcriber, forwarded, session.identity)
     return answer(route, _facts(legacy_id, await deps.tasks.finish("transcription", work)))
 
 
-async def _hear(
+async def _transcribe(
     chosen: Sequence[Recording], transcriber: _Transcriber, forwarded: Case | None, identity: Identity
-) -> list[_Heard]:
-    """The transcriptions of all; what is `forwarded` goes on to the platform without being waited for."""
+) -> list[_Transcribed]:
+    """Transcribes the recordings, and starts the linked case of `forwarded` without waiting for it."""
     deps = transcriber.deps
-    heard = [(recording, await transcriber.hear(recording)) for recording in chosen]
+    transcribed = [(recording, await transcriber.transcribe(recording)) for recording in chosen]
     if forwarded is not None:
-        texts = [(recording, transcription.text) for recording, transcription in heard]
-        # Durable before the answer: a process that is killed right after it has promised the linked case.
+        texts = [(recording, transcription.text) for recording, transcription in transcribed]
+        # Durable before the answer, which promises the linked case: another process resumes it after a kill.
         await deps.store.links.plan(forwarded.id, [each.digest for each in chosen], deps.clock())
         deps.tasks.start("linked_case", forward(forwarded, identity, texts, deps))
-    return heard
+    return transcribed
 
 
 async def _label(inbound: Inbound, deps: Deps) -> str | None:
-    """The last component of the body's `audioFile`: a name to look for, never a place (S02)."""
+    """Returns the last component of `audioFile`: a name to look for, never a path to open (CONTRACT S02)."""
     label = await read_text(inbound, "audioFile", deps.workers, optional=True)
     if label is None:
         raise Refusal("bad_request", "audio-file-not-a-string")
@@ -96,15 +96,15 @@ async def _label(inbound: Inbound, deps: Deps) -> str | None:
 
 
 def _last_component(path: str) -> str:
-    """Of a path of any system, or of an address; NFC, since macOS takes letters and accents apart."""
+    """Returns the last component of a path or URL, in NFC: macOS separates letters and accents."""
     return unicodedata.normalize("NFC", re.split(r"[/\\]", path)[-1])
 
 
-def _facts(legacy_id: str, heard: Sequence[_Heard]) -> Json:
-    total = sum(transcription.seconds for _, transcription in heard)
+def _facts(legacy_id: str, transcribed: Sequence[_Transcribed]) -> Json:
+    total = sum(transcription.seconds for _, transcription in transcribed)
     return {
         "legacy_id": legacy_id,
-        "transcription": "\n".join(transcription.text for _, transcription in heard),
+        "transcription": "\n".join(transcription.text for _, transcription in transcribed),
         "total_time": hms(total),
         "total_seconds": total,
         "segments": [
@@ -115,6 +115,6 @@ def _facts(legacy_id: str, heard: Sequence[_Heard]) -> Json:
                 "time": hms(transcription.seconds),
                 "size": recording.size,
             }
-            for recording, transcription in heard
+            for recording, transcription in transcribed
         ],
     }

@@ -1,4 +1,4 @@
-"""POST /michiQ/uploadAudio/{id}: a chunk of a recording, kept encrypted (CONTRACT U)."""
+"""POST /michiQ/uploadAudio/{id}: a chunk of a recording, stored encrypted (CONTRACT U)."""
 
 from typing import Final
 
@@ -25,13 +25,13 @@ SPEC: Final = FlowSpec(
     claims=True,
 )
 
-# Form delimiters and part headers, beside the audio itself.
+# Bytes for form delimiters and part headers, beside the audio itself.
 _FRAMING: Final = 64 * 1024
 
 
 async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer:
-    """Chunks of one id are taken one after the other, in the order in which they arrived."""
-    # Held from the start: a chunk whose token is renewed on the way is not overtaken by the next one.
+    """Takes the chunks of one id one after the other, in the order of their arrival."""
+    # Held from the start: the next chunk must not overtake one whose token has to be renewed first.
     async with deps.locks.hold("arrival", bearer(inbound.headers), folded_id(inbound.legacy_id)):
         _, session = await authenticate(inbound, deps)
         legacy_id, _ = await own_id(inbound, session, deps)
@@ -43,7 +43,7 @@ async def run(inbound: Inbound, route: Route[UploadAudio], deps: Deps) -> Answer
 async def _receive(
     inbound: Inbound, session: Session, legacy_id: str, route: Route[UploadAudio], deps: Deps
 ) -> int:
-    """Stores the form's `audioChunk` and gives its size; nothing is kept of a form that breaks off."""
+    """Stores the form's `audioChunk` and returns its size; stores nothing of a form that breaks off."""
     last = await deps.store.recordings.tip(session.owner, legacy_id)
     async with deps.store.blobs.writer() as blob:
         chunk: _Incoming | None = None
@@ -56,13 +56,13 @@ async def _receive(
             await chunk.store()
         if chunk is None or not chunk.size:
             raise Refusal("missing_audio", "no-audio-chunk" if chunk is None else "empty-audio-chunk")
-        if not await _is_kept(chunk, session.owner, legacy_id, deps):
-            await _keep(chunk, session, legacy_id, deps)
+        if not await _is_stored(chunk, session.owner, legacy_id, deps):
+            await _store_chunk(chunk, session, legacy_id, deps)
         return chunk.size
 
 
 class _Incoming:
-    """A chunk on its way into the blob store, judged by its first bytes."""
+    """A chunk on its way into the blob store, classified by its first bytes."""
 
     def __init__(self, part: FormPart, last: Tip | None, blob: BlobWriter, limit: int) -> None:
         self.part = part
@@ -74,17 +74,17 @@ class _Incoming:
 
     @property
     def verdict(self) -> Verdict:
-        known = self.last.container if self.last else None
-        return self.beginning.verdict(known, has_recording=self.last is not None)
+        container = self.last.container if self.last else None
+        return self.beginning.verdict(container, has_recording=self.last is not None)
 
     @property
     def opening(self) -> ShortChunk:
-        """What a recording that is opened now is named by: its first chunk, which may be one before this."""
+        """Returns the first chunk of the recording that opens now; it may be an earlier, short one."""
         own = ShortChunk(self.beginning.head, self.part.filename, self.part.content_type)
         return [*self._held, own][-1 - self.verdict.taken]
 
     async def store(self) -> None:
-        """Stores the chunk; refused once it is certain that it makes the recording too large."""
+        """Stores the chunk. Raises Refusal as soon as it surely makes the recording too large."""
         room: int | None = None
         async for data in self.part.chunks():
             self.size += len(data)
@@ -99,7 +99,7 @@ class _Incoming:
 
     @property
     def sent_again(self) -> bool:
-        """Whether this is the last chunk once more, its answer having been lost; it takes no room (U04)."""
+        """Returns whether this repeats the last chunk, whose answer was lost; it takes no room (U04)."""
         return self.last is not None and self.last.chunk_sha256 == self.blob.sha256
 
     @property
@@ -108,7 +108,7 @@ class _Incoming:
 
     @property
     def _room(self) -> int:
-        """What the recording may still grow by; all of it for the first chunk of a new one."""
+        """Returns the bytes by which the recording may grow; for the first chunk of a new one, all."""
         verdict = self.verdict
         if self.last is None or not verdict.opens:
             return self.limit - (self.last.size if self.last else 0)
@@ -119,10 +119,10 @@ class _Incoming:
         return self.last.chunk_size if self.last else 0
 
 
-async def _is_kept(chunk: _Incoming, owner: str, legacy_id: str, deps: Deps) -> bool:
-    """Whether these bytes are the last chunk's, which is durable, so that nothing is left to write.
+async def _is_stored(chunk: _Incoming, owner: str, legacy_id: str, deps: Deps) -> bool:
+    """Returns whether these bytes are the last chunk's, which is durable, so that nothing is left to write.
 
-    Asked for again: what was there when they began to come may be erased by now.
+    The last chunk is looked up again: it may have been erased since the first bytes came.
     """
     if not chunk.sent_again:
         return False
@@ -130,8 +130,8 @@ async def _is_kept(chunk: _Incoming, owner: str, legacy_id: str, deps: Deps) -> 
     return last is not None and last.chunk_sha256 == chunk.blob.sha256
 
 
-async def _keep(chunk: _Incoming, session: Session, legacy_id: str, deps: Deps) -> None:
-    """The blob is durable before the row that names it, the row before the answer."""
+async def _store_chunk(chunk: _Incoming, session: Session, legacy_id: str, deps: Deps) -> None:
+    """Makes the blob durable before the row that names it, and the row before the answer."""
     verdict, first = chunk.verdict, chunk.opening
     kind = verdict.container
     name, key = await chunk.blob.commit()
