@@ -11,8 +11,10 @@ from click.testing import CliRunner
 
 from proxy.cli import main
 from proxy.cli.help_texts import ENVIRONMENT, EXAMPLES, SUMMARIES
+from proxy.cli.schemas import MODELS
 from proxy.environment import PREFIX
 from proxy.settings import Settings
+from proxy.web.flows import SPECS
 
 from .filled import Site, site
 
@@ -49,6 +51,19 @@ def test_each_command_has_an_example_and_its_environment(command: str) -> None:
     shown = help_of(command)
     assert f"  {EXAMPLES[command][0]}" in shown
     assert "Environment (or .env): " in shown
+
+
+def test_the_routes_and_files_that_can_be_chosen_are_those_that_there_are() -> None:
+    chosen = {name: _choices(name, option) for name, option in (("clients", "route"), ("check", "schema"))}
+    assert chosen == {"clients": [spec.name for spec in SPECS], "check": sorted(MODELS)}
+
+
+def _choices(command: str, option: str) -> list[str]:
+    found = main.get_command(click.Context(main), command)
+    assert found
+    [parameter] = [each for each in found.params if each.name == option]
+    assert isinstance(parameter.type, click.Choice)
+    return [*parameter.type.choices]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
