@@ -49,9 +49,9 @@ new_case 'Clínica Norte'
 michiq-proxy mode new_case new --reason 'everybody' --despite-evidence --wait
 new_case 'Clínica Norte'
 
-michiq-proxy mode new_case --rollback --reason 'the clinic calls at 3 a.m.' --wait
+michiq-proxy mode rollback new_case --reason 'the clinic calls at 3 a.m.' --wait
 new_case 'Clínica Norte'
 
-michiq-proxy mode --history --limit 6
+michiq-proxy mode history --limit 6
 michiq-proxy audit verify
 echo "walk complete"

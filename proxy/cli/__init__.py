@@ -1,10 +1,12 @@
-"""The command line: one small file per command."""
+"""The command line: one small file per command.
 
-import gc
+The file declares arguments, options and help, and imports what it runs when it runs: `--help` and shells that
+complete need nothing of it.
+"""
+
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
@@ -22,29 +24,6 @@ class _Optimized(click.ClickException):
 
     def __init__(self) -> None:
         super().__init__("python -O (PYTHONOPTIMIZE) removes checks; start michiq-proxy without it")
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Switches the garbage collector off: it finds nothing in modules, and takes a sixth of their imports."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
-
-
-def _import_without_rich(name: str) -> None:
-    """Imports the module as if rich were not installed.
-
-    structlog uses rich for tracebacks in colour, which the log never has: they cost a tenth of the memory.
-    """
-    if name not in sys.modules and "rich" not in sys.modules:
-        sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
-        import_module(name)
-        del sys.modules["rich"]
 
 
 def _give_up_printing() -> None:
@@ -81,10 +60,7 @@ class _Commands(click.Group):
         if not __debug__:
             raise _Optimized
         name = cmd_name.replace("-", "_")
-        with _no_collections():
-            if cmd_name == "serve":
-                _import_without_rich("structlog")
-            command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
+        command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
         command.epilog = epilog(cmd_name)
         return command
 

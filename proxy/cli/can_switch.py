@@ -1,18 +1,8 @@
 """`michiq-proxy can-switch`: checks whether the evidence is enough to move a route to the new side."""
 
-from datetime import UTC, datetime
-
 import click
 
-from proxy.cli import switch_report
-from proxy.cli.common import mappings_folder, read_settings, read_table
-from proxy.cli.mode_request import existing_route
-from proxy.cli.store_access import echo_json, with_store
-from proxy.cli.switch_report import Found
-from proxy.dispatch import verdict
-from proxy.dispatch.evidence_of import organization_names, sums_of, switch_evidence, window_of
-from proxy.mapping.table import Table
-from proxy.store import Store
+from proxy.cli.common import no_collections
 
 
 @click.command("can-switch")
@@ -25,30 +15,7 @@ def can_switch(context: click.Context, route: str, *, as_json: bool) -> None:
     The thresholds are in the route's mapping file, under [switch]. Exit code 0: yes; 1: no; 2: wrong usage or
     settings.
     """
-    settings = read_settings()
-    table = read_table(mappings_folder(settings.mappings))
-    existing_route(route, table.routes)
-    now = datetime.now(UTC)
-    found = with_store(settings, lambda store: look(store, route, table, now))
-    if as_json:
-        echo_json(switch_report.as_json(found))
-    else:
-        switch_report.print_report(found)
-    if not found.verdict.yes:
+    with no_collections():
+        from proxy.cli.can_switch_run import run
+    if not run(route, as_json=as_json):
         context.exit(1)
-
-
-async def look(store: Store, route: str, table: Table, now: datetime) -> Found:
-    """Reads all evidence for and against the new side."""
-    mapping = table.routes[route].mapping
-    since = window_of(mapping, now)
-    evidence = await switch_evidence(store, route, mapping, table.organizations, now)
-    differences = await store.evidence.differences(route)
-    return Found(
-        route=route,
-        verdict=verdict.can_switch(evidence, mapping.switch, now),
-        evidence=evidence,
-        sums=sums_of(await store.evidence.comparisons(route, since)),
-        differences=tuple(each for each in differences if each.last_seen.date() >= since),
-        names=await organization_names(store, route, table.organizations),
-    )

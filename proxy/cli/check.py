@@ -1,43 +1,22 @@
 """`michiq-proxy check`: finds errors in settings and mapping files, and warns of what may be a mistake."""
 
-import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import click
 
-from proxy.cli import online as online_checks
-from proxy.cli.common import Misuse, mappings_folder, read_settings
-from proxy.cli.cross_checks import strangers, warnings_of
-from proxy.cli.paper import plural
-from proxy.cli.schemas import MODELS, schema_of
-from proxy.environment import PREFIX
-from proxy.mapping.complaints import Complaint
-from proxy.mapping.loader import MappingError, load_table
-from proxy.mapping.table import Table
-from proxy.settings import Settings
-from proxy.values import Json
-from proxy.web.flows import SPECS
-from proxy.web.tls import BadCertificate, Tls
+from proxy.cli.common import Misuse, no_collections
+from proxy.contract.routes import LEGACY
 
-
-@dataclass
-class _Found:
-    """The errors and warnings of a check: Complaints about files, and sentences about settings."""
-
-    errors: list[Complaint | str] = field(default_factory=list)
-    warnings: list[Complaint | str] = field(default_factory=list)
+# Every mapping file: a route's, and organizations.toml.
+_FILES: Final = sorted([*(route.name for route in LEGACY), "organizations"])
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), required=False)
 @click.option("--online", is_flag=True, help="Also check hosts, certificates and the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.option(
-    "--schema", type=click.Choice(sorted(MODELS)), help="Print a file's JSON Schema instead of checking."
-)
+@click.option("--schema", type=click.Choice(_FILES), help="Print a file's JSON Schema instead of checking.")
 @click.pass_context
 def check(
     context: click.Context, folder: Path | None, *, online: bool, as_json: bool, schema: str | None
@@ -48,82 +27,13 @@ def check(
     warnings; 1: it can't be served; 2: wrong usage.
     """
     if schema is not None:
+        with no_collections():
+            from proxy.cli.schemas import schema_of
         click.echo(schema_of(schema))
         return
     if online and folder is not None:
         raise Misuse("--online checks what the settings name: use it without FOLDER")
-    found = _Found()
-    settings = None if folder is not None else _settings(found)
-    named = settings.mappings if settings is not None else None
-    mappings = mappings_folder(folder if folder is not None else named)
-    table = _table(mappings, settings, found)
-    if settings is not None:
-        _cross(settings, table, online=online, found=found)
-    _print(found, mappings, len(table.routes) if table else 0, as_json=as_json)
-    if found.errors:
+    with no_collections():
+        from proxy.cli.check_run import run
+    if not run(folder, online=online, as_json=as_json):
         context.exit(1)
-
-
-def _settings(found: _Found) -> Settings | None:
-    """Returns the settings; None when there are none at all, as in a checkout, or when they are wrong."""
-    if not Path(".env").exists() and not any(name.startswith(PREFIX) for name in os.environ):
-        return None
-    try:
-        return read_settings()
-    except Misuse as error:
-        found.errors += str(error).splitlines()
-        return None
-
-
-def _table(folder: Path, settings: Settings | None, found: _Found) -> Table | None:
-    try:
-        table = load_table(folder, SPECS, has_legacy=settings is None or settings.legacy_url is not None)
-    except MappingError as error:
-        found.errors += error.complaints
-        return None
-    found.warnings += strangers(folder, table)
-    return table
-
-
-def _cross(settings: Settings, table: Table | None, *, online: bool, found: _Found) -> None:
-    if table is not None:
-        found.warnings += warnings_of(settings, table)
-    try:
-        if settings.tls_cert and settings.tls_key:
-            Tls(settings.tls_cert, settings.tls_key, failed=lambda _version, _reason: None)
-    except BadCertificate as error:
-        found.errors.append(str(error))
-    if online:
-        for is_error, sentence in online_checks.problems(settings):
-            (found.errors if is_error else found.warnings).append(sentence)
-
-
-def _print(found: _Found, folder: Path, routes: int, *, as_json: bool) -> None:
-    if as_json:
-        report: Json = {
-            "ok": not found.errors,
-            "complaints": _rows(found.errors),
-            "warnings": _rows(found.warnings),
-        }
-        click.echo(json.dumps(report, ensure_ascii=False))
-        return
-    for word, each in [("", e) for e in found.errors] + [("warning: ", w) for w in found.warnings]:
-        click.echo(f"{word}{folder}/{each}" if isinstance(each, Complaint) else f"{word}{each}", err=True)
-    if found.errors:
-        click.echo(", ".join(_counted(found)))
-    else:
-        click.echo(f"{folder}: {routes} routes, {'no errors' if found.warnings else 'all good'}")
-
-
-def _counted(found: _Found) -> list[str]:
-    warned = [plural(len(found.warnings), "warning")] if found.warnings else []
-    return [plural(len(found.errors), "error"), *warned]
-
-
-def _rows(found: Sequence[Complaint | str]) -> list[Json]:
-    return [
-        {"file": each.file, "line": each.line, "key": each.key, "reason": each.reason}
-        if isinstance(each, Complaint)
-        else {"file": None, "line": None, "key": each.split(maxsplit=1)[0].rstrip(":"), "reason": each}
-        for each in found
-    ]

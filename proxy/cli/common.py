@@ -1,6 +1,9 @@
 """Reads settings and mappings for the commands, and complains clearly when something is wrong with them."""
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +30,18 @@ class Misuse(Failure):
     """Ends a command that can't be done as it was asked: a setting is wrong, or a folder is missing."""
 
     exit_code = 2
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Switches the garbage collector off: it finds nothing in modules, and takes a sixth of their imports."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def read_settings(**fixed: str) -> "Settings":

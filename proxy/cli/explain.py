@@ -2,11 +2,7 @@
 
 import click
 
-from proxy.cli.common import Failure, read_settings
-from proxy.cli.paper import show, steps
-from proxy.cli.store_access import echo_json, with_store
-from proxy.cli.story_told import sentences, title
-from proxy.times import rfc3339
+from proxy.cli.common import Failure, no_collections, read_settings
 
 
 @click.command()
@@ -18,6 +14,12 @@ def explain(request_id: str, *, as_json: bool) -> None:
     REQUEST-ID is the answer's X-Request-ID, as in the log. The last 1,000 requests are stored, without
     anything about a patient. Users and organizations appear as the hashes of the log.
     """
+    with no_collections():
+        from proxy.cli.paper import show, steps
+        from proxy.cli.store_access import echo_json, with_store
+        from proxy.cli.story_told import sentences, title
+        from proxy.times import rfc3339
+
     stories = with_store(read_settings(), lambda store: store.stories.of(request_id))
     if not stories:
         raise Failure(f"{request_id} is not among the last 1,000 requests")

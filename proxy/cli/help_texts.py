@@ -17,10 +17,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "sandbox": (
         "Run the new Llamalitica API, LlamaChat and a legacy michiQ with synthetic data and public keys."
     ),
-    "mode": (
-        "Show who answers each route (or this ROUTE), or change it: MODE is legacy, new, shadow, canary or "
-        "off."
-    ),
+    "mode": "Show who answers each route, or change it: the old server, the new side, or nobody.",
     "audit": "Read the audit trail: mode changes, first sights of users, accesses to cases, erasures.",
     "clients": "List which clients still call which routes, the latest caller first.",
     "can-switch": "Check whether ROUTE can move to the new side, and show the figures behind the answer.",
@@ -53,8 +50,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "mode": (
         "michiq-proxy mode",
         "michiq-proxy mode new_case shadow --reason 'see what differs' --wait",
-        "michiq-proxy mode new_case canary --percent 5 --reason 'a few' --until 2h --wait",
-        "michiq-proxy mode new_case --rollback --reason 'it is 3 a.m.' --wait",
+        "michiq-proxy mode set new_case canary --percent 5 --reason 'a few' --until 2h --wait",
+        "michiq-proxy mode rollback new_case --reason 'it is 3 a.m.' --wait",
     ),
     "audit": ("michiq-proxy audit list --limit 50", "michiq-proxy audit verify"),
     "clients": ("michiq-proxy clients --since 2026-11-01 --csv",),

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from proxy.cli.can_switch import look
+from proxy.cli.can_switch_run import look
 from proxy.cli.common import Failure, Misuse, mappings_folder, read_table
 from proxy.cli.mode_request import Asked, scope_of
 from proxy.dispatch.snapshot import Snapshot

@@ -1,11 +1,10 @@
-"""Reads the words of `michiq-proxy mode`: which action they mean, and whether they go together."""
+"""Reads what `michiq-proxy mode` was given as a change that can be made."""
 
 import getpass
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
 
 from proxy.cli.common import Misuse
 from proxy.mapping.complaints import did_you_mean
@@ -14,65 +13,24 @@ from proxy.overrides import MAX_LENGTHS, MODES, Change, Mode
 from proxy.store.audit import PROXY
 from proxy.store.sealer import Sealer
 
-Action: TypeAlias = Literal["show", "history", "change", "rollback"]
-
-# The options that only some of the actions take.
-_TAKEN: Final[dict[Action, frozenset[str]]] = {
-    "show": frozenset(),
-    "history": frozenset({"limit"}),
-    "change": frozenset(
-        {"organization", "percent", "until", "reason", "actor", "expect", "wait", "despite_evidence"}
-    ),
-    "rollback": frozenset({"reason", "actor", "expect", "wait", "newest"}),
-}
-_OPTIONS: Final = sorted(frozenset[str]().union(*_TAKEN.values()))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The command line as click has read it."""
+    """The arguments and options as click has read them; each action has its own."""
 
-    route: str | None
-    wanted: str | None
-    clear: bool
-    rollback: bool
-    newest: bool | None
-    despite_evidence: bool | None
-    history: bool
-    organization: str | None = field(repr=False)
-    percent: float | None
-    until: str | None
-    reason: str | None
-    actor: str | None
-    expect: int | None
-    wait: float | None
-    limit: int | None
-    as_json: bool
-
-
-def action_of(asked: Asked) -> Action:
-    """Returns the action that is meant. Raises Misuse when none is meant clearly."""
-    words: dict[str, tuple[bool, Action]] = {
-        "a MODE": (asked.wanted is not None, "change"),
-        "--clear": (asked.clear, "change"),
-        "--rollback": (asked.rollback, "rollback"),
-        "--history": (asked.history, "history"),
-    }
-    given = [word for word, (is_given, _) in words.items() if is_given]
-    if len(given) > 1:
-        raise Misuse(f"{given[0]} and {given[1]} don't go together")
-    action = words[given[0]][1] if given else "show"
-    if action == "change" and asked.route is None:
-        raise Misuse(f"{given[0]} needs a ROUTE")
-    if action == "rollback" and (asked.route is None) == (not asked.newest):
-        raise Misuse("--rollback takes the ROUTE of the change to undo, or else --newest, for any route")
-    for name in _OPTIONS:
-        if name not in _TAKEN[action] and getattr(asked, name) is not None:
-            option = name.replace("_", "-")
-            raise Misuse(
-                f"--{option} does not go with {given[0] if given else 'showing: give a MODE, or --clear'}"
-            )
-    return action
+    route: str | None = None
+    wanted: str | None = None
+    organization: str | None = field(default=None, repr=False)
+    percent: float | None = None
+    until: str | None = None
+    newest: bool | None = None
+    despite_evidence: bool | None = None
+    reason: str | None = None
+    actor: str | None = None
+    expect: int | None = None
+    wait: float | None = None
+    limit: int | None = None
+    as_json: bool = False
 
 
 def existing_route(route: str, known: Iterable[str]) -> str:

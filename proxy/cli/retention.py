@@ -1,16 +1,8 @@
 """`michiq-proxy retention`: shows when texts and audio past their days were last removed, or removes them."""
 
-from datetime import UTC, datetime
-
 import click
 
-from proxy.cli.common import read_settings
-from proxy.cli.paper import moment, plural
-from proxy.cli.store_access import echo_json, name_store, with_store
-from proxy.store import Store
-from proxy.store.retention import Swept
-from proxy.times import rfc3339
-from proxy.values import Json
+from proxy.cli.common import no_collections
 
 
 @click.command()
@@ -23,25 +15,6 @@ def retention(*, run: bool, as_json: bool) -> None:
     days, or is over 30 days past the last sweep: `--run` says that the clock is right. The days are set in
     MICHIQ_CONTENT_DAYS and MICHIQ_AUDIO_DAYS.
     """
-    settings, now = read_settings(), datetime.now(UTC)
-    days = settings.content_days, settings.audio_days
-
-    async def work(store: Store) -> tuple[datetime | None, Swept | None]:
-        swept = await store.retention.sweep(now, *days) if run else None
-        return await store.retention.last_sweep(), swept
-
-    last, swept = with_store(settings, work)
-    if run:
-        name_store(settings)
-    if as_json:
-        echo_json(_as_json(now, last, swept))
-        return
-    click.echo(f"clock: {moment(now)}; last sweep: {moment(last) if last else 'never'}")
-    click.echo(f"retention: texts {plural(days[0], 'day')}, audio {plural(days[1], 'day')}")
-    if swept is not None:
-        click.echo(f"removed: {plural(swept.cases, 'case')}, {plural(swept.recordings, 'recording')}")
-
-
-def _as_json(now: datetime, last: datetime | None, swept: Swept | None) -> Json:
-    counts: Json = None if swept is None else {"cases": swept.cases, "recordings": swept.recordings}
-    return {"clock": rfc3339(now), "last_sweep": rfc3339(last) if last else None, "swept": counts}
+    with no_collections():
+        from proxy.cli.retention_run import show
+    show(sweeps=run, as_json=as_json)

@@ -1,11 +1,8 @@
 """`michiq-proxy sandbox`: runs the three systems around the proxy, strict to their documents."""
 
-import asyncio
-
 import click
 
-from proxy.cli.running import run_until_stopped
-from proxy.sandbox import SandboxConfig, run_sandbox
+from proxy.cli.common import no_collections
 
 ports_option = click.option(
     "--ports",
@@ -23,16 +20,6 @@ ports_option = click.option(
 @click.option("--webhook-url", help="The URL for Llamalitica's signed events.")
 def sandbox(host: str, ports: tuple[int, int, int], webhook_url: str | None) -> None:
     """Run the new Llamalitica API, LlamaChat and a legacy michiQ with synthetic data and public keys."""
-    run_until_stopped(lambda stop: _sandbox(host, ports, webhook_url, stop))
-
-
-async def _sandbox(
-    host: str, ports: tuple[int, int, int], webhook_url: str | None, stop: asyncio.Event
-) -> None:
-    config = SandboxConfig(webhook_url=webhook_url)
-    async with run_sandbox(config, host=host, ports=ports) as systems:
-        click.echo(f"Llamalitica   {systems.llamalitica.url}   X-API-KEY: {min(config.api_keys)}")
-        click.echo(f"LlamaChat     {systems.llamachat.url}   X-Api-Key: {min(config.chat_keys.values())}")
-        click.echo(f"legacy michiQ {systems.michiq.url}   API_KEY: {min(config.api_keys)}")
-        click.echo("Faults and recorded calls: /_sandbox/faults, /_sandbox/calls on each. Ctrl+C ends.")
-        await stop.wait()
+    with no_collections():
+        from proxy.cli.sandbox_run import run
+    run(host, ports, webhook_url)

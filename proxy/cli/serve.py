@@ -1,28 +1,11 @@
 """`michiq-proxy serve`: runs the proxy until it is asked to stop."""
 
-import asyncio
-import signal
-import socket
 import sys
-from pathlib import Path
-from typing import Final
+from importlib import import_module
 
 import click
-import structlog
 
-from proxy.cli.common import mappings_folder, read_settings, read_table
-from proxy.cli.member import Inherited, Member
-from proxy.cli.posture import refuse_what_is_unsafe, warn_of, warn_of_missing
-from proxy.cli.running import Stop, reload_on_hangup, rest_collector, run_until_stopped
-from proxy.cli.supervise import supervise
-from proxy.line import Channel
-from proxy.mapping.table import Table
-from proxy.observe.logs import setup
-from proxy.settings import Settings
-from proxy.web.open_files import raise_limit
-from proxy.web.server import running
-
-_log: Final = structlog.get_logger("proxy.serve")
+from proxy.cli.common import no_collections
 
 
 @click.command()
@@ -34,46 +17,18 @@ def serve(
     channel: int | None, listen: tuple[int, ...], admin: tuple[int, ...], status: tuple[int, ...]
 ) -> None:
     """Serve the legacy routes with the settings and the mapping files."""
-    refuse_what_is_unsafe()
-    raise_limit()
-    settings = read_settings()
-    folder = mappings_folder(settings.mappings)
-    table = read_table(folder, has_legacy=settings.legacy_url is not None)
-    setup(sys.stdout, pretty=sys.stdout.isatty(), shared=settings.workers > 1)
-    if channel is not None:
-        inherited = Inherited(channel, listen, admin, status)
-        run_until_stopped(lambda stop: _beside(settings, table, folder, inherited, stop))
-        return
-    warn_of(settings)
-    warn_of_missing(settings, table)
-    if settings.workers > 1:
-        run_until_stopped(lambda stop: supervise(settings, stop))
-    else:
-        run_until_stopped(lambda stop: _alone(settings, table, folder, stop))
+    with no_collections():
+        _import_without_rich("structlog")
+        from proxy.cli.serve_run import run
+    run(channel, listen, admin, status)
 
 
-async def _alone(settings: Settings, table: Table, folder: Path, stop: Stop) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGUSR2, lambda: _log.warning("only_several_workers_roll"))
-    async with running(settings, table, folder=folder) as proxy:
-        reload_on_hangup(proxy.reload_soon)
-        rest_collector()
-        await stop.wait()
-        await proxy.ending.notice()
+def _import_without_rich(name: str) -> None:
+    """Imports the module as if rich were not installed.
 
-
-async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inherited, stop: Stop) -> None:
-    """Serves as one of several workers."""
-    channel = await Channel.over(socket.socket(fileno=inherited.channel))
-    member = Member(channel, inherited, stop)
-    following = asyncio.create_task(member.follow(), name="follow-parent")
-    async with running(settings, table, folder=folder, shared=member.shared) as proxy:
-        reload_on_hangup(proxy.reload_soon)
-        member.serve(proxy)
-        rest_collector()
-        await stop.wait()
-        if member.retired:
-            proxy.ending.retire()
-        else:
-            await proxy.ending.notice()
-    following.cancel()
+    structlog uses rich for tracebacks in colour, which the log never has: they cost a tenth of the memory.
+    """
+    if name not in sys.modules and "rich" not in sys.modules:
+        sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
+        import_module(name)
+        del sys.modules["rich"]

@@ -17,7 +17,6 @@ from proxy.contract import (
     webhooks,
 )
 from proxy.contract.check import Check
-from proxy.contract.routes import LEGACY, WEBHOOKS
 
 MODULES: Final = (
     gateway,
@@ -33,7 +32,6 @@ MODULES: Final = (
     webhooks,
 )
 CHECKS: Final[tuple[Check, ...]] = tuple(check for module in MODULES for check in module.CHECKS)
-ROUTES: Final = tuple(route.name for route in (*LEGACY, WEBHOOKS))
 
 
 def checks_of(routes: Collection[str]) -> tuple[Check, ...]:

@@ -28,4 +28,5 @@ ENCOUNTER_PAGE: Final = Route("encounter_page", "GET", "/app/encounter")
 WEBHOOKS: Final = Route("webhooks", "POST", "/webhooks/llamalitica", with_id=False)
 
 LEGACY: Final = (NEW_CASE, DOC, ENCOUNTERS, QUERY, UPLOAD_AUDIO, SPEECH_TO_TEXT, ENCOUNTER_PAGE)
+ROUTES: Final = tuple(route.name for route in (*LEGACY, WEBHOOKS))
 WITH_TOKEN: Final = LEGACY[1:]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -10,8 +11,10 @@ from click.testing import CliRunner
 
 from proxy.cli import main
 from proxy.cli.help_texts import ENVIRONMENT, EXAMPLES, SUMMARIES
+from proxy.cli.schemas import MODELS
 from proxy.environment import PREFIX
 from proxy.settings import Settings
+from proxy.web.flows import SPECS
 
 from .filled import Site, site
 
@@ -50,12 +53,28 @@ def test_each_command_has_an_example_and_its_environment(command: str) -> None:
     assert "Environment (or .env): " in shown
 
 
+def test_the_routes_and_files_that_can_be_chosen_are_those_that_there_are() -> None:
+    chosen = {name: _choices(name, option) for name, option in (("clients", "route"), ("check", "schema"))}
+    assert chosen == {"clients": [spec.name for spec in SPECS], "check": sorted(MODELS)}
+
+
+def _choices(command: str, option: str) -> list[str]:
+    found = main.get_command(click.Context(main), command)
+    assert found
+    [parameter] = [each for each in found.params if each.name == option]
+    assert isinstance(parameter.type, click.Choice)
+    return [*parameter.type.choices]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_example_names_options_that_there_are(command: str) -> None:
-    shown = help_of(command) + help_of(command, *(["list"] if command == "audit" else []))
     for example in EXAMPLES[command]:
+        arguments = takewhile(
+            lambda word: not word.startswith("-"), example.partition(f" {command}")[2].split()
+        )
+        shown = help_of(command, *arguments).split("Examples:")[0]
         options = re.findall(r"(?<= )--[a-z-]+", example)
-        assert [each for each in options if each not in shown.split("Examples:")[0] + shown] == []
+        assert [each for each in options if each not in shown] == []
 
 
 def test_each_setting_in_an_environment_is_one() -> None:

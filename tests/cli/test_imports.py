@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from cryptography.fernet import Fernet
 
+from proxy.cli.help_texts import SUMMARIES
 from tests.conftest import ROOT
 
 # Says what was imported once the command has ended, however it did.
@@ -41,6 +42,12 @@ _RARE: Final = (
     ),
 )
 SECONDS: Final = 60
+# Every command, and the subcommands of those that have some.
+HELPS: Final = (
+    *([name] for name in SUMMARIES),
+    *(["mode", name] for name in ("show", "set", "clear", "rollback", "history")),
+    *(["mode", "query"], ["audit", "list"], ["audit", "verify"]),
+)
 
 
 def found(modules: list[str], names: tuple[str, ...]) -> list[str]:
@@ -64,8 +71,12 @@ def modules(folder: Path) -> list[str]:
     return read
 
 
-@pytest.mark.parametrize("arguments", [["healthcheck"], ["--help"], ["--version"], ["healthcheck", "--help"]])
-async def test_what_runs_each_few_seconds_imports_nothing_of_the_application(
+@pytest.mark.parametrize(
+    "arguments",
+    [["healthcheck"], ["--help"], ["--version"], *([*command, "--help"] for command in HELPS)],
+    ids=" ".join,
+)
+async def test_healthcheck_and_every_help_import_nothing_of_the_application(
     tmp_path: Path, arguments: list[str]
 ) -> None:
     async with timeout(SECONDS):

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from proxy.contract import catalogue
-from proxy.contract.catalogue import CHECKS, MODULES, ROUTES
+from proxy.contract.catalogue import CHECKS, MODULES
 from proxy.contract.check import Check, documented
 from proxy.contract.probe import Probe, probing
-from proxy.contract.routes import NEW_CASE
+from proxy.contract.routes import NEW_CASE, ROUTES
 from proxy.contract.runner import outcome_of
 from proxy.contract.samples import NAME_PREFIX
 from proxy.contract.verdicts import Mismatch
