@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from proxy.store.database_protocol import NOTED, Work
 from proxy.store.engines import KeptConnection
 from proxy.store.errors import StoreError, because
 from proxy.store.migrate import migrate, no_others
@@ -20,11 +20,6 @@ from proxy.store.point_reads import PointRead
 from proxy.store.scrub import scrub
 
 T = TypeVar("T")
-# A unit of work. It does nothing but use its connection, for it may hold up others, and may run twice.
-Work: TypeAlias = Callable[[Connection], T]
-
-# Where a unit of work leaves the subjects of changes that end values in memory: in its connection's `info`.
-NOTED: Final = "noted"
 
 _GROUP: Final = 64
 _READERS: Final = 4
@@ -57,8 +52,8 @@ class _Connections:
             connection.close()
 
 
-class Database:
-    """The open database; made by `open_database`."""
+class SqliteDatabase:
+    """The open SQLite database (`database_protocol.Database`); made by `open_database`."""
 
     def __init__(
         self, path: Path, connections: _Connections, forget: Callable[[Sequence[str]], None]
@@ -194,7 +189,7 @@ async def open_database(
     path: Path,
     forget: Callable[[Sequence[str]], None] = lambda _: None,
     refuse_others: Callable[[], None] = no_others,
-) -> AsyncIterator[Database]:
+) -> AsyncIterator[SqliteDatabase]:
     """Migrates the file (made if absent), and closes it at the end. StoreError when it can't be used.
 
     `forget` is called with the subjects that each write has noted (see `Memory`); `refuse_others` as in
@@ -205,7 +200,7 @@ async def open_database(
         connections = await asyncio.to_thread(_Connections, path)
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
-    database = Database(path, connections, forget)
+    database = SqliteDatabase(path, connections, forget)
     try:
         yield database
     finally:
