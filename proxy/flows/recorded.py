@@ -9,7 +9,7 @@ import structlog
 from proxy.audio.duration import BadAudio
 from proxy.audio.naming import with_ending
 from proxy.flows.deps import Deps
-from proxy.store.blobs import Blobs
+from proxy.store.blobs_protocol import Blobs
 from proxy.store.playback import seconds_of
 from proxy.values import OutgoingFile, Recording
 from proxy.workers import WorkerCrashed, WorkerTimeout
@@ -44,9 +44,11 @@ def outgoing(recording: Recording, deps: Deps) -> OutgoingFile:
 
 async def length(recording: Recording, deps: Deps) -> float:
     """Returns the length in seconds, read from the audio itself; 0 if that fails (CONTRACT S01)."""
-    pieces = [(str(deps.store.blobs.path(chunk.blob)), chunk.key) for chunk in recording.chunks]
+    names, keys = [each.blob for each in recording.chunks], [each.key for each in recording.chunks]
     try:
-        return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio, long=True)
+        async with deps.store.blobs.local(names) as paths:
+            pieces = [*zip(map(str, paths), keys, strict=True)]
+            return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio, long=True)
     except (BadAudio, WorkerTimeout, WorkerCrashed) as error:
         _log.warning("audio_not_measured", reason=type(error).__name__, container=recording.container)
         return 0.0

@@ -11,7 +11,7 @@ from proxy.flows.deps import Deps
 from proxy.headers import bearer
 from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
-from proxy.store.blobs import BlobWriter
+from proxy.store.blobs_protocol import BlobWriter
 from proxy.store.recordings import Tip
 from proxy.store.short_chunks import ShortChunk
 from proxy.values import Answer, Chunk, FormPart, Inbound, Session, folded_id

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from proxy.store.additions import Additions
 from proxy.store.audit import Audit
-from proxy.store.blobs import Blobs
+from proxy.store.blobs import FolderBlobs
+from proxy.store.blobs_protocol import Blobs
 from proxy.store.cases import Cases
 from proxy.store.changes import Changes
 from proxy.store.contract_runs import ContractRuns
 from proxy.store.conversations import Conversations
-from proxy.store.database import Database, open_database
+from proxy.store.database import open_database
+from proxy.store.database_protocol import Database
 from proxy.store.deliveries import Deliveries
 from proxy.store.erasure import Erasure
 from proxy.store.errors import BlobError, StoreError, because
@@ -80,6 +82,11 @@ class Store:
     changes: Changes
     additions: Additions
 
+    def over(self, database: Database, blobs: Blobs) -> "Store":
+        """Returns a store of the same parts over another database and other blobs, with this one's keys."""
+        memory, folders = self.changes.memory, self.probe.folders
+        return _assemble(database, self.sealer, memory, blobs, self.presence, folders)
+
     async def pending(self) -> list[PendingCall]:
         """Returns the ambiguous calls, oldest first: an operator has to look at them."""
         calls = [
@@ -110,7 +117,7 @@ async def open_store(
     with ExitStack() as stack:
         try:
             await asyncio.to_thread(make_private, path.parent)
-            blobs = await asyncio.to_thread(Blobs, folder, _new_id)
+            blobs = await asyncio.to_thread(FolderBlobs, folder, _new_id)
             presence = stack.enter_context(present(path.with_name(f"{path.name}.processes"), _new_id()))
         except OSError as error:
             said = f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"

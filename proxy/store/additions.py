@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, String, bindparam, exists, or_, select
 
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.links import links_of
 from proxy.store.point_reads import PointRead
 from proxy.store.reports import Reports

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from proxy.store.accesses import Access, first_of_day
 from proxy.store.chain import AuditEvent, AuditVerdict, next_links, note_end, verify
-from proxy.store.database import Database, Work
+from proxy.store.database_protocol import Database, Work
 from proxy.store.sealer import Sealer
 from proxy.store.tables import audit
 

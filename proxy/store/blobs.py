@@ -5,8 +5,8 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +22,8 @@ _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _TEMPORARY: Final = "tmp"
 
 
-class Blobs:
-    """Blobs under random names of 32 hex digits. Making one blocks a little: do it in a thread."""
+class FolderBlobs:
+    """Blobs in a folder (`blobs_protocol.Blobs`). Blocks a little: make it in a thread."""
 
     def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
         self._folder = folder
@@ -33,14 +33,14 @@ class Blobs:
             _remove_left_over(path)
 
     @property
-    def folder(self) -> Path:
-        """Returns the folder of the blobs, for a process that may read them."""
-        return self._folder
+    def local_folders(self) -> Sequence[Path]:
+        """Returns the one folder: a process that reads a blob opens its file there."""
+        return (self._folder,)
 
-    def writer(self) -> "BlobWriter":
+    def writer(self) -> "FolderWriter":
         """Returns a new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
         name = self._new_name()
-        return BlobWriter(self._folder / _TEMPORARY / name, self.path(name))
+        return FolderWriter(self._folder / _TEMPORARY / name, self._path(name))
 
     async def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
         """Yields the content in pieces of at most 64 KiB.
@@ -56,35 +56,40 @@ class Blobs:
         finally:
             file.close()
 
+    @asynccontextmanager
+    async def local(self, names: Sequence[str]) -> AsyncIterator[Sequence[Path]]:
+        """Gives the blobs' own files. Raises BlobError when the name is not a blob's."""
+        yield [self._path(name) for name in names]
+
     async def delete(self, name: str) -> None:
         """Removes the blob, if it is there."""
-        await asyncio.to_thread(self.path(name).unlink, missing_ok=True)
+        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
 
-    def names_before(self, when: datetime) -> list[str]:
-        """Returns the blobs whose files were last written before `when`. Blocks."""
-        files = self._folder.glob("[0-9a-f][0-9a-f]/*")
-        return [path.name for path in files if _written_before(path, when)]
+    async def stale(self, before: datetime) -> Sequence[str]:
+        """Returns the names of the blobs whose files were last written before that time."""
+        return await asyncio.to_thread(_names_before, self._folder, before)
 
     async def check(self) -> None:
         """Raises BlobError when a small blob can't be written to the folder."""
         with _own_errors():
             await asyncio.to_thread(try_room, self._folder / _TEMPORARY)
 
-    def path(self, name: str) -> Path:
-        """Returns the path of the blob, written or not. Raises BlobError when the name is not a blob's."""
+    def _path(self, name: str) -> Path:
+        """Returns the path of the blob's file. Raises BlobError when the name is not a blob's."""
         if not _NAME.fullmatch(name):
             raise BlobError("no such blob")
         return self._folder / name[:2] / name
 
     def _open(self, name: str) -> BinaryIO:
         try:
-            return self.path(name).open("rb")
+            return self._path(name).open("rb")
         except FileNotFoundError as error:
             raise BlobError("no such blob") from error
 
 
-class BlobWriter:
-    """A blob that is being written (see `Blobs.writer`). In memory are one frame and the piece being written.
+class FolderWriter:
+    """A file that is being written (`blobs_protocol.BlobWriter`). Holds one frame and the piece being
+    written.
 
     Less than a frame waits for more. A larger piece is hashed, sealed and written in one go, in a thread, and
     its frames are not copied first.
@@ -188,6 +193,11 @@ def _remove_left_over(path: Path) -> None:
     with path.open("rb") as file, suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink(missing_ok=True)
+
+
+def _names_before(folder: Path, when: datetime) -> list[str]:
+    files = folder.glob("[0-9a-f][0-9a-f]/*")
+    return [path.name for path in files if _written_before(path, when)]
 
 
 def _written_before(path: Path, when: datetime) -> bool:

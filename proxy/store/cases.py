@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, 
 from proxy import jsons
 from proxy.packed import Packed
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.memory import Memory
 from proxy.store.point_writes import PointWrite
 from proxy.store.rows import own_spelling

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.owners import current
 from proxy.store.point_reads import PointRead
 from proxy.store.point_writes import PointWrite

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from proxy.store.database_protocol import NOTED, Work
 from proxy.store.engines import OpenConnection
 from proxy.store.errors import StoreError, because
 from proxy.store.migrate import migrate, no_others
@@ -20,11 +20,6 @@ from proxy.store.point_reads import PointRead
 from proxy.store.scrub import scrub
 
 T = TypeVar("T")
-# A unit of work. It only uses its connection, for others may wait for it, and it may run twice.
-Work: TypeAlias = Callable[[Connection], T]
-
-# In its connection's `info`, a unit of work leaves here the subjects of changes that end cached values.
-NOTED: Final = "noted"
 
 _GROUP: Final = 64
 _READERS: Final = 4
@@ -57,8 +52,8 @@ class _Connections:
             connection.close()
 
 
-class Database:
-    """The open database; made by `open_database`."""
+class SqliteDatabase:
+    """The open SQLite database (`database_protocol.Database`); made by `open_database`."""
 
     def __init__(
         self, path: Path, connections: _Connections, forget: Callable[[Sequence[str]], None]
@@ -201,7 +196,7 @@ async def open_database(
     path: Path,
     forget: Callable[[Sequence[str]], None] = lambda _: None,
     refuse_others: Callable[[], None] = no_others,
-) -> AsyncIterator[Database]:
+) -> AsyncIterator[SqliteDatabase]:
     """Opens the file, made or migrated if need be, and closes it at the end.
 
     `forget` gets the subjects that each write has noted (see `Memory`); `refuse_others` is that of `migrate`.
@@ -212,7 +207,7 @@ async def open_database(
         connections = await asyncio.to_thread(_Connections, path)
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
-    database = Database(path, connections, forget)
+    database = SqliteDatabase(path, connections, forget)
     try:
         yield database
     finally:

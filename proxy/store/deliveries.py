@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, se
 
 from proxy.store.audit import is_erased
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.reports import Reports
 from proxy.store.sealer import Sealer
 from proxy.store.tables import deliveries

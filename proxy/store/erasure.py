@@ -9,9 +9,9 @@ from typing import TypeAlias
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from proxy.store.audit import CASE_ERASED, Audit, AuditEvent
-from proxy.store.blobs import Blobs
+from proxy.store.blobs_protocol import Blobs
 from proxy.store.changes import delete_changes, note_change
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.erasing import OfCase, OfUser, Part, Whose, noted_late, theirs
 from proxy.store.memory import ALL
 from proxy.store.owners import Owners

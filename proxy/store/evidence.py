@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from proxy.store.audit import Access, Audit
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.ledger import Ledger
 from proxy.store.rows import count_up, insert_missing
 from proxy.store.stories import Story, write_stories

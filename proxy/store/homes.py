@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from proxy.store.changes import note_change
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.memory import Memory, subject_of
 from proxy.store.owners import current
 from proxy.store.point_reads import PointRead

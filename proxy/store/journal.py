@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, 
 
 from proxy.store.cases import case_rows_of, insert_case
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database, Work
+from proxy.store.database_protocol import Database, Work
 from proxy.store.errors import StoreError
 from proxy.store.point_reads import PointRead
 from proxy.store.point_writes import PointWrite

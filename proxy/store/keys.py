@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from proxy.store import fernet
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.rows import upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import meta

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, select
 
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.rows import batches
 from proxy.store.sealer import Sealer
 from proxy.store.tables import clients, ledger

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 from proxy.overrides import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
 from proxy.store.audit import Audit, AuditEvent
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.errors import StoreError
 from proxy.store.override_queries import change_before, current_revision, newest_change, of_route, uncovered
 from proxy.store.sealer import Sealer

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from proxy.store.changes import note_change
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database, Work
+from proxy.store.database_protocol import Database, Work
 from proxy.store.memory import ALL
 from proxy.store.point_reads import PointRead
 from proxy.store.rekeying import rekey

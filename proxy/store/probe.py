@@ -10,8 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from proxy.store.blobs import Blobs
-from proxy.store.database import Database
+from proxy.store.blobs_protocol import Blobs
+from proxy.store.database_protocol import Database
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import try_room
 from proxy.store.rows import upsert

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, select
 
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.rows import upsert
 from proxy.store.tables import processes
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from proxy.store.audit import is_erased
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database, Work
+from proxy.store.database_protocol import Database, Work
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer
 from proxy.store.tables import reports

@@ -1,6 +1,5 @@
 """Removes data that is older than its retention (CONTRACT U06; MICHIQ_CONTENT_DAYS, MICHIQ_AUDIO_DAYS)."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,10 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, or_, select
 
-from proxy.store.blobs import Blobs
+from proxy.store.blobs_protocol import Blobs
 from proxy.store.changes import delete_changes, note_change
 from proxy.store.contract_runs import delete_runs_before
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.deliveries import DELIVERY_LIFE, delete_deliveries_before
 from proxy.store.evidence import delete_evidence_before
 from proxy.store.homes import delete_homes_before
@@ -136,7 +135,7 @@ class Retention:
             await self.blobs.delete(name)
 
     async def _orphans(self, before: datetime) -> list[str]:
-        names = await asyncio.to_thread(self.blobs.names_before, before)
+        names = await self.blobs.stale(before)
 
         def work(conn: Connection) -> set[str]:
             found: set[str] = set()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Table
 
 from proxy.store import fernet
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.presence import Presence
 from proxy.store.resealing import Step, count_rows, next_rows, step, write_step
 from proxy.store.sealer import Sealer

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from proxy.store import fernet
 from proxy.store.contexts import Context, named_context
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.errors import StoreError
 from proxy.store.keyring import Keyring
 from proxy.store.tables import meta

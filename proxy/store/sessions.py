@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from proxy.store.changes import note_change
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database, Work
+from proxy.store.database_protocol import Database, Work
 from proxy.store.memory import Memory, subject_of
 from proxy.store.point_reads import PointRead
 from proxy.store.point_writes import PointWrite

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from proxy.store.contexts import SealedColumn
-from proxy.store.database import Database
+from proxy.store.database_protocol import Database
 from proxy.store.owners import current
 from proxy.store.rows import batches, upsert
 from proxy.store.sealer import Sealer

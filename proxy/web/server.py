@@ -213,7 +213,8 @@ async def _open(
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
-    workers = await stack.enter_async_context(Workers(_WORKER_MODULES, [str(store.blobs.folder)]))
+    readable = [str(folder) for folder in store.blobs.local_folders]
+    workers = await stack.enter_async_context(Workers(_WORKER_MODULES, readable))
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,

@@ -26,7 +26,8 @@ import proxy.store.migrate
 import proxy.store.reports
 import proxy.web.webhooks
 from proxy.store.audit import Audit
-from proxy.store.blobs import BlobWriter
+from proxy.store.blobs import FolderWriter
+from proxy.store.database import SqliteDatabase
 from proxy.store.journal import Journal
 from proxy.store.links import Links
 from proxy.store.overrides import OverrideStore
@@ -125,6 +126,7 @@ def _checkpoint(seconds: float) -> Lay:
         async def around(journal: Journal, *args: Any) -> None:
             await record(journal, *args)
             if trap.armed:
+                assert isinstance(journal.database, SqliteDatabase)
                 _kill_within_checkpoint(journal.database._path, seconds)
 
         _wrap_with(Journal, "record", lambda _: around)
@@ -165,9 +167,9 @@ POINTS: Final[Mapping[str, Sequence[Lay]]] = {
     "mode": [_before(Audit, "append_in"), _after(OverrideStore, "_write"), _after(OverrideStore, "change")],
     "webhook": [_after(proxy.store.reports, "upsert"), _after(proxy.web.webhooks, "keep")],
     "blob": [
-        _before(BlobWriter, "commit"),
+        _before(FolderWriter, "commit"),
         _before(proxy.store.blobs, "make_private"),
-        _after(BlobWriter, "commit"),
+        _after(FolderWriter, "commit"),
         _after(Recordings, "add_chunk"),
     ],
     "drain": [_before(Ending, "notice"), _before(Ending, "leave"), _before(Tasks, "drain")],

@@ -23,8 +23,10 @@ from proxy.flows.deps import Deps
 from proxy.jsons import dump
 from proxy.mapping.loader import load_table
 from proxy.store import StoreError
-from proxy.store.blobs import Blobs
-from proxy.store.database import Database
+from proxy.store.blobs import FolderBlobs
+from proxy.store.database import SqliteDatabase
+from proxy.store.dry_blobs import DryBlobs
+from proxy.store.dry_database import DryDatabase
 from proxy.upstream.call import Budget, Call
 from proxy.values import Answer, Identity, Inbound, Json
 from proxy.web.flows import FLOWS, SPECS
@@ -292,35 +294,40 @@ async def test_a_run_of_an_operator_without_llamachat_is_refused_as_it_really_is
         await run("query", by(user, raw=dump({"query": "¿Tos?"})), dry)
 
 
-async def test_a_write_that_no_flow_makes_is_an_error(api: Api, tmp_path: Path) -> None:
-    await patient(api)
+async def test_a_write_that_no_flow_makes_leaves_nothing_either(api: Api, tmp_path: Path) -> None:
+    user = await patient(api)
+    await user.uploaded(wav(0.1))
     dry = dry_deps(api.proxy.deps, DESCRIPTIONS).deps
     async with nothing_happens(api, tmp_path):
-        for write in (
-            dry.store.reports.apply(event(), dry.clock()),
-            dry.store.journal.resolve_abandoned(),
-            dry.store.links.resolve_abandoned(),
-            dry.store.retention.sweep(dry.clock() + timedelta(days=1000), 1, 1),
-            dry.store.check(),
-        ):
-            with pytest.raises(StoreError):
-                await write
+        await dry.store.reports.apply(event(), dry.clock())
+        await dry.store.journal.resolve_abandoned()
+        await dry.store.links.resolve_abandoned()
+        swept = await dry.store.retention.sweep(dry.clock() + timedelta(days=1000), 1, 1)
+        await dry.store.check()
+        with pytest.raises(StoreError, match="does not write"):
+            await dry.store.database.scrub()
+    assert swept.cases
+    assert swept.recordings
+    assert swept.blobs
 
 
 async def test_no_part_of_a_dry_store_has_a_way_to_the_real_writers(api: Api) -> None:
     real = api.proxy.deps.store
-    writers = [each for each in reached(real) if isinstance(each, Database | Blobs)]
+    writers = [each for each in reached(real) if isinstance(each, SqliteDatabase | FolderBlobs)]
     dry = list(reached(dry_deps(api.proxy.deps, DESCRIPTIONS).deps.store))
     assert real.database in writers
     assert real.blobs in writers
     assert [type(each) for each in dry if any(each is writer for writer in writers)] == []
-    assert len([each for each in dry if isinstance(each, Database | Blobs)]) == len(writers)
+    assert len([each for each in dry if isinstance(each, DryDatabase | DryBlobs)]) == len(writers)
+
+
+_ENDS: Final = (SqliteDatabase, FolderBlobs, DryDatabase, DryBlobs)
 
 
 def reached(part: object) -> Iterator[object]:
     """Yields a part of a store with all of its parts, down to those that read and write."""
     yield part
-    if not isinstance(part, Database | Blobs) and type(part).__module__.startswith("proxy."):
+    if not isinstance(part, _ENDS) and type(part).__module__.startswith("proxy."):
         names = [each.name for each in fields(part)] if is_dataclass(part) else vars(part)
         for name in names:
             yield from reached(getattr(part, name))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.store.blobs import Blobs
+from proxy.store.blobs import FolderBlobs
 from proxy.store.errors import BlobError
 from proxy.store.frames import FRAME, SEALED
 
@@ -36,22 +36,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def blobs(folder: Path) -> Blobs:
-    return Blobs(folder, Names())
+def blobs(folder: Path) -> FolderBlobs:
+    return FolderBlobs(folder, Names())
 
 
 def content_of(size: int) -> bytes:
     return bytes(n % 251 for n in range(size))
 
 
-async def put(blobs: Blobs, content: bytes, piece: int = 40_000) -> tuple[str, bytes]:
+async def put(blobs: FolderBlobs, content: bytes, piece: int = 40_000) -> tuple[str, bytes]:
     async with blobs.writer() as writer:
         for start in range(0, len(content), piece):
             await writer.write(content[start : start + piece])
         return await writer.commit()
 
 
-async def get(blobs: Blobs, name: str, key: bytes) -> bytes:
+async def get(blobs: FolderBlobs, name: str, key: bytes) -> bytes:
     return b"".join([piece async for piece in blobs.read(name, key)])
 
 
@@ -64,12 +64,12 @@ def files_in(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_blob_comes_back_as_it_was_written(blobs: Blobs, size: int) -> None:
+async def test_a_blob_comes_back_as_it_was_written(blobs: FolderBlobs, size: int) -> None:
     name, key = await put(blobs, content_of(size))
     assert await get(blobs, name, key) == content_of(size)
 
 
-async def test_one_large_piece_is_as_good_as_many(blobs: Blobs) -> None:
+async def test_one_large_piece_is_as_good_as_many(blobs: FolderBlobs) -> None:
     name, key = await put(blobs, content_of(5 * FRAME), piece=10 * FRAME)
     assert await get(blobs, name, key) == content_of(5 * FRAME)
 
@@ -77,7 +77,7 @@ async def test_one_large_piece_is_as_good_as_many(blobs: Blobs) -> None:
 @pytest.mark.parametrize("piece", [997, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 5 * FRAME])
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_blob_is_the_same_and_known_by_its_digest_however_it_came(
-    blobs: Blobs, folder: Path, size: int, piece: int
+    blobs: FolderBlobs, folder: Path, size: int, piece: int
 ) -> None:
     content = content_of(size)
     async with blobs.writer() as writer:
@@ -89,7 +89,7 @@ async def test_a_blob_is_the_same_and_known_by_its_digest_however_it_came(
     assert file_of(folder, name).stat().st_size == size + 16 * max(1, -(-size // FRAME))
 
 
-async def test_blobs_U06_what_0_1_wrote_opens(blobs: Blobs, folder: Path) -> None:
+async def test_blobs_U06_what_0_1_wrote_opens(blobs: FolderBlobs, folder: Path) -> None:
     """Seals frames of 64 KiB; the nonce is the frame's number in eleven bytes, and whether it is the last."""
     name, key, content = "a" * 32, b"k" * 32, content_of(2 * FRAME + 7)
     frames = [content[:FRAME], content[FRAME : 2 * FRAME], content[2 * FRAME :]]
@@ -101,17 +101,17 @@ async def test_blobs_U06_what_0_1_wrote_opens(blobs: Blobs, folder: Path) -> Non
     assert await get(blobs, name, key) == content
 
 
-async def test_reading_goes_by_pieces_of_bounded_size(blobs: Blobs) -> None:
+async def test_reading_goes_by_pieces_of_bounded_size(blobs: FolderBlobs) -> None:
     name, key = await put(blobs, content_of(3 * FRAME + 7))
     assert [len(piece) async for piece in blobs.read(name, key)] == [FRAME, FRAME, FRAME, 7]
 
 
-async def test_blobs_U06_nothing_on_disk_is_in_the_clear(blobs: Blobs, folder: Path) -> None:
+async def test_blobs_U06_nothing_on_disk_is_in_the_clear(blobs: FolderBlobs, folder: Path) -> None:
     await put(blobs, b"canary of a patient" * 10_000)
     assert [b"canary" in path.read_bytes() for path in files_in(folder)] == [False]
 
 
-async def test_blobs_U06_each_blob_has_a_key_of_its_own(blobs: Blobs) -> None:
+async def test_blobs_U06_each_blob_has_a_key_of_its_own(blobs: FolderBlobs) -> None:
     (first, _), (_, second_key) = await put(blobs, b"one"), await put(blobs, b"two")
     with pytest.raises(BlobError):
         await get(blobs, first, second_key)
@@ -132,7 +132,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_blobs_U06_a_damaged_blob_is_refused(blobs: Blobs, folder: Path, damage: str) -> None:
+async def test_blobs_U06_a_damaged_blob_is_refused(blobs: FolderBlobs, folder: Path, damage: str) -> None:
     name, key = await put(blobs, content_of(2 * FRAME + 7))
     file = file_of(folder, name)
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
@@ -141,25 +141,25 @@ async def test_blobs_U06_a_damaged_blob_is_refused(blobs: Blobs, folder: Path, d
 
 
 @pytest.mark.parametrize("name", ["f" * 32, "../../etc/passwd", "", "F" * 32, "f" * 32 + "\n"])
-async def test_a_missing_or_impossible_name_is_no_blob(blobs: Blobs, name: str) -> None:
+async def test_a_missing_or_impossible_name_is_no_blob(blobs: FolderBlobs, name: str) -> None:
     with pytest.raises(BlobError, match="no such blob"):
         await get(blobs, name, b"k" * 32)
 
 
-async def test_a_deleted_blob_is_gone_and_may_be_deleted_again(blobs: Blobs, folder: Path) -> None:
+async def test_a_deleted_blob_is_gone_and_may_be_deleted_again(blobs: FolderBlobs, folder: Path) -> None:
     name, _ = await put(blobs, b"x")
     await blobs.delete(name)
     await blobs.delete(name)
     assert files_in(folder) == []
 
 
-async def test_without_commit_nothing_stays(blobs: Blobs, folder: Path) -> None:
+async def test_without_commit_nothing_stays(blobs: FolderBlobs, folder: Path) -> None:
     async with blobs.writer() as writer:
         await writer.write(content_of(3 * FRAME))
     assert files_in(folder) == []
 
 
-async def test_a_cancelled_upload_leaves_nothing(blobs: Blobs, folder: Path) -> None:
+async def test_a_cancelled_upload_leaves_nothing(blobs: FolderBlobs, folder: Path) -> None:
     under_way = asyncio.Event()
 
     async def upload() -> None:
@@ -176,18 +176,18 @@ async def test_a_cancelled_upload_leaves_nothing(blobs: Blobs, folder: Path) -> 
     assert files_in(folder) == []
 
 
-async def test_left_overs_of_an_earlier_run_are_removed_at_open(blobs: Blobs, folder: Path) -> None:
+async def test_left_overs_of_an_earlier_run_are_removed_at_open(blobs: FolderBlobs, folder: Path) -> None:
     (folder / "tmp" / ("f" * 32)).write_bytes(b"left over")
-    Blobs(folder, Names())
+    FolderBlobs(folder, Names())
     assert files_in(folder) == []
 
 
 async def test_an_upload_of_a_running_process_survives_that_another_one_opens_the_folder(
-    blobs: Blobs, folder: Path
+    blobs: FolderBlobs, folder: Path
 ) -> None:
     script = (
-        "import sys; from pathlib import Path; from proxy.store.blobs import Blobs;"
-        " Blobs(Path(sys.argv[1]), str)"
+        "import sys; from pathlib import Path; from proxy.store.blobs import FolderBlobs;"
+        " FolderBlobs(Path(sys.argv[1]), str)"
     )
     async with blobs.writer() as writer:
         await writer.write(b"still coming")
@@ -197,14 +197,14 @@ async def test_an_upload_of_a_running_process_survives_that_another_one_opens_th
     assert await get(blobs, name, key) == b"still coming"
 
 
-async def test_folders_and_files_are_for_their_owner_only(blobs: Blobs, folder: Path) -> None:
+async def test_folders_and_files_are_for_their_owner_only(blobs: FolderBlobs, folder: Path) -> None:
     name, _ = await put(blobs, b"x")
     file = file_of(folder, name)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "tmp", file.parent, file)]
     assert modes == [0o700, 0o700, 0o700, 0o600]
 
 
-async def test_blobs_are_listed_by_age(blobs: Blobs) -> None:
+async def test_blobs_are_listed_by_age(blobs: FolderBlobs) -> None:
     name, _ = await put(blobs, b"x")
-    assert blobs.names_before(datetime(2999, 1, 1, tzinfo=UTC)) == [name]
-    assert blobs.names_before(datetime(1999, 1, 1, tzinfo=UTC)) == []
+    assert await blobs.stale(datetime(2999, 1, 1, tzinfo=UTC)) == [name]
+    assert await blobs.stale(datetime(1999, 1, 1, tzinfo=UTC)) == []

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from proxy.store.database import Database, Work, open_database
+from proxy.store.database import SqliteDatabase, open_database
+from proxy.store.database_protocol import Work
 from proxy.store.errors import StoreError
 from proxy.store.tables import chunks, meta
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     async with open_database(tmp_path / "michiq.db") as database:
         yield database
 
@@ -28,32 +29,36 @@ def adding(name: str) -> Work[str]:
     return work
 
 
-async def names(database: Database) -> set[str]:
+async def names(database: SqliteDatabase) -> set[str]:
     def work(conn: Connection) -> set[str]:
         return set(conn.execute(select(meta.c.name)).scalars())
 
     return await database.read(work)
 
 
-async def test_a_write_gives_back_its_result_and_is_there_for_the_next_reader(database: Database) -> None:
+async def test_a_write_gives_back_its_result_and_is_there_for_the_next_reader(
+    database: SqliteDatabase,
+) -> None:
     assert await database.write(adding("one")) == "one"
     assert await names(database) == {"one"}
 
 
-async def test_writes_that_wait_together_share_one_commit(statements: list[str], database: Database) -> None:
+async def test_writes_that_wait_together_share_one_commit(
+    statements: list[str], database: SqliteDatabase
+) -> None:
     before = statements.count("BEGIN IMMEDIATE")
     await asyncio.gather(*(database.write(adding(str(n))) for n in range(60)))
     assert statements.count("BEGIN IMMEDIATE") == before + 1
     assert len(await names(database)) == 60
 
 
-async def test_a_group_is_bounded(statements: list[str], database: Database) -> None:
+async def test_a_group_is_bounded(statements: list[str], database: SqliteDatabase) -> None:
     before = statements.count("BEGIN IMMEDIATE")
     await asyncio.gather(*(database.write(adding(str(n))) for n in range(130)))
     assert statements.count("BEGIN IMMEDIATE") == before + 3
 
 
-async def test_a_failing_write_fails_alone(database: Database) -> None:
+async def test_a_failing_write_fails_alone(database: SqliteDatabase) -> None:
     await database.write(adding("taken"))
     results = await asyncio.gather(
         database.write(adding("one")),
@@ -65,7 +70,7 @@ async def test_a_failing_write_fails_alone(database: Database) -> None:
     assert await names(database) == {"taken", "one", "two"}
 
 
-async def test_a_failing_write_leaves_nothing_of_itself(database: Database) -> None:
+async def test_a_failing_write_leaves_nothing_of_itself(database: SqliteDatabase) -> None:
     def half(conn: Connection) -> None:
         adding("half")(conn)
         raise KeyError
@@ -75,7 +80,7 @@ async def test_a_failing_write_leaves_nothing_of_itself(database: Database) -> N
     assert await names(database) == set()
 
 
-async def test_when_the_commit_fails_only_whose_fault_it_is_is_told(database: Database) -> None:
+async def test_when_the_commit_fails_only_whose_fault_it_is_is_told(database: SqliteDatabase) -> None:
     def orphan_that_only_the_commit_refuses(conn: Connection) -> None:
         conn.execute(text("PRAGMA defer_foreign_keys = ON"))
         row = {"recording_id": "no recording", "position": 0, "blob": "blob", "blob_key": b"\0", "size": 1}
@@ -91,7 +96,7 @@ async def test_when_the_commit_fails_only_whose_fault_it_is_is_told(database: Da
 
 
 async def test_when_sqlite_gives_up_the_transaction_the_others_of_the_group_are_written(
-    database: Database,
+    database: SqliteDatabase,
 ) -> None:
     def like_a_full_disk(conn: Connection) -> None:
         conn.execute(text("ROLLBACK"))
@@ -123,7 +128,7 @@ class Slow:
         return adding("slow")(conn)
 
 
-async def test_a_cancelled_caller_does_not_disturb_its_group(database: Database) -> None:
+async def test_a_cancelled_caller_does_not_disturb_its_group(database: SqliteDatabase) -> None:
     slow = Slow()
     cancelled = asyncio.create_task(database.write(slow))
     beside = asyncio.create_task(database.write(adding("beside")))
@@ -137,7 +142,7 @@ async def test_a_cancelled_caller_does_not_disturb_its_group(database: Database)
     assert await names(database) == {"slow", "beside", "waiting"}
 
 
-async def test_a_write_cancelled_before_its_turn_is_not_made(database: Database) -> None:
+async def test_a_write_cancelled_before_its_turn_is_not_made(database: SqliteDatabase) -> None:
     slow = Slow()
     first = asyncio.create_task(database.write(slow))
     await slow.started.wait()
@@ -150,7 +155,7 @@ async def test_a_write_cancelled_before_its_turn_is_not_made(database: Database)
     assert await names(database) == {"slow", "wanted"}
 
 
-async def test_a_lookup_does_not_wait_for_the_writer(database: Database) -> None:
+async def test_a_lookup_does_not_wait_for_the_writer(database: SqliteDatabase) -> None:
     slow = Slow()
     writing = asyncio.create_task(database.write(slow))
     await slow.started.wait()
@@ -168,7 +173,7 @@ async def test_closing_finishes_the_waiting_writes_and_refuses_new_ones(tmp_path
         await database.write(adding("late"))
 
 
-async def test_when_the_loop_is_torn_down_no_caller_waits_for_ever(database: Database) -> None:
+async def test_when_the_loop_is_torn_down_no_caller_waits_for_ever(database: SqliteDatabase) -> None:
     slow = Slow()
     running = asyncio.create_task(database.write(slow))
     await slow.started.wait()
@@ -185,12 +190,12 @@ async def test_when_the_loop_is_torn_down_no_caller_waits_for_ever(database: Dat
 
 
 @pytest.mark.parametrize("door", ["read", "lookup"])
-async def test_a_reader_cannot_write(database: Database, door: str) -> None:
+async def test_a_reader_cannot_write(database: SqliteDatabase, door: str) -> None:
     with pytest.raises(StoreError, match="OperationalError"):
         await getattr(database, door)(adding("one"))
 
 
-async def test_an_error_of_the_database_does_not_show_the_values(database: Database) -> None:
+async def test_an_error_of_the_database_does_not_show_the_values(database: SqliteDatabase) -> None:
     await database.write(adding("canary"))
     with pytest.raises(StoreError, match="IntegrityError") as caught:
         await database.write(adding("canary"))
@@ -203,7 +208,7 @@ async def test_an_error_of_the_database_does_not_show_the_values(database: Datab
 )
 @pytest.mark.parametrize("door", ["read", "write"])
 async def test_every_connection_is_set_for_durability(
-    database: Database, door: str, pragma: str, value: object
+    database: SqliteDatabase, door: str, pragma: str, value: object
 ) -> None:
     def work(conn: Connection) -> object:
         return conn.execute(text(f"PRAGMA {pragma}")).scalar_one()
@@ -225,12 +230,14 @@ asyncio.run(main())
 """
 
 
-async def write_as(database: Database, writer: str) -> None:
+async def write_as(database: SqliteDatabase, writer: str) -> None:
     for number in range(150):
         await database.write(adding(f"{writer}{number}"))
 
 
-async def test_four_writers_in_two_processes_never_meet_a_lock(database: Database, tmp_path: Path) -> None:
+async def test_four_writers_in_two_processes_never_meet_a_lock(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
     arguments = ["-c", WRITERS_OF_ANOTHER_PROCESS, str(tmp_path / "michiq.db")]
     root = Path(__file__).parents[2]
     other = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=root)

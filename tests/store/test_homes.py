@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from proxy.store import Store
-from proxy.store.database import Database, Work
+from proxy.store.database_protocol import Database, Work
 from proxy.store.point_reads import PointRead
 from proxy.values import Identity, Session, Side
 from tests.flows._client import everything
@@ -166,11 +166,10 @@ async def test_a_newer_token_that_comes_while_an_older_one_is_forgotten_stays(st
     assert await store.homes.legacy_token(OWNER, NOW) == "second"
 
 
-class _Overtaken(Database):
+class _Overtaken:
     """The open database; something else is written before each write of its own."""
 
     def __init__(self, database: Database, first: Callable[[], Awaitable[object]]) -> None:
-        # Not the base's: that one would open the file once more.
         self._database = database
         self._first = first
 
@@ -186,6 +185,9 @@ class _Overtaken(Database):
     async def write(self, work: Work[T]) -> T:
         await self._first()
         return await self._database.write(work)
+
+    async def scrub(self) -> None:
+        await self._database.scrub()
 
 
 async def test_both_ids_of_a_shadows_case_are_known_and_the_candidate_still_lives_on_the_new_side(

@@ -147,7 +147,7 @@ async def test_id_G03_a_call_that_nobody_knows_the_end_of_is_told_under_the_case
 
 
 def shouting(table: str, row: Row) -> Row:
-    """Returns the row with its ids in capitals, as an older release stored them if an upstream gave them so."""
+    """Returns the row with its ids in capitals, as an older release stored what an upstream gave so."""
     ids = (
         {"id"}
         if table == "cases"

@@ -23,7 +23,8 @@ async def stored(store: Store, *contents: bytes) -> list[tuple[str, bytes]]:
         async with store.blobs.writer() as writer:
             await writer.write(content)
             name, key = await writer.commit()
-        pieces.append((str(store.blobs.path(name)), key))
+        async with store.blobs.local([name]) as (path,):
+            pieces.append((str(path), key))
     return pieces
 
 

@@ -22,6 +22,11 @@ async def sweep(store: Store, now: datetime = NOW) -> Swept:
     return await store.retention.sweep(now, content_days=90, audio_days=30)
 
 
+async def is_there(store: Store, name: str) -> bool:
+    async with store.blobs.local([name]) as (path,):
+        return path.exists()
+
+
 async def upload(store: Store, at: datetime) -> str:
     async with store.blobs.writer() as writer:
         await writer.write(b"audio")
@@ -83,25 +88,26 @@ async def test_retention_U06_old_audio_goes_with_its_blobs_and_newer_audio_stays
     old, new = await upload(store, NOW - timedelta(days=31)), await upload(store, NOW - timedelta(days=29))
     assert await sweep(store) == Swept(cases=0, recordings=1, blobs=1)
     assert [kept.chunks[0].blob for kept in await store.recordings.of(OWNER, "case-1")] == [new]
-    assert (store.blobs.path(new).exists(), store.blobs.path(old).exists()) == (True, False)
+    assert (await is_there(store, new), await is_there(store, old)) == (True, False)
 
 
 async def test_a_blob_without_a_row_goes_after_a_day(store: Store) -> None:
     async with store.blobs.writer() as writer:
         name, _ = await writer.commit()
-    written = datetime.fromtimestamp(store.blobs.path(name).stat().st_mtime, UTC)
+    async with store.blobs.local([name]) as (path,):
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     # Of an upload under way, whose row comes after its blob.
     for hours in (0.01, 1, 23.99):
         assert await sweep(store, written + timedelta(hours=hours)) == NOTHING
-        assert store.blobs.path(name).exists()
+        assert await is_there(store, name)
     assert await sweep(store, written + timedelta(hours=24.01)) == Swept(0, 0, blobs=1)
-    assert not store.blobs.path(name).exists()
+    assert not await is_there(store, name)
 
 
 async def test_a_blob_with_a_row_is_no_orphan(store: Store) -> None:
     name = await upload(store, NOW)
     assert await sweep(store, NOW + timedelta(days=2)) == NOTHING
-    assert store.blobs.path(name).exists()
+    assert await is_there(store, name)
 
 
 async def test_ended_sessions_go_and_others_stay(store: Store) -> None:

@@ -1,0 +1,68 @@
+"""The protocols of a blob store, and of a blob that is being written (CONTRACT U01, U05, U06)."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+
+class BlobWriter(Protocol):
+    """A new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @property
+    def sha256(self) -> str:
+        """Returns the SHA-256 of the content so far, in lower-case hex."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Appends a piece of any size. BlobError when there is no room for it."""
+        ...
+
+    async def commit(self) -> tuple[str, bytes]:
+        """Stores the blob for good; returns its name and its key, which is stored nowhere else."""
+        ...
+
+
+class Blobs(Protocol):
+    """Encrypted blobs under random names of 32 hex digits; `open_store` makes it."""
+
+    @property
+    def local_folders(self) -> Sequence[Path]:
+        """Returns the folders of the files that `local` gives: a worker process must be able to read them."""
+        ...
+
+    def writer(self) -> BlobWriter:
+        """Returns a writer of a new blob."""
+        ...
+
+    def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
+        """Yields the content in pieces of at most 64 KiB. BlobError if it is damaged, possibly after some
+        pieces."""
+        ...
+
+    def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[Path]]:
+        """Gives the still encrypted blobs as files, in this order, for as long as the context lasts.
+
+        BlobError for what is no blob's name.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Removes the blob, if it is there."""
+        ...
+
+    async def stale(self, before: datetime) -> Sequence[str]:
+        """Returns the names of the blobs that were last written before that time."""
+        ...
+
+    async def check(self) -> None:
+        """Raises BlobError when a small blob can't be written."""
+        ...
