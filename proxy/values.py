@@ -8,7 +8,7 @@ from hashlib import sha256
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Literal, Protocol, TypeAlias
 
-from proxy.packed import Packed
+from proxy.compressed import Packed
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 

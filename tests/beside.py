@@ -8,13 +8,13 @@ from pathlib import Path
 import aiohttp
 from cryptography.fernet import Fernet
 
-from proxy.desk import Desk, DeskLocks
 from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
+from proxy.server.listener import open_sockets
+from proxy.server.sockets import ADMIN, LISTEN, SharedResources
 from proxy.settings import Settings
-from proxy.web.listening import open_sockets
-from proxy.web.place import ADMIN, LISTEN, SharedResources
-from proxy.web.server import running
+from proxy.supervisor.lock_server import Desk, DeskLocks
+from proxy.web.service import running
 from tests.conftest import Api, Clock, edited_table, settings_for
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy import fields
+from proxy.compare import paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Position:
     def child(self, key: str) -> "Position":
         found = self._children.get(key)
         if found is None:
-            found = self._children[key] = Position(fields.child(self.path, key), self._rules, self)
+            found = self._children[key] = Position(paths.child(self.path, key), self._rules, self)
         return found
 
     @property
     def element(self) -> "Position":
         if self._element is None:
-            self._element = Position(fields.element(self.path), self._rules, self)
+            self._element = Position(paths.element(self.path), self._rules, self)
         return self._element

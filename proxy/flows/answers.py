@@ -3,10 +3,10 @@
 from typing import Final
 
 from proxy import jsons
+from proxy.compressed import Packed
 from proxy.mapping.models import RouteMapping
+from proxy.mapping.shape import Expression
 from proxy.mapping.table import Route
-from proxy.packed import Packed
-from proxy.shape import Expression
 from proxy.values import Answer, Json
 
 JSON: Final = "application/json"

@@ -5,15 +5,15 @@ from typing import Final
 from proxy.audio.beginning import Beginning, Verdict
 from proxy.audio.sniff import extension, media_type
 from proxy.errors import Refusal
-from proxy.flows.access import authenticate, own_id
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
+from proxy.flows.shared.access import authenticate, own_id
 from proxy.headers import bearer
 from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs_protocol import BlobWriter
-from proxy.store.recordings import Tip
-from proxy.store.short_chunks import ShortChunk
+from proxy.store.records.recordings import Tip
+from proxy.store.records.short_chunks import ShortChunk
 from proxy.values import Answer, Chunk, FormPart, Inbound, Session, folded_id
 
 SPEC: Final = FlowSpec(

@@ -7,12 +7,12 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-from proxy.dispatch.decide import Decision
 from proxy.headers import HeaderFields
+from proxy.inbound.body import RequestBody
 from proxy.mapping.table import Route
+from proxy.rollout.decide import Decision
+from proxy.rollout.lookup import RequestContext
 from proxy.upstream.call import CallRecord
-from proxy.web.body import RequestBody
-from proxy.web.known import RequestContext
 
 _NO_ROUTE: Final = "none"
 

@@ -9,18 +9,20 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
 from proxy.flows.answers import text
 from proxy.flows.deps import Deps
+from proxy.flows.refusals import CAUSE_HEADER, refused
 from proxy.headers import HeaderFields
+from proxy.rollout.decide import Brownout
+from proxy.server.responses import plain, respond
 from proxy.store import StoreError
-from proxy.store.sessions import SessionGone
-from proxy.web.calls import CALLS
+from proxy.store.records.sessions import SessionGone
+from proxy.upstream.call_log import CALLS
 from proxy.web.cors import granted
 from proxy.web.exchange import DRAFT, Draft, Observer, exchange_of
 from proxy.web.keys import DEPS
-from proxy.web.responses import CAUSE_HEADER, notice_headers, plain, refused, respond
+from proxy.web.notices import notice_headers
 
 # The ids that clients may send; other characters could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")

@@ -6,12 +6,12 @@ from typing import Final
 
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
-from proxy.store.sealer import Sealer
-from proxy.web.back import StepBacks
+from proxy.rollout.auto_rollback import StepBacks
+from proxy.rollout.recorder import Recorder
+from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
 from proxy.web.identity_watch import IdentityWatch
-from proxy.web.recorder import Recorder
-from proxy.web.story import access_of, story, visit
+from proxy.web.trace import access_of, story, visit
 
 _CASES: Final = 4096
 

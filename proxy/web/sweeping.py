@@ -9,10 +9,10 @@ from typing import Final, Literal, TypeAlias
 
 import structlog
 
+from proxy.concurrency.tasks import beside
+from proxy.server.serving import Serving
 from proxy.settings import Settings
 from proxy.store import Store, StoreError
-from proxy.tasks import beside
-from proxy.web.keys import Serving
 
 Doubt: TypeAlias = Literal["clock-jumped", "clock-ahead"]
 

@@ -7,11 +7,11 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from proxy.cli.story_words import DIFFERENCES, TOKENS, WHYS
+from proxy.cli.explain.words import DIFFERENCES, TOKENS, WHYS
 from proxy.compare import Kind
-from proxy.dispatch.decide import Token, Why
+from proxy.rollout.decide import Token, Why
 from proxy.store import Store
-from proxy.store.stories import Story
+from proxy.store.audit.request_traces import Story
 from proxy.values import Side
 from tests.captured import captured_log
 from tests.conftest import IDENTITY, Api, StartProxy, case_form

@@ -8,18 +8,18 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from proxy.cli.paper import columns
-from proxy.cli.routes_report import Now, listing
-from proxy.dispatch.snapshot import InForce
+from proxy.cli.routes.report import Now, listing
+from proxy.cli.shared.console import columns
+from proxy.flows.registry import SPECS
 from proxy.mapping.loader import load_table
-from proxy.overrides import EVERYONE, Change
+from proxy.modes import EVERYONE, Change
+from proxy.rollout.live import mappings_digest
+from proxy.rollout.snapshot import InForce
 from proxy.store import JournalEntry, Store
-from proxy.store.evidence import Seen
-from proxy.web.flows import SPECS
-from proxy.web.live import mappings_digest
+from proxy.store.rollout.evidence import Seen
+from tests.cli.shared.test_console import printed
 
 from .filled import Site, ago, nothing, said, site
-from .test_paper import printed
 
 OWN: Final = ("route", "method", "path", "mode", "timeout", "s", "body", "bytes")
 

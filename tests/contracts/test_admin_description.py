@@ -13,18 +13,18 @@ import pytest
 from proxy.compare import Difference, Leaf
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.store import Store
-from proxy.store.contract_runs import ContractRun
-from proxy.store.evidence import Outcome, Seen
-from proxy.store.journal import JournalEntry
-from proxy.store.ledger import Visit
-from proxy.store.stories import Story
-from proxy.web.server import Running, running
+from proxy.store.audit.request_traces import Story
+from proxy.store.audit.usage import Visit
+from proxy.store.records.journal import JournalEntry
+from proxy.store.rollout.contract_runs import ContractRun
+from proxy.store.rollout.evidence import Outcome, Seen
+from proxy.web.service import Running, running
 from tests.captured import captured_log
 from tests.conftest import Clock, edited_table, settings_for
 from tests.contracts.description import ADMIN, CONTRACTS
 from tests.contracts.exchange import Exchange
 from tests.damage import damage
-from tests.web.operators import TOKENS, Operator, said
+from tests.web.admin.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
 HASH: Final = "0123456789abcdef" * 4

@@ -18,7 +18,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from proxy.isolated import confinement, landlock, seccomp
-from proxy.workers import Workers
+from proxy.isolated.pool import Workers
 
 AMPLE: Final = 60.0
 REFUSED: Final = frozenset({"PermissionError", "OSError 38"})  # 38: ENOSYS, as an old kernel would

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.packed import Packed
+from proxy.compressed import Packed
 from proxy.store import JournalEntry, Store, open_store
 from proxy.values import (
     Case,

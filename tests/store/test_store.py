@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from proxy.packed import Packed
+from proxy.compressed import Packed
 from proxy.store import Store, StoreError, open_store
 from proxy.store.errors import cause_of
 from proxy.values import CaseFile, Chunk, Identity

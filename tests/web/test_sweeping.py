@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.server.serving import Serving
 from proxy.store import Store
-from proxy.web.keys import Serving
 from proxy.web.sweeping import Moment, Sweeper
 from tests.cli.filled import site
 from tests.conftest import StartProxy, settings_for

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from proxy.flows.answers import json
 from proxy.headers import prefers
-from proxy.store.call_rows import as_csv, row
+from proxy.server.responses import respond
+from proxy.store.audit.call_rows import as_csv, row
 from proxy.values import Answer
 from proxy.web.admin.inputs import Day, Query, in_query, read_query
 from proxy.web.admin.known import named_route
 from proxy.web.keys import DEPS
-from proxy.web.responses import respond
 
 _CSV: Final = "text/csv"
 _VARY: Final = (("Vary", "Accept"),)

@@ -4,8 +4,8 @@ from typing import Final
 
 from aiohttp import web
 
+from proxy.rollout.config_watcher import Follower
 from proxy.web.admin.tokens import Tokens
-from proxy.web.follow import Follower
 
 FOLLOWER: Final = web.AppKey("follower", Follower)
 TOKENS: Final = web.AppKey("tokens", Tokens)

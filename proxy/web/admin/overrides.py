@@ -10,7 +10,8 @@ from pydantic import Field
 from proxy.flows.answers import json
 from proxy.mapping.base import Model
 from proxy.mapping.units import parse_duration
-from proxy.overrides import NEED_LEGACY, Change, Mode, as_json
+from proxy.modes import NEED_LEGACY, Change, Mode, as_json
+from proxy.server.responses import respond
 from proxy.times import from_rfc3339
 from proxy.values import Json
 from proxy.web.admin.changes import make_change
@@ -20,7 +21,6 @@ from proxy.web.admin.known import named_route, route_in_path
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
 from proxy.web.keys import DEPS, LIVE
-from proxy.web.responses import respond
 
 
 class _Wanted(Model):

@@ -14,7 +14,7 @@ from proxy.upstream.call import Body, Budget, Call
 from proxy.upstream.client import Upstream, open_upstream
 from proxy.upstream.http1 import idle, pool
 from proxy.upstream.http1.callers import caller_of
-from proxy.upstream.michiq import RawRequest, open_michiq
+from proxy.upstream.legacy.michiq import RawRequest, open_michiq
 from tests.flows._client import until
 from tests.upstream.test_client import Word
 from tests.upstream.wire import Wire, answer, answering, ignore, scripted
