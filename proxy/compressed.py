@@ -14,14 +14,14 @@ _SURROGATES: Final = "surrogatepass"  # text from a PDF may hold lone ones
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class Compressed:
     """A compressed text: `size` bytes as gzip members in a row (RFC 1952); also a `values.Content`."""
 
     gzip: bytes = field(repr=False)
     size: int
 
     @classmethod
-    def of(cls, text: str | bytes) -> Self:
+    def from_text(cls, text: str | bytes) -> Self:
         data = text.encode("utf-8", _SURROGATES) if isinstance(text, str) else text
         return cls(gzip.compress(data, _LEVEL, mtime=0), len(data))
 
@@ -31,20 +31,20 @@ class Packed:
         return cls(member, int.from_bytes(member[-4:], "little"))
 
     @classmethod
-    def joined(cls, pieces: "Iterable[bytes | Packed]") -> Self:
+    def concat(cls, pieces: "Iterable[bytes | Compressed]") -> Self:
         """Joins all pieces to one text, without unpacking any."""
-        members: list[Packed] = []
+        members: list[Compressed] = []
         loose = bytearray()
         for piece in pieces:
-            if not isinstance(piece, Packed):
+            if not isinstance(piece, Compressed):
                 loose += piece
                 continue
             if loose:
-                members.append(Packed.of(bytes(loose)))
+                members.append(Compressed.from_text(bytes(loose)))
                 loose.clear()
             members.append(piece)
         if loose:
-            members.append(Packed.of(bytes(loose)))
+            members.append(Compressed.from_text(bytes(loose)))
         return cls(b"".join(each.gzip for each in members), sum(each.size for each in members))
 
     def read(self) -> bytes:

@@ -19,6 +19,8 @@ from proxy.isolated import forkserver
 
 MODULES: Final = (
     "proxy.flows.shared.offload",
+    "proxy.flows.new_case.documents",
+    "proxy.flows.query.planning",
     "proxy.flows.shared.json_body",
     "proxy.store.blobs.recording_file",
 )

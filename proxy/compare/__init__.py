@@ -13,17 +13,17 @@ from collections.abc import Callable, Sequence
 
 from proxy.compare.bodies import bodies, content_type
 from proxy.compare.differences import MAX_DIFFERENCES, MAX_OF_ONE, Difference, Kind, Leaf
-from proxy.compare.rules import Position, Rules
+from proxy.compare.rules import CompareRules, Position
 from proxy.compare.values import Comparison
 from proxy.values import Answer
 
-__all__ = ["MAX_DIFFERENCES", "MAX_OF_ONE", "Difference", "Kind", "Leaf", "Rules", "compare"]
+__all__ = ["MAX_DIFFERENCES", "MAX_OF_ONE", "CompareRules", "Difference", "Kind", "Leaf", "compare"]
 
 
 def compare(
     control: Answer,
     candidate: Answer,
-    rules: Rules,
+    rules: CompareRules,
     digest: Callable[[str], str],
     same: Sequence[tuple[str, str]] = (),
 ) -> list[Difference]:

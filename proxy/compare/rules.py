@@ -7,7 +7,7 @@ from proxy.compare import paths
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CompareRules:
     """Paths, each with everything below it; `tolerance` is in percent of the control's number."""
 
     ignore: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class Rules:
 class Position:
     """A position in a body: its path and its rules; made once for all elements of an array."""
 
-    def __init__(self, path: str, rules: Rules, above: "Position | None" = None) -> None:
+    def __init__(self, path: str, rules: CompareRules, above: "Position | None" = None) -> None:
         self.path = path
         self.ignored: bool = path in rules.ignore or (above is not None and above.ignored)
         self.volatile: bool = path in rules.volatile or (above is not None and above.volatile)

@@ -9,7 +9,7 @@ from proxy.concurrency.locks import Locks
 from proxy.concurrency.tasks import Tasks
 from proxy.flows.query.readings import Readings
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
-from proxy.isolated.pool import Workers
+from proxy.isolated.pool import IsolatedPool
 from proxy.observe.metrics import Metrics
 from proxy.spool import MemoryBudget
 from proxy.store import Store
@@ -34,7 +34,7 @@ class Deps:
     upstream_states: Callable[[], Mapping[str, str]]
     chat_key: str | None = field(repr=False)
     metrics: Metrics
-    workers: Workers
+    workers: IsolatedPool
     readings: Readings
     tasks: Tasks
     locks: Locks

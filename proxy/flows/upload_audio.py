@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from proxy.audio.beginning import Beginning, Verdict
+from proxy.audio.beginning import Beginning, BeginningVerdict
 from proxy.audio.sniff import extension, media_type
 from proxy.errors import Refusal
 from proxy.flows.answers import answer
@@ -73,7 +73,7 @@ class _Incoming:
         self.size = 0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> BeginningVerdict:
         container = self.last.container if self.last else None
         return self.beginning.verdict(container, has_recording=self.last is not None)
 

@@ -10,7 +10,7 @@ from proxy.errors import Refusal
 from proxy.headers import media_type
 from proxy.inbound.multipart_parser import Event, MultipartParser
 from proxy.inbound.part_headers import PartHeaders
-from proxy.inbound.parts import Part, WholeForm, part_of
+from proxy.inbound.parts import StreamedPart, WholeForm, part_of
 
 # A form with at most this Content-Length is read completely first: usually all of it is here already.
 _AT_ONCE: Final = 64 * 1024
@@ -37,7 +37,7 @@ class RequestBody:
         """Returns the complete raw body: for JSON, and for signatures, which cover the raw bytes."""
         return b"".join([chunk async for chunk in self._chunks(self._limit)])
 
-    async def parts(self, limit: int | None = None) -> AsyncIterator[Part]:
+    async def parts(self, limit: int | None = None) -> AsyncIterator[StreamedPart]:
         """Yields the parts of a multipart/form-data body, in order; unread bytes of a part are dropped."""
         parser, limit = self._parser(), self._limit if limit is None else limit
         events = await self._all_events(parser, limit) if self._is_short() else self._events(parser, limit)

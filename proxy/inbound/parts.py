@@ -15,7 +15,7 @@ Events = AsyncIterator[Event]
 
 
 @dataclass(slots=True)
-class Part:
+class StreamedPart:
     """A part of a form that is still being read (`values.FormPart`)."""
 
     name: str
@@ -60,12 +60,12 @@ class WholeForm:
         raise StopAsyncIteration
 
 
-def part_of(headers: PartHeaders, events: Events) -> Part:
+def part_of(headers: PartHeaders, events: Events) -> StreamedPart:
     """Returns the part whose bytes are the next `events`. Raises Refusal when it can't be accepted."""
     disposition = read_disposition(headers.one("content-disposition") or b"")
     if not disposition.name:
         raise Refusal("malformed", "part-without-name")
-    return Part(
+    return StreamedPart(
         name=disposition.name,
         filename=disposition.filename,
         content_type=charsets.decode(headers.last("content-type") or b"") or None,

@@ -42,7 +42,7 @@ class WorkerCrashed(Exception):
         self.cause = cause
 
 
-class Workers:
+class IsolatedPool:
     """A pool of isolated processes for hostile files and slow work; an async context manager.
 
     A file may be made to use all of its time, so long tasks never get all of the processes.

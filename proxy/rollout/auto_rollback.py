@@ -21,7 +21,7 @@ _SERVER_ERROR: Final = 500
 _log: Final = structlog.get_logger("proxy.step_back")
 
 
-class StepBacks:
+class AutoRollback:
     """The automatic rollback: watches the answers of canaries and the comparisons of their routes."""
 
     def __init__(self, live: Live, deps: Deps, watch: StepBackWatch, look: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ _HEARTBEAT_SECONDS: Final = 3.0
 _log: Final = structlog.get_logger("proxy.follow")
 
 
-class Follower:
+class ConfigWatcher:
     """A watcher that keeps one process's `Live` up to date; `folder` None watches no files."""
 
     def __init__(self, live: Live, deps: Deps, folder: Path | None) -> None:
@@ -119,7 +119,7 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(follower: Follower) -> AsyncIterator[None]:
+async def following(follower: ConfigWatcher) -> AsyncIterator[None]:
     """Follows the store and the folder while the block runs; `mode --wait` ignores the process afterwards."""
     await follower.begin()
     tasks = [

@@ -29,7 +29,7 @@ Why: TypeAlias = Literal[
 ]
 
 
-class Brownout(Refusal):
+class InBrownout(Refusal):
     """The route is off for a while; `until` is the time when it is back."""
 
     def __init__(self, until: datetime) -> None:
@@ -82,7 +82,7 @@ def decide(
     for brownout in mapping.brownouts:
         # Without this, a browser would be refused at its question and never see the 503.
         if not asked.options and brownout.on(now, asked.organization):
-            raise Brownout(brownout.end)
+            raise InBrownout(brownout.end)
     if not has_legacy:
         return Decision("new", "only-new", in_force)
     side, why = _side(asked, in_force, mapping)

@@ -18,7 +18,7 @@ File: TypeAlias = tuple[str, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FolderState:
     """The state of a folder at one check: its identity and its files."""
 
     device: int
@@ -26,7 +26,7 @@ class Seen:
     files: tuple[File, ...]
 
 
-def look(folder: Path) -> Seen | None:
+def look(folder: Path) -> FolderState | None:
     """Returns the folder's state now, through links; None when the path has no readable folder."""
     try:
         with os.scandir(folder) as entries:
@@ -34,7 +34,7 @@ def look(folder: Path) -> Seen | None:
         found = folder.stat()
     except OSError:
         return None
-    return Seen(found.st_dev, found.st_ino, tuple(files))
+    return FolderState(found.st_dev, found.st_ino, tuple(files))
 
 
 def _file(entry: "os.DirEntry[str]") -> File:
@@ -45,7 +45,7 @@ def _file(entry: "os.DirEntry[str]") -> File:
     return entry.name, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-async def changes(folder: Path) -> AsyncIterator[Seen | None]:
+async def changes(folder: Path) -> AsyncIterator[FolderState | None]:
     """Yields a folder's state at first and after each change, for ever; None while there is no folder.
 
     A state is yielded only once two checks agree, because somebody may still be writing.
@@ -62,6 +62,6 @@ async def changes(folder: Path) -> AsyncIterator[Seen | None]:
         yield seen
 
 
-async def _later(folder: Path, seconds: float) -> Seen | None:
+async def _later(folder: Path, seconds: float) -> FolderState | None:
     await asyncio.sleep(seconds)
     return await asyncio.to_thread(look, folder)

@@ -12,9 +12,9 @@ import structlog
 from proxy.concurrency.tasks import beside
 from proxy.store import Store, StoreError
 from proxy.store.audit.accesses import Access
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.usage import Visit
-from proxy.store.rollout.evidence import Outcome, Seen
+from proxy.store.rollout.evidence import Outcome, SeenAnswer
 
 T = TypeVar("T")
 
@@ -35,9 +35,9 @@ class Recorder:
         self._seconds = seconds
         self._many = asyncio.Event()
         self._outcomes: list[Outcome] = []
-        self._seen: list[Seen] = []
+        self._seen: list[SeenAnswer] = []
         self._visits: list[Visit] = []
-        self._stories: deque[Story] = deque(maxlen=_STORIES)
+        self._stories: deque[RequestTrace] = deque(maxlen=_STORIES)
         # The audit has one a day of each kind, so the first one is enough.
         self._accesses: dict[tuple[date, str, str, str], Access] = {}
         self._lost = 0
@@ -45,7 +45,7 @@ class Recorder:
     def compared(self, outcome: Outcome) -> None:
         self._take(self._outcomes, outcome)
 
-    def saw(self, seen: Seen) -> None:
+    def saw(self, seen: SeenAnswer) -> None:
         self._take(self._seen, seen)
 
     def visited(self, visit: Visit) -> None:
@@ -56,7 +56,7 @@ class Recorder:
         if key not in self._accesses and self._is_room(len(self._accesses)):
             self._accesses[key] = access
 
-    def traced(self, story: Story) -> None:
+    def traced(self, story: RequestTrace) -> None:
         self._stories.append(story)
 
     async def flush(self) -> None:

@@ -7,7 +7,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from multidict import CIMultiDict
 
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.values import Answer
 
 
@@ -22,9 +22,9 @@ class _Response(web.Response):
 class _Unpacked(Payload):
     """A compressed body, decompressed piece by piece while the client reads."""
 
-    _value: Packed
+    _value: Compressed
 
-    def __init__(self, packed: Packed) -> None:
+    def __init__(self, packed: Compressed) -> None:
         super().__init__(packed)
         self._size = packed.size
 
@@ -37,7 +37,7 @@ class _Unpacked(Payload):
 
 
 def respond(answer: Answer, headers: Iterable[tuple[str, str]] = ()) -> web.Response:
-    if isinstance(answer.body, Packed):
+    if isinstance(answer.body, Compressed):
         response = _Response(status=answer.status, body=_Unpacked(answer.body))
         response.headers["Content-Length"] = str(answer.size)
     else:

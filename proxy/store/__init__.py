@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from proxy.store.audit.request_traces import Stories
+from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
-from proxy.store.audit.usage import Ledger
+from proxy.store.audit.usage import Usage
 from proxy.store.blobs.folder import FolderBlobs
 from proxy.store.blobs_protocol import Blobs
 from proxy.store.database_protocol import Database
@@ -71,8 +71,8 @@ class Store:
     presence: Presence
     homes: Homes
     evidence: Evidence
-    ledger: Ledger
-    stories: Stories
+    ledger: Usage
+    stories: RequestTraces
     contract_runs: ContractRuns
     retention: Retention
     erasure: Erasure
@@ -145,7 +145,7 @@ def _assemble(
 ) -> Store:
     journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
     transcriptions = Transcriptions(database, sealer)
-    audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
+    audit, ledger, reports = Audit(database, sealer), Usage(database, sealer), Reports(database, sealer)
     return Store(
         database=database,
         sealer=sealer,
@@ -168,7 +168,7 @@ def _assemble(
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
-        stories=Stories(database),
+        stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),

@@ -12,7 +12,7 @@ from typing import TypeAlias
 Ticket: TypeAlias = tuple[str, int]
 
 
-class Desk:
+class LockServer:
     """The lock server, in the parent process: the queue of every lock."""
 
     def __init__(self) -> None:
@@ -47,11 +47,11 @@ class Desk:
         return [ticket for ticket in granted if ticket is not None and ticket[0] != who]
 
 
-class DeskGone(Exception):
+class LockServerGone(Exception):
     """The lock server has ended: work that needs a lock can't be done in order any more."""
 
 
-class DeskLocks:
+class RemoteLocks:
     """The lock server's client, in a worker; it sends keys as hashes, since tokens are among them."""
 
     def __init__(self, send: Callable[..., None]) -> None:
@@ -62,9 +62,9 @@ class DeskLocks:
 
     @asynccontextmanager
     async def hold(self, *key: Hashable) -> AsyncIterator[None]:
-        """Holds the lock of a key. Raises DeskGone when the lock server has ended."""
+        """Holds the lock of a key. Raises LockServerGone when the lock server has ended."""
         if self._gone:
-            raise DeskGone
+            raise LockServerGone
         number = next(self._numbers)
         granted = self._granted[number] = asyncio.get_running_loop().create_future()
         self._send(ask=number, key=sha256(repr(key).encode()).hexdigest())
@@ -82,8 +82,8 @@ class DeskLocks:
             granted.set_result(None)
 
     def lose_desk(self) -> None:
-        """Ends every wait with DeskGone; a lock that is held stays held."""
+        """Ends every wait with LockServerGone; a lock that is held stays held."""
         self._gone = True
         for granted in self._granted.values():
             if not granted.done():
-                granted.set_exception(DeskGone())
+                granted.set_exception(LockServerGone())

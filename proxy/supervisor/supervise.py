@@ -11,7 +11,7 @@ from proxy.server.sockets import bound
 from proxy.settings import Settings
 from proxy.supervisor.child import start
 from proxy.supervisor.stop import Stop
-from proxy.supervisor.supervisor import Crew, WorkerFailed
+from proxy.supervisor.supervisor import Supervisor, WorkerFailed
 
 _log: Final = structlog.get_logger("proxy.supervise")
 
@@ -19,7 +19,7 @@ _log: Final = structlog.get_logger("proxy.supervise")
 async def supervise(settings: Settings, stop: Stop) -> None:
     """Runs the workers until the parent is asked to stop and they have ended."""
     shared = bound(settings)
-    crew = Crew(settings.workers, partial(start, shared=shared), settings.drain_seconds)
+    crew = Supervisor(settings.workers, partial(start, shared=shared), settings.drain_seconds)
     stop.at_once = crew.kill
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, crew.reload)
@@ -33,7 +33,7 @@ async def supervise(settings: Settings, stop: Stop) -> None:
         await crew.end()
 
 
-async def _begin(crew: Crew, stop: Stop) -> None:
+async def _begin(crew: Supervisor, stop: Stop) -> None:
     beginning = asyncio.create_task(crew.begin(), name="begin")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait({beginning, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from proxy.supervisor.child import Worker
-from proxy.supervisor.lock_server import Desk, Ticket
+from proxy.supervisor.lock_server import LockServer, Ticket
 
 _START_SECONDS: Final = 60.0
 # Beyond the time to drain: a worker that has not ended by then never will.
@@ -29,7 +29,7 @@ class WorkerFailed(Exception):
         self.code = code
 
 
-class Crew:
+class Supervisor:
     """A supervisor of workers: `start` makes a worker of a new name, which has `drain` seconds to end."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Crew:
         self._start = start
         self._drain = drain
         self._pauses = pauses
-        self._desk = Desk()
+        self._desk = LockServer()
         self._names = (f"worker-{number}" for number in count(1))
         self._alive: dict[str, Worker] = {}
         self._serving: list[Worker] = []  # the oldest first
@@ -58,13 +58,13 @@ class Crew:
         Raises WorkerFailed when a worker can't serve.
         """
         # The first worker starts alone: it brings the database to this release.
-        first = await self._bring_up()
-        await asyncio.gather(*(self._bring_up() for _ in range(self._wanted - 1)))
+        first = await self._start_worker()
+        await asyncio.gather(*(self._start_worker() for _ in range(self._wanted - 1)))
         return first.urls
 
     def reload(self) -> None:
         """Sends a reload to all workers: each reads the mapping files and the certificate again."""
-        self._say(do="reload")
+        self._broadcast(do="reload")
 
     def roll_soon(self) -> None:
         """Starts a rolling restart in the background, for a signal handler."""
@@ -75,7 +75,7 @@ class Crew:
         async with self._rolling:
             for _ in range(self._wanted):
                 try:
-                    await self._bring_up()
+                    await self._start_worker()
                 except WorkerFailed as failed:
                     if not self._over.is_set():
                         _log.error("rolling_restart_given_up", code=failed.code)
@@ -96,7 +96,7 @@ class Crew:
         for worker in self._alive.values():
             worker.kill()
 
-    async def _bring_up(self) -> Worker:
+    async def _start_worker(self) -> Worker:
         worker = await self._start(next(self._names))
         self._alive[worker.name] = worker
         self._own(self._watch(worker), worker.name)
@@ -137,7 +137,7 @@ class Crew:
         del self._alive[worker.name]
         for ticket in self._desk.forget(worker.name):
             self._grant(ticket)
-        self._say(do="take over")
+        self._broadcast(do="take over")
         if worker in self._serving:
             self._serving.remove(worker)
             self._announce()
@@ -149,7 +149,7 @@ class Crew:
             self._died_soon = 0
         while await self._pause() and len(self._serving) < self._wanted:
             try:
-                await self._bring_up()
+                await self._start_worker()
             except WorkerFailed as failed:
                 if not self._over.is_set():
                     _log.error("worker_not_replaced", code=failed.code)
@@ -179,9 +179,9 @@ class Crew:
             self._alive[ticket[0]].channel.send(grant=ticket[1])
 
     def _announce(self) -> None:
-        self._say(crew=[len(self._serving), self._wanted])
+        self._broadcast(crew=[len(self._serving), self._wanted])
 
-    def _say(self, **message: Any) -> None:
+    def _broadcast(self, **message: Any) -> None:
         for worker in self._alive.values():
             worker.channel.send(**message)
 

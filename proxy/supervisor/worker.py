@@ -9,7 +9,7 @@ from typing import Any
 from proxy.server.serving import Serving
 from proxy.server.sockets import SharedResources
 from proxy.supervisor.channel import Channel
-from proxy.supervisor.lock_server import DeskLocks
+from proxy.supervisor.lock_server import RemoteLocks
 from proxy.web.service import Running
 
 
@@ -23,14 +23,14 @@ class Inherited:
     status: tuple[int, ...]
 
 
-class Member:
+class ServingWorker:
     """One of several workers. `retired` says whether the others go on after this one was asked to stop."""
 
     def __init__(self, channel: Channel, inherited: Inherited, stop: asyncio.Event) -> None:
         self.retired = False
         self._channel = channel
         self._stop = stop
-        self._locks = DeskLocks(channel.send)
+        self._locks = RemoteLocks(channel.send)
         self._serving = Serving()
         self._running: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
         self.shared = SharedResources(

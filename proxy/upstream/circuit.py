@@ -26,7 +26,7 @@ class Gate:
     def state(self) -> State:
         return self._breaker.state
 
-    def passage(self) -> "Passage":
+    def passage(self) -> "Pass":
         """Returns the context manager of one call; the error that leaves its block decides the verdict.
 
         Its `with` gives whether the call is the probe. Raises UpstreamError when the breaker is open: nothing
@@ -36,7 +36,7 @@ class Gate:
         if admitted is None:
             raise UpstreamError(self._kind, f"{self._name}-breaker-open", arrived=False)
         self._become(admitted)
-        return Passage(self, probing=admitted.probing)
+        return Pass(self, probing=admitted.probing)
 
     def report(self, verdict: Verdict, *, probe: bool) -> None:
         """Updates the breaker with the verdict of a call that has ended."""
@@ -48,7 +48,7 @@ class Gate:
         self._breaker = breaker
 
 
-class Passage:
+class Pass:
     """A context manager around one call, which reports its verdict to the gate."""
 
     __slots__ = ("_gate", "_probing")

@@ -12,7 +12,7 @@ from proxy.server.serving import Serving
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
-from proxy.web.admin.tokens import Tokens
+from proxy.web.admin.tokens import OperatorTokens
 from proxy.web.expect import go_on_later
 from proxy.web.health import livez, metrics, readyz
 from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP, SERVING, SHADOWS, TEE, WEBHOOK_SECRETS
@@ -58,7 +58,7 @@ def admin_app(
     app[FOLLOWER] = moving.follower
     app[DEPS] = deps
     app[SERVING] = serving
-    app[TOKENS] = Tokens(admin_tokens)
+    app[TOKENS] = OperatorTokens(admin_tokens)
     _serve_status(app)
     serve_api(app)
     serve_nothing_else(app)

@@ -7,16 +7,16 @@ from aiohttp import web
 
 from proxy.flows.deps import Deps
 from proxy.flows.tee import Tee
-from proxy.rollout.evidence.answer_sampler import Learner
+from proxy.rollout.evidence.answer_sampler import AnswerSampler
 from proxy.rollout.live import Live
 from proxy.rollout.lookup import CallerLookup
-from proxy.rollout.shadow.sampler import Shadows
+from proxy.rollout.shadow.sampler import ShadowSampler
 from proxy.server.serving import Serving
 
 LIVE: Final = web.AppKey("live", Live)
 LOOKUP: Final = web.AppKey("lookup", CallerLookup)
-LEARNER: Final = web.AppKey("learner", Learner)
-SHADOWS: Final = web.AppKey("shadows", Shadows)
+LEARNER: Final = web.AppKey("learner", AnswerSampler)
+SHADOWS: Final = web.AppKey("shadows", ShadowSampler)
 DEPS: Final = web.AppKey("deps", Deps)
 WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
 TEE: Final = web.AppKey("tee", Tee)  # forwards webhooks

@@ -28,7 +28,7 @@ from proxy.flows.query.readings import Readings
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
 from proxy.flows.speech_to_text.linked_case import resume
 from proxy.flows.tee import Tee, teeing
-from proxy.isolated.pool import Workers
+from proxy.isolated.pool import IsolatedPool
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
@@ -61,6 +61,8 @@ from proxy.web.sweeping import sweeping
 # The tasks that flows run in isolated processes.
 _WORKER_MODULES: Final = (
     "proxy.flows.shared.offload",
+    "proxy.flows.new_case.documents",
+    "proxy.flows.query.planning",
     "proxy.flows.shared.json_body",
     "proxy.store.blobs.recording_file",
 )
@@ -218,7 +220,7 @@ async def _open(
     keys = [key.get_secret_value() for key in settings.secret_keys]
     store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
     readable = [str(folder) for folder in store.blobs.local_folders]
-    workers = await stack.enter_async_context(Workers(_WORKER_MODULES, readable))
+    workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.rollout.decide import Decision
 from proxy.store.audit.accesses import Access
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.usage import Visit
 from proxy.store.sealing.sealer import short_hash
 from proxy.upstream.call import CallRecord
@@ -24,7 +24,7 @@ _OWN_PROBES: Final = b"michiq-proxy"
 _PROGRAMS: Final = 256  # with their headers in the cache
 
 
-def story(exchange: Exchange) -> Story:
+def story(exchange: Exchange) -> RequestTrace:
     """Returns the request's trace: only header names, path templates, codes, sizes and hashes."""
     trace: Json = {
         "route": exchange.route,
@@ -38,7 +38,7 @@ def story(exchange: Exchange) -> Story:
             "milliseconds": exchange.milliseconds,
         },
     }
-    return Story(exchange.request_id, exchange.at, trace)
+    return RequestTrace(exchange.request_id, exchange.at, trace)
 
 
 def visit(exchange: Exchange) -> Visit | None:

@@ -16,7 +16,7 @@ from proxy.modes import EVERYONE, Change
 from proxy.rollout.live import mappings_digest
 from proxy.rollout.snapshot import InForce
 from proxy.store import JournalEntry, Store
-from proxy.store.rollout.evidence import Seen
+from proxy.store.rollout.evidence import SeenAnswer
 from tests.cli.shared.test_console import printed
 
 from .filled import Site, ago, nothing, said, site
@@ -67,7 +67,7 @@ def ambiguous(intent: str, kind: str = "new_case", cause: str = "llamalitica-tim
 
 
 def seen(side: Any, *leaves: tuple[str, str], route: str = "query", status: int = 200) -> Work:
-    one = Seen(route, side, status, "application/json", frozenset({("", "object"), *leaves}))
+    one = SeenAnswer(route, side, status, "application/json", frozenset({("", "object"), *leaves}))
 
     async def add(store: Store) -> None:
         await store.evidence.add(seen=[one], at=ago())
@@ -286,7 +286,7 @@ def test_learned_holds_a_list_to_the_table_of_its_elements(here: Site) -> None:
     table = load_table(here.folder / "mappings", SPECS)
     names = [f"[].{name}" for name in table.routes["encounters"].mapping.answer]
     leaves = [("[]", "object"), *((name, "string") for name in names), ("[].Ward", "string")]
-    one = Seen("encounters", "legacy", 200, "application/json", frozenset({("", "array"), *leaves}))
+    one = SeenAnswer("encounters", "legacy", 200, "application/json", frozenset({("", "array"), *leaves}))
 
     async def add(store: Store) -> None:
         await store.evidence.add(seen=[one], at=ago())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.compare import MAX_DIFFERENCES, MAX_OF_ONE, Difference, Leaf, Rules, compare
+from proxy.compare import MAX_DIFFERENCES, MAX_OF_ONE, CompareRules, Difference, Leaf, compare
 from proxy.mapping.moving import Compare
 from proxy.values import Answer
 
@@ -32,13 +32,13 @@ def text(body: str | bytes, content_type: str = "text/plain; charset=utf-8", sta
     return Answer(status, body if isinstance(body, bytes) else body.encode(), content_type)
 
 
-def differences(control: Answer, candidate: Answer, rules: Rules | None = None) -> list[Difference]:
-    return compare(control, candidate, rules or Rules(), digest)
+def differences(control: Answer, candidate: Answer, rules: CompareRules | None = None) -> list[Difference]:
+    return compare(control, candidate, rules or CompareRules(), digest)
 
 
 def told(control: Any, candidate: Any, **rules: Any) -> list[tuple[str, str]]:
     """Returns path and kind of each difference of two JSON answers."""
-    return [(each.path, each.kind) for each in differences(of(control), of(candidate), Rules(**rules))]
+    return [(each.path, each.kind) for each in differences(of(control), of(candidate), CompareRules(**rules))]
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_equal_values_have_equal_hashes_and_others_have_not() -> None:
 
 def test_another_salt_gives_another_hash() -> None:
     answers = of({"a": "Ana"}), of({"a": "Eva"})
-    (one,) = compare(*answers, Rules(), lambda text: digest("1" + text))
-    (other,) = compare(*answers, Rules(), lambda text: digest("2" + text))
+    (one,) = compare(*answers, CompareRules(), lambda text: digest("1" + text))
+    (other,) = compare(*answers, CompareRules(), lambda text: digest("2" + text))
     assert one.control.hash != other.control.hash
 
 
@@ -247,7 +247,7 @@ def test_an_ignored_field_may_be_missing_and_does_not_hide_another_order() -> No
 
 
 def test_the_whole_body_can_be_ignored_and_the_status_cannot() -> None:
-    rules = Rules(ignore=("",))
+    rules = CompareRules(ignore=("",))
     assert differences(text("a"), text("b"), rules) == []
     assert [each.kind for each in differences(text("a"), text("b", status=500), rules)] == ["status"]
 
@@ -277,7 +277,7 @@ def test_the_whole_body_can_be_ignored_and_the_status_cannot() -> None:
 def test_at_a_volatile_path_only_kinds_are_compared(
     control: Any, candidate: Any, types: tuple[str, str] | None
 ) -> None:
-    found = differences(of({"v": control}), of({"v": candidate}), Rules(volatile=("v",)))
+    found = differences(of({"v": control}), of({"v": candidate}), CompareRules(volatile=("v",)))
     assert [(each.path, each.kind) for each in found] == ([("v", "type")] if types else [])
     assert [(each.control.type, each.candidate.type) for each in found] == ([types] if types else [])
 
@@ -297,7 +297,7 @@ def test_volatile_fields_do_not_hide_another_order() -> None:
 
 
 def test_a_volatile_text_body_is_compared_by_its_kind() -> None:
-    rules = Rules(volatile=("",))
+    rules = CompareRules(volatile=("",))
     assert differences(text("una respuesta"), text("otra respuesta"), rules) == []
     (found,) = differences(text("una respuesta"), text(""), rules)
     assert (found.kind, found.control.type, found.candidate.type) == ("type", "string", "empty")
@@ -336,15 +336,15 @@ def test_the_candidates_word_for_the_same_thing_is_read_as_the_controls() -> Non
     same = [("legacy-1", "new-1"), ("ana@legacy", "ana@new")]
     control = {"id": "legacy-1", "message": "Guardado legacy-1 de ana@legacy", "list": [{"id": "legacy-1"}]}
     candidate = {"id": "new-1", "message": "Guardado new-1 de ana@new", "list": [{"id": "new-1"}]}
-    assert compare(of(control), of(candidate), Rules(), digest, same) == []
-    assert compare(text("UUID: legacy-1"), text("UUID: new-1"), Rules(), digest, same) == []
+    assert compare(of(control), of(candidate), CompareRules(), digest, same) == []
+    assert compare(text("UUID: legacy-1"), text("UUID: new-1"), CompareRules(), digest, same) == []
     assert len(differences(of(control), of(candidate))) == 3
 
 
 def test_words_for_the_same_thing_do_not_disturb_each_other() -> None:
     swapped = [("a1", "b1"), ("b1", "a1"), ("c", "a1x"), ("d", "")]
-    assert compare(text("a1 b1 c"), text("b1 a1 a1x"), Rules(), digest, swapped) == []
-    (left,) = compare(of({"id": "a1"}), of({"id": "zz"}), Rules(), digest, swapped)
+    assert compare(text("a1 b1 c"), text("b1 a1 a1x"), CompareRules(), digest, swapped) == []
+    (left,) = compare(of({"id": "a1"}), of({"id": "zz"}), CompareRules(), digest, swapped)
     assert left.candidate.length == 2
 
 
@@ -383,7 +383,7 @@ def test_twenty_thousand_elements_in_another_order_are_one_difference_and_two_ha
         return digest(text)
 
     rows = [{"id": number, "name": f"encounter {number}"} for number in range(20_000)]
-    (found,) = compare(of(rows), of(rows[::-1]), Rules(), counting)
+    (found,) = compare(of(rows), of(rows[::-1]), CompareRules(), counting)
     assert found.kind == "order"
     assert len(asked) == 2
 
@@ -403,7 +403,7 @@ values = st.recursive(
 )
 paths = st.sampled_from(["a", "b", "a.b", "[]", "[].a", "a[]", "b[].a", "c%2Ed", "%"])
 rules = st.builds(
-    Rules,
+    CompareRules,
     ignore=st.lists(paths, max_size=2).map(tuple),
     volatile=st.lists(paths, max_size=2).map(tuple),
     tolerance=st.dictionaries(paths, st.sampled_from([0.0, 10.0, 100.0]), max_size=2),
@@ -417,7 +417,7 @@ bodies = st.one_of(
 
 @settings(deadline=None)
 @given(bodies, rules)
-def test_an_answer_does_not_differ_from_itself(answer: Answer, rules: Rules) -> None:
+def test_an_answer_does_not_differ_from_itself(answer: Answer, rules: CompareRules) -> None:
     assert differences(answer, answer, rules) == []
 
 
@@ -427,9 +427,11 @@ def _kinds(found: list[Difference]) -> Counter[tuple[str, str]]:
 
 @settings(deadline=None)
 @given(bodies, bodies, rules)
-def test_the_other_way_round_what_was_missing_is_extra(one: Answer, other: Answer, rules: Rules) -> None:
-    there = differences(one, other, Rules(rules.ignore, rules.volatile))
-    back = differences(other, one, Rules(rules.ignore, rules.volatile))
+def test_the_other_way_round_what_was_missing_is_extra(
+    one: Answer, other: Answer, rules: CompareRules
+) -> None:
+    there = differences(one, other, CompareRules(rules.ignore, rules.volatile))
+    back = differences(other, one, CompareRules(rules.ignore, rules.volatile))
     turned = {"missing": "extra", "extra": "missing"}
     assert _kinds(back) == Counter((each.path, turned.get(each.kind, each.kind)) for each in there)
     assert [(each.candidate, each.control) for each in back] == [

@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, event, insert
 
 import proxy.store.sql.migrate
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.store.records.cases import case_rows
 from proxy.store.records.sessions import session_rows, token_hash
 from proxy.store.sealing.contexts import Context
@@ -137,7 +137,7 @@ def _case(owner: str, at: datetime) -> Case:
         tokens=Tokens(1, 1, 1),
         ehr=None,
         conversation="Hola.",
-        files=(CaseFile("nota.txt", "text/plain", 3, "0" * 64, Packed.of("tos")),) * FILES,
+        files=(CaseFile("nota.txt", "text/plain", 3, "0" * 64, Compressed.from_text("tos")),) * FILES,
     )
 
 

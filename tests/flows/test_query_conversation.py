@@ -10,8 +10,8 @@ import pytest
 from pytest_aiohttp import AiohttpServer
 
 from proxy.flows.query import flow
+from proxy.flows.query.planning import planned
 from proxy.flows.query.prompt import Prompt
-from proxy.flows.shared.offload import planned
 from proxy.isolated.pool import WorkerCrashed
 from proxy.sandbox import SandboxConfig
 from proxy.sandbox.faults import Fault

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from proxy.audio.duration import BadAudio, seconds
-from proxy.isolated.pool import WorkerCrashed, Workers, WorkerTimeout
+from proxy.isolated.pool import IsolatedPool, WorkerCrashed, WorkerTimeout
 from proxy.text.extract import extract
 from proxy.text.extraction import Extraction
 from tests.samples import damaged_pdf, pdf, wav
@@ -28,11 +28,11 @@ AMPLE: Final = 60.0
 
 PROGRAM: Final = """
 import asyncio, os, uvloop
-from proxy.isolated.pool import Workers
+from proxy.isolated.pool import IsolatedPool
 from tests.isolated.test_pool import double
 
 async def main():
-    async with Workers() as workers:
+    async with IsolatedPool() as workers:
         await workers.warm()
         print(await workers.run(double, 6, seconds=60), flush=True)
         {ending}
@@ -124,8 +124,8 @@ def imported() -> bool:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def workers() -> AsyncIterator[Workers]:
-    async with Workers() as started:
+async def workers() -> AsyncIterator[IsolatedPool]:
+    async with IsolatedPool() as started:
         await started.warm()
         yield started
 
@@ -133,16 +133,16 @@ async def workers() -> AsyncIterator[Workers]:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_task_gives_its_result(workers: Workers) -> None:
+async def test_a_task_gives_its_result(workers: IsolatedPool) -> None:
     assert await workers.run(double, 21, seconds=AMPLE) == 42
 
 
-async def test_many_tasks_at_once_all_give_their_results(workers: Workers) -> None:
+async def test_many_tasks_at_once_all_give_their_results(workers: IsolatedPool) -> None:
     results = await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(250)))
     assert results == [2 * n for n in range(250)]
 
 
-async def test_a_warm_process_has_the_parsers_and_its_limits(workers: Workers) -> None:
+async def test_a_warm_process_has_the_parsers_and_its_limits(workers: IsolatedPool) -> None:
     assert await workers.run(imported, seconds=AMPLE)
     assert await workers.run(limits, seconds=AMPLE) == (True, True)
 
@@ -161,7 +161,7 @@ async def test_a_warm_process_has_the_parsers_and_its_limits(workers: Workers) -
     ],
 )
 async def test_workers_G10_a_task_that_dies_is_told_by_a_code_and_the_next_one_runs(
-    workers: Workers, task: Callable[[], object], cause: str
+    workers: IsolatedPool, task: Callable[[], object], cause: str
 ) -> None:
     with pytest.raises(WorkerCrashed) as crashed:
         await workers.run(task, seconds=AMPLE)
@@ -174,20 +174,20 @@ async def test_workers_G10_a_task_that_dies_is_told_by_a_code_and_the_next_one_r
 
 @pytest.mark.parametrize("task", [hang, hang_in_c])
 async def test_a_task_that_hangs_is_killed_and_the_next_ones_run(
-    workers: Workers, task: Callable[[], None]
+    workers: IsolatedPool, task: Callable[[], None]
 ) -> None:
     with pytest.raises(WorkerTimeout):
         await workers.run(task, seconds=0.3)
     assert await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(4))) == [0, 2, 4, 6]
 
 
-async def test_a_task_waits_for_its_turn_without_losing_its_time(workers: Workers) -> None:
+async def test_a_task_waits_for_its_turn_without_losing_its_time(workers: IsolatedPool) -> None:
     hung = [asyncio.create_task(workers.run(hang, seconds=0.5)) for _ in range(4)]
     assert await workers.run(double, 4, seconds=0.5) == 8
     assert all(isinstance(end, WorkerTimeout) for end in await asyncio.gather(*hung, return_exceptions=True))
 
 
-async def test_tasks_that_take_their_time_leave_a_process_to_those_that_do_not(workers: Workers) -> None:
+async def test_tasks_that_take_their_time_leave_a_process_to_those_that_do_not(workers: IsolatedPool) -> None:
     hung = [asyncio.create_task(workers.run(hang, seconds=AMPLE, long=True)) for _ in range(8)]
     assert await workers.run(double, 4, seconds=AMPLE) == 8
     assert not any(each.done() for each in hung)
@@ -196,34 +196,40 @@ async def test_tasks_that_take_their_time_leave_a_process_to_those_that_do_not(w
     await asyncio.wait(hung)
 
 
-async def test_a_crash_does_not_reach_the_task_beside_it(workers: Workers) -> None:
+async def test_a_crash_does_not_reach_the_task_beside_it(workers: IsolatedPool) -> None:
     beside = asyncio.create_task(workers.run(extract, pdf(["Tos"] * 40), "a.pdf", "", seconds=AMPLE))
     with pytest.raises(WorkerCrashed):
         await workers.run(exit_at_once, seconds=AMPLE)
     assert (await beside).outcome == "text"
 
 
-async def test_a_task_that_hangs_does_not_delay_the_result_of_the_one_beside_it(workers: Workers) -> None:
+async def test_a_task_that_hangs_does_not_delay_the_result_of_the_one_beside_it(
+    workers: IsolatedPool,
+) -> None:
     beside = asyncio.create_task(workers.run(linger, seconds=2.5))
     with pytest.raises(WorkerTimeout):
         await workers.run(hang_in_c, seconds=0.3)
     assert await beside == "done"
 
 
-async def test_a_task_that_breaks_its_pool_does_not_take_the_one_beside_it_along(workers: Workers) -> None:
+async def test_a_task_that_breaks_its_pool_does_not_take_the_one_beside_it_along(
+    workers: IsolatedPool,
+) -> None:
     beside = asyncio.create_task(workers.run(linger, seconds=AMPLE))
     with pytest.raises(WorkerCrashed):
         await workers.run(raise_unpicklable, seconds=AMPLE)
     assert await beside == "done"
 
 
-async def test_a_process_that_is_killed_while_idle_is_replaced(workers: Workers) -> None:
+async def test_a_process_that_is_killed_while_idle_is_replaced(workers: IsolatedPool) -> None:
     os.kill(await workers.run(own_pid, seconds=AMPLE), signal.SIGKILL)
     results = await asyncio.gather(*(workers.run(double, n, seconds=AMPLE) for n in range(8)))
     assert results == [2 * n for n in range(8)]
 
 
-async def test_a_fork_server_that_is_killed_is_replaced_and_no_process_outlives_it(workers: Workers) -> None:
+async def test_a_fork_server_that_is_killed_is_replaced_and_no_process_outlives_it(
+    workers: IsolatedPool,
+) -> None:
     server = await workers.run(fork_server, seconds=AMPLE)
     hung = asyncio.create_task(workers.run(hang_in_c, seconds=AMPLE))
     await asyncio.wait([hung], timeout=0.3)
@@ -237,7 +243,7 @@ async def test_a_fork_server_that_is_killed_is_replaced_and_no_process_outlives_
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_to_the_whole_group_leaves_the_tasks_to_the_serving_process(
-    workers: Workers, number: signal.Signals
+    workers: IsolatedPool, number: signal.Signals
 ) -> None:
     task = asyncio.create_task(workers.run(linger, seconds=AMPLE))
     for pid in (await workers.run(fork_server, seconds=AMPLE), await workers.run(own_pid, seconds=AMPLE)):
@@ -245,18 +251,18 @@ async def test_a_signal_to_the_whole_group_leaves_the_tasks_to_the_serving_proce
     assert await task == "done"
 
 
-async def test_a_process_is_replaced_after_a_hundred_tasks(workers: Workers) -> None:
+async def test_a_process_is_replaced_after_a_hundred_tasks(workers: IsolatedPool) -> None:
     pids = [await workers.run(own_pid, seconds=AMPLE) for _ in range(101)]
     assert len(set(pids)) == 2
 
 
-async def test_nothing_of_the_pool_is_a_thread(workers: Workers) -> None:
+async def test_nothing_of_the_pool_is_a_thread(workers: IsolatedPool) -> None:
     before = set(threading.enumerate())
     await workers.warm()
     assert [each.name for each in threading.enumerate() if each not in before] == []
 
 
-async def test_a_cancelled_call_kills_its_task(workers: Workers) -> None:
+async def test_a_cancelled_call_kills_its_task(workers: IsolatedPool) -> None:
     calls = [asyncio.create_task(workers.run(hang, seconds=AMPLE)) for _ in range(4)]
     _, waiting = await asyncio.wait(calls, timeout=0.5)
     assert len(waiting) == 4
@@ -267,25 +273,25 @@ async def test_a_cancelled_call_kills_its_task(workers: Workers) -> None:
 
 
 async def test_workers_G10_what_a_task_prints_is_not_shown(
-    workers: Workers, capfd: pytest.CaptureFixture[str]
+    workers: IsolatedPool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await workers.run(shout, seconds=AMPLE)
     assert capfd.readouterr() == ("", "")
 
 
-async def test_extract_N12_a_damaged_pdf_is_judged_in_a_worker(workers: Workers) -> None:
+async def test_extract_N12_a_damaged_pdf_is_judged_in_a_worker(workers: IsolatedPool) -> None:
     found = await workers.run(extract, damaged_pdf("cut"), "a.pdf", "application/pdf", seconds=AMPLE)
     assert found == Extraction("damaged")
 
 
-async def test_duration_S01_an_unlinked_file_is_read_by_its_descriptor(workers: Workers) -> None:
+async def test_duration_S01_an_unlinked_file_is_read_by_its_descriptor(workers: IsolatedPool) -> None:
     with TemporaryFile() as file:
         file.write(wav(2))
         file.flush()
         assert await workers.run(seconds, file, seconds=AMPLE, raises=BadAudio) == pytest.approx(2)
 
 
-async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(workers: Workers) -> None:
+async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(workers: IsolatedPool) -> None:
     with TemporaryFile() as file:
         file.write(b"noise")
         file.flush()
@@ -296,7 +302,7 @@ async def test_duration_S03_an_error_that_is_expected_arrives_as_it_was_raised(w
 
 async def test_nothing_is_started_that_is_not_used() -> None:
     before = descendants()
-    async with Workers() as workers:
+    async with IsolatedPool() as workers:
         assert descendants() <= before
         await workers.warm()
         assert descendants() - before, "those that are used are found"
@@ -341,7 +347,7 @@ async def ended(pidfd: int) -> None:
 
 async def test_workers_end_when_there_was_nothing_to_do_and_begin_again_at_need() -> None:
     clock = Clock()
-    async with Workers(later=clock.later) as workers:
+    async with IsolatedPool(later=clock.later) as workers:
         pids = [await workers.run(own_pid, seconds=AMPLE), await workers.run(fork_server, seconds=AMPLE)]
         assert descendants() >= {*pids}, "nothing ends before its time"
         watched = [os.pidfd_open(pid) for pid in pids]
@@ -354,7 +360,7 @@ async def test_workers_end_when_there_was_nothing_to_do_and_begin_again_at_need(
 
 async def test_workers_that_have_a_task_do_not_end() -> None:
     clock = Clock()
-    async with Workers(later=clock.later) as workers:
+    async with IsolatedPool(later=clock.later) as workers:
         await workers.run(double, 1, seconds=AMPLE)
         first, second = [asyncio.create_task(workers.run(linger, seconds=AMPLE)) for _ in range(2)]
         await asyncio.wait([first, second], timeout=0.2)
@@ -364,7 +370,7 @@ async def test_workers_that_have_a_task_do_not_end() -> None:
 
 async def test_a_task_that_comes_while_workers_end_is_done_by_new_ones() -> None:
     clock = Clock()
-    async with Workers(later=clock.later) as workers:
+    async with IsolatedPool(later=clock.later) as workers:
         server = await workers.run(fork_server, seconds=AMPLE)
         clock.pass_by()
         tasks = [asyncio.create_task(workers.run(fork_server, seconds=AMPLE)) for _ in range(5)]

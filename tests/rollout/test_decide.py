@@ -10,7 +10,7 @@ from proxy.errors import Refusal
 from proxy.mapping.models import RouteMapping
 from proxy.modes import EVERYONE, Mode
 from proxy.rollout.canary import bucket
-from proxy.rollout.decide import Asked, Brownout, decide
+from proxy.rollout.decide import Asked, InBrownout, decide
 from proxy.rollout.snapshot import InForce
 from tests.conftest import ROOT, edited_table
 
@@ -191,7 +191,7 @@ def test_a_brownout_is_for_its_time_and_its_organizations(
     if not refused:
         decide(asked, in_force("new"), browned, NOW, has_legacy=True)
         return
-    with pytest.raises(Brownout) as stopped:
+    with pytest.raises(InBrownout) as stopped:
         decide(asked, in_force("new"), browned, NOW, has_legacy=True)
     assert stopped.value.until == NOW + timedelta(hours=1)
     assert (stopped.value.kind, stopped.value.cause) == ("brownout", "brownout")

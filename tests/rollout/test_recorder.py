@@ -11,7 +11,7 @@ import pytest
 from proxy.rollout.recorder import Recorder, recording
 from proxy.store import Store
 from proxy.store.audit.accesses import Access
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.usage import Visit
 from tests.captured import captured_log
 from tests.rollout.moving import eventually
@@ -52,7 +52,7 @@ async def test_of_more_stories_than_the_store_keeps_the_newest_are_there_and_non
 ) -> None:
     with captured_log() as log:
         for number in range(LOAD):
-            recorder.traced(Story(f"r-{number}", NOW, {"number": number}))
+            recorder.traced(RequestTrace(f"r-{number}", NOW, {"number": number}))
         await recorder.flush()
     kept = [number for number in range(LOAD) if number % 100 == 99 and await store.stories.of(f"r-{number}")]
     assert kept == list(range(LOAD - 2_000 + 99, LOAD, 100))

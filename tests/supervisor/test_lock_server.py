@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from proxy.supervisor.channel import Channel
-from proxy.supervisor.lock_server import DeskGone, DeskLocks
+from proxy.supervisor.lock_server import LockServerGone, RemoteLocks
 from tests.beside import Office
 
 
@@ -25,12 +25,12 @@ class Queue:
         self.order: list[str] = []
         self.leave = asyncio.Event()
 
-    async def stand(self, locks: DeskLocks, name: str) -> None:
+    async def stand(self, locks: RemoteLocks, name: str) -> None:
         async with locks.hold("door", self.key):
             self.order.append(name)
             await self.leave.wait()
 
-    async def join(self, locks: DeskLocks, name: str) -> "asyncio.Task[None]":
+    async def join(self, locks: RemoteLocks, name: str) -> "asyncio.Task[None]":
         """Returns once it stands in the queue."""
         task = asyncio.create_task(self.stand(locks, name))
         await asyncio.sleep(0)
@@ -111,9 +111,9 @@ async def test_without_a_desk_who_waits_is_told_and_who_holds_a_lock_goes_on(off
     one, queue = office.process("one"), Queue()
     first, second = await queue.join(one, "0"), await queue.join(one, "1")
     one.lose_desk()
-    with pytest.raises(DeskGone):
+    with pytest.raises(LockServerGone):
         await second
-    with pytest.raises(DeskGone):
+    with pytest.raises(LockServerGone):
         async with one.hold("other"):
             pass
     queue.leave.set()

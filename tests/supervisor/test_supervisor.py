@@ -11,7 +11,7 @@ import pytest
 
 from proxy.supervisor.channel import Channel
 from proxy.supervisor.child import Worker
-from proxy.supervisor.supervisor import Crew, WorkerFailed
+from proxy.supervisor.supervisor import Supervisor, WorkerFailed
 
 WORDS = ("stop", "retire")
 
@@ -88,8 +88,8 @@ class Agency:
 
 
 @asynccontextmanager
-async def crew_of(wanted: int, agency: Agency, drain: float = 60.0) -> AsyncIterator[Crew]:
-    crew = Crew(wanted, agency.start, drain, pauses=(0.0,))
+async def crew_of(wanted: int, agency: Agency, drain: float = 60.0) -> AsyncIterator[Supervisor]:
+    crew = Supervisor(wanted, agency.start, drain, pauses=(0.0,))
     async with asyncio.timeout(20):
         try:
             yield crew

@@ -16,7 +16,7 @@ _SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SwitchFound:
     """The verdict on a route, and its evidence. `names` are legacy names by keyed hash."""
 
     route: str
@@ -34,14 +34,14 @@ class Found:
         return dict(sorted(called.items(), key=lambda item: item[1]))
 
 
-def print_report(found: Found) -> None:
+def print_report(found: SwitchFound) -> None:
     show(f"{found.route}: {'yes' if found.verdict.yes else 'no'}")
     show(steps(_reasons(found)))
     if found.differences:
         show("", *_most_frequent(found))
 
 
-def as_json(found: Found) -> Json:
+def as_json(found: SwitchFound) -> Json:
     evidence, run = found.evidence, found.evidence.contract_run
     missing: list[Json] = [{"hash": scope, "name": name} for scope, name in found.never_compared.items()]
     reasons: list[Json] = [{"ok": each.ok, "sentence": each.sentence} for each in found.verdict.reasons]
@@ -62,7 +62,7 @@ def as_json(found: Found) -> Json:
     }
 
 
-def _reasons(found: Found) -> Iterator[tuple[str, str]]:
+def _reasons(found: SwitchFound) -> Iterator[tuple[str, str]]:
     """Yields the reasons, those against it marked NO; the explanations of figures come last."""
     for reason in found.verdict.reasons:
         yield ("ok" if reason.ok else "NO"), reason.sentence
@@ -78,7 +78,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {count:,}" for what, count in counts.items())
 
 
-def _most_frequent(found: Found) -> Iterator[str | Grid]:
+def _most_frequent(found: SwitchFound) -> Iterator[str | Grid]:
     yield "The most frequent differences, counted since each was first seen:"
     table = columns("path", "difference", "legacy", "new", "count", "last seen", wraps=("path", "difference"))
     for each in found.differences[:_SHOWN]:

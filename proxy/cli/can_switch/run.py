@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from proxy.cli.can_switch import report
-from proxy.cli.can_switch.report import Found
+from proxy.cli.can_switch.report import SwitchFound
 from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.mode.request import existing_route
 from proxy.cli.shared.store_access import echo_json, with_store
@@ -27,13 +27,13 @@ def run(route: str, *, as_json: bool) -> bool:
     return found.verdict.yes
 
 
-async def look(store: Store, route: str, table: Table, now: datetime) -> Found:
+async def look(store: Store, route: str, table: Table, now: datetime) -> SwitchFound:
     """Reads all evidence for and against the new side."""
     mapping = table.routes[route].mapping
     since = window_of(mapping, now)
     evidence = await switch_evidence(store, route, mapping, table.organizations, now)
     differences = await store.evidence.differences(route)
-    return Found(
+    return SwitchFound(
         route=route,
         verdict=readiness.can_switch(evidence, mapping.switch, now),
         evidence=evidence,

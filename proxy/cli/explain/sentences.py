@@ -6,19 +6,19 @@ from typing import Any, TypeAlias
 from proxy.cli.explain.words import DIFFERENCES, DROPS, SIDES, TOKENS, WHYS
 from proxy.cli.shared.console import moment, plural
 from proxy.rollout.shadow.outcome import ShadowOutcome
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 
 Steps: TypeAlias = Iterator[tuple[str, str]]
 _Part: TypeAlias = Mapping[str, Any]
 
 
-def title(story: Story) -> str:
+def title(story: RequestTrace) -> str:
     """Returns the heading: the request's id, and the time of the answer or of the shadow's comparison."""
     what = "compared" if "shadow" in _part(story.story) else "answered"
     return f"{story.request_id}, {what} at {moment(story.at)}"
 
 
-def sentences(story: Story) -> Steps:
+def sentences(story: RequestTrace) -> Steps:
     """Yields a word and a sentence for each step."""
     part = _part(story.story)
     if "shadow" in part:

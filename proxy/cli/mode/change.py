@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from proxy.cli.common import Failure, Misuse
-from proxy.cli.mode.request import Asked
+from proxy.cli.mode.request import ModeRequest
 from proxy.cli.mode.tables import meanwhile, sentence, unchanged, waited
 from proxy.cli.shared.store_access import echo_json, name_store, with_store
 from proxy.cli.shared.wait_for_revision import Following, wait_for
@@ -33,7 +33,7 @@ class _Made:
     is_new: bool
 
 
-def apply(asked: Asked, settings: Settings, make: Make, now: datetime) -> None:
+def apply(asked: ModeRequest, settings: Settings, make: Make, now: datetime) -> None:
     """Makes the change, and prints the result.
 
     Raises Failure when it is refused or not followed in time, and Misuse when it can't be meant.
@@ -68,7 +68,7 @@ def _refuse_unfollowed(revision: int, following: Following, seconds: float) -> N
         )
 
 
-async def _made(asked: Asked, store: Store, make: Make, now: datetime) -> _Made:
+async def _made(asked: ModeRequest, store: Store, make: Make, now: datetime) -> _Made:
     before = await store.overrides.load()
     try:
         override = await make(store)
@@ -99,7 +99,7 @@ async def _stale(expected: int, current: int, overrides: OverrideStore) -> str:
     )
 
 
-def _print(asked: Asked, made: _Made, following: Following | None) -> None:
+def _print(asked: ModeRequest, made: _Made, following: Following | None) -> None:
     if asked.as_json:
         echo_json(_as_json(made, following))
         return

@@ -8,7 +8,7 @@ import click
 
 from proxy.cli.can_switch.run import look
 from proxy.cli.common import Failure, Misuse, mappings_folder, read_table
-from proxy.cli.mode.request import Asked, scope_of
+from proxy.cli.mode.request import ModeRequest, scope_of
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Table
 from proxy.modes import Change, Mode, Overrides, validate
@@ -21,7 +21,9 @@ from proxy.store import Store
 _RESCUES: Final[frozenset[Mode | None]] = frozenset({None, "legacy", "shadow", "off"})
 
 
-async def checked(store: Store, change: Change, asked: Asked, settings: Settings, now: datetime) -> Change:
+async def checked(
+    store: Store, change: Change, asked: ModeRequest, settings: Settings, now: datetime
+) -> Change:
     """Returns the change with its percent, when the evidence allows it.
 
     Raises Misuse for a canary without a percent, BadChange for a change that can't be meant, and Failure when

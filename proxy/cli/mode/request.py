@@ -15,7 +15,7 @@ from proxy.store.sealing.sealer import Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ModeRequest:
     """The arguments and options as click has read them; each action has its own."""
 
     route: str | None = None
@@ -41,7 +41,7 @@ def existing_route(route: str, known: Iterable[str]) -> str:
     return route
 
 
-def change_of(asked: Asked, route: str, now: datetime) -> Change:
+def change_of(asked: ModeRequest, route: str, now: datetime) -> Change:
     """Returns the change that was asked for; the store checks whether it may be made."""
     return Change(
         actor=actor_of(asked),
@@ -59,7 +59,7 @@ def scope_of(organization: str | None, sealer: Sealer) -> str | None:
     return None if organization is None else sealer.organization(organization)
 
 
-def reason_of(asked: Asked) -> str:
+def reason_of(asked: ModeRequest) -> str:
     if asked.reason is None:
         raise Misuse("--reason is needed: the next operator can't guess it")
     return asked.reason.strip()
@@ -75,7 +75,7 @@ def check_reason(reason: str | None, names: Iterable[str]) -> None:
         raise Misuse("the audit keeps --reason for good: don't name the case, the user or the organization")
 
 
-def actor_of(asked: Asked) -> str:
+def actor_of(asked: ModeRequest) -> str:
     return actor_named(asked.actor)
 
 

@@ -11,7 +11,7 @@ from proxy.cli.mode import tables
 from proxy.cli.mode.change import apply
 from proxy.cli.mode.forward import checked
 from proxy.cli.mode.options import SHOWN, Action
-from proxy.cli.mode.request import Asked, actor_of, change_of, existing_route, reason_of
+from proxy.cli.mode.request import ModeRequest, actor_of, change_of, existing_route, reason_of
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.flows.registry import FLOWS
 from proxy.mapping.complaints import did_you_mean
@@ -22,7 +22,7 @@ from proxy.store import Store
 
 def run(action: Action, given: Mapping[str, Any]) -> None:
     """Runs the action with the arguments and options that click has read."""
-    asked, settings = Asked(**given), read_settings()
+    asked, settings = ModeRequest(**given), read_settings()
     match action:
         case "change":
             _change(asked, settings)
@@ -34,7 +34,7 @@ def run(action: Action, given: Mapping[str, Any]) -> None:
             _show(asked, settings)
 
 
-def _show(asked: Asked, settings: Settings) -> None:
+def _show(asked: ModeRequest, settings: Settings) -> None:
     routes = read_table(mappings_folder(settings.mappings)).routes
     wanted = routes if asked.route is None else [existing_route(asked.route, routes)]
     mappings = {name: routes[name].mapping for name in wanted}
@@ -46,7 +46,7 @@ def _show(asked: Asked, settings: Settings) -> None:
         tables.print_state(mappings, overrides, now)
 
 
-def _history(asked: Asked, settings: Settings) -> None:
+def _history(asked: ModeRequest, settings: Settings) -> None:
     limit, route = asked.limit or SHOWN, _route(asked)
     found = with_store(settings, lambda store: store.overrides.history(limit=limit, route=route))
     if asked.as_json:
@@ -55,7 +55,7 @@ def _history(asked: Asked, settings: Settings) -> None:
         tables.print_history(found)
 
 
-def _change(asked: Asked, settings: Settings) -> None:
+def _change(asked: ModeRequest, settings: Settings) -> None:
     """Makes the change; reads only the mapping files that it needs: a broken one must not block a rescue."""
     now = datetime.now(UTC)
     change = change_of(asked, existing_route(asked.route or "", FLOWS), now)
@@ -71,7 +71,7 @@ def _change(asked: Asked, settings: Settings) -> None:
     apply(asked, settings, make, now)
 
 
-def _roll_back(asked: Asked, settings: Settings) -> None:
+def _roll_back(asked: ModeRequest, settings: Settings) -> None:
     actor, reason, route = actor_of(asked), reason_of(asked), _route(asked)
     now = datetime.now(UTC)
 
@@ -83,7 +83,7 @@ def _roll_back(asked: Asked, settings: Settings) -> None:
     apply(asked, settings, make, now)
 
 
-def _route(asked: Asked) -> str | None:
+def _route(asked: ModeRequest) -> str | None:
     return None if asked.route is None else existing_route(asked.route, FLOWS)
 
 

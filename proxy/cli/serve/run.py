@@ -19,7 +19,7 @@ from proxy.settings import Settings
 from proxy.supervisor.channel import Channel
 from proxy.supervisor.stop import Stop
 from proxy.supervisor.supervise import supervise
-from proxy.supervisor.worker import Inherited, Member
+from proxy.supervisor.worker import Inherited, ServingWorker
 from proxy.web.service import running
 
 _log: Final = structlog.get_logger("proxy.serve")
@@ -60,7 +60,7 @@ async def _alone(settings: Settings, table: Table, folder: Path, stop: Stop) -> 
 async def _beside(settings: Settings, table: Table, folder: Path, inherited: Inherited, stop: Stop) -> None:
     """Serves as one of several workers."""
     channel = await Channel.over(socket.socket(fileno=inherited.channel))
-    member = Member(channel, inherited, stop)
+    member = ServingWorker(channel, inherited, stop)
     following = asyncio.create_task(member.follow(), name="follow-parent")
     async with running(settings, table, folder=folder, shared=member.shared) as proxy:
         reload_on_hangup(proxy.reload_soon)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence, Set
 from typing import Final
 
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.flows.answers import JSON
 from proxy.flows.deps import Deps
 from proxy.flows.encounters.legacy_list import Listed, legacy_list, merged
@@ -43,14 +43,14 @@ async def _own(owner: str, shadows: Set[str], route: Route[Encounters], deps: De
     return own
 
 
-def _list(encounters: Sequence[bytes | Packed]) -> Answer:
+def _list(encounters: Sequence[bytes | Compressed]) -> Answer:
     """Returns the JSON array, compressed if one encounter is: a user may have thousands."""
     loose = [each for each in encounters if isinstance(each, bytes)]
     if len(loose) == len(encounters):
         return Answer(200, b"[" + b",".join(loose) + b"]", JSON)
-    pieces: list[bytes | Packed] = []
+    pieces: list[bytes | Compressed] = []
     before = b"["
     for each in encounters:
         pieces += (before, each)
         before = b","
-    return Answer(200, Packed.joined([*pieces, b"]"]), JSON)
+    return Answer(200, Compressed.concat([*pieces, b"]"]), JSON)

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from proxy import jsons
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.errors import Refusal, UpstreamError
 from proxy.flows.deps import Deps
 from proxy.mapping.models import Encounters
@@ -29,7 +29,7 @@ class Listed:
 
     id: str
     at: datetime
-    json: bytes | Packed = field(repr=False)
+    json: bytes | Compressed = field(repr=False)
 
 
 async def legacy_list(
@@ -60,7 +60,7 @@ async def _session_ended(theirs: str, session: Session, deps: Deps) -> list[dict
     return []
 
 
-def merged(own: Sequence[Listed], theirs: Sequence[dict[str, Json]]) -> list[bytes | Packed]:
+def merged(own: Sequence[Listed], theirs: Sequence[dict[str, Json]]) -> list[bytes | Compressed]:
     """Returns all encounters, newest first; of a case that both list, ours."""
     own_ids = {folded_id(each.id) for each in own}
     others = [Listed("", _time(each), jsons.dump(each)) for each in theirs if _id(each) not in own_ids]

@@ -7,12 +7,12 @@ from typing import Final
 import structlog
 
 from proxy import jsons
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.errors import Refusal
 from proxy.flows.deps import Deps
+from proxy.flows.new_case.documents import Ehr, ReadDocument, count_tokens, read_document, read_ehr
 from proxy.flows.new_case.form import NewCaseForm, Upload
-from proxy.flows.shared.offload import Document, Ehr, count_tokens, read_document, read_ehr
-from proxy.flows.shared.patient import Found, Patient, identify, metadata, with_conversation
+from proxy.flows.shared.patient import CasePatient, Found, identify, metadata, with_conversation
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
 from proxy.spool import Bytes
@@ -28,9 +28,9 @@ class Draft:
 
     form: NewCaseForm = field(repr=False)
     ehr: Ehr | None
-    patient: Patient
+    patient: CasePatient
     metadata: Content = field(repr=False)
-    documents: tuple[Document, ...] = field(repr=False)
+    documents: tuple[ReadDocument, ...] = field(repr=False)
     tokens: Tokens
 
 
@@ -58,14 +58,14 @@ async def _ehr(form: NewCaseForm, joining: str, route: Route[NewCase], deps: Dep
         raise Refusal("bad_ehr", f"ehr-{error.cause}") from None
 
 
-def _sent(ehr: Ehr | None, joining: str) -> Packed | Bytes | None:
+def _sent(ehr: Ehr | None, joining: str) -> Compressed | Bytes | None:
     """Returns the clinical data in the form in which the platform gets them."""
     if ehr is None:
         return Bytes(with_conversation(b"{}", {}, joining)) if joining else None
     return ehr.sent
 
 
-async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tuple[Document, ...]:
+async def _documents(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> tuple[ReadDocument, ...]:
     """Returns the text of each file; all are read before one is refused: a refusal closes their spools."""
     reading = [
         read_document(deps.workers, each.content, each.filename, each.content_type) for each in form.files

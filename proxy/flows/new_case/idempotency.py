@@ -38,7 +38,7 @@ def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEnt
 
 
 @dataclass(slots=True)
-class Outcome:
+class IntentOutcome:
     """The outcome of a call that has an intent, as far as this process knows it."""
 
     cause: str = "interrupted"
@@ -56,12 +56,12 @@ class Outcome:
 
 
 @asynccontextmanager
-async def outcome_of(intent: JournalEntry, deps: Deps) -> AsyncIterator[Outcome]:
+async def outcome_of(intent: JournalEntry, deps: Deps) -> AsyncIterator[IntentOutcome]:
     """Yields the outcome to fill in; at the end of the block, writes it to the journal unless recorded.
 
     A case that was made and could not be recorded is as ambiguous as a call without an answer.
     """
-    outcome = Outcome()
+    outcome = IntentOutcome()
     try:
         yield outcome
     finally:
@@ -69,7 +69,7 @@ async def outcome_of(intent: JournalEntry, deps: Deps) -> AsyncIterator[Outcome]
             await _give_up(intent, outcome, deps)
 
 
-async def _give_up(intent: JournalEntry, outcome: Outcome, deps: Deps) -> None:
+async def _give_up(intent: JournalEntry, outcome: IntentOutcome, deps: Deps) -> None:
     cause, case_id = outcome.cause, outcome.case_id
     try:
         await deps.store.journal.fail(intent.id, cause, ambiguous=outcome.ambiguous, case_id=case_id)

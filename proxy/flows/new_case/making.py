@@ -7,7 +7,7 @@ from proxy.errors import UpstreamError
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
 from proxy.flows.new_case.draft import Draft
-from proxy.flows.new_case.idempotency import Outcome, answer_again, new_intent, outcome_of, turn
+from proxy.flows.new_case.idempotency import IntentOutcome, answer_again, new_intent, outcome_of, turn
 from proxy.flows.new_case.made_case import case_of, facts, outgoing
 from proxy.flows.new_case.new_session import grant
 from proxy.flows.shared.beside import UnderWay, end_of
@@ -92,7 +92,7 @@ class Making:
             ref=caller.ref,
         )
 
-    async def _at_once(self, outcome: Outcome, held: AsyncExitStack) -> Answer:
+    async def _at_once(self, outcome: IntentOutcome, held: AsyncExitStack) -> Answer:
         """Makes both calls at once and returns the answer.
 
         A refusal by users/me is raised at once, without waiting for the end of POST /api/cases.
@@ -111,7 +111,7 @@ class Making:
         return await self._end(user, await end_of(create), outcome)
 
     async def _after_refusal(
-        self, create: asyncio.Task[CreatedCase], outcome: Outcome, held: AsyncExitStack
+        self, create: asyncio.Task[CreatedCase], outcome: IntentOutcome, held: AsyncExitStack
     ) -> None:
         """Records the outcome of POST /api/cases for a caller whom users/me refused (CONTRACT N19)."""
         async with held:
@@ -122,7 +122,7 @@ class Making:
                 outcome.made_for_nobody(created.case_id, "made-for-refused")
 
     async def _end(
-        self, user: UserSession | UpstreamError, created: CreatedCase | UpstreamError, outcome: Outcome
+        self, user: UserSession | UpstreamError, created: CreatedCase | UpstreamError, outcome: IntentOutcome
     ) -> Answer:
         """Returns the answer, once the case and its session are durable. Raises a failed call's error."""
         if isinstance(created, UpstreamError):

@@ -7,13 +7,13 @@ from typing import Final
 from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
+from proxy.flows.query.planning import planned
 from proxy.flows.query.prompt import Prompt, QuestionTooLong, fits
 from proxy.flows.shared.access import authenticate, own_case
 from proxy.flows.shared.beside import both
 from proxy.flows.shared.chat import chat_of
 from proxy.flows.shared.facts import Record
 from proxy.flows.shared.json_body import read_text
-from proxy.flows.shared.offload import planned
 from proxy.flows.shared.records import read_record
 from proxy.mapping.models import Query
 from proxy.mapping.table import FlowSpec, Route

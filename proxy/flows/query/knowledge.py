@@ -5,7 +5,7 @@ from typing import Final
 
 from proxy.flows.shared.facts import Record, ehr_of
 from proxy.text.index import Index
-from proxy.text.passages import Passage, TooLong, from_json, split
+from proxy.text.passages import Passage, PassageTooLong, from_json, split
 from proxy.values import Case, Json
 
 # Measured on one core: 12 KiB of a record of average values take 1.5 ms, hostile ones 2.5 ms.
@@ -25,7 +25,7 @@ def index_if_small(record: Record) -> Index | None:
         return None
     try:
         return Index.of(_passages(record, _SMALL_WRITTEN))
-    except TooLong:
+    except PassageTooLong:
         return None
 
 

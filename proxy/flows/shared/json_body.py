@@ -8,14 +8,16 @@ from proxy.charsets import decode
 from proxy.errors import Refusal
 from proxy.flows.shared.offload import of_json
 from proxy.headers import RawHeaders, media_type
-from proxy.isolated.pool import Workers
+from proxy.isolated.pool import IsolatedPool
 from proxy.values import Inbound, Json
 
 _MARK: Final = "\ufeff"
 _BLANK: Final = " \t\r\n"  # RFC 8259, section 2
 
 
-async def read_text(inbound: Inbound, name: str, workers: Workers, *, optional: bool = False) -> str | None:
+async def read_text(
+    inbound: Inbound, name: str, workers: IsolatedPool, *, optional: bool = False
+) -> str | None:
     """Returns the body's text under this name, empty if the name is absent; None for any other value.
 
     With `optional`, an empty body and a null, alone or under the name, count as absent as well. The rest of

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy import jsons
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.mapping.shape import Expression
 from proxy.spool import Bytes, Joined
 from proxy.values import Content, Json
@@ -27,7 +27,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class CasePatient:
     """The patient of a case; id and name are never empty."""
 
     id: str = field(repr=False)
@@ -39,7 +39,7 @@ def find(ehr: Json, expressions: Mapping[str, Expression]) -> Found:
     return Found(*(_first_text(expressions[key].over(ehr)) for key in EXPRESSIONS))
 
 
-def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str) -> Patient:
+def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str) -> CasePatient:
     """Returns the patient; one without a name gets the name `unnamed`.
 
     A patient without an id gets a keyed digest of name and birth date, so that the next case of the same
@@ -48,10 +48,10 @@ def identify(found: Found, unnamed: str, digest: Callable[..., str], own_id: str
     patient_id = found.id
     if patient_id is None and found.name and found.birth_date:
         patient_id = digest("patient", found.name.casefold(), found.birth_date)
-    return Patient(patient_id or own_id, found.name or unnamed)
+    return CasePatient(patient_id or own_id, found.name or unnamed)
 
 
-def metadata(patient: Patient, ehr: Packed | Bytes | None) -> Content:
+def metadata(patient: CasePatient, ehr: Compressed | Bytes | None) -> Content:
     """Returns patientMetadata as JSON, with the ehr's own bytes unmodified in it."""
     who = b'{"id":%b,"name":%b' % (jsons.dump(patient.id), jsons.dump(patient.name))
     if ehr is None:

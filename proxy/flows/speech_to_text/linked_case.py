@@ -9,7 +9,7 @@ from proxy.errors import UpstreamError
 from proxy.flows.deps import Deps
 from proxy.flows.shared.attachments import text_file
 from proxy.flows.shared.confirmed_callers import is_refusal
-from proxy.flows.shared.patient import Patient, metadata
+from proxy.flows.shared.patient import CasePatient, metadata
 from proxy.flows.speech_to_text.recorded import outgoing
 from proxy.values import Case, Identity, OutgoingFile, Recording
 
@@ -80,7 +80,7 @@ async def _reached(
 
 
 async def _create(case: Case, identity: Identity, new: Sequence[_Transcribed], deps: Deps) -> str:
-    patient = metadata(Patient(case.patient_id, case.patient_name), case.ehr)
+    patient = metadata(CasePatient(case.patient_id, case.patient_name), case.ehr)
     return (await deps.llamalitica.create_case(identity, patient, _files(case, new, deps))).case_id
 
 

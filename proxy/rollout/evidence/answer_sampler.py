@@ -11,7 +11,7 @@ from proxy.rollout.evidence.texts import Texts
 from proxy.rollout.live import Live
 from proxy.rollout.lookup import RequestContext
 from proxy.rollout.recorder import Recorder
-from proxy.store.rollout.evidence import Seen
+from proxy.store.rollout.evidence import SeenAnswer
 from proxy.values import Answer, Side
 
 # After the first answers of a kind (route, side, status), one per this many seconds is read.
@@ -21,7 +21,7 @@ _FIRST: Final = 50
 _MOST: Final = 256 * 1024
 
 
-class Learner:
+class AnswerSampler:
     """A sampler of answers; it is on while there is a legacy server to learn from."""
 
     def __init__(self, live: Live, recorder: Recorder, monotonic: Callable[[], float], *, on: bool) -> None:
@@ -44,7 +44,7 @@ class Learner:
         found = leaves(answer, frozenset(_opaque(route)))
         if answer.status >= 400 and kind == "text/plain" and context is not None:
             found |= self._text(answer, context)
-        self._recorder.saw(Seen(name, side, answer.status, answer.content_type[:80], found))
+        self._recorder.saw(SeenAnswer(name, side, answer.status, answer.content_type[:80], found))
 
     def _text(self, answer: Answer, context: RequestContext) -> frozenset[tuple[str, str]]:
         caller = context.owner or context.asked.token

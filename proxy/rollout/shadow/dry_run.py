@@ -15,7 +15,7 @@ from proxy.errors import UpstreamError
 from proxy.flows.deps import Deps
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
 from proxy.flows.shared.offload import of_json
-from proxy.isolated.pool import Workers
+from proxy.isolated.pool import IsolatedPool
 from proxy.rollout.shadow.dry_store import dry_store
 from proxy.rollout.shadow.openapi.description import Description, Descriptions
 from proxy.rollout.shadow.openapi.sent_form import ReadJson
@@ -121,5 +121,5 @@ def chat_answers(deps: Deps) -> Answers:
     }
 
 
-async def _read_json(workers: Workers, data: bytes) -> Json:
+async def _read_json(workers: IsolatedPool, data: bytes) -> Json:
     return await of_json(workers, len(data), _load, data)

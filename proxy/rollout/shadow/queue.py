@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from proxy.compare import Difference, Rules, compare
+from proxy.compare import CompareRules, Difference, compare
 from proxy.rollout.shadow.outcome import DIFFERENCE, MATCH, ShadowOutcome, dropped, dry_run_failed
 from proxy.values import Answer
 
@@ -52,7 +52,7 @@ class Job:
     route: str
     organization: str
     request_id: str
-    rules: Rules
+    rules: CompareRules
     seconds: float
     size: int
     run: Callable[[], Awaitable[Ran]] = field(repr=False)
@@ -71,7 +71,7 @@ class Compared:
 Digest: TypeAlias = Callable[[str], str]
 
 
-class Shadow:
+class ShadowQueue:
     """The queue of jobs; `report` gets every job's end exactly once."""
 
     def __init__(self, digest: Digest, report: Callable[[Compared], None]) -> None:
@@ -147,7 +147,7 @@ async def _run(job: Job) -> Ran:
 
 
 @asynccontextmanager
-async def shadowing(shadow: Shadow) -> AsyncIterator[None]:
+async def shadowing(shadow: ShadowQueue) -> AsyncIterator[None]:
     """Runs candidates while the block runs; at its end, queued ones are dropped, and counted."""
     workers = [asyncio.create_task(shadow.work(), name="shadow") for _ in range(_AT_ONCE)]
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from proxy.compare import Rules
+from proxy.compare import CompareRules
 from proxy.flows.deps import Deps
 from proxy.mapping.table import FlowSpec, Route
 from proxy.rollout.lookup import RequestContext
@@ -11,16 +11,16 @@ from proxy.rollout.shadow.candidate import Candidate
 from proxy.rollout.shadow.capture import CapturedRequest
 from proxy.rollout.shadow.openapi.description import LateDescriptions
 from proxy.rollout.shadow.outcome import dropped
-from proxy.rollout.shadow.queue import Compared, Job, Shadow
+from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
 from proxy.values import Answer
 
 
-class Shadows:
+class ShadowSampler:
     """A sampler that offers jobs to the queue; `chance` returns numbers from 0 to 1."""
 
     def __init__(
         self,
-        shadow: Shadow,
+        shadow: ShadowQueue,
         deps: Deps,
         descriptions: LateDescriptions,
         report: Callable[[Compared], None],
@@ -83,7 +83,7 @@ def _job(candidate: Candidate) -> Job:
         route=candidate.spec.name,
         organization=candidate.context.asked.scope or "",
         request_id=captured.request_id,
-        rules=Rules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
+        rules=CompareRules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
         seconds=mapping.shadow.timeout.total_seconds(),
         size=captured.body.size,
         run=candidate.run,

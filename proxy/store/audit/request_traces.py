@@ -19,7 +19,7 @@ _DROP_OLD: Final = PointWrite(delete(requests).where(requests.c.id <= _FIRST_TOO
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RequestTrace:
     """The decisions, calls and times of one request: structure only, since it is not sealed."""
 
     request_id: str
@@ -28,22 +28,22 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Stories:
+class RequestTraces:
     """The stories; `Evidence.add` writes them."""
 
     database: Database
 
-    async def of(self, request_id: str) -> list[Story]:
+    async def of(self, request_id: str) -> list[RequestTrace]:
         """Returns the stories of this request id, oldest first: a client may use an id several times."""
         query = select(requests).filter_by(request_id=request_id).order_by(requests.c.id)
 
         def work(conn: Connection) -> Sequence[Row[Any]]:
             return conn.execute(query).all()
 
-        return [Story(row.request_id, row.at, row.story) for row in await self.database.read(work)]
+        return [RequestTrace(row.request_id, row.at, row.story) for row in await self.database.read(work)]
 
 
-def write_stories(conn: Connection, stories: Sequence[Story]) -> None:
+def write_stories(conn: Connection, stories: Sequence[RequestTrace]) -> None:
     """Adds the stories in their order, and removes all but the newest `_MOST`."""
     if not stories:
         return

@@ -28,7 +28,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenAnswer:
     """The structure of one answer: the paths of its leaves, each with its type."""
 
     route: str
@@ -72,7 +72,7 @@ def difference_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
     ]
 
 
-def learned_rows(seen: Iterable[Seen], at: datetime) -> Rows:
+def learned_rows(seen: Iterable[SeenAnswer], at: datetime) -> Rows:
     """Returns the rows; `count` is the number of answers with a leaf of this type at the path."""
     counts = Counter(
         (each.route, each.side, each.status, each.content_type, path, type_)

@@ -15,7 +15,7 @@ from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.rows import batches
 from proxy.store.sql.tables import clients, ledger
 
-__all__ = ["Calls", "Client", "Ledger", "Visit"]
+__all__ = ["Calls", "Client", "Usage", "Visit"]
 
 # A client is identified by values that any caller chooses: without a bound, one caller could fill the disk.
 _MOST_CLIENTS: Final = 10_000
@@ -47,7 +47,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Usage:
     """The ledger; `Evidence.add` writes it."""
 
     database: Database

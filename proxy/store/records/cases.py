@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select
 
 from proxy import jsons
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.store.database_protocol import Database
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
@@ -185,11 +185,11 @@ def _case(sealer: Sealer, row: Row[Any], files: Sequence[Row[Any]]) -> Case:
     )
 
 
-def _ehr(sealer: Sealer, row: Row[Any], within: Json) -> Packed | None:
+def _ehr(sealer: Sealer, row: Row[Any], within: Json) -> Compressed | None:
     """Returns the case's ehr; `within` is the ehr of the first releases, part of the sealed content."""
     if row.ehr is not None:
-        return Packed.again(sealer.open(row.ehr, _EHR.at(row.id)))
-    return None if within is None else Packed.of(jsons.dump(within))
+        return Compressed.again(sealer.open(row.ehr, _EHR.at(row.id)))
+    return None if within is None else Compressed.from_text(jsons.dump(within))
 
 
 def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
@@ -197,5 +197,5 @@ def _file(sealer: Sealer, row: Row[Any]) -> CaseFile:
     name, content_type, size, digest = sealer.open_json(row.about, _ABOUT.at(*key))
     text = sealer.open(row.text, _TEXT.at(*key))
     # The first releases compressed the text without a header.
-    packed = Packed.again(text) if text.startswith(_GZIP) else Packed.of(zlib.decompress(text))
+    packed = Compressed.again(text) if text.startswith(_GZIP) else Compressed.from_text(zlib.decompress(text))
     return CaseFile(name, content_type, size, digest, packed)

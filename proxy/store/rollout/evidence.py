@@ -7,17 +7,24 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from proxy.store.audit.request_traces import Story, write_stories
-from proxy.store.audit.tallies import Outcome, Seen, comparison_rows, day_of, difference_rows, learned_rows
+from proxy.store.audit.request_traces import RequestTrace, write_stories
+from proxy.store.audit.tallies import (
+    Outcome,
+    SeenAnswer,
+    comparison_rows,
+    day_of,
+    difference_rows,
+    learned_rows,
+)
 from proxy.store.audit.trail import Access, Audit
-from proxy.store.audit.usage import Ledger
+from proxy.store.audit.usage import Usage
 from proxy.store.audit.visits import Visit, write_visits
 from proxy.store.database_protocol import Database
 from proxy.store.sql.rows import count_up, insert_missing
 from proxy.store.sql.tables import comparisons, differences, learned, shadow_budget
 from proxy.values import Json, Side
 
-__all__ = ["Evidence", "Outcome", "Seen"]
+__all__ = ["Evidence", "Outcome", "SeenAnswer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +72,16 @@ class Evidence:
     """The evidence: counts of structure. No value of an answer is ever stored."""
 
     database: Database
-    ledger: Ledger
+    ledger: Usage
     audit: Audit
 
     async def add(
         self,
         *,
         outcomes: Sequence[Outcome] = (),
-        seen: Sequence[Seen] = (),
+        seen: Sequence[SeenAnswer] = (),
         visits: Sequence[Visit] = (),
-        stories: Sequence[Story] = (),
+        stories: Sequence[RequestTrace] = (),
         accesses: Sequence[Access] = (),
         at: datetime,
     ) -> None:

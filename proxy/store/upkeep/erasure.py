@@ -17,7 +17,7 @@ from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import delete_changes, note_change
 from proxy.store.sql.memory import ALL
 from proxy.store.sql.tables import chunks, recordings
-from proxy.store.upkeep.subjects import OfCase, OfUser, Part, Whose, noted_late, theirs
+from proxy.store.upkeep.subjects import OfCase, OfUser, SubjectRows, Whose, noted_late, theirs
 
 __all__ = ["Erasure", "OfCase", "OfUser", "Removed", "Whose"]
 
@@ -113,19 +113,19 @@ class Erasure:
         return [main, *others]
 
 
-def _count(conn: Connection, part: Part) -> int:
+def _count(conn: Connection, part: SubjectRows) -> int:
     query = select(func.count()).select_from(part.table).where(part.where)
     return conn.execute(query).scalar_one()
 
 
-def _blobs(conn: Connection, part: Part) -> Sequence[str]:
+def _blobs(conn: Connection, part: SubjectRows) -> Sequence[str]:
     if part.table is not recordings:
         return []
     of_them: ColumnElement[bool] = chunks.c.recording_id.in_(select(recordings.c.id).where(part.where))
     return conn.execute(select(chunks.c.blob).where(of_them)).scalars().all()
 
 
-def _delete(conn: Connection, part: Part) -> int:
+def _delete(conn: Connection, part: SubjectRows) -> int:
     return conn.execute(delete(part.table).where(part.where)).rowcount
 
 

@@ -18,7 +18,7 @@ _ROWS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Resealed:
     """A row's new values, and the old values that they are made of."""
 
     key: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Step:
 
     rows: int
     last: tuple[Any, ...] = field(repr=False)
-    changes: tuple[Change, ...]
+    changes: tuple[Resealed, ...]
     older: int
     lost: int
 
@@ -77,7 +77,7 @@ def step(sealer: Sealer, table: Table, columns: Sequence[Column[Any]], rows: Seq
     return Step(len(rows), tuple(rows[-1][: len(names)]), tuple(changes), older, lost)
 
 
-def write_step(conn: Connection, table: Table, changes: Sequence[Change]) -> None:
+def write_step(conn: Connection, table: Table, changes: Sequence[Resealed]) -> None:
     """Writes each change, unless somebody has changed the row meanwhile: that value is newer."""
     for change in changes:
         same = [table.c[name] == value for name, value in {**change.key, **change.old}.items()]
@@ -86,7 +86,7 @@ def write_step(conn: Connection, table: Table, changes: Sequence[Change]) -> Non
 
 def _change(
     sealer: Sealer, key: Mapping[str, Any], row: Row[Any], columns: Sequence[Column[Any]]
-) -> tuple[Change, int]:
+) -> tuple[Resealed, int]:
     new: dict[str, bytes] = {}
     lost = 0
     for column in columns:
@@ -98,7 +98,7 @@ def _change(
             continue
         if renewed is not None:
             new[column.name] = renewed
-    return Change(key, {name: row._mapping[name] for name in new}, new), lost
+    return Resealed(key, {name: row._mapping[name] for name in new}, new), lost
 
 
 def _size(columns: Sequence[Column[Any]]) -> ColumnElement[int]:

@@ -51,7 +51,7 @@ Whose: TypeAlias = OfCase | OfUser
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SubjectRows:
     """Rows of one table; `what` is a word for such a row."""
 
     what: str
@@ -66,7 +66,7 @@ class Theirs:
     A part comes only after every part that is found through its rows.
     """
 
-    parts: tuple[Part, ...] = field(repr=False)
+    parts: tuple[SubjectRows, ...] = field(repr=False)
     cases: tuple[str, ...] = field(repr=False)
 
 
@@ -78,45 +78,45 @@ def theirs(conn: Connection, whose: Whose) -> Theirs:
     return Theirs(tuple(_of_case(names)), tuple(names))
 
 
-def noted_late(owners: Sequence[str]) -> tuple[Part, ...]:
+def noted_late(owners: Sequence[str]) -> tuple[SubjectRows, ...]:
     """Returns the rows that a proxy writes of a user's calls only a moment after it has answered them."""
     mine = select(clients.c.id).where(clients.c.user.in_(owners))
     traced = select(requests.c.request_id).where(_story_user().in_(map(short_hash, owners)))
     return (
-        Part("ledger row", ledger, ledger.c.client.in_(mine)),
-        Part("client", clients, clients.c.user.in_(owners)),
-        Part("told request", requests, requests.c.request_id.in_(traced)),
+        SubjectRows("ledger row", ledger, ledger.c.client.in_(mine)),
+        SubjectRows("client", clients, clients.c.user.in_(owners)),
+        SubjectRows("told request", requests, requests.c.request_id.in_(traced)),
     )
 
 
-def _of_case(ids: Sequence[str]) -> Iterator[Part]:
-    yield Part("webhook", deliveries, deliveries.c.case_id.in_(ids))
-    yield Part("report", reports, reports.c.case_id.in_(ids))
-    yield Part("conversation", conversations, conversations.c.case_id.in_(ids))
-    yield Part("transcription", transcriptions, transcriptions.c.legacy_id.in_(ids))
-    yield Part("recording", recordings, recordings.c.legacy_id.in_(ids))
-    yield Part("kept answer", journal, journal.c.case_id.in_(ids))
-    yield Part("home", homes, homes.c.legacy_id.in_(ids))
-    yield Part("pair", pairs, or_(pairs.c.control_id.in_(ids), pairs.c.candidate_id.in_(ids)))
-    yield Part("linked case", links, or_(links.c.case_id.in_(ids), links.c.linked_case_id.in_(ids)))
-    yield Part("case", cases, cases.c.id.in_(ids))
+def _of_case(ids: Sequence[str]) -> Iterator[SubjectRows]:
+    yield SubjectRows("webhook", deliveries, deliveries.c.case_id.in_(ids))
+    yield SubjectRows("report", reports, reports.c.case_id.in_(ids))
+    yield SubjectRows("conversation", conversations, conversations.c.case_id.in_(ids))
+    yield SubjectRows("transcription", transcriptions, transcriptions.c.legacy_id.in_(ids))
+    yield SubjectRows("recording", recordings, recordings.c.legacy_id.in_(ids))
+    yield SubjectRows("kept answer", journal, journal.c.case_id.in_(ids))
+    yield SubjectRows("home", homes, homes.c.legacy_id.in_(ids))
+    yield SubjectRows("pair", pairs, or_(pairs.c.control_id.in_(ids), pairs.c.candidate_id.in_(ids)))
+    yield SubjectRows("linked case", links, or_(links.c.case_id.in_(ids), links.c.linked_case_id.in_(ids)))
+    yield SubjectRows("case", cases, cases.c.id.in_(ids))
 
 
-def _of_user(owners: Sequence[str]) -> Iterator[Part]:
+def _of_user(owners: Sequence[str]) -> Iterator[SubjectRows]:
     ids = _owned(owners)
-    yield Part("webhook", deliveries, deliveries.c.case_id.in_(ids))
-    yield Part("report", reports, reports.c.case_id.in_(ids))
-    yield Part("conversation", conversations, conversations.c.owner.in_(owners))
-    yield Part("transcription", transcriptions, transcriptions.c.owner.in_(owners))
-    yield Part("recording", recordings, recordings.c.owner.in_(owners))
-    yield Part("kept answer", journal, journal.c.owner.in_(owners))
-    yield Part("linked case", links, links.c.case_id.in_(ids))
-    yield Part("home", homes, homes.c.owner.in_(owners))
-    yield Part("pair", pairs, pairs.c.owner.in_(owners))
-    yield Part("case", cases, cases.c.owner.in_(owners))
-    yield Part("session", sessions, sessions.c.owner.in_(owners))
-    yield Part("legacy session", legacy_sessions, legacy_sessions.c.owner.in_(owners))
-    yield Part("alias", owner_aliases, owner_aliases.c.owner.in_(owners))
+    yield SubjectRows("webhook", deliveries, deliveries.c.case_id.in_(ids))
+    yield SubjectRows("report", reports, reports.c.case_id.in_(ids))
+    yield SubjectRows("conversation", conversations, conversations.c.owner.in_(owners))
+    yield SubjectRows("transcription", transcriptions, transcriptions.c.owner.in_(owners))
+    yield SubjectRows("recording", recordings, recordings.c.owner.in_(owners))
+    yield SubjectRows("kept answer", journal, journal.c.owner.in_(owners))
+    yield SubjectRows("linked case", links, links.c.case_id.in_(ids))
+    yield SubjectRows("home", homes, homes.c.owner.in_(owners))
+    yield SubjectRows("pair", pairs, pairs.c.owner.in_(owners))
+    yield SubjectRows("case", cases, cases.c.owner.in_(owners))
+    yield SubjectRows("session", sessions, sessions.c.owner.in_(owners))
+    yield SubjectRows("legacy session", legacy_sessions, legacy_sessions.c.owner.in_(owners))
+    yield SubjectRows("alias", owner_aliases, owner_aliases.c.owner.in_(owners))
     yield from noted_late(owners)
 
 

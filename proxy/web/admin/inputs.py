@@ -51,7 +51,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
-class Query(BaseModel):
+class PageQuery(BaseModel):
     """The parameters of a query; their texts are converted to the fields' types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

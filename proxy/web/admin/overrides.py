@@ -15,7 +15,7 @@ from proxy.server.responses import respond
 from proxy.times import from_rfc3339
 from proxy.values import Json
 from proxy.web.admin.changes import make_change
-from proxy.web.admin.inputs import WHOLE_BODY, Query, Whole, in_body, in_query, read_body, read_query
+from proxy.web.admin.inputs import WHOLE_BODY, PageQuery, Whole, in_body, in_query, read_body, read_query
 from proxy.web.admin.keys import ACTOR, FOLLOWER
 from proxy.web.admin.known import named_route, route_in_path
 from proxy.web.admin.problems import Problem, invalid
@@ -36,12 +36,12 @@ class _Undo(Model):
     route: str | None = None
 
 
-class _Clear(Query):
+class _Clear(PageQuery):
     reason: str
     organization: str | None = None
 
 
-class _History(Query):
+class _History(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
     route: str | None = None
 

@@ -13,12 +13,12 @@ from proxy.store.audit.trail import AuditEvent
 from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
-from proxy.web.admin.inputs import Query, Whole, read_query
+from proxy.web.admin.inputs import PageQuery, Whole, read_query
 from proxy.web.admin.problems import Problem
 from proxy.web.keys import DEPS
 
 
-class _Limit(Query):
+class _Limit(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
 
 

@@ -9,7 +9,7 @@ from proxy.errors import Refusal
 from proxy.server.protocol import QuietHandler
 from proxy.upstream.legacy.michiq import Michiq
 from proxy.web.legacy.plan import Passed, Plan
-from proxy.web.legacy.transfer import Passage
+from proxy.web.legacy.transfer import Transfer
 
 __all__ = ["Passed", "Plan", "pass_through"]
 
@@ -22,7 +22,7 @@ async def pass_through(request: web.Request, michiq: Michiq, plan: Plan) -> tupl
     the client leaves.
     """
     gone = cast(QuietHandler, request.protocol).gone
-    passage = Passage(request, michiq, plan, gone)
+    passage = Transfer(request, michiq, plan, gone)
     gone.notify = passage.interrupt
     try:
         if gone.is_set():

@@ -26,7 +26,7 @@ TAKING_SECONDS: Final = 60.0
 _CODINGS: Final = b"content-encoding"
 
 
-class Passage:
+class Transfer:
     """The relay of one request, made in the request's own task and run once.
 
     `given` is true once the client has the complete answer. Until then the task is cancelled when the client

@@ -10,12 +10,14 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from proxy import jsons
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
+from proxy.flows.new_case.documents import read_document
 from proxy.flows.query.knowledge import index_if_small, index_of
+from proxy.flows.query.planning import planned
 from proxy.flows.query.readings import SECONDS, Readings
 from proxy.flows.shared.facts import Record
-from proxy.flows.shared.offload import planned, read_document, shaped
-from proxy.isolated.pool import Workers
+from proxy.flows.shared.offload import shaped
+from proxy.isolated.pool import IsolatedPool
 from proxy.mapping.shape import Shape
 from proxy.spool import Bytes
 from proxy.values import Case, CaseFile, Json, Tokens
@@ -52,7 +54,7 @@ class Call:
         self.coming.pop(self.number, None)
 
 
-class Counting(Workers):
+class Counting(IsolatedPool):
     """Workers that count their tasks, and do them here."""
 
     def __init__(self) -> None:
@@ -65,8 +67,8 @@ class Counting(Workers):
 
 
 def record(ehr: Json = None, conversation: str = "", text: str = "", case: str = "c-1") -> Record:
-    file = CaseFile("informe.pdf", "application/pdf", 1, "", Packed.of(text))
-    packed = Packed.of(jsons.dump(ehr)) if ehr is not None else None
+    file = CaseFile("informe.pdf", "application/pdf", 1, "", Compressed.from_text(text))
+    packed = Compressed.from_text(jsons.dump(ehr)) if ehr is not None else None
     owner = ("owner", "ana@example.org", "Norte", "p-1", "Ana", "")
     about = Case(case, *owner, AT, 1, None, None, Tokens(0, 0, 0), packed, conversation, (file,))
     return Record(about, [], [])
@@ -76,7 +78,7 @@ LONG: Final = record(text="\f".join(long_pages(200, {40: "Alérgico a la penicil
 SMALL: Final = record({"alergias": "penicilina"}, "Hola.")
 
 
-async def ask(workers: Workers, readings: Readings, about: Record, question: str = "¿Alergias?") -> str:
+async def ask(workers: IsolatedPool, readings: Readings, about: Record, question: str = "¿Alergias?") -> str:
     return (await planned(workers, readings, question, about, set(), *TEXTS)).messages[-1]
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import jsons
-from proxy.compressed import Packed
+from proxy.compressed import Compressed
 from proxy.flows.registry import SPECS
-from proxy.flows.shared.patient import Patient, find, identify, metadata, with_conversation
+from proxy.flows.shared.patient import CasePatient, find, identify, metadata, with_conversation
 from proxy.mapping.loader import load_table
 from proxy.mapping.models import NewCase
 from proxy.mapping.shape import Expression
@@ -119,7 +119,7 @@ def test_patient_N09_with_too_little_to_go_by_is_only_known_by_the_case(ehr: Jso
 @settings(deadline=None, derandomize=True)
 def test_patient_N09_always_has_an_id_and_a_name_and_keeps_the_whole_ehr(ehr: dict[str, Json]) -> None:
     raw = jsons.dump(ehr)
-    sent = jsons.load_object(_bytes(metadata(identified(ehr), Packed.of(raw))))
+    sent = jsons.load_object(_bytes(metadata(identified(ehr), Compressed.from_text(raw))))
     assert isinstance(sent["id"], str)
     assert sent["id"].strip()
     assert isinstance(sent["name"], str)
@@ -142,18 +142,18 @@ def test_conversation_N11_joins_the_clinical_data_and_displaces_nothing(
 def test_metadata_N09_holds_the_very_bytes_of_the_ehr() -> None:
     raw = b'{ "dosis" : 1.10, "id": 1e2 }'
     ehr = jsons.load_object(raw)
-    patient = Patient("p", "Ana")
-    sent = _bytes(metadata(patient, Packed.of(raw)))
+    patient = CasePatient("p", "Ana")
+    sent = _bytes(metadata(patient, Compressed.from_text(raw)))
     assert sent == b'{"id":"p","name":"Ana","other-clinical-data":' + raw + b"}"
     assert with_conversation(raw, ehr, "Hola") == raw[:-1] + b',"conversation":"Hola"}'
 
 
 def test_metadata_N09_without_an_ehr_has_no_clinical_data() -> None:
-    assert jsons.load(_bytes(metadata(Patient("p", "Ana"), None))) == {"id": "p", "name": "Ana"}
+    assert jsons.load(_bytes(metadata(CasePatient("p", "Ana"), None))) == {"id": "p", "name": "Ana"}
     assert jsons.load(with_conversation(b"{}", {}, "Hola")) == {"conversation": "Hola"}
 
 
-def identified(ehr: Json) -> Patient:
+def identified(ehr: Json) -> CasePatient:
     mapping, expressions = _default_mapping()
     return identify(find(ehr, expressions), mapping.patient.unnamed, _digest, OWN_ID)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.store import Store
-from proxy.store.audit.usage import Ledger, Visit
+from proxy.store.audit.usage import Usage, Visit
 from tests.flows._client import everything
 from tests.store.examples import NOW, ago, opened
 
@@ -102,7 +102,7 @@ async def test_two_processes_that_see_a_new_client_at_once_make_one(tmp_path: Pa
 
 
 async def test_clients_beyond_the_most_that_are_kept_are_counted_as_one_without_a_name(store: Store) -> None:
-    small = Ledger(store.database, store.sealer, most_clients=2)
+    small = Usage(store.database, store.sealer, most_clients=2)
     full = replace(store.evidence, ledger=small)
     await full.add(visits=[visit(agent="first")], at=NOW)
     await full.add(visits=[visit(agent=agent) for agent in ("second", "third", "fourth", "first")], at=NOW)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.store import Store
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.trail import Access
 from proxy.store.audit.usage import Visit
 from proxy.store.upkeep.erasure import OfUser
@@ -52,7 +52,7 @@ async def fill(store: Store, owner: str) -> None:
     await store.transcriptions.put(owner, ID, transcription())
     await add(store, owner, b"one")
     visit = Visit("k", owner, ORGANIZATION, "o", "okhttp", "doc", "new", 200, NOW)
-    stories = [Story("request-1", NOW, {"asked": {"user": owner[:16]}})]
+    stories = [RequestTrace("request-1", NOW, {"asked": {"user": owner[:16]}})]
     await store.evidence.add(visits=[visit], stories=stories, at=NOW)
 
 

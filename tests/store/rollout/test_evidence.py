@@ -9,9 +9,9 @@ import pytest
 
 from proxy.compare import Difference, Leaf
 from proxy.store import Store, StoreError
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.rollout.contract_runs import ContractRun
-from proxy.store.rollout.evidence import ComparisonCount, Outcome, Seen
+from proxy.store.rollout.evidence import ComparisonCount, Outcome, SeenAnswer
 from tests.store.audit.test_usage import visit
 from tests.store.examples import NOW, ago, opened
 
@@ -33,9 +33,9 @@ def difference(path: str = "document.username", **changes: Any) -> Difference:
     return Difference(path, **{**values, **changes})
 
 
-def seen(*leaves: tuple[str, str], **changes: Any) -> Seen:
+def seen(*leaves: tuple[str, str], **changes: Any) -> SeenAnswer:
     values = {"route": "doc", "side": "legacy", "status": 200, "content_type": "application/json"}
-    return Seen(**{**values, **changes}, leaves=frozenset(leaves))
+    return SeenAnswer(**{**values, **changes}, leaves=frozenset(leaves))
 
 
 async def test_outcomes_add_up_by_day_route_organization_and_kind(store: Store) -> None:
@@ -130,7 +130,7 @@ async def test_a_batch_of_everything_is_one_write(statements: list[str], store: 
         outcomes=[outcome("difference", difference())] * 50,
         seen=[seen(("a", "null"))] * 50,
         visits=[visit()] * 50,
-        stories=[Story("request-1", NOW, {})] * 50,
+        stories=[RequestTrace("request-1", NOW, {})] * 50,
         at=NOW,
     )
     assert statements.count("BEGIN IMMEDIATE") == before + 1
@@ -140,7 +140,7 @@ async def test_a_batch_of_everything_is_one_write(statements: list[str], store: 
 
 
 async def test_a_batch_with_something_impossible_counts_nothing(store: Store) -> None:
-    impossible = Story("request-1", NOW, {"not": b"JSON"})  # type: ignore[dict-item]
+    impossible = RequestTrace("request-1", NOW, {"not": b"JSON"})  # type: ignore[dict-item]
     with pytest.raises(StoreError):
         await store.evidence.add(outcomes=[outcome()], visits=[visit()], stories=[impossible], at=NOW)
     assert await store.evidence.comparisons("doc", TODAY) == []

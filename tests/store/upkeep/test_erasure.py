@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Row, select
 
 from proxy.store import Store, StoreError
-from proxy.store.audit.request_traces import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.trail import Access
 from proxy.store.audit.usage import Visit
 from proxy.store.records.deliveries import Delivery, Subject
@@ -76,7 +76,10 @@ async def fill_user(store: Store, user: str, cases: int = 1) -> str:
     await store.homes.learn_legacy_case(f"token of {user}", who, legacy_id, NOW)
     visit = Visit("k" * 64, owner, "Clínica", "o" * 64, "okhttp", "doc", "new", 200, NOW)
     asked: Json = {"asked": {"user": owner[:16]}, "route": "doc"}
-    stories = [Story(f"request of {user}", NOW, asked), Story(f"request of {user}", NOW, {"shadow": {}})]
+    stories = [
+        RequestTrace(f"request of {user}", NOW, asked),
+        RequestTrace(f"request of {user}", NOW, {"shadow": {}}),
+    ]
     await store.evidence.add(visits=[visit], stories=stories, at=NOW)
     return owner
 
@@ -235,7 +238,7 @@ async def test_what_a_proxy_notes_a_moment_late_of_a_user_can_be_erased_too(stor
     gone = await rows(store)
     visit = Visit("k" * 64, owner, "Clínica", "o" * 64, "okhttp", "doc", "new", 200, NOW)
     await store.evidence.add(
-        visits=[visit], stories=[Story("last", NOW, {"asked": {"user": owner[:16]}})], at=NOW
+        visits=[visit], stories=[RequestTrace("last", NOW, {"asked": {"user": owner[:16]}})], at=NOW
     )
     assert await store.erasure.find(OfUser(owner)) == {"ledger row": 1, "client": 1, "told request": 1}
     await store.erasure.erase_late(owner)

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.errors import UpstreamError
 from proxy.spool import Bytes
-from proxy.upstream.call import Body, Budget, Call
+from proxy.upstream.call import Budget, Call, OutgoingBody
 from proxy.upstream.client import Upstream, open_upstream
 from proxy.upstream.http1 import idle, pool
 from proxy.upstream.http1.callers import caller_of
@@ -32,7 +32,7 @@ def long_idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(caller: bytes | None, method: Literal["GET", "POST"] = "GET") -> Call:
-    body = Body("text/plain", Bytes(b"hi")) if method == "POST" else None
+    body = OutgoingBody("text/plain", Bytes(b"hi")) if method == "POST" else None
     return Call(method, "/words", LONG, {}, body=body, caller=caller)
 
 

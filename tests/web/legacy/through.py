@@ -12,7 +12,7 @@ from proxy.errors import Refusal
 from proxy.server.protocol import QuietRunner
 from proxy.upstream.call import CallRecord
 from proxy.upstream.legacy.michiq import open_michiq
-from proxy.web.exchange import DRAFT, Draft
+from proxy.web.exchange import DRAFT, ExchangeDraft
 from proxy.web.legacy.passthrough import Passed, Plan, pass_through
 from tests.server.quiet_server import QuietTestServer
 from tests.upstream.wire import Script, Wire, scripted
@@ -96,7 +96,7 @@ async def through(wire: Wire, plan: Plan = PLAN, base: str = "") -> AsyncIterato
     async with open_michiq(wire.url + base, made.calls.append) as michiq:
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            draft = request[DRAFT] = Draft("r-1", started=0.0)
+            draft = request[DRAFT] = ExchangeDraft("r-1", started=0.0)
             try:
                 response, passed = await pass_through(request, michiq, plan)
                 made.passed.append(passed)

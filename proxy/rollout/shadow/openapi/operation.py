@@ -7,8 +7,8 @@ from typing import Final
 from proxy.headers import media_type
 from proxy.jsons import BadJson
 from proxy.rollout.shadow.openapi.schemas import Fault, Node, Schemas
-from proxy.rollout.shadow.openapi.sent_form import BadBody, Field, ReadJson, form_value
-from proxy.upstream.call import Body, Call
+from proxy.rollout.shadow.openapi.sent_form import BadBody, ReadJson, SentField, form_value
+from proxy.upstream.call import Call, OutgoingBody
 from proxy.values import Json
 
 _FORM: Final = "multipart/form-data"
@@ -54,7 +54,7 @@ class Operation:
             elif parameter.get("required"):
                 yield f"{where}.{name}", "missing"
 
-    async def _of_body(self, body: Body | None, read_json: ReadJson) -> list[Fault]:
+    async def _of_body(self, body: OutgoingBody | None, read_json: ReadJson) -> list[Fault]:
         if body is None:
             return [("body", "missing")] if self._body_required else []
         if not self._media:
@@ -74,9 +74,9 @@ class _Media:
     """A documented body; `fields` are the parts of a form, None means JSON."""
 
     schema: Node
-    fields: Mapping[str, Field] | None
+    fields: Mapping[str, SentField] | None
 
-    async def value(self, body: Body, read_json: ReadJson) -> Json:
+    async def value(self, body: OutgoingBody, read_json: ReadJson) -> Json:
         """Returns the value of the body. Raises BadBody."""
         if self.fields is not None:
             return await form_value(body, self.fields, read_json)
@@ -93,18 +93,18 @@ def _credentials(document: Node, node: Node) -> list[list[str]]:
     return [[schemes[name].get("name", "Authorization") for name in way] for way in ways]
 
 
-def _fields(schemas: Schemas, media: Node) -> Mapping[str, Field]:
+def _fields(schemas: Schemas, media: Node) -> Mapping[str, SentField]:
     encoding = media.get("encoding", {})
     properties = schemas.resolved(media["schema"])["properties"].items()
     return {name: _field(schemas, each, encoding.get(name, {})) for name, each in properties}
 
 
-def _field(schemas: Schemas, schema: Node, encoding: Node) -> Field:
+def _field(schemas: Schemas, schema: Node, encoding: Node) -> SentField:
     schema = schemas.resolved(schema)
     repeats = schema.get("type") == "array"
     if repeats:
         schema = schemas.resolved(schema["items"])
     types = tuple(each.strip() for each in encoding.get("contentType", "").split(",") if each.strip())
     if "contentMediaType" in schema:
-        return Field("file", repeats, types)
-    return Field("json" if schema.get("type") == "object" else "text", repeats, types)
+        return SentField("file", repeats, types)
+    return SentField("json" if schema.get("type") == "object" else "text", repeats, types)

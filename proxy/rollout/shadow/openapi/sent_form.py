@@ -8,7 +8,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from proxy.headers import media_type
 from proxy.jsons import BadJson
-from proxy.upstream.call import Body
+from proxy.upstream.call import OutgoingBody
 from proxy.values import Json
 
 # Raises BadJson.
@@ -27,7 +27,7 @@ class BadBody(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SentField:
     """A documented part; `types` are its possible content types, none stands for any."""
 
     kind: Literal["file", "json", "text"]
@@ -35,7 +35,9 @@ class Field:
     types: tuple[str, ...] = ()
 
 
-async def form_value(body: Body, fields: Mapping[str, Field], read_json: ReadJson) -> dict[str, Json]:
+async def form_value(
+    body: OutgoingBody, fields: Mapping[str, SentField], read_json: ReadJson
+) -> dict[str, Json]:
     """Returns name → value, a list if the part may repeat; a file's content is not held.
 
     A part that is not in `fields` is in the value, for the schema to check. Raises BadBody.
@@ -58,7 +60,9 @@ async def form_value(body: Body, fields: Mapping[str, Field], read_json: ReadJso
     return value
 
 
-async def _parts(body: Body, fields: Mapping[str, Field]) -> AsyncIterator[tuple[MultipartSegment, bytes]]:
+async def _parts(
+    body: OutgoingBody, fields: Mapping[str, SentField]
+) -> AsyncIterator[tuple[MultipartSegment, bytes]]:
     """Yields each part with its bytes; those of a file are dropped as they come."""
     _, options = media_type(body.content_type)
     held, left = bytearray(), body.content.size
@@ -83,7 +87,7 @@ async def _parts(body: Body, fields: Mapping[str, Field]) -> AsyncIterator[tuple
         raise BadBody("body", "length")
 
 
-def _check(segment: MultipartSegment, documented: Field, position: str) -> None:
+def _check(segment: MultipartSegment, documented: SentField, position: str) -> None:
     """Checks a part: a file has a name; a field may leave its content type out (RFC 7578, section 4.4)."""
     if documented.kind == "file" and not segment.filename:
         raise BadBody(position, "not-a-file")
@@ -99,7 +103,7 @@ def _fits(kind: str, documented: str) -> bool:
     return kind == documented or (documented.endswith("/*") and kind.startswith(documented[:-1]))
 
 
-async def _leaf(content: bytes, documented: Field, position: str, read_json: ReadJson) -> Json:
+async def _leaf(content: bytes, documented: SentField, position: str, read_json: ReadJson) -> Json:
     try:
         if documented.kind == "json":
             return await read_json(content)

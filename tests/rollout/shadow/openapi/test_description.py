@@ -10,7 +10,7 @@ import pytest
 from proxy import jsons
 from proxy.rollout.shadow.openapi.description import Description, load_descriptions
 from proxy.spool import PIECE, Bytes
-from proxy.upstream.call import Body, Budget, Call, M
+from proxy.upstream.call import Budget, Call, M, OutgoingBody
 from proxy.upstream.form import Part, form
 from proxy.upstream.llamachat import LlamaChat
 from proxy.upstream.llamalitica import Llamalitica
@@ -95,7 +95,7 @@ def header(name: str, value: str | None) -> Change:
 
 
 def body(content_type: str, content: bytes) -> Change:
-    return lambda call: replace(call, body=Body(content_type, Bytes(content)))
+    return lambda call: replace(call, body=OutgoingBody(content_type, Bytes(content)))
 
 
 def parts(*given: Part) -> Change:
