@@ -8,7 +8,7 @@ from hashlib import sha256
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Literal, Protocol, TypeAlias
 
-from proxy.packed import Packed
+from proxy.compressed import Compressed
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -94,7 +94,7 @@ class CaseFile:
     content_type: str
     size: int
     sha256: str
-    text: Packed = field(repr=False)
+    text: Compressed = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Case:
     template: str | None
     agent: str | None
     tokens: Tokens
-    ehr: Packed | None = field(repr=False)
+    ehr: Compressed | None = field(repr=False)
     conversation: str = field(repr=False)
     files: tuple[CaseFile, ...] = field(repr=False)
 
@@ -241,17 +241,17 @@ class Answer:
     """The client's answer: status, body and headers, ready to send. A large body is packed."""
 
     status: int
-    body: bytes | Packed = field(repr=False)
+    body: bytes | Compressed = field(repr=False)
     content_type: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
-        return self.body.size if isinstance(self.body, Packed) else len(self.body)
+        return self.body.size if isinstance(self.body, Compressed) else len(self.body)
 
     def read(self) -> bytes:
         """Returns the whole body."""
-        return self.body.read() if isinstance(self.body, Packed) else self.body
+        return self.body.read() if isinstance(self.body, Compressed) else self.body
 
 
 class FormPart(Protocol):

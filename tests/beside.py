@@ -8,13 +8,13 @@ from pathlib import Path
 import aiohttp
 from cryptography.fernet import Fernet
 
-from proxy.desk import Desk, DeskLocks
 from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
+from proxy.server.listener import open_sockets
+from proxy.server.sockets import ADMIN, LISTEN, SharedResources
 from proxy.settings import Settings
-from proxy.web.listening import open_sockets
-from proxy.web.place import ADMIN, LISTEN, SharedResources
-from proxy.web.server import running
+from proxy.supervisor.lock_server import LockServer, RemoteLocks
+from proxy.web.service import running
 from tests.conftest import Api, Clock, edited_table, settings_for
 
 
@@ -22,12 +22,12 @@ class Office:
     """A lock server and its processes, in one: messages arrive at once, and are recorded."""
 
     def __init__(self) -> None:
-        self.desk = Desk()
-        self.processes: dict[str, DeskLocks] = {}
+        self.desk = LockServer()
+        self.processes: dict[str, RemoteLocks] = {}
         self.said: list[dict[str, object]] = []
 
-    def process(self, name: str) -> DeskLocks:
-        self.processes[name] = DeskLocks(lambda **message: self._hear(name, **message))
+    def process(self, name: str) -> RemoteLocks:
+        self.processes[name] = RemoteLocks(lambda **message: self._hear(name, **message))
         return self.processes[name]
 
     def kill(self, name: str) -> None:

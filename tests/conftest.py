@@ -12,18 +12,18 @@ import pytest
 from aioresponses import aioresponses
 from cryptography.fernet import Fernet
 
+from proxy.flows.registry import SPECS
 from proxy.isolated import spawner
 from proxy.mapping.loader import load_table
 from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings, load_settings
-from proxy.web.flows import SPECS
-from proxy.web.server import Running, running
+from proxy.web.service import Running, running
 from tests.preloaded import Preloaded
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
-_REAL_START: Final = ("tests/isolated", "tests/test_workers.py")  # what starts a fork server for its own sake
+_REAL_START: Final = ("tests/isolated",)  # what starts a fork server for its own sake
 IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
 
 

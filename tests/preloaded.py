@@ -1,7 +1,7 @@
 """A fork server that has imported all modules already: proxies under test get copies of it.
 
 Each proxy of `make run` starts a fork server of its own, which takes a second of processor. Tests start
-thousands of proxies. `tests/isolated`, `tests/test_workers.py` and all tests of commands use the real start.
+thousands of proxies. `tests/isolated` and all tests of commands use the real start.
 """
 
 import json
@@ -17,7 +17,13 @@ from typing import Any, Final
 
 from proxy.isolated import forkserver
 
-MODULES: Final = ("proxy.flows.offload", "proxy.flows.json_body", "proxy.store.playback")
+MODULES: Final = (
+    "proxy.flows.shared.offload",
+    "proxy.flows.new_case.documents",
+    "proxy.flows.query.planning",
+    "proxy.flows.shared.json_body",
+    "proxy.store.blobs.recording_file",
+)
 _COMMAND: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path'];from tests.preloaded import main; main()"
 )

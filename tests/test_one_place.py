@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from proxy.store.processes import LIVE
-from proxy.store.sealer import Sealer, short_hash, shown_hash
-from proxy.web.follow import _HEARTBEAT_SECONDS
+from proxy.rollout.config_watcher import _HEARTBEAT_SECONDS
+from proxy.store.rollout.processes import LIVE
+from proxy.store.sealing.sealer import Sealer, short_hash, shown_hash
 from tests.test_house import modules
 
 ROOT: Final = Path(__file__).parent.parent

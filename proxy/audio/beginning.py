@@ -8,7 +8,7 @@ from proxy.audio.sniff import HEAD_SIZE, Container, container, opens, undecided
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BeginningVerdict:
     """The class of a chunk: whether it opens a recording, in which container, and how many chunks earlier.
 
     `short` says that it is too short to decide, and is classified again with the next one.
@@ -42,7 +42,7 @@ class Beginning:
         """Returns whether the verdict is final, whatever bytes follow."""
         return len(self.head) == HEAD_SIZE
 
-    def verdict(self, last: str | None, *, has_recording: bool) -> Verdict:
+    def verdict(self, last: str | None, *, has_recording: bool) -> BeginningVerdict:
         """Returns the class of the chunk; the earliest start that opens a recording counts.
 
         `last` is the last recording's container.
@@ -51,8 +51,10 @@ class Beginning:
             if opens(start.head, last, has_recording=has_recording):
                 found = start.container
                 short = found is None and self._short
-                return Verdict(opens=True, taken=len(self._starts) - 1 - at, container=found, short=short)
-        return Verdict(opens=False, taken=0, container=None, short=self._short)
+                return BeginningVerdict(
+                    opens=True, taken=len(self._starts) - 1 - at, container=found, short=short
+                )
+        return BeginningVerdict(opens=False, taken=0, container=None, short=self._short)
 
     @property
     def _short(self) -> bool:

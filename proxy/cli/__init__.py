@@ -1,7 +1,7 @@
-"""The command line: one small file per command.
+"""The command line: one small package per command.
 
-The file declares arguments, options and help, and imports what it runs when it runs: `--help` and shells that
-complete need nothing of it.
+Its `command.py` declares arguments, options and help, and imports what it runs when it runs: `--help` and
+shells that complete need nothing of it.
 """
 
 import os
@@ -9,12 +9,15 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from proxy import __version__
 from proxy.cli.help_texts import SUMMARIES, epilog
+
+# Commands of one file; each other one is a package.
+_FILES: Final = frozenset({"completion", "healthcheck"})
 
 
 class _Optimized(click.ClickException):
@@ -60,7 +63,8 @@ class _Commands(click.Group):
         if not __debug__:
             raise _Optimized
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(import_module(f"proxy.cli.{name}"), name)
+        module = f"proxy.cli.{name}" if name in _FILES else f"proxy.cli.{name}.command"
+        command: click.Command = getattr(import_module(module), name)
         command.epilog = epilog(cmd_name)
         return command
 

@@ -71,8 +71,8 @@ def mappings_folder(given: Path | None) -> Path:
 
 
 def read_table(folder: Path, *, has_legacy: bool = True) -> "Table":
+    from proxy.flows.registry import SPECS
     from proxy.mapping.loader import MappingError, load_table
-    from proxy.web.flows import SPECS
 
     try:
         return load_table(folder, SPECS, has_legacy=has_legacy)

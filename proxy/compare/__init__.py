@@ -1,9 +1,9 @@
 """Compares two legacy answers; a stored difference holds structure, never a value.
 
-Rules name paths in the form of proxy.fields, and a rule also covers everything below its path. The path ""
-is the whole body, text or JSON. At a volatile path only types, the kinds of texts (which are then the leaves'
-types) and the numbers of elements are compared. Arrays in another order are recognized by equal elements: a
-number that is equal only within its tolerance makes them be compared element by element.
+Rules name paths in the form of proxy.compare.paths, and a rule also covers everything below its path. The
+path "" is the whole body, text or JSON. At a volatile path only types, the kinds of texts (which are then the
+leaves' types) and the numbers of elements are compared. Arrays in another order are recognized by equal
+elements: a number that is equal only within its tolerance makes them be compared element by element.
 
 At most MAX_DIFFERENCES are returned, and MAX_OF_ONE of one kind at one path, so that a field that a thousand
 elements lack leaves room for others. A list of full length may be incomplete.
@@ -13,17 +13,17 @@ from collections.abc import Callable, Sequence
 
 from proxy.compare.bodies import bodies, content_type
 from proxy.compare.differences import MAX_DIFFERENCES, MAX_OF_ONE, Difference, Kind, Leaf
-from proxy.compare.rules import Position, Rules
+from proxy.compare.rules import CompareRules, Position
 from proxy.compare.values import Comparison
 from proxy.values import Answer
 
-__all__ = ["MAX_DIFFERENCES", "MAX_OF_ONE", "Difference", "Kind", "Leaf", "Rules", "compare"]
+__all__ = ["MAX_DIFFERENCES", "MAX_OF_ONE", "CompareRules", "Difference", "Kind", "Leaf", "compare"]
 
 
 def compare(
     control: Answer,
     candidate: Answer,
-    rules: Rules,
+    rules: CompareRules,
     digest: Callable[[str], str],
     same: Sequence[tuple[str, str]] = (),
 ) -> list[Difference]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from proxy import jsons
-from proxy.fields import means_json
+from proxy.compare.paths import means_json
 from proxy.headers import media_type
 from proxy.values import Answer, Json
 

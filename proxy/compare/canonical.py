@@ -5,8 +5,8 @@ from hashlib import blake2b
 from typing import Final
 
 from proxy.compare.bodies import Body, Text
+from proxy.compare.paths import kind_of, type_of
 from proxy.compare.rules import Position
-from proxy.fields import kind_of, type_of
 from proxy.values import Json
 
 _BYTES: Final = 16

@@ -17,7 +17,7 @@ class Leaf:
 
     `length` is in characters, fields or elements; `hash` has 16 hex digits. `type` is null, bool, number,
     string, object, array, text (a body that isn't JSON), none (no value is there), or at a volatile path the
-    kind of a text (proxy.fields.kind_of).
+    kind of a text (proxy.compare.paths.kind_of).
     """
 
     type: str

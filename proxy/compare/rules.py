@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy import fields
+from proxy.compare import paths
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CompareRules:
     """Paths, each with everything below it; `tolerance` is in percent of the control's number."""
 
     ignore: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class Rules:
 class Position:
     """A position in a body: its path and its rules; made once for all elements of an array."""
 
-    def __init__(self, path: str, rules: Rules, above: "Position | None" = None) -> None:
+    def __init__(self, path: str, rules: CompareRules, above: "Position | None" = None) -> None:
         self.path = path
         self.ignored: bool = path in rules.ignore or (above is not None and above.ignored)
         self.volatile: bool = path in rules.volatile or (above is not None and above.volatile)
@@ -30,11 +30,11 @@ class Position:
     def child(self, key: str) -> "Position":
         found = self._children.get(key)
         if found is None:
-            found = self._children[key] = Position(fields.child(self.path, key), self._rules, self)
+            found = self._children[key] = Position(paths.child(self.path, key), self._rules, self)
         return found
 
     @property
     def element(self) -> "Position":
         if self._element is None:
-            self._element = Position(fields.element(self.path), self._rules, self)
+            self._element = Position(paths.element(self.path), self._rules, self)
         return self._element

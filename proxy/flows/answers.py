@@ -3,10 +3,10 @@
 from typing import Final
 
 from proxy import jsons
+from proxy.compressed import Compressed
 from proxy.mapping.models import RouteMapping
+from proxy.mapping.shape import Expression
 from proxy.mapping.table import Route
-from proxy.packed import Packed
-from proxy.shape import Expression
 from proxy.values import Answer, Json
 
 JSON: Final = "application/json"
@@ -19,7 +19,7 @@ def answer(route: Route[RouteMapping], facts: Json) -> Answer:
     return text(200, str(body)) if isinstance(route.answer, Expression) else json(200, body)
 
 
-def ready(route: Route[RouteMapping], body: bytes | Packed) -> Answer:
+def ready(route: Route[RouteMapping], body: bytes | Compressed) -> Answer:
     """Returns the same as `answer`, for a body that is JSON in the mapping's shape already."""
     made = Answer(200, body, JSON)
     return text(200, str(jsons.load(made.read()))) if isinstance(route.answer, Expression) else made

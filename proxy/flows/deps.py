@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from proxy.flows.confirmed_callers import ConfirmedCallers
-from proxy.flows.readings import Readings
-from proxy.locks import Locks
+from proxy.concurrency.locks import Locks
+from proxy.concurrency.tasks import Tasks
+from proxy.flows.query.readings import Readings
+from proxy.flows.shared.confirmed_callers import ConfirmedCallers
+from proxy.isolated.pool import IsolatedPool
 from proxy.observe.metrics import Metrics
 from proxy.spool import MemoryBudget
 from proxy.store import Store
-from proxy.tasks import Tasks
+from proxy.upstream.legacy.michiq import Michiq
 from proxy.upstream.llamachat import LlamaChat
 from proxy.upstream.llamalitica import Llamalitica
-from proxy.upstream.michiq import Michiq
-from proxy.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Deps:
     upstream_states: Callable[[], Mapping[str, str]]
     chat_key: str | None = field(repr=False)
     metrics: Metrics
-    workers: Workers
+    workers: IsolatedPool
     readings: Readings
     tasks: Tasks
     locks: Locks

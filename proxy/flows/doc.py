@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from proxy.flows.access import as_asked, authenticate, own_case
 from proxy.flows.answers import ready
 from proxy.flows.deps import Deps
-from proxy.flows.facts import FACTS
-from proxy.flows.offload import shaped
-from proxy.flows.records import read_record
+from proxy.flows.shared.access import as_asked, authenticate, own_case
+from proxy.flows.shared.facts import FACTS
+from proxy.flows.shared.offload import shaped
+from proxy.flows.shared.records import read_record
 from proxy.mapping.models import Doc
 from proxy.mapping.table import FlowSpec, Route
 from proxy.values import Answer, Inbound

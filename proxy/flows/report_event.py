@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from proxy.flows.deps import Deps
-from proxy.store.deliveries import Delivery, Subject
+from proxy.store.records.deliveries import Delivery, Subject
 from proxy.times import from_rfc3339
 from proxy.values import Json, ReportEvent
 

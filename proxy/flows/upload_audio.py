@@ -2,18 +2,18 @@
 
 from typing import Final
 
-from proxy.audio.beginning import Beginning, Verdict
+from proxy.audio.beginning import Beginning, BeginningVerdict
 from proxy.audio.sniff import extension, media_type
 from proxy.errors import Refusal
-from proxy.flows.access import authenticate, own_id
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
+from proxy.flows.shared.access import authenticate, own_id
 from proxy.headers import bearer
 from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
 from proxy.store.blobs_protocol import BlobWriter
-from proxy.store.recordings import Tip
-from proxy.store.short_chunks import ShortChunk
+from proxy.store.records.recordings import Tip
+from proxy.store.records.short_chunks import ShortChunk
 from proxy.values import Answer, Chunk, FormPart, Inbound, Session, folded_id
 
 SPEC: Final = FlowSpec(
@@ -73,7 +73,7 @@ class _Incoming:
         self.size = 0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> BeginningVerdict:
         container = self.last.container if self.last else None
         return self.beginning.verdict(container, has_recording=self.last is not None)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from jmespath.functions import Functions
 
 from proxy.mapping.complaints import did_you_mean
-from proxy.shape import WHEN_KNOWN, BadExpression, Expression
+from proxy.mapping.shape import WHEN_KNOWN, BadExpression, Expression
 
 _TREE: Final = "write a JMESPath expression in quotes, or a table of fields"
 

@@ -10,9 +10,9 @@ from proxy.mapping.complaints import Complaint, MappingError, did_you_mean
 from proxy.mapping.facts import check
 from proxy.mapping.files import File, read_file
 from proxy.mapping.models import OrganizationsFile, RouteMapping
+from proxy.mapping.shape import BadExpression, Expression, compile_shape
 from proxy.mapping.table import FlowSpec, Organizations, Route, Table
-from proxy.overrides import NEED_LEGACY
-from proxy.shape import BadExpression, Expression, compile_shape
+from proxy.modes import NEED_LEGACY
 
 __all__ = ["MappingError", "load_table"]
 

@@ -9,7 +9,7 @@ from proxy.mapping.base import HeaderText, IdPath, Model, OrganizationName, Orig
 from proxy.mapping.moving import Brownout, Canary, Compare, Shadow, StepBack, Switch
 from proxy.mapping.ui import Page
 from proxy.mapping.units import LONGEST_PAUSE, Duration, Pause, Size, Window
-from proxy.overrides import Mode
+from proxy.modes import Mode
 
 Expression = Annotated[str, Field(min_length=1, description="JMESPath")]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from proxy.mapping.models import Organization, RouteMapping
-from proxy.shape import Expression, Shape
+from proxy.mapping.shape import Expression, Shape
 
 M_co = TypeVar("M_co", bound=RouteMapping, covariant=True)
 

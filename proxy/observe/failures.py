@@ -10,7 +10,7 @@ _EXCEPTIONS: Final = 8
 _FRAMES: Final = 20
 
 
-class Failure(TypedDict, total=False):
+class FailureTrace(TypedDict, total=False):
     """One exception.
 
     `frames` are `module:line`, outermost first; `kind` is a Refusal's own, `cause` the code of any error that
@@ -23,7 +23,7 @@ class Failure(TypedDict, total=False):
     cause: str
 
 
-def describe(error: BaseException) -> list[Failure]:
+def describe(error: BaseException) -> list[FailureTrace]:
     """Describes the exception, its causes and contents: at most 8, each with its innermost 20 frames."""
     return [_failure(each) for each, _ in zip(_related(error), range(_EXCEPTIONS), strict=False)]
 
@@ -41,13 +41,13 @@ def _related(error: BaseException) -> Iterator[BaseException]:
         waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else []
 
 
-def _failure(error: BaseException) -> Failure:
+def _failure(error: BaseException) -> FailureTrace:
     kind = type(error)
-    told = Failure(type=f"{kind.__module__}.{kind.__qualname__}", frames=_frames(error))
+    told = FailureTrace(type=f"{kind.__module__}.{kind.__qualname__}", frames=_frames(error))
     if isinstance(error, Refusal):
-        told |= Failure(kind=error.kind)
+        told |= FailureTrace(kind=error.kind)
     if isinstance(cause := getattr(error, "cause", None), str):
-        told |= Failure(cause=cause)
+        told |= FailureTrace(cause=cause)
     return told
 
 

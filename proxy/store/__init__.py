@@ -9,40 +9,40 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from proxy.store.additions import Additions
-from proxy.store.audit import Audit
-from proxy.store.blobs import FolderBlobs
+from proxy.store.audit.request_traces import RequestTraces
+from proxy.store.audit.trail import Audit
+from proxy.store.audit.usage import Usage
+from proxy.store.blobs.folder import FolderBlobs
 from proxy.store.blobs_protocol import Blobs
-from proxy.store.cases import Cases
-from proxy.store.changes import Changes
-from proxy.store.contract_runs import ContractRuns
-from proxy.store.conversations import Conversations
-from proxy.store.database import open_database
 from proxy.store.database_protocol import Database
-from proxy.store.deliveries import Deliveries
-from proxy.store.erasure import Erasure
 from proxy.store.errors import BlobError, StoreError, because
-from proxy.store.evidence import Evidence
-from proxy.store.homes import Homes
-from proxy.store.journal import Journal, JournalEntry
-from proxy.store.keys import Keys
-from proxy.store.ledger import Ledger
-from proxy.store.links import Links
 from proxy.store.locations import blobs_folder, database_path, make_private
-from proxy.store.memory import Memory
-from proxy.store.overrides import OverrideStore
-from proxy.store.owners import Owners
 from proxy.store.presence import Presence, present
-from proxy.store.probe import Probe, Space
-from proxy.store.processes import Processes
-from proxy.store.recordings import Recordings
-from proxy.store.reports import Reports
-from proxy.store.retention import Retention
-from proxy.store.rotation import Rotation
-from proxy.store.sealer import Sealer, load_sealer
-from proxy.store.sessions import Sessions
-from proxy.store.stories import Stories
-from proxy.store.transcriptions import Transcriptions
+from proxy.store.records.additions import Additions
+from proxy.store.records.cases import Cases
+from proxy.store.records.conversations import Conversations
+from proxy.store.records.deliveries import Deliveries
+from proxy.store.records.homes import Homes
+from proxy.store.records.journal import Journal, JournalEntry
+from proxy.store.records.links import Links
+from proxy.store.records.owners import Owners
+from proxy.store.records.recordings import Recordings
+from proxy.store.records.reports import Reports
+from proxy.store.records.sessions import Sessions
+from proxy.store.records.transcriptions import Transcriptions
+from proxy.store.rollout.contract_runs import ContractRuns
+from proxy.store.rollout.evidence import Evidence
+from proxy.store.rollout.overrides import OverrideStore
+from proxy.store.rollout.processes import Processes
+from proxy.store.sealing.keys import Keys
+from proxy.store.sealing.sealer import Sealer, load_sealer
+from proxy.store.sql.changes import Changes
+from proxy.store.sql.database import open_database
+from proxy.store.sql.memory import Memory
+from proxy.store.upkeep.erasure import Erasure
+from proxy.store.upkeep.probe import Probe, Space
+from proxy.store.upkeep.retention import Retention
+from proxy.store.upkeep.rotation import Rotation
 from proxy.values import PendingCall
 
 __all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "open_store"]
@@ -71,8 +71,8 @@ class Store:
     presence: Presence
     homes: Homes
     evidence: Evidence
-    ledger: Ledger
-    stories: Stories
+    ledger: Usage
+    stories: RequestTraces
     contract_runs: ContractRuns
     retention: Retention
     erasure: Erasure
@@ -145,7 +145,7 @@ def _assemble(
 ) -> Store:
     journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
     transcriptions = Transcriptions(database, sealer)
-    audit, ledger, reports = Audit(database, sealer), Ledger(database, sealer), Reports(database, sealer)
+    audit, ledger, reports = Audit(database, sealer), Usage(database, sealer), Reports(database, sealer)
     return Store(
         database=database,
         sealer=sealer,
@@ -168,7 +168,7 @@ def _assemble(
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
-        stories=Stories(database),
+        stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),

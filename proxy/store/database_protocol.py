@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from proxy.store.point_reads import PointRead
+from proxy.store.sql.point_reads import PointRead
 
 T = TypeVar("T")
 # A unit of work. It does nothing but use its connection, for it may hold up others, and may run twice.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from proxy.store.database_protocol import NOTED, Database, Work
 from proxy.store.errors import StoreError
-from proxy.store.point_reads import PointRead
+from proxy.store.sql.point_reads import PointRead
 
 T = TypeVar("T")
 

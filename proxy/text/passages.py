@@ -25,7 +25,7 @@ _NO_SPACE: Final = re.compile(r"[\t\v\f\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2
 _BLANK_LINES: Final = re.compile(r" ?\n\s*\n\s*")
 
 
-class TooLong(Exception):
+class PassageTooLong(Exception):
     """There is more to read than the caller has time for."""
 
 
@@ -62,8 +62,8 @@ def from_json(source: str, value: Json, most: int | None = None) -> list[Passage
 
     An object's own leaves share a passage if they fit. A long value needs several passages, each of which
     repeats
-    its path. Raises TooLong when there is more to write than `most` allows: one long key before thousands of
-    values takes a second.
+    its path. Raises PassageTooLong when there is more to write than `most` allows: one long key before
+    thousands of values takes a second.
     """
     label = _label(source)
     leaves = _leaves("", "", value)
@@ -124,7 +124,7 @@ def _limited(leaves: Iterable[Leaf], most: int) -> Iterator[Leaf]:
     for leaf in leaves:
         most -= len(leaf[1]) + len(leaf[2]) + _LEAF_COST
         if most < 0:
-            raise TooLong
+            raise PassageTooLong
         yield leaf
 
 

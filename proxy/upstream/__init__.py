@@ -10,12 +10,12 @@ from typing import TypedDict
 from proxy.outbound_proxy import OutboundProxy
 from proxy.upstream.breaker import State
 from proxy.upstream.call import OnCall
+from proxy.upstream.circuit import Gate
 from proxy.upstream.client import open_upstream
 from proxy.upstream.form import Randomness
-from proxy.upstream.gate import Gate
+from proxy.upstream.legacy.michiq import Michiq, open_michiq
 from proxy.upstream.llamachat import LlamaChat
 from proxy.upstream.llamalitica import Llamalitica
-from proxy.upstream.michiq import Michiq, open_michiq
 
 
 @dataclass(frozen=True, slots=True)

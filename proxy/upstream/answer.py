@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.codings import BadCoding, TooLong, unpacked
 from proxy.headers import HeaderFields, media_type
 from proxy.upstream import failures
+from proxy.upstream.codings import BadCoding, TooLong, unpacked
 from proxy.upstream.http1.connection import Connection
 
 MAX_ANSWER: Final = 1024 * 1024

@@ -23,7 +23,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class OutgoingBody:
     """The body of a call. Every attempt reads `content` again; its size becomes Content-Length."""
 
     content_type: str
@@ -43,7 +43,7 @@ class Call:
     budget: Budget
     headers: Mapping[str, str] = field(repr=False)
     id: str | None = field(default=None, repr=False)
-    body: Body | None = None
+    body: OutgoingBody | None = None
     caller: bytes | None = field(default=None, repr=False)
 
 

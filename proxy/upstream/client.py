@@ -14,7 +14,7 @@ from proxy.outbound_proxy import OutboundProxy
 from proxy.upstream import failures
 from proxy.upstream.answer import read_json
 from proxy.upstream.call import Call, CallRecord, M, OnCall
-from proxy.upstream.gate import Gate
+from proxy.upstream.circuit import Gate
 from proxy.upstream.http1.answer_reader import AnswerReader
 from proxy.upstream.http1.errors import NoRoom, NotConnected
 from proxy.upstream.http1.pool import Pool

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from proxy.headers import content_disposition
 from proxy.spool import Bytes, Joined
-from proxy.upstream.call import Body
+from proxy.upstream.call import OutgoingBody
 from proxy.values import Content, OutgoingFile
 
 Part: TypeAlias = "tuple[str, Content | OutgoingFile]"
@@ -17,7 +17,7 @@ _SMALL: Final = 32 * 1024
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def form(parts: Sequence[Part], randomness: Randomness) -> Body:
+def form(parts: Sequence[Part], randomness: Randomness) -> OutgoingBody:
     """Returns a form of named parts in their order (RFC 7578): a content is a field, a file is a file.
 
     `randomness(n)` returns n random bytes. The boundary has 128 random bits, so no content contains it.
@@ -38,7 +38,7 @@ def form(parts: Sequence[Part], randomness: Randomness) -> Body:
     small += (delimiter, b"--\r\n")
     pieces.append(Bytes(b"".join(small)))
     content_type = f"multipart/form-data; boundary={boundary}"
-    return Body(content_type, pieces[0] if len(pieces) == 1 else Joined(pieces))
+    return OutgoingBody(content_type, pieces[0] if len(pieces) == 1 else Joined(pieces))
 
 
 def _part(name: str, value: Content | OutgoingFile) -> tuple[bytes, Content]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proxy import jsons
 from proxy.spool import Bytes
-from proxy.upstream.call import ID_PATTERN, Body, Budget, Call, Fetches
+from proxy.upstream.call import ID_PATTERN, Budget, Call, Fetches, OutgoingBody
 from proxy.upstream.form import Randomness, form
 from proxy.upstream.http1.callers import hashed
 from proxy.values import Content, OutgoingFile
@@ -53,7 +53,7 @@ class LlamaChat:
             _SEND,
             _headers(api_key),
             id=conversation_id,
-            body=Body("application/json", Bytes(jsons.dump({"content": content}))),
+            body=OutgoingBody("application/json", Bytes(jsons.dump({"content": content}))),
             caller=self._caller,
         )
         return (await self._upstream.fetch(call, _Message)).content

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from proxy.outbound_proxy import OutboundProxy
 from proxy.spool import Bytes
 from proxy.upstream import failures
-from proxy.upstream.call import Body, Budget, Call
+from proxy.upstream.call import Budget, Call, OutgoingBody
 from proxy.upstream.http1.errors import NoRoom, NotConnected
 from proxy.upstream.http1.pool import Pool
 from proxy.upstream.http1.upstream_pool import open_pool
@@ -31,7 +31,7 @@ class Poster:
 
     async def post(self, headers: Mapping[str, str], content_type: str | None, body: bytes) -> int | None:
         """Posts a body, and returns the status of the answer; None when no answer came in time."""
-        sent = Body(content_type or "", Bytes(body))
+        sent = OutgoingBody(content_type or "", Bytes(body))
         call = Call("POST", self._path, self._budget, headers, body=sent)
         try:
             connection = await begun(self._pool, self._heads, call, Attempt())

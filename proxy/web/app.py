@@ -5,31 +5,23 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from proxy.flows.deps import Deps
+from proxy.flows.tee import Tee
+from proxy.rollout.service import Moving
+from proxy.server.aiohttp_private import use_router
+from proxy.server.serving import Serving
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
-from proxy.web.admin.resources import serve, serve_nothing_else
-from proxy.web.admin.tokens import Tokens
-from proxy.web.aiohttp_private import use_router
-from proxy.web.from_legacy import pass_unmapped
+from proxy.web.admin.tokens import OperatorTokens
+from proxy.web.expect import go_on_later
 from proxy.web.health import livez, metrics, readyz
-from proxy.web.keys import (
-    DEPS,
-    LEARNER,
-    LIVE,
-    LOOKUP,
-    SERVING,
-    SHADOWS,
-    TEE,
-    WEBHOOK_SECRETS,
-    Serving,
-)
-from proxy.web.legacy import add_legacy_routes, go_on_later
+from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP, SERVING, SHADOWS, TEE, WEBHOOK_SECRETS
+from proxy.web.legacy.handler import add_legacy_routes
+from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
-from proxy.web.moving import Moving
 from proxy.web.observers import observers
 from proxy.web.paths import Paths
-from proxy.web.tee import Tee
+from proxy.web.resources import serve, serve_nothing_else
 from proxy.web.webhooks import PATH, receive
 
 
@@ -66,7 +58,7 @@ def admin_app(
     app[FOLLOWER] = moving.follower
     app[DEPS] = deps
     app[SERVING] = serving
-    app[TOKENS] = Tokens(admin_tokens)
+    app[TOKENS] = OperatorTokens(admin_tokens)
     _serve_status(app)
     serve_api(app)
     serve_nothing_else(app)

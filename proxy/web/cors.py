@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.errors import Refusal
+from proxy.flows.refusals import allowed
 from proxy.mapping.models import RouteMapping
-from proxy.web.responses import allowed
 
 Fields: TypeAlias = list[tuple[str, str]]
 Headers: TypeAlias = "CIMultiDict[str] | CIMultiDictProxy[str]"

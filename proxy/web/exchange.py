@@ -7,18 +7,18 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-from proxy.dispatch.decide import Decision
 from proxy.headers import HeaderFields
+from proxy.inbound.body import RequestBody
 from proxy.mapping.table import Route
+from proxy.rollout.decide import Decision
+from proxy.rollout.lookup import RequestContext
 from proxy.upstream.call import CallRecord
-from proxy.web.body import RequestBody
-from proxy.web.known import RequestContext
 
 _NO_ROUTE: Final = "none"
 
 
 @dataclass(slots=True)
-class Draft:
+class ExchangeDraft:
     """An unfinished record, of a request that is under way: its handlers fill it in.
 
     `started` is monotonic. `route` is from the table at the time when the request came in. `name` is the
@@ -36,7 +36,7 @@ class Draft:
     calls: list[CallRecord] = field(default_factory=list)
 
 
-DRAFT: Final = web.RequestKey("draft", Draft)
+DRAFT: Final = web.RequestKey("draft", ExchangeDraft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ Observer: TypeAlias = Callable[[Exchange], None]
 
 
 def exchange_of(
-    request: web.Request, draft: Draft, response: web.StreamResponse, at: datetime, now: float
+    request: web.Request, draft: ExchangeDraft, response: web.StreamResponse, at: datetime, now: float
 ) -> Exchange:
     """Returns the complete record. `now` is monotonic, like the request's start."""
     resource = request.match_info.route.resource

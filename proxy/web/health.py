@@ -9,12 +9,12 @@ from proxy.flows.answers import json
 from proxy.mapping.models import running_brownouts
 from proxy.observe.logs import dropped
 from proxy.observe.metrics import CONTENT_TYPE
+from proxy.rollout.live import Live
+from proxy.server.responses import respond
 from proxy.store import StoreError
 from proxy.times import rfc3339
 from proxy.values import Answer, Json
 from proxy.web.keys import DEPS, LIVE, SERVING
-from proxy.web.live import Live
-from proxy.web.responses import respond
 
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
 

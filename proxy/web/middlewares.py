@@ -9,18 +9,20 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.dispatch.decide import Brownout
 from proxy.errors import Refusal
 from proxy.flows.answers import text
 from proxy.flows.deps import Deps
+from proxy.flows.refusals import CAUSE_HEADER, refused
 from proxy.headers import HeaderFields
+from proxy.rollout.decide import InBrownout
+from proxy.server.responses import plain, respond
 from proxy.store import StoreError
-from proxy.store.sessions import SessionGone
-from proxy.web.calls import CALLS
+from proxy.store.records.sessions import SessionGone
+from proxy.upstream.call_log import CALLS
 from proxy.web.cors import granted
-from proxy.web.exchange import DRAFT, Draft, Observer, exchange_of
+from proxy.web.exchange import DRAFT, ExchangeDraft, Observer, exchange_of
 from proxy.web.keys import DEPS
-from proxy.web.responses import CAUSE_HEADER, notice_headers, plain, refused, respond
+from proxy.web.notices import notice_headers
 
 # The ids that clients may send; other characters could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -42,7 +44,7 @@ def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = _given_id(request) or deps.new_id()
-        draft = request[DRAFT] = Draft(request_id, deps.monotonic())
+        draft = request[DRAFT] = ExchangeDraft(request_id, deps.monotonic())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         CALLS.set(draft.calls)
@@ -61,7 +63,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Turns a handler's error into the answer that the route's mapping has for it."""
     try:
         return await handler(request)
-    except Brownout as brownout:
+    except InBrownout as brownout:
         response = _refuse(request, brownout.kind, brownout.cause)
         wait = brownout.until - request.app[DEPS].clock()
         response.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))

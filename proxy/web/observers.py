@@ -6,17 +6,19 @@ from typing import Final
 
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
-from proxy.store.sealer import Sealer
-from proxy.web.back import StepBacks
+from proxy.rollout.auto_rollback import AutoRollback
+from proxy.rollout.recorder import Recorder
+from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
 from proxy.web.identity_watch import IdentityWatch
-from proxy.web.recorder import Recorder
-from proxy.web.story import access_of, story, visit
+from proxy.web.trace import access_of, story, visit
 
 _CASES: Final = 4096
 
 
-def observers(metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: StepBacks) -> list[Observer]:
+def observers(
+    metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
+) -> list[Observer]:
     """Makes the observers of one application, in the order in which they are called."""
     # Clients call a case again and again, and its hash never changes.
     hashed = lru_cache(_CASES)(sealer.case)
@@ -62,6 +64,6 @@ def _note_access(recorder: Recorder, hashed: Callable[[str], str], exchange: Exc
         recorder.accessed(accessed)
 
 
-def _watch_canary(step_backs: StepBacks, exchange: Exchange) -> None:
+def _watch_canary(step_backs: AutoRollback, exchange: Exchange) -> None:
     if exchange.decision is not None and exchange.decision.why != "options":
         step_backs.answered(exchange.route, exchange.decision, exchange.status)

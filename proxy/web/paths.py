@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.web.aiohttp_private import set_url
+from proxy.server.aiohttp_private import set_url
 
 _SLASHES: Final = re.compile(r"/{2,}")
 

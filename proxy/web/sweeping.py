@@ -9,10 +9,10 @@ from typing import Final, Literal, TypeAlias
 
 import structlog
 
+from proxy.concurrency.tasks import beside
+from proxy.server.serving import Serving
 from proxy.settings import Settings
 from proxy.store import Store, StoreError
-from proxy.tasks import beside
-from proxy.web.keys import Serving
 
 Doubt: TypeAlias = Literal["clock-jumped", "clock-ahead"]
 
@@ -25,18 +25,18 @@ _log: Final = structlog.get_logger("proxy.retention")
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ClockReading:
     """A reading of the machine's clock, and of the monotonic clock, which nobody can set."""
 
     clock: datetime
     monotonic: float
 
-    def since(self, other: "Moment") -> timedelta:
+    def since(self, other: "ClockReading") -> timedelta:
         """Returns the time that has really passed."""
         return timedelta(seconds=self.monotonic - other.monotonic)
 
 
-def doubt_at(now: Moment, anchor: Moment, swept_at: datetime | None) -> Doubt | None:
+def doubt_at(now: ClockReading, anchor: ClockReading, swept_at: datetime | None) -> Doubt | None:
     """Returns the reason to doubt the clock: it jumped since `anchor`, or is far past the last sweep."""
     if abs((now.clock - anchor.clock) - now.since(anchor)) > _JUMP:
         return "clock-jumped"
@@ -48,13 +48,15 @@ def doubt_at(now: Moment, anchor: Moment, swept_at: datetime | None) -> Doubt | 
 class Sweeper:
     """A sweeper that waits while the clock is in doubt: for 24 h, or until an operator has swept by hand."""
 
-    def __init__(self, store: Store, settings: Settings, serving: Serving, now: Callable[[], Moment]) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, serving: Serving, now: Callable[[], ClockReading]
+    ) -> None:
         self._store = store
         self._days = settings.content_days, settings.audio_days
         self._serving = serving
         self._now = now
         self._anchor = now()
-        self._held_since: Moment | None = None
+        self._held_since: ClockReading | None = None
 
     async def look(self) -> None:
         """Sweeps, or logs the reason why not."""
@@ -67,7 +69,7 @@ class Sweeper:
         swept = await self._store.retention.sweep(now.clock, *self._days)
         _log.info("swept", cases=swept.cases, recordings=swept.recordings, unsent=swept.unsent)
 
-    def _hold(self, now: Moment, doubt: Doubt, swept_at: datetime | None) -> None:
+    def _hold(self, now: ClockReading, doubt: Doubt, swept_at: datetime | None) -> None:
         self._held_since = self._held_since or now
         self._serving.held = doubt
         last = swept_at.isoformat() if swept_at else None
@@ -76,7 +78,7 @@ class Sweeper:
             "retention_held", why=doubt, clock=now.clock.isoformat(), last_sweep=last, hours_left=hours
         )
 
-    def _over(self, now: Moment, swept_at: datetime | None) -> bool:
+    def _over(self, now: ClockReading, swept_at: datetime | None) -> bool:
         """Returns whether the doubt is over: a day has passed, or an operator has swept since."""
         held = self._held_since
         if held is None:
@@ -94,7 +96,7 @@ async def sweeping(
     monotonic: Callable[[], float],
 ) -> AsyncIterator[None]:
     """Removes data past its retention while the block runs."""
-    sweeper = Sweeper(store, settings, serving, lambda: Moment(clock(), monotonic()))
+    sweeper = Sweeper(store, settings, serving, lambda: ClockReading(clock(), monotonic()))
 
     async def sweep() -> None:
         while True:

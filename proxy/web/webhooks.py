@@ -10,15 +10,16 @@ from aiohttp import web
 
 from proxy.errors import Refusal
 from proxy.flows.answers import json
-from proxy.flows.offload import load_json
 from proxy.flows.report_event import BadEvent, keep
+from proxy.flows.shared.offload import load_json
+from proxy.inbound.body import RequestBody
 from proxy.jsons import ANSWER, BadJson
-from proxy.store.deliveries import Delivery
-from proxy.web.body import RequestBody, arriving
+from proxy.server.receiving import arriving
+from proxy.server.responses import respond
+from proxy.store.records.deliveries import Delivery
 from proxy.web.exchange import DRAFT
+from proxy.web.expect import go_on
 from proxy.web.keys import DEPS, TEE, WEBHOOK_SECRETS
-from proxy.web.legacy import go_on
-from proxy.web.responses import respond
 
 PATH: Final = "/webhooks/llamalitica"
 _LIMIT: Final = 1024 * 1024

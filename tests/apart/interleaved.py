@@ -18,7 +18,7 @@ from proxy.values import Json
 from tests import samples
 from tests.apart.belongings import Belongings, canaries, words
 from tests.conftest import Api, bearer, case_form
-from tests.web.homes import Calls, User, people
+from tests.rollout.homes import Calls, User, people
 
 KINDS: Final = (
     *("new_case", "new_case_again", "doc", "doc", "encounters", "query", "query", "upload", "transcribe"),

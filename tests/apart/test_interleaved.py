@@ -15,8 +15,8 @@ from tests.apart.interleaved import apart_calls, crowd, mixed_up, setting_cookie
 from tests.captured import captured_log
 from tests.conftest import StartProxy
 from tests.flows._client import settled
-from tests.web.homes import move_about
-from tests.web.moving import ROUTES, all_in, mode
+from tests.rollout.homes import move_about
+from tests.rollout.moving import ROUTES, all_in, mode
 
 SEED = 6
 

@@ -29,7 +29,7 @@ from tests.apart.matrix import (
     sign_up,
 )
 from tests.conftest import Api, Clock, StartProxy, bearer
-from tests.web.moving import ROUTES, override
+from tests.rollout.moving import ROUTES, override
 
 LIVES: Final[tuple[tuple[Side, Side], ...]] = (
     ("new", "new"),

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from proxy.cli import main
 from proxy.store import Store, open_store
-from proxy.store.ledger import Visit
+from proxy.store.audit.usage import Visit
 from tests.conftest import ROOT
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from proxy.cli import main
 from proxy.store import open_store
-from proxy.store.audit import Access
+from proxy.store.audit.trail import Access
 from tests.cli.filled import Site, nothing
 
 

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from proxy.compare import Difference, Leaf
-from proxy.overrides import Change
+from proxy.modes import Change
 from proxy.store import JournalEntry, Store
-from proxy.store.contract_runs import ContractRun
-from proxy.store.evidence import Outcome
+from proxy.store.rollout.contract_runs import ContractRun
+from proxy.store.rollout.evidence import Outcome
 
 from .filled import Site, ago, nothing, said, scope, site, visit
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from proxy.cli import main
 from proxy.store import open_store
-from proxy.store.ledger import Visit
+from proxy.store.audit.usage import Visit
 
 NOW = datetime(2026, 3, 21, 10, 0, tzinfo=UTC)
 KEY, USER = "0123456789abcdef" * 4, "fedcba9876543210" * 4

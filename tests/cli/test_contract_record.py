@@ -9,14 +9,14 @@ from typing import Final
 import pytest
 
 from proxy.contract.catalogue import CHECKS, checks_of
-from proxy.overrides import Mode
+from proxy.modes import Mode
 from proxy.sandbox import Fault, Sandbox, SandboxConfig, run_sandbox
 from proxy.store import open_store
-from proxy.store.contract_runs import ContractRun
+from proxy.store.rollout.contract_runs import ContractRun
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.contract.conftest import Ran, contract
-from tests.web.moving import override
+from tests.rollout.moving import override
 
 OTHER_KEY: Final = "A" * 43 + "="
 

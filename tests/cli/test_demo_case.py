@@ -10,7 +10,7 @@ from aiohttp import ClientError, ClientResponseError, ContentTypeError
 from aioresponses import aioresponses
 from yarl import URL
 
-from proxy.cli.demo_case import API_KEY, ORGANIZATION, USER, DemoCase, make_case
+from proxy.cli.demo.case import API_KEY, ORGANIZATION, USER, DemoCase, make_case
 from tests.mocked import NO_ANSWER, Answer, calls, give
 
 PROXY: Final = "http://127.0.0.1:8080"

@@ -16,8 +16,8 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Connection, update
 
 from proxy.store import Store, open_store
-from proxy.store.audit import AuditEvent
-from proxy.store.tables import sessions
+from proxy.store.audit.trail import AuditEvent
+from proxy.store.sql.tables import sessions
 from tests.cli.filled import Site, said, site, visit
 from tests.flows._client import everything
 from tests.store.examples import case, cases_of, record, session

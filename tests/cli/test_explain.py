@@ -7,11 +7,11 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from proxy.cli.story_words import DIFFERENCES, TOKENS, WHYS
+from proxy.cli.explain.words import DIFFERENCES, TOKENS, WHYS
 from proxy.compare import Kind
-from proxy.dispatch.decide import Token, Why
+from proxy.rollout.decide import Token, Why
 from proxy.store import Store
-from proxy.store.stories import Story
+from proxy.store.audit.request_traces import RequestTrace
 from proxy.values import Side
 from tests.captured import captured_log
 from tests.conftest import IDENTITY, Api, StartProxy, case_form
@@ -70,7 +70,7 @@ def tell(here: Site, *stories: dict[str, Any]) -> str:
     """Returns the text that `explain` prints for a request with these traces."""
 
     async def add(store: Store) -> None:
-        await store.evidence.add(stories=[Story(ID, ago(hours=1), each) for each in stories], at=ago())
+        await store.evidence.add(stories=[RequestTrace(ID, ago(hours=1), each) for each in stories], at=ago())
 
     here.fill(add)
     result = here.call("explain", ID)

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from proxy.cli import main
 from proxy.cli.help_texts import ENVIRONMENT, EXAMPLES, SUMMARIES
-from proxy.cli.schemas import MODELS
+from proxy.cli.shared.schemas import MODELS
 from proxy.environment import PREFIX
+from proxy.flows.registry import SPECS
 from proxy.settings import Settings
-from proxy.web.flows import SPECS
 
 from .filled import Site, site
 

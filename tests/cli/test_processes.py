@@ -17,7 +17,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from proxy.cli.demo_env import write_environment
+from proxy.cli.demo.env import write_environment
 from tests.conftest import ROOT
 
 _SECONDS = 30
@@ -144,7 +144,7 @@ async def test_healthcheck_34_asks_the_listener_for_probes_where_there_is_one(
 _TOLD_TWICE: Final = """
 import signal, sys
 import structlog
-from proxy.cli.running import Stop
+from proxy.cli.shared.running import Stop
 from proxy.observe.logs import setup
 setup(sys.stdout, pretty=False)
 stop = Stop()

@@ -8,18 +8,18 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from proxy.cli.paper import columns
-from proxy.cli.routes_report import Now, listing
-from proxy.dispatch.snapshot import InForce
+from proxy.cli.routes.report import Now, listing
+from proxy.cli.shared.console import columns
+from proxy.flows.registry import SPECS
 from proxy.mapping.loader import load_table
-from proxy.overrides import EVERYONE, Change
+from proxy.modes import EVERYONE, Change
+from proxy.rollout.live import mappings_digest
+from proxy.rollout.snapshot import InForce
 from proxy.store import JournalEntry, Store
-from proxy.store.evidence import Seen
-from proxy.web.flows import SPECS
-from proxy.web.live import mappings_digest
+from proxy.store.rollout.evidence import SeenAnswer
+from tests.cli.shared.test_console import printed
 
 from .filled import Site, ago, nothing, said, site
-from .test_paper import printed
 
 OWN: Final = ("route", "method", "path", "mode", "timeout", "s", "body", "bytes")
 
@@ -67,7 +67,7 @@ def ambiguous(intent: str, kind: str = "new_case", cause: str = "llamalitica-tim
 
 
 def seen(side: Any, *leaves: tuple[str, str], route: str = "query", status: int = 200) -> Work:
-    one = Seen(route, side, status, "application/json", frozenset({("", "object"), *leaves}))
+    one = SeenAnswer(route, side, status, "application/json", frozenset({("", "object"), *leaves}))
 
     async def add(store: Store) -> None:
         await store.evidence.add(seen=[one], at=ago())
@@ -286,7 +286,7 @@ def test_learned_holds_a_list_to_the_table_of_its_elements(here: Site) -> None:
     table = load_table(here.folder / "mappings", SPECS)
     names = [f"[].{name}" for name in table.routes["encounters"].mapping.answer]
     leaves = [("[]", "object"), *((name, "string") for name in names), ("[].Ward", "string")]
-    one = Seen("encounters", "legacy", 200, "application/json", frozenset({("", "array"), *leaves}))
+    one = SeenAnswer("encounters", "legacy", 200, "application/json", frozenset({("", "array"), *leaves}))
 
     async def add(store: Store) -> None:
         await store.evidence.add(seen=[one], at=ago())

@@ -11,7 +11,7 @@ from typing import Final
 from yarl import URL
 
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
-from proxy.web.server import running
+from proxy.web.service import running
 from tests.clients.relay import Relay, relaying
 from tests.clients.roster import BUILD, ENVIRONMENT, Client
 from tests.clients.session import Materials, make_materials

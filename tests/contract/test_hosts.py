@@ -12,7 +12,7 @@ from proxy.contract.check import Binds, Check
 from proxy.contract.probe import Probe, probing
 from proxy.contract.runner import outcome_of
 from proxy.sandbox import SandboxConfig, run_sandbox
-from proxy.web.server import running
+from proxy.web.service import running
 from tests.conftest import edited_table, settings_for
 from tests.contract.conftest import target
 

@@ -14,7 +14,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from ruamel.yaml import YAML
 
-from proxy.fields import means_json
+from proxy.compare.paths import means_json
 from proxy.headers import media_type
 from proxy.jsons import BadJson, load
 from tests.conftest import ROOT

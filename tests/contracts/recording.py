@@ -13,9 +13,9 @@ from yarl import URL
 
 from proxy.sandbox import Fault, Sandbox, SandboxConfig, run_sandbox
 from proxy.sandbox.reports import signature
-from proxy.store.memory import ALL
+from proxy.store.sql.memory import ALL
 from proxy.values import Json
-from proxy.web.server import Running, running
+from proxy.web.service import Running, running
 from tests import samples
 from tests.conftest import API_KEY, Clock, bearer, case_form, edited_table, settings_for
 from tests.contracts.exchange import Exchange

@@ -13,18 +13,18 @@ import pytest
 from proxy.compare import Difference, Leaf
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.store import Store
-from proxy.store.contract_runs import ContractRun
-from proxy.store.evidence import Outcome, Seen
-from proxy.store.journal import JournalEntry
-from proxy.store.ledger import Visit
-from proxy.store.stories import Story
-from proxy.web.server import Running, running
+from proxy.store.audit.request_traces import RequestTrace
+from proxy.store.audit.usage import Visit
+from proxy.store.records.journal import JournalEntry
+from proxy.store.rollout.contract_runs import ContractRun
+from proxy.store.rollout.evidence import Outcome, SeenAnswer
+from proxy.web.service import Running, running
 from tests.captured import captured_log
 from tests.conftest import Clock, edited_table, settings_for
 from tests.contracts.description import ADMIN, CONTRACTS
 from tests.contracts.exchange import Exchange
 from tests.damage import damage
-from tests.web.operators import TOKENS, Operator, said
+from tests.web.admin.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
 HASH: Final = "0123456789abcdef" * 4
@@ -148,12 +148,14 @@ async def _fill(store: Store, now: Any) -> None:
     ends = ("match", "difference", "dropped:busy", "dropped:not-sampled", "dry-run-failed:undocumented")
     await store.evidence.add(
         outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference,)) for end in ends],
-        seen=[Seen("doc", "legacy", 200, "application/json", frozenset({("document.username", "string")}))],
+        seen=[
+            SeenAnswer("doc", "legacy", 200, "application/json", frozenset({("document.username", "string")}))
+        ],
         visits=[
             Visit(HASH, HASH, "Clínica Norte", HASH[::-1], "okhttp/4.9", "doc", "shadow", 200, now),
             Visit("", "", "", "", "", "doc", "refused", 401, now),
         ],
-        stories=[Story("r-1", now, {"route": "doc"}), Story("r-2", now, {"route": "doc"})],
+        stories=[RequestTrace("r-1", now, {"route": "doc"}), RequestTrace("r-2", now, {"route": "doc"})],
         at=now,
     )
     await store.contract_runs.add([ContractRun(now, "http://127.0.0.1:8080", "doc", 9, 0, 1)])

@@ -7,8 +7,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from ruamel.yaml import YAML
 
+from proxy.flows.registry import SPECS
 from proxy.mapping.loader import load_table
-from proxy.web.flows import SPECS
 from tests.conftest import ROOT
 from tests.contracts.description import ADMIN, CONTRACTS, LEGACY, LLAMACHAT, LLAMALITICA, Description
 

@@ -18,23 +18,23 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Engine, event
 
-import proxy.flows.linked_case
-import proxy.flows.new_case
-import proxy.store.blobs
-import proxy.store.journal
-import proxy.store.migrate
-import proxy.store.reports
+import proxy.flows.new_case.flow
+import proxy.flows.speech_to_text.linked_case
+import proxy.store.blobs.folder
+import proxy.store.records.journal
+import proxy.store.records.reports
+import proxy.store.sql.migrate
 import proxy.web.webhooks
-from proxy.store.audit import Audit
-from proxy.store.blobs import FolderWriter
-from proxy.store.database import SqliteDatabase
-from proxy.store.journal import Journal
-from proxy.store.links import Links
-from proxy.store.overrides import OverrideStore
-from proxy.store.recordings import Recordings
-from proxy.tasks import Tasks
+from proxy.concurrency.tasks import Tasks
+from proxy.server.shutdown import Ending
+from proxy.store.audit.trail import Audit
+from proxy.store.blobs.folder import FolderWriter
+from proxy.store.records.journal import Journal
+from proxy.store.records.links import Links
+from proxy.store.records.recordings import Recordings
+from proxy.store.rollout.overrides import OverrideStore
+from proxy.store.sql.database import SqliteDatabase
 from proxy.upstream.llamalitica import Llamalitica
-from proxy.web.ending import Ending
 
 # Killed from outside, by the platform that has just made the case.
 SENT: Final = "sent"
@@ -152,29 +152,32 @@ def _write_back(path: Path) -> None:
 
 # Each point with the ways in which it is met, which the rounds go through in turn.
 POINTS: Final[Mapping[str, Sequence[Lay]]] = {
-    "accept": [_after(proxy.flows.new_case, "read_caller"), _after(proxy.flows.new_case, "read_form")],
+    "accept": [
+        _after(proxy.flows.new_case.flow, "read_caller"),
+        _after(proxy.flows.new_case.flow, "read_form"),
+    ],
     "journal": [_before(Journal, "begin"), _after(Journal, "begin")],
     "me": [_before(Llamalitica, "me"), _after(Llamalitica, "me")],
     "before-send": [_before(Llamalitica, "create_case")],
     SENT: [],
     "answered": [_after(Llamalitica, "create_case")],
     # Within the transaction: its rows are written, and not committed.
-    "before-row": [_before(Journal, "record"), _after(proxy.store.journal, "insert_case")],
+    "before-row": [_before(Journal, "record"), _after(proxy.store.records.journal, "insert_case")],
     "after-row": [_after(Journal, "record")],
     REFUSED: [_before(Journal, "fail"), _after(Journal, "fail")],
     "checkpoint": [_checkpoint(0), _checkpoint(0.0005), _checkpoint(0.002)],
     MIGRATION: [],
     "mode": [_before(Audit, "append_in"), _after(OverrideStore, "_write"), _after(OverrideStore, "change")],
-    "webhook": [_after(proxy.store.reports, "upsert"), _after(proxy.web.webhooks, "keep")],
+    "webhook": [_after(proxy.store.records.reports, "upsert"), _after(proxy.web.webhooks, "keep")],
     "blob": [
         _before(FolderWriter, "commit"),
-        _before(proxy.store.blobs, "make_private"),
+        _before(proxy.store.blobs.folder, "make_private"),
         _after(FolderWriter, "commit"),
         _after(Recordings, "add_chunk"),
     ],
     "drain": [_before(Ending, "notice"), _before(Ending, "leave"), _before(Tasks, "drain")],
     # Transcribed, and the linked case promised: the next process has to make it.
-    "linked": [_after(Links, "plan"), _before(proxy.flows.linked_case, "_create")],
+    "linked": [_after(Links, "plan"), _before(proxy.flows.speech_to_text.linked_case, "_create")],
 }
 
 
@@ -187,7 +190,7 @@ def lay_all(file: Path) -> None:
     for point, lays in POINTS.items():
         for number, lay in enumerate(lays):
             lay(Trap(file, f"{point}:{number}"))
-    _wrap_with(proxy.store.migrate, "migration_engine", partial(_counting, file=file))
+    _wrap_with(proxy.store.sql.migrate, "migration_engine", partial(_counting, file=file))
 
 
 def _counting(make: Callable[[Path], Engine], *, file: Path) -> Callable[[Path], Engine]:

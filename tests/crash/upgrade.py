@@ -12,14 +12,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, event, insert
 
-import proxy.store.migrate
-from proxy.packed import Packed
-from proxy.store.cases import case_rows
-from proxy.store.contexts import Context
-from proxy.store.engines import migration_engine
-from proxy.store.sealer import Sealer
-from proxy.store.sessions import session_rows, token_hash
-from proxy.store.tables import api_keys, case_files, cases, journal, meta, sessions
+import proxy.store.sql.migrate
+from proxy.compressed import Compressed
+from proxy.store.records.cases import case_rows
+from proxy.store.records.sessions import session_rows, token_hash
+from proxy.store.sealing.contexts import Context
+from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.engines import migration_engine
+from proxy.store.sql.tables import api_keys, case_files, cases, journal, meta, sessions
 from proxy.values import Case, CaseFile, Identity, Session, Tokens
 from tests.conftest import bearer
 from tests.crash.client import FILES
@@ -61,13 +61,13 @@ def statements(folder: Path, key: str) -> int:
         return made
 
     with _instead(engine):
-        proxy.store.migrate.migrate(path)
+        proxy.store.sql.migrate.migrate(path)
     return count
 
 
 @contextmanager
 def _instead(engine: object) -> Iterator[None]:
-    module = proxy.store.migrate
+    module = proxy.store.sql.migrate
     before = vars(module)["migration_engine"]
     setattr(module, "migration_engine", engine)  # noqa: B010  mypy: not exported
     try:
@@ -79,7 +79,7 @@ def _instead(engine: object) -> Iterator[None]:
 def make_old(path: Path, key: str) -> None:
     """A database as the first release left it, with a case in it. Blocks."""
     engine, config = migration_engine(path), Config()
-    config.set_main_option("script_location", "proxy.store:migrations")
+    config.set_main_option("script_location", "proxy.store.sql:migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -137,7 +137,7 @@ def _case(owner: str, at: datetime) -> Case:
         tokens=Tokens(1, 1, 1),
         ehr=None,
         conversation="Hola.",
-        files=(CaseFile("nota.txt", "text/plain", 3, "0" * 64, Packed.of("tos")),) * FILES,
+        files=(CaseFile("nota.txt", "text/plain", 3, "0" * 64, Compressed.from_text("tos")),) * FILES,
     )
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dispatch.dry_store import dry_store
+from proxy.rollout.shadow.dry_store import dry_store
 from proxy.store import StoreError
-from proxy.store.sessions import SessionGone
+from proxy.store.records.sessions import SessionGone
 from tests.store.examples import NOW, OWNER, case, entry, opened, session
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
-from proxy.cli.sandbox import sandbox
+from proxy.cli.sandbox.command import sandbox
 from proxy.settings import load_settings
 
 ROOT: Final = Path(__file__).parents[2]

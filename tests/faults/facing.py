@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from proxy.sandbox import Sandbox
 from proxy.upstream import llamachat, llamalitica
 from proxy.upstream.call import Budget
-from proxy.web.server import Running, running
+from proxy.web.service import Running, running
 from tests.cli.test_processes import command, until
 from tests.conftest import ROOT, Api, Clock, edited_table, settings_for
 

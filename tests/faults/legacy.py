@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import aiohttp
 
-from proxy.upstream import wire
+from proxy.upstream.legacy import wire
 from tests.conftest import Api, bearer
 from tests.faults.facing import SILENCE, facing
 from tests.faults.kinds import Kind

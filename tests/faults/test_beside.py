@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from proxy.store import open_store
-from proxy.store.erasure import OfCase, OfUser, Whose
+from proxy.store.upkeep.erasure import OfCase, OfUser, Whose
 from tests.conftest import Api, bearer
 from tests.faults.beside import ENDS, Caller, Course, Told, courses, living, played, run
 from tests.faults.facing import facing

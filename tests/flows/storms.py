@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Row, select
 from proxy import jsons
 from proxy.sandbox.reports import signature
 from proxy.store import Store
-from proxy.store.contexts import SealedColumn
-from proxy.store.tables import reports
+from proxy.store.sealing.contexts import SealedColumn
+from proxy.store.sql.tables import reports
 from proxy.values import Json
 from tests.flows.mutants import missigned, mutant
 

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.sandbox import Fault
 from tests.conftest import Api, StartProxy, bearer
-from tests.web.moving import ROUTES, mode, override
+from tests.rollout.moving import ROUTES, mode, override
 
 
 def merging(how: str) -> dict[str, Callable[[str], str]]:

@@ -8,8 +8,8 @@ from proxy.sandbox import SandboxConfig
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import Capitals, heard, patient, settled
 from tests.flows._wire import request, talk
+from tests.rollout.moving import all_in, override
 from tests.samples import wav
-from tests.web.moving import all_in, override
 
 KEPT_ID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, delete
 
-from proxy.store.tables import sessions
+from proxy.store.sql.tables import sessions
 from tests.conftest import Api, StartProxy
 from tests.flows._client import Patient, created, patient, settled
 from tests.samples import wav

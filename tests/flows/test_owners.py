@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.store.sealer import Sealer
+from proxy.store.sealing.sealer import Sealer
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import Patient, calls, patient, settled
 from tests.flows._wire import IDENTITY_LINES, MULTIPART, NEW_CASE, form, part, request, talk
+from tests.rollout.moving import all_in, override
 from tests.samples import wav
-from tests.web.moving import all_in, override
 
 MAIL, SHOUTED, OTHER = "ana@clinica.example", "Ana@Clinica.EXAMPLE", "ANA@CLINICA.EXAMPLE"
 

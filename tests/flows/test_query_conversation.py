@@ -9,13 +9,13 @@ from typing import Any, Final
 import pytest
 from pytest_aiohttp import AiohttpServer
 
-from proxy.flows import query
-from proxy.flows.offload import planned
-from proxy.flows.prompt import Prompt
+from proxy.flows.query import flow
+from proxy.flows.query.planning import planned
+from proxy.flows.query.prompt import Prompt
+from proxy.isolated.pool import WorkerCrashed
 from proxy.sandbox import SandboxConfig
 from proxy.sandbox.faults import Fault
 from proxy.text.units import utf16_units
-from proxy.workers import WorkerCrashed
 from tests.conftest import Api, StartProxy, case_form
 from tests.flows._client import until
 from tests.flows.gated_chat import gated_chat
@@ -201,7 +201,7 @@ async def test_query_Q04_the_conversation_is_begun_beside_the_search_for_passage
         await until(lambda: CONVERSATIONS in paths(api))
         return await planned(*arguments)
 
-    monkeypatch.setattr(query, "planned", searching)
+    monkeypatch.setattr(flow, "planned", searching)
     assert (await ask(api, await allergic(api), "¿A qué es alérgica?")).json == {"response": ANSWER}
 
 
@@ -213,7 +213,7 @@ async def test_query_Q06_a_conversation_begun_beside_a_search_that_failed_is_the
 
     case = await allergic(api)
     with monkeypatch.context() as patched:
-        patched.setattr(query, "planned", failing)
+        patched.setattr(flow, "planned", failing)
         assert (await ask(api, case, "¿A qué es alérgica?")).says(500, FAILED)
     assert (await ask(api, case, "¿A qué es alérgica?")).json == {"response": ANSWER}
     assert len(api.sandbox.llamachat.conversations) == 1

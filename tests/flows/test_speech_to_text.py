@@ -14,13 +14,13 @@ import aiohttp
 import pytest
 
 from proxy.flows.deps import Deps
-from proxy.flows.linked_case import forward
+from proxy.flows.speech_to_text.linked_case import forward
 from proxy.sandbox import Fault, Sandbox, SandboxConfig, run_sandbox
 from proxy.sandbox.faults import Kind
 from proxy.upstream.client import open_upstream
 from proxy.upstream.llamalitica import Llamalitica
 from proxy.values import LinkedCase
-from proxy.web.server import Running
+from proxy.web.service import Running
 from tests.captured import captured_log
 from tests.cli.test_processes import command
 from tests.cli.test_processes import until as printed

@@ -11,9 +11,9 @@ import pytest
 from yarl import URL
 
 from proxy.audio.sniff import Container
-from proxy.locks import KeyedLocks
+from proxy.concurrency.locks import KeyedLocks
 from proxy.sandbox import Fault
-from proxy.store.erasure import OfCase
+from proxy.store.upkeep.erasure import OfCase
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import (
     Patient,

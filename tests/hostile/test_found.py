@@ -5,9 +5,9 @@ import gc
 import weakref
 from contextlib import closing
 
-from proxy.flows.offload import load_json
+from proxy.flows.shared.offload import load_json
+from proxy.isolated.pool import IsolatedPool
 from proxy.jsons import BadJson
-from proxy.workers import Workers
 from tests.conftest import Api, StartProxy
 from tests.flows._wire import (
     IDENTITY_LINES,
@@ -80,7 +80,13 @@ async def test_a_text_that_is_refused_is_let_go_at_once() -> None:
         except BadJson as error:
             refused.append(weakref.ref(error))
 
-    async with Workers(("proxy.flows.offload",)) as workers:
+    async with IsolatedPool(
+        (
+            "proxy.flows.shared.offload",
+            "proxy.flows.new_case.documents",
+            "proxy.flows.query.planning",
+        )
+    ) as workers:
         await workers.warm()
         gc.disable()
         try:

@@ -18,7 +18,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from proxy.isolated import confinement, landlock, seccomp
-from proxy.workers import Workers
+from proxy.isolated.pool import IsolatedPool
 
 AMPLE: Final = 60.0
 REFUSED: Final = frozenset({"PermissionError", "OSError 38"})  # 38: ENOSYS, as an old kernel would
@@ -177,17 +177,17 @@ def secret() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def workers(folder: Path, secret: None) -> AsyncIterator[Workers]:
+async def workers(folder: Path, secret: None) -> AsyncIterator[IsolatedPool]:
     if missing := confinement.missing():
         if os.environ.get("CI") == "true":
             pytest.fail(f"this kernel lacks {missing}")
         pytest.skip(f"this kernel lacks {missing}")
-    async with Workers((__name__,), [str(folder)]) as started:
+    async with IsolatedPool((__name__,), [str(folder)]) as started:
         yield started
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
-async def test_isolation_an_isolated_process_opens_no_socket(workers: Workers, family: int) -> None:
+async def test_isolation_an_isolated_process_opens_no_socket(workers: IsolatedPool, family: int) -> None:
     assert await workers.run(open_a_socket, family, seconds=AMPLE) in REFUSED
 
 
@@ -195,13 +195,13 @@ async def test_isolation_an_isolated_process_opens_no_socket(workers: Workers, f
     "attempt", [make_a_pair_of_sockets, start_a_program, become_a_program, spawn_a_program, fork]
 )
 async def test_isolation_an_isolated_process_starts_no_program_and_no_process(
-    workers: Workers, attempt: Callable[[], str]
+    workers: IsolatedPool, attempt: Callable[[], str]
 ) -> None:
     assert await workers.run(attempt, seconds=AMPLE) in REFUSED
 
 
 async def test_isolation_an_isolated_process_reads_no_file_by_its_path(
-    workers: Workers, tmp_path: Path
+    workers: IsolatedPool, tmp_path: Path
 ) -> None:
     (tmp_path / "other").write_bytes(b"")
     for path in ("/etc/passwd", str(tmp_path / "other"), __file__, "/proc/self/environ", "/dev/urandom"):
@@ -211,7 +211,7 @@ async def test_isolation_an_isolated_process_reads_no_file_by_its_path(
 
 @pytest.mark.parametrize("attempt", [write, remove, rename, open_to_others, date_back])
 async def test_isolation_an_isolated_process_changes_no_file_not_even_a_blob(
-    workers: Workers, folder: Path, tmp_path: Path, attempt: Callable[[str], str]
+    workers: IsolatedPool, folder: Path, tmp_path: Path, attempt: Callable[[str], str]
 ) -> None:
     (tmp_path / "there").write_bytes(b"")
     for path in (tmp_path / "there", folder / "blob"):
@@ -220,12 +220,14 @@ async def test_isolation_an_isolated_process_changes_no_file_not_even_a_blob(
     assert (folder / "blob").read_bytes() == b"sealed"
 
 
-async def test_isolation_an_isolated_process_reads_the_sealed_blobs(workers: Workers, folder: Path) -> None:
+async def test_isolation_an_isolated_process_reads_the_sealed_blobs(
+    workers: IsolatedPool, folder: Path
+) -> None:
     assert await workers.run(read, str(folder / "blob"), seconds=AMPLE) == "done"
 
 
 async def test_isolation_an_isolated_process_reads_what_it_is_handed_and_cannot_write_it(
-    workers: Workers,
+    workers: IsolatedPool,
 ) -> None:
     with TemporaryFile() as file:
         file.write(b"tos")
@@ -243,7 +245,7 @@ async def test_isolation_an_isolated_process_reads_what_it_is_handed_and_cannot_
     ],
 )
 async def test_isolation_an_isolated_process_reaches_no_other_process(
-    workers: Workers, attempt: Callable[[int], str]
+    workers: IsolatedPool, attempt: Callable[[int], str]
 ) -> None:
     assert await workers.run(attempt, os.getpid(), seconds=AMPLE) in REFUSED
 
@@ -254,25 +256,25 @@ async def test_isolation_an_isolated_process_reaches_no_other_process(
     ids=["io_uring", "pidfd_open", "pidfd_getfd", "clone3", "a call of tomorrow", "x32"],
 )
 async def test_isolation_an_isolated_process_has_no_use_of_newer_system_calls(
-    workers: Workers, number: int, arguments: tuple[int, ...]
+    workers: IsolatedPool, number: int, arguments: tuple[int, ...]
 ) -> None:
     assert await workers.run(called, "syscall", number, *arguments, seconds=AMPLE) in REFUSED
 
 
 async def test_isolation_an_isolated_process_begins_with_one_thread_and_one_descriptor(
-    workers: Workers,
+    workers: IsolatedPool,
 ) -> None:
     assert await workers.run(threads_and_descriptors, seconds=AMPLE) == (1, [0, 1, 2, 3])
     assert await workers.run(start_a_thread, seconds=AMPLE) == 1
 
 
-async def test_isolation_an_isolated_process_has_no_secret_in_its_environment(workers: Workers) -> None:
+async def test_isolation_an_isolated_process_has_no_secret_in_its_environment(workers: IsolatedPool) -> None:
     assert [name for name in await workers.run(environment, seconds=AMPLE) if "MICHIQ" in name] == []
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "cp1252", "utf-16", "koi8-r", "shift_jis", "idna"])
 async def test_isolation_every_codec_is_there_though_no_file_can_be_opened(
-    workers: Workers, codec: str
+    workers: IsolatedPool, codec: str
 ) -> None:
     assert await workers.run(decoded, "tos".encode(codec), codec, seconds=AMPLE) == "tos"
 
@@ -281,7 +283,7 @@ async def test_isolation_what_a_kernel_lacks_is_said_once(monkeypatch: pytest.Mo
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr("proxy.isolated.forkserver.COMMAND", LACKING)
     with capture_logs() as lines:
-        async with Workers((__name__,)) as workers:
+        async with IsolatedPool((__name__,)) as workers:
             await workers.warm()
             assert await workers.run(read, "/dev/null", seconds=AMPLE) == "done"
     said = [line for line in lines if line["event"] == "isolation_incomplete"]

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from proxy.flows.registry import SPECS
 from proxy.mapping.complaints import Complaint
 from proxy.mapping.loader import MappingError, load_table
 from proxy.mapping.table import Table
-from proxy.web.flows import SPECS
 
 DEFAULTS: Final = Path(__file__).parents[2] / "mappings"
 

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from proxy.mapping.facts import check, reads
-from proxy.shape import Expression
+from proxy.mapping.shape import Expression
 
 FACTS: Final = frozenset({"case.id", "case.title", "tokens.input", "input.ehr.*", "files.*", "legacy_id"})
 

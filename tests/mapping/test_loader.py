@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from proxy.flows.registry import SPECS
 from proxy.mapping.loader import MappingError, load_table
-from proxy.web.flows import SPECS
 from tests.mapping.folders import Folder
 
 # Words of pydantic's, which say nothing to who wrote the file.

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from proxy.cli.schemas import MODELS, schema_of
+from proxy.cli.shared.schemas import MODELS, schema_of
 from tests.mapping.folders import DEFAULTS
 
 NAMES = sorted(MODELS)

@@ -9,14 +9,14 @@ import aiohttp
 from cryptography.fernet import Fernet
 
 from proxy.sandbox import run_sandbox
-from proxy.web.server import running
+from proxy.web.service import running
 from tests.apart.interleaved import ApartCalls, Crowd, apart_calls, crowd, mixed_up, setting_cookies
 from tests.captured import captured_log
 from tests.conftest import Api, Clock, edited_table, settings_for
 from tests.flows._client import settled
+from tests.rollout.homes import move_about
+from tests.rollout.moving import ROUTES, mode
 from tests.soak.rows import Row
-from tests.web.homes import move_about
-from tests.web.moving import ROUTES, mode
 
 SEED = 20261125
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from proxy.store.tables import metadata
+from proxy.store.sql.tables import metadata
 from tests.crash.client import Client
 from tests.crash.judge import blobs
 from tests.crash.keeping import Done, erase_case, erase_user, rotate

@@ -9,11 +9,11 @@ import aiohttp
 from cryptography.fernet import Fernet
 
 from proxy.sandbox import SandboxConfig, run_sandbox
-from proxy.web.server import running
+from proxy.web.service import running
 from tests.conftest import Api, Clock, edited_table, settings_for
+from tests.rollout.homes import Calls, move_about, people
+from tests.rollout.moving import ROUTES, mode
 from tests.soak.rows import Row
-from tests.web.homes import Calls, move_about, people
-from tests.web.moving import ROUTES, mode
 
 SEED = 20241125
 

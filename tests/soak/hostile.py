@@ -10,9 +10,9 @@ from typing import Final
 
 import aiohttp
 
+from proxy.flows.registry import SPECS
 from proxy.mapping.loader import load_table
 from proxy.sandbox import Sandbox
-from proxy.web.flows import SPECS
 from tests.conftest import API_KEY, IDENTITY, ROOT
 from tests.hostile.catalogue import CANARIES, everything
 from tests.hostile.documents import LARGE

@@ -11,9 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from proxy.overrides import Mode
+from proxy.modes import Mode
 from proxy.store import Store
-from proxy.store.overrides import Change
+from proxy.store.rollout.overrides import Change
 from tests.conftest import IDENTITY, ROOT, bearer, case_form
 from tests.soak.process import Host, hosted, steadily
 from tests.soak.rows import Row

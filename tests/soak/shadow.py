@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from proxy.overrides import Mode
+from proxy.modes import Mode
 from proxy.store import Store
-from proxy.store.overrides import Change
+from proxy.store.rollout.overrides import Change
 from tests.conftest import IDENTITY, case_form
 from tests.soak.process import Host, hosted, percentile, steadily, timed
 from tests.soak.rows import Row

@@ -11,13 +11,13 @@ import aiohttp
 from cryptography.fernet import Fernet
 
 from proxy.sandbox import SandboxConfig, run_sandbox
-from proxy.web.server import Running, running
+from proxy.web.service import Running, running
 from tests.conftest import Clock, edited_table, settings_for
 from tests.flows.storms import SECRETS, Storm, lives
+from tests.rollout.moving import eventually
 from tests.serving import serving
 from tests.soak.rows import Row
 from tests.web.consumer import Consumer, consuming
-from tests.web.moving import eventually
 
 SEED = 20261126
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.packed import Packed
+from proxy.compressed import Compressed
 from proxy.store import JournalEntry, Store, open_store
 from proxy.values import (
     Case,
@@ -67,9 +67,11 @@ def case(case_id: str = "case-1", **changes: Any) -> Case:
         "template": "1",
         "agent": "agent-1",
         "tokens": Tokens(conversation=10, ehr=20, documents=30),
-        "ehr": Packed.of('{"nhc": "NHC-4711", "vitals": [36.60, null, true, 1e30]}'),
+        "ehr": Compressed.from_text('{"nhc": "NHC-4711", "vitals": [36.60, null, true, 1e30]}'),
         "conversation": "Buenos días \U0001f642",
-        "files": (CaseFile("informe \ud800.pdf", "application/pdf", 3, "0" * 64, Packed.of("texto")),),
+        "files": (
+            CaseFile("informe \ud800.pdf", "application/pdf", 3, "0" * 64, Compressed.from_text("texto")),
+        ),
     }
     return Case(**{**values, **changes})
 

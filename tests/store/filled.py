@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.overrides import Change
+from proxy.modes import Change
 from proxy.store import JournalEntry, Store
-from proxy.store.accesses import Access
-from proxy.store.deliveries import Delivery, Subject
-from proxy.store.ledger import Calls, Client, Visit
-from proxy.store.short_chunks import ShortChunk
+from proxy.store.audit.accesses import Access
+from proxy.store.audit.usage import Calls, Client, Visit
+from proxy.store.records.deliveries import Delivery, Subject
+from proxy.store.records.short_chunks import ShortChunk
 from proxy.values import Chunk, Identity, Report, Session
 
 from .examples import NOW, case, cases_of, chunk, entry, event, session, transcription

@@ -11,11 +11,11 @@ from alembic.config import Config
 from cryptography.fernet import Fernet
 from sqlalchemy import MetaData, create_engine, insert
 
-from proxy.store.contexts import NATURAL_KEYS, Context, SealedColumn, named_context
-from proxy.store.engines import migration_engine
-from proxy.store.keyring import Keyring
-from proxy.store.sealer import Sealer
-from proxy.store.tables import SEALED
+from proxy.store.sealing.contexts import NATURAL_KEYS, Context, SealedColumn, named_context
+from proxy.store.sealing.keyring import Keyring
+from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.engines import migration_engine
+from proxy.store.sql.tables import SEALED
 
 Row: TypeAlias = dict[str, Any]
 # What becomes of a row of a table.
@@ -40,7 +40,7 @@ def made_old(new: Path, old: Path, revision: str, edit: Edit, key: str) -> None:
     Blocks."""
     old.mkdir(exist_ok=True)
     engine, config = migration_engine(old / _NAME), Config()
-    config.set_main_option("script_location", "proxy.store:migrations")
+    config.set_main_option("script_location", "proxy.store.sql:migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.store.blobs import FolderBlobs
+from proxy.store.blobs.folder import FolderBlobs
 from proxy.store.dry_blobs import DryBlobs
 from proxy.store.errors import BlobError
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from proxy.store.changes import note_change
-from proxy.store.database import SqliteDatabase, open_database
 from proxy.store.database_protocol import Work
 from proxy.store.dry_database import DryDatabase
 from proxy.store.errors import StoreError
-from proxy.store.point_reads import PointRead
-from proxy.store.tables import changes, meta
+from proxy.store.sql.changes import note_change
+from proxy.store.sql.database import SqliteDatabase, open_database
+from proxy.store.sql.point_reads import PointRead
+from proxy.store.sql.tables import changes, meta
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from proxy.packed import Packed
+from proxy.compressed import Compressed
 from proxy.store import Store, StoreError, open_store
 from proxy.store.errors import cause_of
 from proxy.values import CaseFile, Chunk, Identity
@@ -158,10 +158,10 @@ async def fill_with_canaries(store: Store) -> None:
         "patient_id": CANARY,
         "patient_name": CANARY,
     }
-    file = CaseFile(f"{CANARY}.pdf", "application/pdf", 1, "0", Packed.of(CANARY))
+    file = CaseFile(f"{CANARY}.pdf", "application/pdf", 1, "0", Compressed.from_text(CANARY))
     texts: dict[str, Any] = {
         "title": CANARY,
-        "ehr": Packed.of(f'{{"{CANARY}": "{CANARY}"}}'),
+        "ehr": Compressed.from_text(f'{{"{CANARY}": "{CANARY}"}}'),
         "conversation": CANARY,
         "files": (file,),
     }

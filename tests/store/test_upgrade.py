@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.store import Store, StoreError
-from proxy.store.rotation import Progress, Rotated
+from proxy.store.upkeep.rotation import Progress, Rotated
 
 from .examples import KEY, NOW, case, fernet_key, opened, record, session
 from .filled import expected, found, unpack

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from proxy.errors import UpstreamError
 from proxy.spool import Bytes
 from proxy.upstream.answer import MAX_ANSWER
-from proxy.upstream.call import Body, Budget, Call, CallRecord
+from proxy.upstream.call import Budget, Call, CallRecord, OutgoingBody
 from proxy.upstream.client import Upstream, open_upstream
 from proxy.upstream.http1 import pool
 from tests.flows._client import until
@@ -41,8 +41,8 @@ class Outcome:
     arrived: bool
 
 
-def post(budget: Budget = LONG, body: Body | None = None) -> Call:
-    body = body or Body("text/plain", Bytes(PATIENT.encode()))
+def post(budget: Budget = LONG, body: OutgoingBody | None = None) -> Call:
+    body = body or OutgoingBody("text/plain", Bytes(PATIENT.encode()))
     return Call("POST", "/words", budget, {"X-Api-Key": KEY}, body=body)
 
 
@@ -192,7 +192,7 @@ async def test_client_X03_an_answer_that_ends_early_is_a_failure_and_is_asked_fo
 async def test_client_G08_a_connection_reset_before_the_body_was_read_may_have_arrived() -> None:
     script = hanging_up(b"", read_first=False, reset=True)
     async with scripted(script) as wire, open_upstream("x", wire.url, ignore) as upstream:
-        error = await failure(upstream, post(body=Body("text/plain", Repeated(64))))
+        error = await failure(upstream, post(body=OutgoingBody("text/plain", Repeated(64))))
         assert outcome(error) == failed("cut")
         assert wire.connections == 1
 
@@ -255,7 +255,7 @@ async def test_client_gives_up_at_once_on_a_peer_that_reads_nothing() -> None:
     async with scripted(script) as wire:
         before = sockets()
         async with open_upstream("x", wire.url, ignore) as upstream:
-            body = Body("text/plain", Repeated(320))
+            body = OutgoingBody("text/plain", Repeated(320))
             error = await failure(upstream, post(Budget(total=0.1, connect=10, read=10), body))
             assert error.kind == "upstream_timeout"
         assert sockets() == before + 1  # the peer's own end
@@ -268,7 +268,7 @@ async def test_client_hears_a_refusal_that_comes_before_its_body_was_read() -> N
         await silence(reader, writer)
 
     async with scripted(script) as wire, open_upstream("x", wire.url, ignore) as upstream:
-        error = await failure(upstream, post(body=Body("text/plain", Repeated(320))))
+        error = await failure(upstream, post(body=OutgoingBody("text/plain", Repeated(320))))
         assert outcome(error) == Outcome("upstream_no_credits", "x-402", arrived=True)
         await wire.all_closed()
 
@@ -336,7 +336,7 @@ async def test_client_asks_for_an_answer_that_is_not_compressed() -> None:
 
 async def test_client_sends_a_body_with_its_length_and_type() -> None:
     async with answering(GOOD) as wire, open_upstream("x", wire.url, ignore) as upstream:
-        await upstream.fetch(post(body=Body("text/x", Bytes(b"abc"))), Word)
+        await upstream.fetch(post(body=OutgoingBody("text/x", Bytes(b"abc"))), Word)
         request = wire.requests[0]
         assert request.body == b"abc"
         assert request.header(b"Content-Length") == b"3"
@@ -419,7 +419,7 @@ async def test_client_a_content_of_another_length_than_announced_ends_the_connec
             return super().size + count
 
     async with scripted(silence) as wire, open_upstream("x", wire.url, ignore) as upstream:
-        error = await failure(upstream, post(body=Body("text/plain", Lying(b"abcdef"))))
+        error = await failure(upstream, post(body=OutgoingBody("text/plain", Lying(b"abcdef"))))
         assert outcome(error) == failed("cut")
         await wire.all_closed()
 
@@ -433,7 +433,7 @@ async def test_client_N17_a_content_that_fails_while_it_is_sent_ends_the_call_wi
             raise OSError(5, PATIENT)
 
     async with scripted(silence) as wire, open_upstream("x", wire.url, ignore) as upstream:
-        error = await failure(upstream, post(body=Body("text/plain", Broken())))
+        error = await failure(upstream, post(body=OutgoingBody("text/plain", Broken())))
         assert outcome(error) == failed("cut")
         await until(lambda: wire.connections == 1)
 
@@ -503,7 +503,9 @@ async def test_client_G10_no_error_carries_anything_of_the_call_or_the_answer(wh
 
 
 def test_client_G10_a_call_shows_neither_headers_nor_id_nor_body() -> None:
-    call = Call("POST", "/a/{id}", LONG, {"X": KEY}, id=PATIENT, body=Body("text/plain", Bytes(KEY.encode())))
+    call = Call(
+        "POST", "/a/{id}", LONG, {"X": KEY}, id=PATIENT, body=OutgoingBody("text/plain", Bytes(KEY.encode()))
+    )
     assert KEY not in repr(call)
     assert PATIENT not in repr(call)
 

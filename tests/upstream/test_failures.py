@@ -10,8 +10,8 @@ from proxy.upstream import failures
 from proxy.upstream.breaker import Verdict
 from proxy.upstream.http1 import errors
 from proxy.upstream.http1.errors import BadAnswer, Cut, NotConnected, WrongLength
-from proxy.upstream.legacy_list import as_own_call
-from proxy.upstream.wire import cut, garbage, too_slow
+from proxy.upstream.legacy.legacy_list import as_own_call
+from proxy.upstream.legacy.wire import cut, garbage, too_slow
 
 
 def status(code: int) -> UpstreamError:

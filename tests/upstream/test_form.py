@@ -9,17 +9,17 @@ from multipart import MultipartParser
 
 from proxy.headers import media_type
 from proxy.spool import Bytes
-from proxy.upstream.call import Body
+from proxy.upstream.call import OutgoingBody
 from proxy.upstream.form import Part, form
 from proxy.values import OutgoingFile
 from tests.upstream.wire import Repeated, fixed
 
 
-async def sent(body: Body) -> bytes:
+async def sent(body: OutgoingBody) -> bytes:
     return b"".join([chunk async for chunk in body.content.chunks()])
 
 
-def boundary(body: Body) -> str:
+def boundary(body: OutgoingBody) -> str:
     kind, parameters = media_type(body.content_type)
     assert kind == "multipart/form-data"
     return parameters["boundary"]

@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDictProxy
 
 from tests.conftest import IDENTITY, Api, StartProxy, case_form
-from tests.web.moving import ROUTES, all_in, mode, override
+from tests.rollout.moving import ROUTES, all_in, mode, override
 
 PAGE: Final = "https://app.example"
 LISTED: Final = f'cors_origins = ["{PAGE}", "http://localhost:3000"]'

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from proxy.cli import main
 from proxy.store import Space
-from proxy.web.space import SpaceWatch
+from proxy.store.upkeep.space_watch import SpaceWatch
 from tests.conftest import IDENTITY, Api, StartProxy, bearer, case_form
 from tests.disks import fill, small_disk
-from tests.web.moving import eventually, new_case
+from tests.rollout.moving import eventually, new_case
 from tests.web.test_metrics import scraped
 
 

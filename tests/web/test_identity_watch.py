@@ -8,7 +8,7 @@ import pytest
 
 from tests.captured import captured_log
 from tests.conftest import IDENTITY, Api, StartProxy
-from tests.web.moving import new_case
+from tests.rollout.moving import new_case
 
 DROPPED: Final = {"organization": IDENTITY["organization"]}
 

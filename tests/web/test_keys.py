@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from proxy.overrides import Change
+from proxy.modes import Change
 from proxy.store import StoreError
-from proxy.store.contexts import SealedColumn
-from proxy.store.sealer import Sealer
-from proxy.store.tables import reports
+from proxy.store.sealing.contexts import SealedColumn
+from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.tables import reports
 from tests.conftest import Api, StartProxy
 from tests.flows._client import until
 from tests.store.examples import KEY, opened

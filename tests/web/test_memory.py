@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
-from proxy.store.erasure import OfUser
+from proxy.store.upkeep.erasure import OfUser
 from tests import samples
 from tests.conftest import IDENTITY, Api, StartProxy
 from tests.flows._client import Patient, patient

@@ -11,7 +11,7 @@ from proxy.observe.logs import dropped, flush, setup
 from proxy.sandbox import Fault
 from tests.captured import restored_logging
 from tests.conftest import API_KEY, IDENTITY, Api, StartProxy, case_form
-from tests.web.moving import eventually, mode, new_case
+from tests.rollout.moving import eventually, mode, new_case
 
 
 async def scraped(api: Api) -> tuple[str, dict[frozenset[str], float]]:

@@ -9,9 +9,9 @@ from tests.certificates import make
 from tests.conftest import StartProxy
 from tests.flows._client import until
 from tests.flows.test_webhooks import accepted, event
+from tests.rollout.moving import new_case
 from tests.upstream.http1.tinyproxy import NEEDED, PASSWORD, tinyproxy
 from tests.web.consumer import Consumer
-from tests.web.moving import new_case
 from tests.web.test_trust import asked, hospital, unmapped
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.server.serving import Serving
 from proxy.store import Store
-from proxy.web.keys import Serving
-from proxy.web.sweeping import Moment, Sweeper
+from proxy.web.sweeping import ClockReading, Sweeper
 from tests.cli.filled import site
 from tests.conftest import StartProxy, settings_for
 from tests.store.examples import case, opened, record
@@ -32,8 +32,8 @@ class Machine:
         self.clock += time
         self.passed += time
 
-    def __call__(self) -> Moment:
-        return Moment(self.clock, self.passed.total_seconds())
+    def __call__(self) -> ClockReading:
+        return ClockReading(self.clock, self.passed.total_seconds())
 
 
 @dataclass

@@ -12,16 +12,16 @@ from pytest_aiohttp import AiohttpServer
 from sqlalchemy import Connection, Row, select, text
 
 from proxy import jsons
+from proxy.flows import tee
+from proxy.flows.tee import is_too_old, pause, verdict_of
 from proxy.sandbox.reports import signature
-from proxy.store.tables import deliveries, reports
-from proxy.web import tee
-from proxy.web.tee import is_too_old, pause, verdict_of
+from proxy.store.sql.tables import deliveries, reports
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.flows._client import everything, until
 from tests.flows.test_webhooks import BAD_BODIES, HEADER, SECRET, accepted, deliver, event, post
+from tests.rollout.moving import eventually
 from tests.web.consumer import Consumer, consuming
-from tests.web.moving import eventually
 
 SPACED: Final = b' {"event": "report.archived",\n "x": "\xc3\xad"}'
 
@@ -272,7 +272,7 @@ async def test_tee_W04_no_redirect_is_followed_and_no_cookie_kept(
 async def test_tee_W04_an_attempt_has_an_end(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, consumer: Consumer
 ) -> None:
-    monkeypatch.setattr("proxy.web.tee._SECONDS", 0.05)
+    monkeypatch.setattr("proxy.flows.tee._SECONDS", 0.05)
     with captured_log() as log:
         async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             consumer.open.clear()

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from proxy.upstream.trust import BadAuthorities
+from proxy.upstream.http1.trust import BadAuthorities
 from tests.certificates import Made, make
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import until
 from tests.flows.test_webhooks import accepted, event
+from tests.rollout.moving import eventually, new_case
 from tests.web.consumer import Consumer
-from tests.web.moving import eventually, new_case
 
 SYSTEMS = ("MICHIQ_LLAMALITICA_API_URL", "MICHIQ_LLAMACHAT_URL", "MICHIQ_LEGACY_URL", "MICHIQ_TEE_URL")
 

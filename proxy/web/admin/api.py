@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from proxy.web.admin import clients, description, evidence, overrides, records, routes, switching
-from proxy.web.admin.resources import Handle, serve
+from proxy.web.resources import Handle, serve
 
 _PREFIX: Final = "/admin/v1"
 

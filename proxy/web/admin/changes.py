@@ -7,16 +7,16 @@ import structlog
 from aiohttp import web
 
 from proxy.flows.answers import json
-from proxy.overrides import NEED_LEGACY, BadChange, Override, as_json
+from proxy.modes import NEED_LEGACY, BadChange, Override, as_json
+from proxy.server.responses import respond
 from proxy.store import StoreError
-from proxy.store.overrides import NothingToUndo, OverrideStore, StaleRevision
+from proxy.store.rollout.overrides import NothingToUndo, OverrideStore, StaleRevision
 from proxy.values import Json
 from proxy.web.admin.inputs import Location
 from proxy.web.admin.keys import FOLLOWER
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, stale
 from proxy.web.keys import DEPS, LIVE
-from proxy.web.responses import respond
 
 # Makes the change on this revision, or on any.
 Make: TypeAlias = Callable[[int | None], Awaitable[Override]]

@@ -6,18 +6,18 @@ from aiohttp import web
 
 from proxy.flows.answers import json
 from proxy.headers import prefers
-from proxy.store.call_rows import as_csv, row
+from proxy.server.responses import respond
+from proxy.store.audit.call_rows import as_csv, row
 from proxy.values import Answer
-from proxy.web.admin.inputs import Day, Query, in_query, read_query
+from proxy.web.admin.inputs import Day, PageQuery, in_query, read_query
 from proxy.web.admin.known import named_route
 from proxy.web.keys import DEPS
-from proxy.web.responses import respond
 
 _CSV: Final = "text/csv"
 _VARY: Final = (("Vary", "Accept"),)
 
 
-class _Since(Query):
+class _Since(PageQuery):
     since: Day | None = None
     route: str | None = None
 

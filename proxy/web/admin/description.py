@@ -6,8 +6,8 @@ from typing import Final
 from aiohttp import web
 
 from proxy import shipped
+from proxy.server.responses import respond
 from proxy.values import Answer
-from proxy.web.responses import respond
 
 _MEDIA_TYPE: Final = "application/yaml"  # RFC 9512
 

@@ -8,9 +8,9 @@ from aiohttp.typedefs import Handler
 
 from proxy.web.admin.keys import ACTOR, TOKENS
 from proxy.web.admin.problems import Problem
-from proxy.web.admin.resources import template
 from proxy.web.admin.tokens import BadLogin
 from proxy.web.keys import DEPS
+from proxy.web.resources import template
 
 _CHALLENGE: Final = 'Bearer realm="michiq-proxy admin"'
 _HINTS: Final = {

@@ -7,21 +7,21 @@ from aiohttp import web
 from pydantic import Field
 
 from proxy.flows.answers import json
-from proxy.store.evidence import DifferenceCount, LeafCount
+from proxy.server.responses import respond
+from proxy.store.rollout.evidence import DifferenceCount, LeafCount
 from proxy.times import rfc3339
 from proxy.values import Json
-from proxy.web.admin.inputs import Query, Whole, in_query, read_query
+from proxy.web.admin.inputs import PageQuery, Whole, in_query, read_query
 from proxy.web.admin.known import named_route
 from proxy.web.keys import DEPS
-from proxy.web.responses import respond
 
 
-class _Comparisons(Query):
+class _Comparisons(PageQuery):
     route: str
     days: Annotated[Whole, Field(ge=1, le=3650)] = 14
 
 
-class _OfRoute(Query):
+class _OfRoute(PageQuery):
     route: str | None = None
 
 

@@ -13,12 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from proxy import jsons
 from proxy.errors import Refusal
 from proxy.headers import media_type
+from proxy.inbound.body import RequestBody
 from proxy.jsons import BadJson
 from proxy.mapping.reasons import reason_of
+from proxy.server.receiving import IDLE_SECONDS, arriving
 from proxy.values import Json
 from proxy.web.admin.problems import Problem, invalid
-from proxy.web.body import IDLE_SECONDS, RequestBody, arriving
-from proxy.web.legacy import go_on
+from proxy.web.expect import go_on
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,7 +51,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 
-class Query(BaseModel):
+class PageQuery(BaseModel):
     """The parameters of a query; their texts are converted to the fields' types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -4,11 +4,11 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.web.admin.tokens import Tokens
-from proxy.web.follow import Follower
+from proxy.rollout.config_watcher import ConfigWatcher
+from proxy.web.admin.tokens import OperatorTokens
 
-FOLLOWER: Final = web.AppKey("follower", Follower)
-TOKENS: Final = web.AppKey("tokens", Tokens)
+FOLLOWER: Final = web.AppKey("follower", ConfigWatcher)
+TOKENS: Final = web.AppKey("tokens", OperatorTokens)
 
 # The operator who makes a request, by the name of their token.
 ACTOR: Final = web.RequestKey("actor", str)

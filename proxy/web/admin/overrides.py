@@ -10,17 +10,17 @@ from pydantic import Field
 from proxy.flows.answers import json
 from proxy.mapping.base import Model
 from proxy.mapping.units import parse_duration
-from proxy.overrides import NEED_LEGACY, Change, Mode, as_json
+from proxy.modes import NEED_LEGACY, Change, Mode, as_json
+from proxy.server.responses import respond
 from proxy.times import from_rfc3339
 from proxy.values import Json
 from proxy.web.admin.changes import make_change
-from proxy.web.admin.inputs import WHOLE_BODY, Query, Whole, in_body, in_query, read_body, read_query
+from proxy.web.admin.inputs import WHOLE_BODY, PageQuery, Whole, in_body, in_query, read_body, read_query
 from proxy.web.admin.keys import ACTOR, FOLLOWER
 from proxy.web.admin.known import named_route, route_in_path
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
 from proxy.web.keys import DEPS, LIVE
-from proxy.web.responses import respond
 
 
 class _Wanted(Model):
@@ -36,12 +36,12 @@ class _Undo(Model):
     route: str | None = None
 
 
-class _Clear(Query):
+class _Clear(PageQuery):
     reason: str
     organization: str | None = None
 
 
-class _History(Query):
+class _History(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
     route: str | None = None
 

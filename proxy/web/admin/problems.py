@@ -10,9 +10,9 @@ from aiohttp.typedefs import Handler
 
 from proxy import jsons
 from proxy.errors import Refusal
+from proxy.server.responses import respond
 from proxy.store import StoreError
 from proxy.values import Answer, Json
-from proxy.web.responses import respond
 
 Kind = Literal[
     "closed",

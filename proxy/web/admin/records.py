@@ -8,17 +8,17 @@ from pydantic import Field
 from proxy import jsons
 from proxy.flows.answers import json
 from proxy.jsons import BadJson
-from proxy.store.audit import AuditEvent
-from proxy.store.processes import Process
+from proxy.server.responses import respond
+from proxy.store.audit.trail import AuditEvent
+from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
-from proxy.web.admin.inputs import Query, Whole, read_query
+from proxy.web.admin.inputs import PageQuery, Whole, read_query
 from proxy.web.admin.problems import Problem
 from proxy.web.keys import DEPS
-from proxy.web.responses import respond
 
 
-class _Limit(Query):
+class _Limit(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
 
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.store.overrides import StaleRevision
+from proxy.server.responses import respond
+from proxy.store.rollout.overrides import StaleRevision
 from proxy.values import Answer
 from proxy.web.admin.problems import Problem
-from proxy.web.responses import respond
 
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 _TAGS: Final = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")

@@ -6,16 +6,16 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.dispatch.snapshot import Snapshot
 from proxy.flows.answers import json
 from proxy.mapping.models import RouteMapping
-from proxy.overrides import EVERYONE, Override, as_json
+from proxy.modes import EVERYONE, Override, as_json
+from proxy.rollout.snapshot import Snapshot
+from proxy.server.responses import respond
 from proxy.values import Json
 from proxy.web.admin.keys import FOLLOWER
 from proxy.web.admin.problems import Problem
 from proxy.web.admin.revisions import etag, unchanged
 from proxy.web.keys import DEPS, LIVE
-from proxy.web.responses import respond
 
 _DIGITS: Final = 12
 

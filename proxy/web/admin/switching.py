@@ -5,17 +5,17 @@ from datetime import datetime
 
 from aiohttp import web
 
-from proxy.dispatch.evidence_of import organization_names, sums_of, switch_evidence, window_of
-from proxy.dispatch.verdict import SwitchEvidence, can_switch
 from proxy.flows.answers import json
 from proxy.mapping.table import Table
+from proxy.rollout.evidence.gather import organization_names, sums_of, switch_evidence, window_of
+from proxy.rollout.evidence.readiness import SwitchEvidence, can_switch
+from proxy.server.responses import respond
 from proxy.store import Store
-from proxy.store.contract_runs import ContractRun
+from proxy.store.rollout.contract_runs import ContractRun
 from proxy.times import rfc3339
 from proxy.values import Json
 from proxy.web.admin.known import route_in_path
 from proxy.web.keys import DEPS, LIVE
-from proxy.web.responses import respond
 
 
 async def show(request: web.Request) -> web.StreamResponse:

@@ -20,7 +20,7 @@ class BadLogin(Exception):
         self.fault: Fault = fault
 
 
-class Tokens:
+class OperatorTokens:
     """Operators by their tokens; only the tokens' hashes are held."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from proxy.errors import UpstreamError
 from proxy.spool import Bytes
-from proxy.upstream.call import Body, Budget, Call
+from proxy.upstream.call import Budget, Call, OutgoingBody
 from proxy.upstream.client import Upstream, open_upstream
 from proxy.upstream.http1 import idle, pool
 from proxy.upstream.http1.callers import caller_of
-from proxy.upstream.michiq import RawRequest, open_michiq
+from proxy.upstream.legacy.michiq import RawRequest, open_michiq
 from tests.flows._client import until
 from tests.upstream.test_client import Word
 from tests.upstream.wire import Wire, answer, answering, ignore, scripted
@@ -32,7 +32,7 @@ def long_idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(caller: bytes | None, method: Literal["GET", "POST"] = "GET") -> Call:
-    body = Body("text/plain", Bytes(b"hi")) if method == "POST" else None
+    body = OutgoingBody("text/plain", Bytes(b"hi")) if method == "POST" else None
     return Call(method, "/words", LONG, {}, body=body, caller=caller)
 
 

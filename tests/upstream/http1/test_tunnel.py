@@ -13,7 +13,7 @@ import pytest
 from proxy.errors import UpstreamError
 from proxy.outbound_proxy import OutboundProxy, parse_no_proxy, parse_outbound_proxy
 from proxy.upstream.client import Upstream, open_upstream
-from proxy.upstream.michiq import RawRequest, open_michiq
+from proxy.upstream.legacy.michiq import RawRequest, open_michiq
 from tests.certificates import Made, make, trusting
 from tests.upstream.http1.test_kept import ANA, EVA, GOOD, call
 from tests.upstream.http1.tinyproxy import NEEDED, PASSWORD, tinyproxy

@@ -1,0 +1,1 @@
+"""`michiq-proxy audit`: who did what."""

@@ -1,0 +1,1 @@
+"""`michiq-proxy check`: whether settings and mapping files can be served."""

@@ -1,0 +1,1 @@
+"""`michiq-proxy clients`: who still calls which route."""

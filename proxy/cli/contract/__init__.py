@@ -1,0 +1,1 @@
+"""`michiq-proxy contract`: whether a host keeps the legacy contract."""

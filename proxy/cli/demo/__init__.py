@@ -1,0 +1,1 @@
+"""`michiq-proxy demo`: the proxy in front of the sandbox."""

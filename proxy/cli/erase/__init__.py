@@ -1,0 +1,1 @@
+"""`michiq-proxy erase`: removes all that is stored of a case or a user."""

@@ -1,0 +1,1 @@
+"""`michiq-proxy explain`: what happened to one request."""

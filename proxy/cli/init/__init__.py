@@ -1,0 +1,1 @@
+"""`michiq-proxy init`: writes the files that an operator edits."""

@@ -1,0 +1,1 @@
+"""`michiq-proxy mode`: who answers each route."""

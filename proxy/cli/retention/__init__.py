@@ -1,0 +1,1 @@
+"""`michiq-proxy retention`: removes texts and audio that are older than their days."""

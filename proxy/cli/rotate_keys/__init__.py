@@ -1,0 +1,1 @@
+"""`michiq-proxy rotate-keys`: puts what is stored under the newest key."""

@@ -1,0 +1,1 @@
+"""`michiq-proxy routes`: every legacy route, and what an operator asks about them."""

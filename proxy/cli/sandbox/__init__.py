@@ -1,0 +1,1 @@
+"""`michiq-proxy sandbox`: the systems around the proxy, for trying it out."""

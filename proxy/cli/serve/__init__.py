@@ -1,0 +1,1 @@
+"""`michiq-proxy serve`: runs the proxy."""

@@ -1,0 +1,1 @@
+"""`michiq-proxy settings`: the settings in force."""

@@ -1,0 +1,1 @@
+"""GET /app/encounter/{id} (CONTRACT E): the flow and its parts."""

@@ -1,0 +1,1 @@
+"""GET /michiQ/encounters (CONTRACT L): the flow and its parts."""

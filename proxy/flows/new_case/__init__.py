@@ -1,0 +1,1 @@
+"""POST /michiQ/newCase (CONTRACT N): the flow and its parts."""

@@ -1,0 +1,1 @@
+"""POST /michiQ/query/{id} (CONTRACT Q): the flow and its parts."""

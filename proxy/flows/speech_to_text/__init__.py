@@ -1,0 +1,1 @@
+"""POST /michiQ/speechToText/{id} (CONTRACT S): the flow and its parts."""

@@ -1,0 +1,1 @@
+"""What can-switch, learned and differences say of a route."""

@@ -1,0 +1,117 @@
+"""Records evidence: collects it in memory, and writes it each second, so that no client waits for it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, date, datetime
+from typing import Final, TypeVar
+
+import structlog
+
+from proxy.concurrency.tasks import beside
+from proxy.store import Store, StoreError
+from proxy.store.audit.accesses import Access
+from proxy.store.audit.request_traces import RequestTrace
+from proxy.store.audit.usage import Visit
+from proxy.store.rollout.evidence import Outcome, SeenAnswer
+
+T = TypeVar("T")
+
+_FLUSH_SECONDS: Final = 1.0
+_AT_MOST: Final = 5_000  # of each kind between two writes; more are counted, not stored
+_MANY: Final = _AT_MOST // 2  # this many are written early
+_STORIES: Final = 2_000  # the store has no more: it would drop the older ones of the same second
+
+_log: Final = structlog.get_logger("proxy.recorder")
+
+
+class Recorder:
+    """A buffer of evidence, written later; a killed process loses the last second."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime], seconds: float = _FLUSH_SECONDS) -> None:
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+        self._many = asyncio.Event()
+        self._outcomes: list[Outcome] = []
+        self._seen: list[SeenAnswer] = []
+        self._visits: list[Visit] = []
+        self._stories: deque[RequestTrace] = deque(maxlen=_STORIES)
+        # The audit has one a day of each kind, so the first one is enough.
+        self._accesses: dict[tuple[date, str, str, str], Access] = {}
+        self._lost = 0
+
+    def compared(self, outcome: Outcome) -> None:
+        self._take(self._outcomes, outcome)
+
+    def saw(self, seen: SeenAnswer) -> None:
+        self._take(self._seen, seen)
+
+    def visited(self, visit: Visit) -> None:
+        self._take(self._visits, visit)
+
+    def accessed(self, access: Access) -> None:
+        key = access.at.astimezone(UTC).date(), access.owner, access.case, access.route
+        if key not in self._accesses and self._is_room(len(self._accesses)):
+            self._accesses[key] = access
+
+    def traced(self, story: RequestTrace) -> None:
+        self._stories.append(story)
+
+    async def flush(self) -> None:
+        """Writes everything so far durably. Raises StoreError when it is lost."""
+        outcomes, self._outcomes = self._outcomes, []
+        seen, self._seen = self._seen, []
+        visits, self._visits = self._visits, []
+        stories, self._stories = [*self._stories], deque(maxlen=_STORIES)
+        accesses, self._accesses = [*self._accesses.values()], {}
+        if self._lost:
+            _log.warning("evidence_over_the_limit", lost=self._lost)
+            self._lost = 0
+        if outcomes or seen or visits or stories or accesses:
+            await self._store.evidence.add(
+                outcomes=outcomes,
+                seen=seen,
+                visits=visits,
+                stories=stories,
+                accesses=accesses,
+                at=self._clock(),
+            )
+
+    async def write(self) -> None:
+        """Writes for ever, each second or once there is much."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._many.wait()
+            self._many.clear()
+            await self.write_out()
+
+    async def write_out(self) -> None:
+        try:
+            await self.flush()
+        except StoreError:
+            _log.exception("evidence_lost")
+
+    def _take(self, taken: list[T], one: T) -> None:
+        if self._is_room(len(taken)):
+            taken.append(one)
+
+    def _is_room(self, taken: int) -> bool:
+        """Returns whether there is room for one more; if not, counts it as lost."""
+        if taken >= _MANY:
+            self._many.set()
+        if taken >= _AT_MOST:
+            self._lost += 1
+        return taken < _AT_MOST
+
+
+@asynccontextmanager
+async def recording(recorder: Recorder) -> AsyncIterator[None]:
+    """Writes evidence while the block runs, and the rest at its end."""
+    try:
+        async with beside("evidence", recorder.write()):
+            yield
+    finally:
+        await recorder.write_out()

@@ -1,0 +1,1 @@
+"""Runs the side that did not answer, and compares its answer."""

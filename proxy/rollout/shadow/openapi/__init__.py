@@ -1,0 +1,1 @@
+"""Judges calls by the OpenAPI descriptions of the new systems."""

@@ -1,0 +1,91 @@
+"""Samples requests for shadow mode: each becomes a job that runs the new side later and compares."""
+
+from collections.abc import Callable
+from typing import Any
+
+from proxy.compare import CompareRules
+from proxy.flows.deps import Deps
+from proxy.mapping.table import FlowSpec, Route
+from proxy.rollout.lookup import RequestContext
+from proxy.rollout.shadow.candidate import Candidate
+from proxy.rollout.shadow.capture import CapturedRequest
+from proxy.rollout.shadow.openapi.description import LateDescriptions
+from proxy.rollout.shadow.outcome import dropped
+from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
+from proxy.values import Answer
+
+
+class ShadowSampler:
+    """A sampler that offers jobs to the queue; `chance` returns numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        shadow: ShadowQueue,
+        deps: Deps,
+        descriptions: LateDescriptions,
+        report: Callable[[Compared], None],
+        chance: Callable[[], float],
+    ) -> None:
+        self._shadow = shadow
+        self._deps = deps
+        self._descriptions = descriptions
+        self._report = report
+        self._chance = chance
+
+    def offer(
+        self,
+        spec: FlowSpec,
+        route: Route[Any],
+        context: RequestContext,
+        captured: CapturedRequest,
+        control: Answer | None,
+    ) -> None:
+        """Offers a captured request, and closes it if it is dropped.
+
+        `control` None is an answer that is too large, or in an unreadable coding.
+        """
+        candidate = Candidate(
+            spec, route, captured, context, control or Answer(0, b"", ""), self._deps, self._descriptions
+        )
+        job = _job(candidate)
+        reason = self._why_not(spec, route, context, captured, control)
+        if reason is None:
+            self._shadow.offer(job)
+        else:
+            job.close()
+            self._report(Compared(job, dropped(reason)))
+
+    def _why_not(
+        self,
+        spec: FlowSpec,
+        route: Route[Any],
+        context: RequestContext,
+        captured: CapturedRequest,
+        control: Answer | None,
+    ) -> str | None:
+        if captured.method == "HEAD":
+            return "head"
+        if control is None:
+            return "answer-too-large"
+        if not captured.whole:
+            return "not-kept"
+        if context.session is None and not spec.makes_case:
+            return "unknown-token"
+        if self._chance() * 100 >= route.mapping.shadow.sample_percent:
+            return "not-sampled"
+        return None
+
+
+def _job(candidate: Candidate) -> Job:
+    mapping, captured = candidate.route.mapping, candidate.captured
+    rules = mapping.compare
+    return Job(
+        route=candidate.spec.name,
+        organization=candidate.context.asked.scope or "",
+        request_id=captured.request_id,
+        rules=CompareRules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
+        seconds=mapping.shadow.timeout.total_seconds(),
+        size=captured.body.size,
+        run=candidate.run,
+        close=captured.body.close,
+    )

@@ -1,0 +1,1 @@
+"""A hardened HTTP/1.1 server on aiohttp that knows no route."""

@@ -1,0 +1,1 @@
+"""Who did what: the audit trail, request traces, and usage by client."""

@@ -1,0 +1,1 @@
+"""Large contents as encrypted files."""

@@ -1,0 +1,216 @@
+"""Stores large contents as encrypted files in a folder (CONTRACT U01, U05, U06); their keys are elsewhere."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.store.blobs.frames import FRAME, SEALED, Layout, Plain, layout, seal, unseal
+from proxy.store.errors import BlobError, cause_of
+from proxy.store.locations import make_private, sync_folder, try_room
+
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_TEMPORARY: Final = "tmp"
+
+
+class FolderBlobs:
+    """Blobs in a folder (`blobs_protocol.Blobs`). Blocks a little: make it in a thread."""
+
+    def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
+        self._folder = folder
+        self._new_name = new_name
+        make_private(folder / _TEMPORARY)
+        for path in (folder / _TEMPORARY).iterdir():
+            _remove_left_over(path)
+
+    @property
+    def local_folders(self) -> Sequence[Path]:
+        """Returns the one folder: a process that reads a blob opens its file there."""
+        return (self._folder,)
+
+    def writer(self) -> "FolderWriter":
+        """Returns a new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
+        name = self._new_name()
+        return FolderWriter(self._folder / _TEMPORARY / name, self._path(name))
+
+    async def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
+        """Yields the content in pieces of at most 64 KiB.
+
+        Raises BlobError when the blob is damaged, possibly after some pieces.
+        """
+        file = await asyncio.to_thread(self._open, name)
+        try:
+            shape, cipher = _layout_of(file), AESGCM(key)
+            for number in range(shape.frames):
+                if piece := await asyncio.to_thread(_frame, file, cipher, shape, number):
+                    yield piece
+        finally:
+            file.close()
+
+    @asynccontextmanager
+    async def local(self, names: Sequence[str]) -> AsyncIterator[Sequence[Path]]:
+        """Gives the blobs' own files. Raises BlobError when the name is not a blob's."""
+        yield [self._path(name) for name in names]
+
+    async def delete(self, name: str) -> None:
+        """Removes the blob, if it is there."""
+        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+
+    async def stale(self, before: datetime) -> Sequence[str]:
+        """Returns the names of the blobs whose files were last written before that time."""
+        return await asyncio.to_thread(_names_before, self._folder, before)
+
+    async def check(self) -> None:
+        """Raises BlobError when a small blob can't be written to the folder."""
+        with _own_errors():
+            await asyncio.to_thread(try_room, self._folder / _TEMPORARY)
+
+    def _path(self, name: str) -> Path:
+        """Returns the path of the blob's file. Raises BlobError when the name is not a blob's."""
+        if not _NAME.fullmatch(name):
+            raise BlobError("no such blob")
+        return self._folder / name[:2] / name
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return self._path(name).open("rb")
+        except FileNotFoundError as error:
+            raise BlobError("no such blob") from error
+
+
+class FolderWriter:
+    """A file that is being written (`blobs_protocol.BlobWriter`). Holds one frame and the piece being
+    written.
+
+    Less than a frame waits for more. A larger piece is hashed, sealed and written in one go, in a thread, and
+    its frames are not copied first.
+    """
+
+    def __init__(self, temporary: Path, path: Path) -> None:
+        self._temporary = temporary
+        self._path = path
+        self._key = AESGCM.generate_key(256)
+        self._cipher = AESGCM(self._key)
+        self._digest = hashlib.sha256()
+        self._rest = bytearray()
+        self._frames = 0
+        self._committed = False
+        self._file: BinaryIO
+
+    async def __aenter__(self) -> Self:
+        # Not in a thread: it takes microseconds, and a caller that is cancelled could not undo it there.
+        with _own_errors():
+            self._file = _create(self._temporary)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._committed:
+            await asyncio.to_thread(self._discard)
+
+    @property
+    def sha256(self) -> str:
+        """Returns the SHA-256 of the content so far, in lower-case hex."""
+        return self._digest.hexdigest()
+
+    async def write(self, data: bytes) -> None:
+        """Appends a piece of any size. Raises BlobError when the disk is full."""
+        if len(self._rest) + len(data) <= FRAME:
+            self._digest.update(data)
+            self._rest += data
+            return
+        with _own_errors():
+            await asyncio.to_thread(self._write_frames, data)
+
+    async def commit(self) -> tuple[str, bytes]:
+        """Puts the blob on disk for good; returns its name and its key, which is stored nowhere else."""
+        with _own_errors():
+            await asyncio.to_thread(self._commit)
+        self._committed = True
+        return self._path.name, self._key
+
+    def _write_frames(self, data: bytes) -> None:
+        """Writes all frames that can't be the last; what waits and `data` are together more than a frame."""
+        self._digest.update(data)
+        view = memoryview(data)
+        if self._rest:
+            missing = FRAME - len(self._rest)
+            self._rest += view[:missing]
+            self._put(self._rest, last=False)
+            view = view[missing:]
+        while len(view) > FRAME:
+            self._put(view[:FRAME], last=False)
+            view = view[FRAME:]
+        self._rest = bytearray(view)
+
+    def _commit(self) -> None:
+        self._put(self._rest, last=True)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        make_private(self._path.parent)
+        self._temporary.rename(self._path)
+        sync_folder(self._path.parent)
+        self._file.close()
+
+    def _put(self, plain: Plain, *, last: bool) -> None:
+        self._file.write(seal(self._cipher, self._frames, plain, last=last))
+        self._frames += 1
+
+    def _discard(self) -> None:
+        # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. On a
+        # full disk the last flush fails a second time; the caller has that error already.
+        with suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        said = f"MICHIQ_BLOBS_URL: the folder can't be written to ({error.strerror})"
+        raise BlobError(said, cause_of(error)) from error
+
+
+def _create(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # so that other processes don't remove it as a left-over
+    return os.fdopen(descriptor, "wb")
+
+
+def _remove_left_over(path: Path) -> None:
+    with path.open("rb") as file, suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+
+
+def _names_before(folder: Path, when: datetime) -> list[str]:
+    files = folder.glob("[0-9a-f][0-9a-f]/*")
+    return [path.name for path in files if _written_before(path, when)]
+
+
+def _written_before(path: Path, when: datetime) -> bool:
+    try:
+        return path.stat().st_mtime < when.timestamp()
+    except FileNotFoundError:  # deleted since it was listed
+        return False
+
+
+def _layout_of(file: BinaryIO) -> Layout:
+    return layout(os.fstat(file.fileno()).st_size)
+
+
+def _frame(file: BinaryIO, cipher: AESGCM, shape: Layout, number: int) -> bytes:
+    file.seek(number * SEALED)
+    return unseal(cipher, number, file.read(SEALED), last=number == shape.frames - 1)

@@ -1,1 +1,0 @@
-"""Holds the history of the schema; `proxy.store.migrate` runs it at start."""

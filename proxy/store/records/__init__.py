@@ -1,0 +1,1 @@
+"""Cases and sessions, and all that belongs to them."""

@@ -1,0 +1,181 @@
+"""Stores the journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+
+from proxy.store.database_protocol import Database, Work
+from proxy.store.errors import StoreError
+from proxy.store.records.cases import case_rows_of, insert_case
+from proxy.store.records.sessions import check_standing
+from proxy.store.sealing.contexts import SealedColumn
+from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.point_reads import PointRead
+from proxy.store.sql.point_writes import PointWrite
+from proxy.store.sql.rows import left_over, nobody
+from proxy.store.sql.tables import journal
+from proxy.values import Case, folded_id
+
+_ANSWER: Final = SealedColumn(journal.c.answer)
+_INTERRUPTED: Final = "interrupted"
+_OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
+
+_BEGIN: Final = PointWrite(insert(journal))
+_STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
+_EARLIER: Final = PointRead(
+    select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
+)
+_RESOLVE: Final = PointWrite(
+    update(journal).where(
+        journal.c.id == bindparam("intent"), or_(*(journal.c.state == each for each in _OPEN))
+    )
+)
+
+
+class NotStanding(Exception):
+    """An error: the entry that a call relied on was erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One call: `intent` before it is sent, then `recorded`, `failed`, or `ambiguous` (nobody can know).
+
+    `idempotency` is a keyed hash of the client's Idempotency-Key; `body_digest` shows whether the key came
+    with the same body; `answer` is the body of the 200 that the client got. An ambiguous entry has a
+    `case_id` where its case was certainly made, but no client got its id (N19).
+    """
+
+    id: str
+    owner: str
+    kind: str
+    idempotency: str | None
+    body_digest: str
+    created_at: datetime
+    state: str = "intent"
+    cause: str | None = None
+    case_id: str | None = None
+    answer: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The intents and their results; `process` is the process that writes them."""
+
+    database: Database
+    sealer: Sealer
+    process: str
+
+    async def begin(
+        self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
+    ) -> JournalEntry | None:
+        """Writes the intent and returns None, or returns the entry that already has its idempotency key.
+
+        In the latter case no intent is written: the caller sends only after None. The works of `first` run in
+        the same write, before it. Raises NotStanding, with nothing written, when the entry `standing` was
+        erased. Raises SessionGone when the session `ref` has gone.
+        """
+        columns = self._columns(entry)
+
+        def work(conn: Connection) -> Any:
+            check_standing(conn, ref)
+            for each in first:
+                each(conn)
+            if earlier := _earlier(conn, entry):
+                return earlier
+            if standing is not None and _STANDING.first(conn, standing=standing) is None:
+                raise NotStanding
+            _BEGIN.run(conn, columns)
+            return None
+
+        row = await self.database.write(work)
+        return None if row is None else self._entry(row)
+
+    async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
+        """Stores the case, the answer and the writes of the works `also` in one transaction.
+
+        Raises StoreError when the intent is not open.
+        """
+        rows = await case_rows_of(self.sealer, case)
+        values = {
+            "state": "recorded",
+            "case_id": folded_id(case.id),
+            "answer": self.sealer.seal(answer, _ANSWER.at(intent_id)),
+            "cause": None,
+        }
+
+        def work(conn: Connection) -> None:
+            _resolve(conn, intent_id, values)
+            insert_case(conn, rows)
+            for each in also:
+                each(conn)
+
+        await self.database.write(work)
+
+    async def fail(self, intent_id: str, cause: str, *, ambiguous: bool, case_id: str | None = None) -> None:
+        """Notes that a call gave no case; `cause` is a short code.
+
+        Its idempotency key is free again, unless the call is ambiguous: then it must not be made again.
+        `case_id` is a case that was made all the same; only the journal has it (CONTRACT N19). Raises
+        StoreError when the intent is not open.
+        """
+        values: dict[str, Any] = {"state": "ambiguous" if ambiguous else "failed", "cause": cause}
+        if case_id is not None:
+            values["case_id"] = folded_id(case_id)
+        if not ambiguous:
+            values["idempotency"] = None
+
+        def work(conn: Connection) -> None:
+            _resolve(conn, intent_id, values)
+
+        await self.database.write(work)
+
+    async def resolve_abandoned(self, lives: Callable[[str | None], bool] = nobody) -> int:
+        """Makes the intents of dead processes ambiguous; returns how many."""
+
+        def work(conn: Connection) -> int:
+            left = update(journal).where(left_over(conn, journal, lives))
+            return conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
+
+        return await self.database.write(work)
+
+    async def pending(self) -> list[JournalEntry]:
+        """Returns the ambiguous calls, oldest first; `Store.pending` has those of linked cases too."""
+        query = select(journal).where(journal.c.state == "ambiguous").order_by(journal.c.created_at)
+
+        def work(conn: Connection) -> list[JournalEntry]:
+            return [self._entry(row) for row in conn.execute(query)]
+
+        return await self.database.read(work)
+
+    async def forget_before(self, when: datetime) -> None:
+        """Removes entries begun before `when`, with their answers and keys; open ones stay."""
+
+        def work(conn: Connection) -> None:
+            done = journal.c.state.not_in(_OPEN)
+            conn.execute(delete(journal).where(done, journal.c.created_at < when))
+
+        await self.database.write(work)
+
+    def _columns(self, entry: JournalEntry) -> dict[str, Any]:
+        columns = {name: getattr(entry, name) for name in JournalEntry.__slots__}
+        answer = None if entry.answer is None else self.sealer.seal(entry.answer, _ANSWER.at(entry.id))
+        return {**columns, "answer": answer, "process": self.process}
+
+    def _entry(self, row: Row[Any]) -> JournalEntry:
+        answer = None if row.answer is None else self.sealer.open(row.answer, _ANSWER.at(row.id))
+        columns = {name: getattr(row, name) for name in JournalEntry.__slots__}
+        return JournalEntry(**{**columns, "answer": answer})
+
+
+def _earlier(conn: Connection, entry: JournalEntry) -> Any:
+    if entry.idempotency is None:
+        return None
+    return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
+
+
+def _resolve(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
+    if not _RESOLVE.run(conn, {"intent": intent_id, **values}):
+        raise StoreError("the journal has no open intent of this id")

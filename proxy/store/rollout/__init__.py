@@ -1,0 +1,1 @@
+"""Modes, and the evidence that a change of mode is decided on."""

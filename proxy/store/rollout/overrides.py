@@ -1,0 +1,206 @@
+"""Stores the overrides: every change of a route's mode, numbered and only added, each with an audit row."""
+
+import json
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select
+
+from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
+from proxy.store.audit.trail import Audit, AuditEvent
+from proxy.store.database_protocol import Database
+from proxy.store.errors import StoreError
+from proxy.store.rollout.override_queries import (
+    change_before,
+    current_revision,
+    newest_change,
+    of_route,
+    uncovered,
+)
+from proxy.store.sealing.contexts import SealedColumn
+from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.tables import overrides
+
+__all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
+
+_ORGANIZATION: Final = SealedColumn(overrides.c.organization)
+# The fields that the audit stores beside its own columns.
+_AUDITED: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
+
+
+class StaleRevision(Exception):
+    """An error: somebody else made a change meanwhile; nothing was written."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"the overrides are at revision {current}")
+        self.current = current
+
+
+class Unchanged(Exception):
+    """An error: the change is in force already, by `override`; None when there was nothing to clear."""
+
+    def __init__(self, revision: int, override: Override | None) -> None:
+        super().__init__(f"revision {revision} says so already")
+        self.revision = revision
+        self.override = override
+
+
+class NothingToUndo(Exception):
+    """An error: there was no change, or each was rolled back already."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideStore:
+    """The overrides, one row for each change; revisions count up by 1 over all routes."""
+
+    database: Database
+    sealer: Sealer
+    audit: Audit
+
+    async def load(self) -> Overrides:
+        """Returns all overrides in force, and those that will be once the ones that cover them end."""
+
+        def work(conn: Connection) -> tuple[int, list[Row[Any]]]:
+            return current_revision(conn), list(conn.execute(uncovered()))
+
+        revision, rows = await self.database.read(work)
+        return Overrides(revision, overrides_of(map(self._read, rows)).stacks)
+
+    async def revision(self) -> int:
+        """Returns the revision of the newest change; 0 before the first."""
+        return await self.database.lookup(current_revision)
+
+    async def change(
+        self, change: Change, *, expected: int | None, at: datetime, anew: bool = True
+    ) -> Override:
+        """Writes the change.
+
+        Raises StaleRevision when the revision `expected` is not the newest any more: of two callers who saw
+        the same state one wins. Raises BadChange when the change is not allowed. Unless `anew`, raises
+        Unchanged when the change is in force already: a rollback of a change without effect does nothing.
+        """
+        validate(change, at)
+        name = change.organization and unicodedata.normalize("NFC", change.organization)
+        scope = self.sealer.organization(name) if name else EVERYONE
+        override = _override(replace(change, organization=name), scope, at)
+
+        def work(conn: Connection) -> Override:
+            if not anew:
+                self._refuse_equal(conn, override, expected)
+            return self._write(conn, override, expected)
+
+        return await self.database.write(work)
+
+    def _refuse_equal(self, conn: Connection, draft: Override, expected: int | None) -> None:
+        revision = current_revision(conn)
+        _refuse_stale(revision, expected)
+        stacks = overrides_of(map(self._read, conn.execute(uncovered())))
+        standing = [each for each in stacks.all_in_force(draft.at) if _key(each) == _key(draft)]
+        before = standing[0] if standing else None
+        if _setting(before) == _setting(draft):
+            raise Unchanged(revision, before)
+
+    async def roll_back(
+        self, *, actor: str, reason: str, at: datetime, route: str | None = None, expected: int | None = None
+    ) -> Override:
+        """Undoes the newest change (of the route, if one is named) that is not undone yet.
+
+        Afterwards the change is in force that would be without it. Raises NothingToUndo when there is no such
+        change, and the errors of `change`.
+        """
+
+        def work(conn: Connection) -> Override:
+            row = newest_change(conn, route)
+            if row is None:
+                raise NothingToUndo
+            undone = self._read(row)
+            before = change_before(conn, row, at)
+            change = Change(
+                actor=actor,
+                route=undone.route,
+                organization=undone.organization,
+                mode=before.mode if before else None,
+                percent=before.percent if before else None,
+                until=before.until if before else None,
+                reason=reason,
+            )
+            validate(change, at)
+            return self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
+
+        return await self.database.write(work)
+
+    async def history(self, *, limit: int = 100, route: str | None = None) -> list[Override]:
+        """Returns the changes (of the route, if one is named), newest first."""
+        query = of_route(select(overrides), route).limit(limit)
+
+        def work(conn: Connection) -> list[Row[Any]]:
+            return list(conn.execute(query))
+
+        return [self._read(row) for row in await self.database.read(work)]
+
+    def _write(self, conn: Connection, draft: Override, expected: int | None) -> Override:
+        """Writes both rows, the change's and the audit's, in the transaction that gives the revision."""
+        current = current_revision(conn)
+        _refuse_stale(current, expected)
+        override = replace(draft, revision=current + 1)
+        conn.execute(insert(overrides).values(self._columns(override)))
+        self.audit.append_in(conn, _event(override))
+        return override
+
+    def _columns(self, override: Override) -> dict[str, Any]:
+        columns = {name: getattr(override, name) for name in Override.__slots__}
+        name, context = override.organization, _ORGANIZATION.at(override.revision)
+        return {**columns, "organization": None if name is None else self.sealer.seal_text(name, context)}
+
+    def _read(self, row: Row[Any]) -> Override:
+        return Override(**{**row._asdict(), "organization": self._name(row.organization, row.revision)})
+
+    def _name(self, sealed: bytes | None, revision: int) -> str | None:
+        """Returns the organization's name; None also when its key is gone.
+
+        An override is in force by its scope, and outlives keys.
+        """
+        try:
+            return None if sealed is None else self.sealer.open_text(sealed, _ORGANIZATION.at(revision))
+        except StoreError:
+            return None
+
+
+def _refuse_stale(current: int, expected: int | None) -> None:
+    if expected is not None and expected != current:
+        raise StaleRevision(current)
+
+
+def _key(override: Override) -> tuple[str, str]:
+    return override.route, override.scope
+
+
+def _setting(override: Override | None) -> tuple[Mode | None, float | None, datetime | None]:
+    return (None, None, None) if override is None else (override.mode, override.percent, override.until)
+
+
+def _override(change: Change, scope: str, at: datetime, undoes: int | None = None) -> Override:
+    """Returns the change as it will be written; its revision is not given yet."""
+    return Override(
+        revision=0,
+        at=at,
+        actor=change.actor,
+        route=change.route,
+        scope=scope,
+        organization=change.organization,
+        mode=change.mode,
+        percent=change.percent,
+        until=change.until and change.until.astimezone(UTC),
+        reason=change.reason,
+        undoes=undoes,
+    )
+
+
+def _event(override: Override) -> AuditEvent:
+    """Returns the audit's event; it has only the organization's hash, for nobody can remove an audit row."""
+    action = "mode_rolled_back" if override.undoes else "mode_set" if override.mode else "mode_cleared"
+    facts = {name: each for name, each in as_json(override).items() if name in _AUDITED and each is not None}
+    detail = json.dumps(facts, ensure_ascii=False)
+    return AuditEvent(override.at, override.actor, action, override.scope, detail)

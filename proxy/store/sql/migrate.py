@@ -1,0 +1,109 @@
+"""Brings the database file to this release's schema, one process at a time."""
+
+import fcntl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from proxy.store.errors import StoreError, because
+from proxy.store.sql.engines import migration_engine
+from proxy.store.sql.tables import metadata
+
+_ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
+# SQLAlchemy's tables have no triggers.
+_ADDED_TO: Final = (
+    "CREATE TRIGGER audit_no_{name} BEFORE {what} ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
+)
+# As alembic makes it.
+_VERSION_TABLE: Final = """
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
+_VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
+
+
+def no_others() -> None:
+    """Finds no other process: the default where only one process ever uses the file."""
+
+
+def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
+    """Makes or upgrades the file, in one transaction. Blocks: call it in a thread.
+
+    `refuse_others` raises StoreError while a process lives that could not use the upgraded file. It runs
+    under the lock that every process of every release takes before it uses the file.
+    """
+    engine = migration_engine(path)
+    try:
+        path.touch(mode=0o600)  # SQLite gives its WAL the mode of the file
+        with _alone(path):
+            refuse_others()
+            with engine.begin() as connection:
+                if _is_empty(connection):
+                    _make(connection)
+                elif _revision(connection) != newest():
+                    _upgrade(connection)
+    except SQLAlchemyError as error:
+        raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
+    except OSError as error:
+        raise because(f"MICHIQ_DATABASE_URL: {error.strerror}: {error.filename}", error) from error
+    finally:
+        engine.dispose()
+
+
+def newest() -> str:
+    """Returns the revision that the last step leads to: the name of the step's file begins with it."""
+    return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
+
+
+def _is_empty(connection: Connection) -> bool:
+    return connection.exec_driver_sql("SELECT 1 FROM sqlite_schema").first() is None
+
+
+def _make(connection: Connection) -> None:
+    """Makes the tables that all migrations lead to, without alembic, which takes a tenth of a start."""
+    metadata.create_all(connection)
+    for what in ("UPDATE", "DELETE"):
+        connection.exec_driver_sql(_ADDED_TO.format(name=what.lower(), what=what))
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (newest(),))
+
+
+def _revision(connection: Connection) -> str | None:
+    """Returns the revision that alembic noted in the file; None when the file has no single one."""
+    table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
+    if connection.exec_driver_sql(table).first() is None:
+        return None
+    rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version").all()
+    return rows[0][0] if len(rows) == 1 else None
+
+
+def _upgrade(connection: Connection) -> None:
+    # Imported here: it is rarely needed, and takes a tenth of a second and of a start's memory.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "proxy.store.sql:migrations")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        said = "the database was made by a newer release; run that release, or restore a backup"
+        raise StoreError(said) from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    # A file lock: while a new file becomes WAL, SQLite may say "locked" without waiting.
+    with _ALEMBIC, path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,1 @@
+"""Holds the history of the schema; `proxy.store.sql.migrate` runs it at start."""

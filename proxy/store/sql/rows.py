@@ -1,0 +1,115 @@
+"""Makes the statements that several tables need."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
+from sqlalchemy.dialects import sqlite
+
+from proxy.store.sql.point_writes import PointWrite
+from proxy.values import folded_id
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    _DialectInsert: TypeAlias = sqlite.Insert | postgresql.Insert
+
+_Rows: TypeAlias = Sequence[Mapping[str, Any]]
+
+_BATCH: Final = 500  # far below the number of parameters that a statement may have
+
+
+def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Sets the columns `values` of the row under `key`, the table's primary key, or makes that row.
+
+    It is one statement: a row that another process makes meanwhile is changed, and causes no error. `values`
+    must have each column that may not be NULL.
+    """
+    _upsert_into(conn.dialect.name, table, (*values,)).run(conn, {**key, **values})
+
+
+def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Does the same as `upsert`; returns whether the row was there."""
+    made = _insert_missing_into(conn.dialect.name, table).run(conn, {**key, **values}) == 1
+    if not made:
+        upsert(conn, table, key, values)
+    return not made
+
+
+def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
+    """Makes the rows whose keys are not there yet, and leaves the others as they are."""
+    if rows:
+        _insert_missing_into(conn.dialect.name, table).run_all(conn, rows)
+
+
+def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
+    """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
+    if rows:
+        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, rows)
+
+
+def own_spelling(spelling: str) -> str | None:
+    """Returns the spelling to store beside a folded id; None when it is the same text (CONTRACT G03)."""
+    return None if spelling == folded_id(spelling) else spelling
+
+
+def nobody(_process: str | None) -> bool:
+    """Returns that no process lives: the default for a single process that has just started."""
+    return False
+
+
+def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool]) -> ColumnElement[bool]:
+    """Returns the condition for the table's intents whose process is dead.
+
+    The processes with intents are read first, and only then asked whether they live: the other way round, a
+    process that has just started would look dead.
+    """
+    owners = conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
+    dead = [process for process in owners.scalars() if not lives(process)]
+    return and_(table.c.state == "intent", or_(table.c.process.is_(None), table.c.process.in_(dead)))
+
+
+def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Returns the items in runs short enough for one IN (…)."""
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
+# The statements are cached: each takes longer to build than to run.
+
+
+@cache
+def _upsert_into(dialect: str, table: Table, names: tuple[str, ...]) -> PointWrite:
+    statement = _insert_into(dialect, table)
+    new = statement.excluded
+    changed = {name: new[name] for name in names}
+    return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
+
+
+@cache
+def _insert_missing_into(dialect: str, table: Table) -> PointWrite:
+    statement = _insert_into(dialect, table).on_conflict_do_nothing(index_elements=_key(table))
+    # Without this option SQLAlchemy drops the row count of an INSERT, at least with PostgreSQL.
+    return PointWrite(statement.execution_options(preserve_rowcount=True))
+
+
+@cache
+def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> PointWrite:
+    statement = _insert_into(dialect, table)
+    new = statement.excluded
+    changed = {"count": table.c.count + new["count"], **{name: new[name] for name in newest}}
+    return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
+
+
+def _insert_into(dialect: str, table: Table) -> "_DialectInsert":
+    """Returns the dialect's own INSERT, which can say what happens when the key is there."""
+    if dialect == "postgresql":
+        # Imported only here, where it is used: it takes a tenth of a second.
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def _key(table: Table) -> list[str]:
+    return table.primary_key.columns.keys()

@@ -1,0 +1,1 @@
+"""Retention, erasure, key rotation, and the room that is left."""

@@ -1,0 +1,1 @@
+"""Several serving processes on one machine: one parent, its workers, and what they share."""

@@ -1,0 +1,1 @@
+"""The legacy server: requests passed on as they are."""

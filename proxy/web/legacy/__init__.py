@@ -1,0 +1,1 @@
+"""A request that the legacy server answers."""

@@ -1,0 +1,307 @@
+"""Runs the proxy: opens its resources in order, listens, and drains before it closes them."""
+
+import asyncio
+import os
+import random
+import secrets
+import ssl
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from socket import socket
+from typing import Final
+
+import structlog
+from aiohttp import web
+from pydantic import SecretStr
+
+from proxy.concurrency.locks import KeyedLocks, Locks
+from proxy.concurrency.tasks import Tasks
+from proxy.flows.deps import Deps
+from proxy.flows.query.readings import Readings
+from proxy.flows.shared.confirmed_callers import ConfirmedCallers
+from proxy.flows.speech_to_text.linked_case import resume
+from proxy.flows.tee import Tee, teeing
+from proxy.isolated.pool import IsolatedPool
+from proxy.mapping.models import SpeechToText
+from proxy.mapping.table import Table
+from proxy.observe.metrics import Metrics
+from proxy.outbound_proxy import OutboundProxy, parse_outbound_proxy
+from proxy.rollout.service import Moving, moving_over
+from proxy.server.aiohttp_private import check_names
+from proxy.server.handshakes import Handshakes
+from proxy.server.ids import RandomIds
+from proxy.server.limits import Limits, limits_of
+from proxy.server.listener import Listener, url_of
+from proxy.server.open_files import Room, measured_room
+from proxy.server.protocol import Broken, QuietRunner, broken_legacy
+from proxy.server.serving import Serving
+from proxy.server.shutdown import Ending
+from proxy.server.sockets import ADMIN, LISTEN, STATUS, SharedResources, bound
+from proxy.server.tls import Tls
+from proxy.settings import Settings
+from proxy.spool import MemoryBudget
+from proxy.store import Store, open_store
+from proxy.store.upkeep.space_watch import watching_space
+from proxy.upstream import open_upstreams
+from proxy.upstream.call import CallRecord
+from proxy.upstream.call_log import note_call
+from proxy.upstream.http1.pool import SPARES
+from proxy.upstream.http1.trust import trusted
+from proxy.web.admin import problems
+from proxy.web.app import admin_app, legacy_app, status_app
+from proxy.web.sweeping import sweeping
+
+# The tasks that flows run in isolated processes.
+_WORKER_MODULES: Final = (
+    "proxy.flows.shared.offload",
+    "proxy.flows.new_case.documents",
+    "proxy.flows.query.planning",
+    "proxy.flows.shared.json_body",
+    "proxy.store.blobs.recording_file",
+)
+
+_log: Final = structlog.get_logger("proxy.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started proxy: its addresses, with the ports that the system chose for port 0, and its parts."""
+
+    url: str
+    admin_url: str
+    deps: Deps
+    moving: Moving
+    ending: Ending
+    tls: Tls | None
+    status_url: str | None = None  # the listener that is only for probes, if there is one
+
+    def reload_soon(self) -> None:
+        """Starts a reload of the mapping files and the certificate, for a signal handler."""
+        self.moving.follower.reload_soon()
+        if self.tls is not None:
+            self.tls.reload()
+
+    def take_over_soon(self) -> None:
+        """Takes over the unfinished work of a process that has ended: it is shown or continued."""
+        self.deps.tasks.start("take-over", _take_over(self.moving.live.now.table, self.deps))
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    table: Table,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    folder: Path | None = None,
+    shared: SharedResources | None = None,
+) -> AsyncIterator[Running]:
+    """Serves until the block ends.
+
+    Raises StoreError, UnfitAiohttp, CantListen, BadCertificate and BadAuthorities when it can't start.
+    `folder` is the source of `table`, to be watched for changes; None watches nothing. `shared` has the
+    sockets and locks that this process shares with others; None is for a process that serves alone.
+
+    The end undoes the steps of the start in reverse:
+
+    1. clients: the listener closes once their requests are answered (`Ending.leave`);
+    2. tasks of requests are drained, in the rest of the time (`Ending.drain`), then the tee ends;
+    3. status and admin listeners close: /readyz answers until now that the process is not ready;
+    4. evidence is written, mapping files are no longer followed, and the upkeep of the store ends;
+    5. the sockets, the upstreams' connections, the isolated processes and the store are closed.
+    """
+    check_names()
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        tls = _tls(settings, metrics)
+        trust = trusted(settings.ca_file)
+        deps = await _open(settings, clock, shared.locks if shared else KeyedLocks(), trust, metrics, stack)
+        event, shared = ("worker_listening", shared) if shared else ("listening", bound(settings))
+        stack.callback(shared.close)
+        await _begin_upkeep(settings, deps, shared.serving, stack)
+        moving = await stack.enter_async_context(
+            moving_over(table, folder, deps, _secret(settings.tester_secret))
+        )
+        ending = Ending(float(settings.drain_seconds), shared.serving)
+        listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
+        await listening.to_operators(shared)
+        await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
+        _resume(table, deps)
+        deps.workers.warm_soon()  # only a request that needs one at once waits for it
+        urls = url_of(shared.listen, tls), url_of(shared.admin, None)
+        status_url = url_of(shared.status, None) if shared.status else None
+        _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
+        yield Running(*urls, deps, moving, ending, tls, status_url)
+
+
+async def _begin_upkeep(settings: Settings, deps: Deps, serving: Serving, stack: AsyncExitStack) -> None:
+    """Notes the unfinished work of earlier processes, and starts the upkeep of the store."""
+    store = deps.store
+    await store.keys.note()
+    await _mark_ambiguous(store)
+    await _show_pending(store)
+    await stack.enter_async_context(sweeping(store, settings, serving, deps.clock, deps.monotonic))
+    await stack.enter_async_context(watching_space(store.space))
+
+
+async def _begin_tee(
+    settings: Settings, deps: Deps, trust: ssl.SSLContext, stack: AsyncExitStack
+) -> Tee | None:
+    chance = random.SystemRandom().random
+    return await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust, _outbound(settings)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """An opener of the listeners, one kind after another; the stack closes them."""
+
+    settings: Settings
+    moving: Moving
+    deps: Deps
+    ending: Ending
+    room: Room
+    stack: AsyncExitStack
+
+    async def to_operators(self, shared: SharedResources) -> None:
+        """Serves the admin API, and the probes on the same or on their own listener."""
+        tokens = {name: token.get_secret_value() for name, token in self.settings.admin_tokens.items()}
+        app = admin_app(self.moving, self.deps, shared.serving, tokens)
+        await self._open_probed(ADMIN, shared.admin, app)
+        if shared.status:
+            await self._open_probed(STATUS, shared.status, status_app(self.moving, self.deps, shared.serving))
+
+    async def to_clients(self, shared: SharedResources, tls: Tls | None, tee: Tee | None) -> None:
+        """Serves the legacy routes; tasks that their requests leave running are drained at the end."""
+        self.stack.push_async_callback(self.ending.drain, self.deps.tasks)
+        webhook_secrets = [secret.get_secret_value() for secret in self.settings.webhook_secrets]
+        app = legacy_app(self.moving, self.deps, webhook_secrets, tee)
+        limits = replace(limits_of(self.settings), connections=self.room.clients)
+        listener = _listener(app, self.ending, limits=limits)
+        self.stack.push_async_callback(self.ending.leave, listener)
+        await listener.open(LISTEN, shared.listen, tls)
+
+    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> None:
+        listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
+        self.stack.push_async_callback(self.ending.leave_last, listener)
+        await listener.open(setting, sockets)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
+def _tls(settings: Settings, metrics: Metrics) -> Tls | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    handshakes = Handshakes(metrics.handshake_failed, time.monotonic)
+    return Tls(settings.tls_cert, settings.tls_key, handshakes.failed)
+
+
+def _outbound(settings: Settings) -> OutboundProxy | None:
+    if settings.outbound_proxy is None:
+        return None
+    found = parse_outbound_proxy(settings.outbound_proxy.get_secret_value())
+    return replace(found, unless=settings.no_proxy)
+
+
+async def _open(
+    settings: Settings,
+    clock: Callable[[], datetime],
+    locks: Locks,
+    trust: ssl.SSLContext,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> Deps:
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
+    readable = [str(folder) for folder in store.blobs.local_folders]
+    workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
+    upstreams = await stack.enter_async_context(
+        open_upstreams(
+            llamalitica_url=settings.llamalitica_api_url,
+            llamachat_url=settings.llamachat_url,
+            legacy_url=settings.legacy_url,
+            randomness=secrets.token_bytes,
+            on_call=partial(_log_call, metrics),
+            trust=trust,
+            proxy=_outbound(settings),
+            spares=SPARES,
+        )
+    )
+    return Deps(
+        store=store,
+        llamalitica=upstreams.llamalitica,
+        llamachat=upstreams.llamachat,
+        michiq=upstreams.michiq,
+        upstream_states=upstreams.states,
+        metrics=metrics,
+        chat_key=_secret(settings.llamachat_api_key),
+        workers=workers,
+        readings=Readings(),
+        tasks=Tasks(),
+        locks=locks,
+        confirmed_callers=ConfirmedCallers(),
+        web_url=settings.llamalitica_web_url,
+        spool_folder=Path(tempfile.gettempdir()),
+        spool_budget=MemoryBudget(),
+        clock=clock,
+        monotonic=time.monotonic,
+        new_id=RandomIds(os.urandom),
+        pause=asyncio.sleep,
+    )
+
+
+def _listener(
+    app: web.Application, ending: Ending, broken: Broken = broken_legacy, limits: Limits | None = None
+) -> Listener:
+    listener = Listener(QuietRunner(app, lambda: str(uuid.uuid4()), 0, broken, limits))
+    ending.watch(listener)
+    return listener
+
+
+async def _mark_ambiguous(store: Store) -> int:
+    """Marks the unfinished calls of ended processes: they are never sent again (CONTRACT N17, S05).
+
+    Returns their number.
+    """
+    lives = store.presence.lives
+    return await store.journal.resolve_abandoned(lives) + await store.links.resolve_abandoned(lives)
+
+
+async def _show_pending(store: Store) -> None:
+    for entry in await store.journal.pending():
+        _log.warning("ambiguous_case", intent=entry.id, cause=entry.cause, at=entry.created_at.isoformat())
+    for call in await store.links.ambiguous():
+        _log.warning("ambiguous_linked_case", cause=call.cause, at=call.at.isoformat())
+
+
+def _resume(table: Table, deps: Deps) -> None:
+    """Continues the linked cases of ended processes, unless they are no longer wanted (CONTRACT S05)."""
+    mapping = table.routes["speech_to_text"].mapping
+    if isinstance(mapping, SpeechToText) and mapping.forward == "linked-case":
+        deps.tasks.start("linked_cases", resume(deps))
+
+
+async def _take_over(table: Table, deps: Deps) -> None:
+    if await _mark_ambiguous(deps.store):
+        await _show_pending(deps.store)
+    _resume(table, deps)
+
+
+def _log_call(metrics: Metrics, call: CallRecord) -> None:
+    metrics.called(call.upstream, call.cause)
+    note_call(call)
+    _log.info(
+        "upstream_call",
+        upstream=call.upstream,
+        method=call.method,
+        path=call.path,
+        status=call.status,
+        cause=call.cause,
+        ms=round(call.milliseconds),
+    )

@@ -1,0 +1,1 @@
+"""The side that did not answer: run and compared."""

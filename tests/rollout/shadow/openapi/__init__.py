@@ -1,0 +1,1 @@
+"""Calls judged by the OpenAPI descriptions."""

@@ -1,0 +1,1 @@
+"""The hardened server: connections, limits, TLS, and its end."""

@@ -1,0 +1,1 @@
+"""The audit trail, request traces and usage."""

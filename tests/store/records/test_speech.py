@@ -1,0 +1,114 @@
+"""Kept transcriptions, and the linked cases that carry audio to the new platform."""
+
+import pytest
+
+from proxy.store import Store
+from proxy.values import LinkedCase, PendingCall
+from tests.store.examples import NOW, OTHER, OWNER, ago, entry, transcription
+
+
+async def test_transcriptions_S04_a_kept_one_is_found_by_its_audio(store: Store) -> None:
+    await store.transcriptions.put(OWNER, "case-1", transcription())
+    assert await store.transcriptions.get(OWNER, "case-1", "audio-1") == transcription()
+
+
+@pytest.mark.parametrize("place", [(OTHER, "case-1"), (OWNER, "case-2")])
+async def test_transcriptions_S04_another_owner_or_id_has_none(store: Store, place: tuple[str, str]) -> None:
+    await store.transcriptions.put(OWNER, "case-1", transcription())
+    assert await store.transcriptions.get(*place, "audio-1") is None
+    assert await store.transcriptions.of(*place) == []
+
+
+async def test_transcriptions_S04_putting_again_keeps_one(store: Store) -> None:
+    await store.transcriptions.put(OWNER, "case-1", transcription())
+    await store.transcriptions.put(OWNER, "case-1", transcription(text=""))
+    assert await store.transcriptions.of(OWNER, "case-1") == [transcription(text="")]
+
+
+async def test_transcriptions_are_in_order_of_creation(store: Store) -> None:
+    for digest, days in (("c", 0), ("a", 1), ("b", 2)):
+        await store.transcriptions.put(OWNER, "case-1", transcription(digest, created_at=ago(days=days)))
+    assert [kept.digest for kept in await store.transcriptions.of(OWNER, "case-1")] == ["b", "a", "c"]
+
+
+async def test_links_S05_a_new_audio_begins_once(store: Store) -> None:
+    assert await store.links.begin("case-1", "audio-1", NOW)
+    assert not await store.links.begin("case-1", "audio-1", NOW)
+
+
+async def test_links_S05_another_audio_begins_its_own(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    assert await store.links.begin("case-1", "audio-2", NOW)
+
+
+async def test_links_S05_a_done_link_is_never_begun_again(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    await store.links.done("case-1", "audio-1", "case-9")
+    assert not await store.links.begin("case-1", "audio-1", NOW)
+    assert await store.links.of("case-1") == [LinkedCase("case-1", "audio-1", "done", "case-9", None, NOW)]
+
+
+async def test_links_S05_a_clear_failure_may_begin_again(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", ago(days=1))
+    await store.links.fail("case-1", "audio-1", "refused", ambiguous=False)
+    assert await store.links.begin("case-1", "audio-1", NOW)
+    assert await store.links.of("case-1") == [LinkedCase("case-1", "audio-1", "intent", None, None, NOW)]
+
+
+async def test_links_S05_an_ambiguous_failure_is_never_begun_again(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    await store.links.fail("case-1", "audio-1", "timeout", ambiguous=True)
+    assert not await store.links.begin("case-1", "audio-1", NOW)
+
+
+async def test_links_S05_ambiguous_cases_are_pending_once_each_beside_the_journals(store: Store) -> None:
+    await store.journal.begin(entry(created_at=ago(hours=1)))
+    await store.journal.fail("intent-1", "timeout", ambiguous=True)
+    for digest in ("audio-1", "audio-2"):
+        await store.links.begin("case-1", digest, NOW)
+        await store.links.fail("case-1", digest, "cut", ambiguous=True)
+    assert await store.pending() == [
+        PendingCall("intent-1", "new_case", "timeout", ago(hours=1)),
+        PendingCall("case-1", "speech_to_text", "cut", NOW),
+    ]
+
+
+async def test_links_S05_an_interrupted_intent_becomes_ambiguous_at_start(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    assert await store.links.resolve_abandoned() == 1
+    kept = LinkedCase("case-1", "audio-1", "ambiguous", None, "interrupted", NOW)
+    assert await store.links.of("case-1") == [kept]
+
+
+async def test_links_E02_linked_cases_are_listed_oldest_first(store: Store) -> None:
+    for digest, days in (("a", 0), ("b", 1)):
+        await store.links.begin("case-1", digest, ago(days=days))
+    assert [link.digest for link in await store.links.of("case-1")] == ["b", "a"]
+
+
+async def test_a_planned_linked_case_is_pending_until_it_is_begun(store: Store) -> None:
+    await store.links.plan("case-1", ["audio-1", "audio-2"], NOW)
+    assert [link.digest for link in await store.links.pending()] == ["audio-1", "audio-2"]
+    assert await store.links.begin("case-1", "audio-1", NOW)
+    assert [link.digest for link in await store.links.pending()] == ["audio-2"]
+
+
+async def test_a_plan_changes_nothing_of_what_stands(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    await store.links.done("case-1", "audio-1", "case-9")
+    await store.links.plan("case-1", ["audio-1"], NOW)
+    assert [link.state for link in await store.links.of("case-1")] == ["done"]
+
+
+async def test_what_was_put_off_is_pending_and_may_be_begun_again(store: Store) -> None:
+    await store.links.begin("case-1", "audio-1", NOW)
+    await store.links.put_off("case-1", "audio-1", "refused")
+    assert await store.links.pending() == [LinkedCase("case-1", "audio-1", "pending", None, "refused", NOW)]
+    assert await store.links.resolve_abandoned() == 0
+    assert await store.links.begin("case-1", "audio-1", NOW)
+
+
+async def test_what_a_living_process_has_before_it_is_not_pending_for_others(store: Store) -> None:
+    await store.links.plan("case-1", ["audio-1"], NOW)
+    assert await store.links.pending(lambda name: name == store.links.process) == []
+    assert len(await store.links.pending(store.presence.lives)) == 0

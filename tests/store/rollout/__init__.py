@@ -1,0 +1,1 @@
+"""Modes and evidence in the store."""

@@ -1,0 +1,149 @@
+"""The schema that the migrations make."""
+
+import asyncio
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from proxy.store.errors import StoreError, because
+from proxy.store.sql import engines
+from proxy.store.sql.migrate import migrate, newest
+from proxy.store.sql.tables import metadata
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "michiq.db"
+
+
+def step_by_step(path: Path) -> None:
+    """Makes a new file by all migrations: it is not quite empty, so that it is no new one."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.commit()
+    migrate(path)
+
+
+@pytest.mark.parametrize("make", [migrate, step_by_step])
+def test_a_new_file_has_exactly_the_tables_that_the_code_uses(
+    path: Path, make: Callable[[Path], None]
+) -> None:
+    make(path)
+    with create_engine(f"sqlite:///{path}").connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
+            newest()
+        ]
+
+
+def test_a_new_file_has_all_that_the_migrations_make_beside_tables(tmp_path: Path) -> None:
+    made, migrated = tmp_path / "made.db", tmp_path / "migrated.db"
+    migrate(made)
+    step_by_step(migrated)
+    assert things(made) == things(migrated)
+    assert {name for kind, name, _ in things(made) if kind == "trigger"} == {
+        "audit_no_update",
+        "audit_no_delete",
+    }
+
+
+def things(path: Path) -> set[tuple[str, str, str | None]]:
+    """Returns all objects of a schema, by kind and name; of a trigger also its text."""
+    query = "SELECT type, name, CASE type WHEN 'trigger' THEN sql END FROM sqlite_schema"
+    with closing(sqlite3.connect(path)) as connection:
+        return {row for row in connection.execute(query) if "alembic" not in row[1]}
+
+
+def test_a_new_file_needs_no_alembic(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    migrate(path)
+
+
+def test_migrating_again_changes_nothing(path: Path) -> None:
+    migrate(path)
+    before = path.read_bytes()
+    migrate(path)
+    assert path.read_bytes() == before
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", "proxy.store.sql:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [newest()]
+
+
+def test_a_file_of_the_newest_revision_needs_no_alembic(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(path)
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    migrate(path)
+
+
+async def test_two_that_start_at_once_make_one_schema(path: Path) -> None:
+    await asyncio.gather(*(asyncio.to_thread(migrate, path) for _ in range(2)))
+    migrate(path)
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    migrate(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_database_of_a_newer_release_is_refused(path: Path) -> None:
+    migrate(path)
+    with create_engine(f"sqlite:///{path}").begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="newer release"):
+        migrate(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError, match=r"MICHIQ_DATABASE_URL.* no SQLite database") as caught:
+        migrate(path)
+    assert (path.read_bytes(), caught.value.cause) == (b"not a database" * 1000, "store-corrupt")
+
+
+def test_a_damaged_database_is_told_from_a_file_that_is_none(path: Path) -> None:
+    migrate(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(StoreError, match="the file is damaged; restore a backup"):
+        migrate(path)
+
+
+def test_a_database_that_another_holds_is_told_as_that(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(path)
+    monkeypatch.setitem(engines._PRAGMAS, "busy_timeout", ("10", 10))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another process holds the database"):
+            migrate(path)
+
+
+def test_a_folder_that_takes_no_file_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="MICHIQ_DATABASE_URL: No such file"):
+        migrate(tmp_path / "nowhere" / "michiq.db")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("SQLITE_FULL", "the disk is full"),
+        ("SQLITE_READONLY", "it can't be written to"),
+        ("SQLITE_CANTOPEN", "it may not be opened"),
+    ],
+)
+def test_each_trouble_has_a_sentence_of_its_own(code: str, said: str) -> None:
+    error = sqlite3.OperationalError(code)
+    error.sqlite_errorcode = getattr(sqlite3, code)
+    assert said in str(because("MICHIQ_DATABASE_URL: michiq.db can't be used", error))
