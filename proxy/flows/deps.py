@@ -1,6 +1,6 @@
 """The dependencies of the flows; the app builds them once, and tests build them from real parts."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,25 +13,29 @@ from proxy.isolated.pool import IsolatedPool
 from proxy.observe.metrics import Metrics
 from proxy.spool import MemoryBudget
 from proxy.store import Store
-from proxy.upstream.legacy.michiq import Michiq
-from proxy.upstream.llamachat import LlamaChat
-from proxy.upstream.llamalitica import Llamalitica
+from proxy.upstream import Upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The effects that a test controls: time, ids and pauses.
+
+    `clock` returns aware UTC times, `monotonic` seconds of no given origin, `new_id` fresh UUIDs.
+    """
+
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    new_id: Callable[[], str]
+    pause: Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """The stores, clients and effects that every flow gets.
-
-    `michiq` is the legacy server, if there is one. `upstream_states` returns the state of each system's
-    circuit breaker: closed, open or half-open. `clock` returns aware UTC times, `monotonic` seconds of no
-    given origin, `new_id` fresh UUIDs.
-    """
+    """The store, clients and effects that every flow gets."""
 
     store: Store
-    llamalitica: Llamalitica
-    llamachat: LlamaChat | None
-    michiq: Michiq | None
-    upstream_states: Callable[[], Mapping[str, str]]
+    upstreams: Upstreams
+    effects: Effects
     chat_key: str | None = field(repr=False)
     metrics: Metrics
     workers: IsolatedPool
@@ -42,7 +46,3 @@ class Deps:
     web_url: str
     spool_folder: Path
     spool_budget: MemoryBudget
-    clock: Callable[[], datetime]
-    monotonic: Callable[[], float]
-    new_id: Callable[[], str]
-    pause: Callable[[float], Awaitable[None]]

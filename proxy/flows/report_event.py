@@ -60,9 +60,9 @@ async def keep(body: Json, delivery: Delivery | None, deps: Deps) -> None:
         raise BadEvent
     event = parse(body) if body["event"] in _EVENTS else None
     if delivery is not None:
-        await deps.store.deliveries.receive(delivery, _subject(body), event, deps.clock())
+        await deps.store.deliveries.receive(delivery, _subject(body), event, deps.effects.clock())
     elif event is not None:
-        await deps.store.reports.apply(event, deps.clock())
+        await deps.store.reports.apply(event, deps.effects.clock())
 
 
 def _subject(body: dict[str, Json]) -> Subject:

@@ -143,7 +143,7 @@ async def teeing(
         yield None
         return
     async with open_poster(url, _SECONDS, trust, proxy) as poster:
-        tee = Tee(poster, deps.store.deliveries, deps.clock, chance)
+        tee = Tee(poster, deps.store.deliveries, deps.effects.clock, chance)
         tasks = [asyncio.create_task(tee.keep_sending(), name=f"tee-{n}") for n in range(_AT_ONCE)]
         for task in tasks:
             task.add_done_callback(_report_end)

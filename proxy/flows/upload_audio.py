@@ -143,7 +143,7 @@ async def _store_chunk(chunk: _Incoming, session: Session, legacy_id: str, deps:
         filename=first.filename or f"audio{extension(kind) if kind else ''}",
         content_type=media_type(kind) if kind else first.content_type or "application/octet-stream",
         container=kind,
-        at=deps.clock(),
+        at=deps.effects.clock(),
         taken=verdict.taken,
         short=first if verdict.short else None,
         ref=session.ref,

@@ -41,13 +41,15 @@ class AutoRollback:
 
     def _note(self, route: str, scope: str, kind: Outcome, *, bad: bool) -> None:
         rules = self._live.now.table.routes[route].mapping.step_back
-        reason = self._watch.note(route, scope, bad=bad, kind=kind, at=self._deps.monotonic(), rules=rules)
+        reason = self._watch.note(
+            route, scope, bad=bad, kind=kind, at=self._deps.effects.monotonic(), rules=rules
+        )
         if reason is not None:
             self._deps.tasks.start("step-back", self._step_back(route, scope, reason))
 
     async def _step_back(self, route: str, scope: str, reason: Reason) -> None:
         """Sets the route to legacy, if it is still a canary at the revision that this process serves."""
-        now, snapshot = self._deps.clock(), self._live.now
+        now, snapshot = self._deps.effects.clock(), self._live.now
         in_force = snapshot.in_force(route, None if scope == EVERYONE else scope, now)
         if in_force.mode != "canary" or in_force.scope != scope:
             return

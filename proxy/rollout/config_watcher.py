@@ -34,7 +34,7 @@ class ConfigWatcher:
         self._folder = folder
         self._id = str(UUID(deps.store.presence.name))  # by it other processes notice that this one has died
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._started_at = deps.clock()
+        self._started_at = deps.effects.clock()
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
 
@@ -59,7 +59,7 @@ class ConfigWatcher:
             return
         # One after another: of two reads at once, the older one could win.
         async with self._reading:
-            await reload(self._live, self._folder, has_legacy=self._deps.michiq is not None)
+            await reload(self._live, self._folder, has_legacy=self._deps.upstreams.michiq is not None)
 
     def reload_soon(self) -> None:
         """Starts `reload` as a task, for a signal handler."""
@@ -75,7 +75,7 @@ class ConfigWatcher:
             keys=self._deps.store.sealer.fingerprints,
             changes=self._deps.store.changes.revision,
             started_at=self._started_at,
-            at=self._deps.clock(),
+            at=self._deps.effects.clock(),
         )
 
     async def begin(self) -> None:

@@ -50,7 +50,7 @@ class CallerLookup:
 
     async def look_up(self, headers: RawHeaders, path_id: str, spec: FlowSpec) -> RequestContext:
         """Looks up the caller and the case; never refuses, because the side that answers does."""
-        store, now = self._deps.store, self._deps.clock()
+        store, now = self._deps.store, self._deps.effects.clock()
         caller = await resolve(headers, self._deps, makes_case=spec.makes_case)
         session, owner, organization = caller.session, caller.owner, caller.organization
         legacy_id = path_id if LEGACY_ID.fullmatch(path_id) else None
@@ -76,7 +76,7 @@ class CallerLookup:
 
     async def _legacy_token(self, caller: Caller, now: datetime) -> str | None:
         """Returns the caller's token on the legacy server: the one that was sent, else their newest one."""
-        if self._deps.michiq is None or caller.owner is None:
+        if self._deps.upstreams.michiq is None or caller.owner is None:
             return None
         if caller.session is not None and caller.session.side == "legacy":
             return caller.token
@@ -86,7 +86,7 @@ class CallerLookup:
         return None
 
     async def _home(self, owner: str | None, legacy_id: str | None) -> Home | None:
-        if self._deps.michiq is None or legacy_id is None:
+        if self._deps.upstreams.michiq is None or legacy_id is None:
             return None
         return await self._deps.store.homes.find(owner, legacy_id)
 

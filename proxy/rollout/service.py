@@ -46,7 +46,7 @@ async def moving_over(
     """Runs the parts; `folder` is the source of the table, to be watched; None watches nothing."""
     live = Live(Snapshot(table, modes.NONE), mappings_digest(folder) if folder else "")
     follower = ConfigWatcher(live, deps, folder)
-    recorder = Recorder(deps.store, deps.clock)
+    recorder = Recorder(deps.store, deps.effects.clock)
     step_backs = AutoRollback(live, deps, StepBackWatch(), follower.look)
     report = _reporter(recorder, step_backs, deps)
     shadow = ShadowQueue(partial(deps.store.sealer.digest, "shadow"), report)
@@ -57,7 +57,9 @@ async def moving_over(
             live=live,
             follower=follower,
             lookup=CallerLookup(deps, tester_secret),
-            learner=AnswerSampler(live, recorder, deps.monotonic, on=deps.michiq is not None),
+            learner=AnswerSampler(
+                live, recorder, deps.effects.monotonic, on=deps.upstreams.michiq is not None
+            ),
             shadow=shadow,
             shadows=ShadowSampler(shadow, deps, LateDescriptions(), report, random.SystemRandom().random),
             recorder=recorder,
@@ -69,7 +71,7 @@ def _reporter(recorder: Recorder, step_backs: AutoRollback, deps: Deps) -> Calla
     def report(compared: Compared) -> None:
         job, text = compared.job, compared.outcome.text
         recorder.compared(Outcome(job.route, job.organization, text, compared.differences))
-        recorder.traced(shadow_story(compared, deps.clock()))
+        recorder.traced(shadow_story(compared, deps.effects.clock()))
         step_backs.compared(compared)
         deps.metrics.compared(job.route, text)
 

@@ -42,7 +42,7 @@ def legacy_app(
         app[TEE] = tee
     add_legacy_routes(app)
     app.router.add_route("*", PATH, receive, expect_handler=go_on_later)
-    if deps.michiq is not None:
+    if deps.upstreams.michiq is not None:
         app.router.add_route("*", "/{path:.*}", pass_unmapped, expect_handler=go_on_later)
     return app
 

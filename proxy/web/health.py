@@ -40,7 +40,7 @@ async def readyz(request: web.Request) -> web.Response:
     except StoreError as error:
         reasons.append(error.cause)
     live = request.app[LIVE]
-    now = request.app[DEPS].clock()
+    now = request.app[DEPS].effects.clock()
     status: Json = {
         "status": "not ready" if reasons else "ready",
         "reasons": [*reasons],
@@ -50,7 +50,7 @@ async def readyz(request: web.Request) -> web.Response:
         "mappings": live.digest,
         "rejected": [*live.rejected],
         "watched": live.watched,
-        "upstreams": {**request.app[DEPS].upstream_states()},
+        "upstreams": {**request.app[DEPS].upstreams.states()},
         "retention": request.app[SERVING].held or "ok",
         "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},
     }
@@ -69,7 +69,7 @@ async def metrics(request: web.Request) -> web.Response:
     text = deps.metrics.exposition(
         ambiguous=len(await deps.store.pending()),
         waiting=await deps.store.deliveries.waiting(),
-        breakers={**deps.upstream_states()},
+        breakers={**deps.upstreams.states()},
         free_bytes=(await deps.store.space()).free,
         retention_held=request.app[SERVING].held is not None,
         log_lines_dropped=dropped(),

@@ -43,14 +43,14 @@ def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = _given_id(request) or deps.new_id()
-        draft = request[DRAFT] = ExchangeDraft(request_id, deps.monotonic())
+        request_id = _given_id(request) or deps.effects.new_id()
+        draft = request[DRAFT] = ExchangeDraft(request_id, deps.effects.monotonic())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         CALLS.set(draft.calls)
         response = await handler(request)
         response.headers["X-Request-ID"] = request_id
-        exchange = exchange_of(request, draft, response, deps.clock(), deps.monotonic())
+        exchange = exchange_of(request, draft, response, deps.effects.clock(), deps.effects.monotonic())
         for observer in observers:
             observer(exchange)
         return response
@@ -65,7 +65,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except InBrownout as brownout:
         response = _refuse(request, brownout.kind, brownout.cause)
-        wait = brownout.until - request.app[DEPS].clock()
+        wait = brownout.until - request.app[DEPS].effects.clock()
         response.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
         return response
     except Refusal as refusal:

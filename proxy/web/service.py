@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from proxy.concurrency.locks import KeyedLocks, Locks
 from proxy.concurrency.tasks import Tasks
-from proxy.flows.deps import Deps
+from proxy.flows.deps import Deps, Effects
 from proxy.flows.query.readings import Readings
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
 from proxy.flows.speech_to_text.linked_case import resume
@@ -145,7 +145,9 @@ async def _begin_upkeep(settings: Settings, deps: Deps, serving: Serving, stack:
     await store.keys.note()
     await _mark_ambiguous(store)
     await _show_pending(store)
-    await stack.enter_async_context(sweeping(store, settings, serving, deps.clock, deps.monotonic))
+    await stack.enter_async_context(
+        sweeping(store, settings, serving, deps.effects.clock, deps.effects.monotonic)
+    )
     await stack.enter_async_context(watching_space(store.space))
 
 
@@ -235,10 +237,8 @@ async def _open(
     )
     return Deps(
         store=store,
-        llamalitica=upstreams.llamalitica,
-        llamachat=upstreams.llamachat,
-        michiq=upstreams.michiq,
-        upstream_states=upstreams.states,
+        upstreams=upstreams,
+        effects=Effects(clock, time.monotonic, RandomIds(os.urandom), asyncio.sleep),
         metrics=metrics,
         chat_key=_secret(settings.llamachat_api_key),
         workers=workers,
@@ -249,10 +249,6 @@ async def _open(
         web_url=settings.llamalitica_web_url,
         spool_folder=Path(tempfile.gettempdir()),
         spool_budget=MemoryBudget(),
-        clock=clock,
-        monotonic=time.monotonic,
-        new_id=RandomIds(os.urandom),
-        pause=asyncio.sleep,
     )
 
 

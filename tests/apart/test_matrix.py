@@ -92,7 +92,7 @@ async def living(api: Api, home: Side, stranger: Side) -> House:
 
 
 async def everybody_on(api: Api, side: Side) -> None:
-    if api.proxy.deps.michiq is None:
+    if api.proxy.deps.upstreams.michiq is None:
         assert side == "new"
         return
     for route in ROUTES:

@@ -113,7 +113,7 @@ async def _play(folder: Path) -> list[Exchange]:
         legacy = {"MICHIQ_LEGACY_URL": sandbox.michiq.url}
         async with _proxy(folder / "open", sandbox, {**tokens, **legacy}) as proxy:
             ana = Operator(http, proxy.admin_url, exchanges=exchanges)
-            await _fill(proxy.deps.store, proxy.deps.clock())
+            await _fill(proxy.deps.store, proxy.deps.effects.clock())
             await _good(ana)
             await _bad(ana)
             await _strangers(Operator(http, proxy.admin_url, token="", exchanges=exchanges))

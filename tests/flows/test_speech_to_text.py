@@ -515,7 +515,11 @@ async def forwarded(case: Patient, outage: Outage) -> LinkedCase:
     assert known
     (recording,) = await deps.store.recordings.of(session.owner, case.id)
     async with open_upstream("llamalitica", f"http://127.0.0.1:{outage.port}", lambda _: None) as upstream:
-        away = replace(deps, llamalitica=Llamalitica(upstream, bytes), pause=outage.pause)
+        away = replace(
+            deps,
+            upstreams=replace(deps.upstreams, llamalitica=Llamalitica(upstream, bytes)),
+            effects=replace(deps.effects, pause=outage.pause),
+        )
         await forward(known, session.identity, [(recording, SPOKEN)], away)
     (link,) = await deps.store.links.of(case.id)
     return link

@@ -24,11 +24,11 @@ SPEC: Final = FlowSpec(
 async def run(inbound: Inbound, route: Route[Encounters], deps: Deps) -> Answer:
     """Answers with the list of encounters, each in the shape of the mapping's table."""
     token, session = await authenticate(inbound, deps)
-    if deps.michiq is None or route.mapping.merge == "off":
+    if deps.upstreams.michiq is None or route.mapping.merge == "off":
         return _list([each.json for each in await _own(session.owner, frozenset(), route, deps)])
     shadows = await deps.store.homes.candidates(session.owner)
     own = await _own(session.owner, shadows, route, deps)
-    theirs = await legacy_list(deps.michiq, token, session, route, deps)
+    theirs = await legacy_list(deps.upstreams.michiq, token, session, route, deps)
     # The legacy server's list may have megabytes, too, which would block the event loop.
     return await asyncio.to_thread(lambda: _list(merged(own, theirs)))
 

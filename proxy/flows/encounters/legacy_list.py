@@ -37,7 +37,9 @@ async def legacy_list(
 ) -> list[dict[str, Json]]:
     """Returns the legacy server's own list for this user, empty if they have no session there (L03)."""
     homes = deps.store.homes
-    theirs = token if session.side == "legacy" else await homes.legacy_token(session.owner, deps.clock())
+    theirs = (
+        token if session.side == "legacy" else await homes.legacy_token(session.owner, deps.effects.clock())
+    )
     if theirs is None:
         return []
     try:

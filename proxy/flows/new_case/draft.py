@@ -40,7 +40,7 @@ async def make_draft(form: NewCaseForm, route: Route[NewCase], deps: Deps) -> Dr
     ehr = await _ehr(form, joining, route, deps)
     documents = await _documents(form, route, deps)
     found = ehr.found if ehr else Found()
-    patient = identify(found, route.mapping.patient.unnamed, deps.store.sealer.digest, deps.new_id())
+    patient = identify(found, route.mapping.patient.unnamed, deps.store.sealer.digest, deps.effects.new_id())
     tokens = Tokens(
         conversation=await count_tokens(deps.workers, form.conversation),
         ehr=ehr.tokens if ehr else 0,

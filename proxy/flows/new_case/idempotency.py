@@ -28,12 +28,12 @@ def turn(owner: str, key: str, deps: Deps) -> AbstractAsyncContextManager[None]:
 def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEntry:
     """Returns the entry to store before anything is sent; `said` is a keyed hash of the request's content."""
     return JournalEntry(
-        id=deps.new_id(),
+        id=deps.effects.new_id(),
         owner=owner,
         kind="new_case",
         idempotency=key and deps.store.sealer.digest("idempotency", key),
         body_digest=said,
-        created_at=deps.clock(),
+        created_at=deps.effects.clock(),
     )
 
 

@@ -32,7 +32,7 @@ def case_of(caller: NewCaseCaller, draft: Draft, created: CreatedCase, inbound: 
         patient_name=draft.patient.name,
         title=created.title,
         created_at=created.created_at,
-        runtime_ms=round((deps.monotonic() - inbound.started) * 1000),
+        runtime_ms=round((deps.effects.monotonic() - inbound.started) * 1000),
         template=caller.template,
         agent=caller.agent,
         tokens=draft.tokens,

@@ -37,7 +37,7 @@ class Making:
         self._deps = deps
         said = deps.store.sealer.digest("new_case", draft.form.digest(), caller.template or "")
         self._intent = new_intent(caller.owner, caller.idempotency, said, deps)
-        self._began = deps.monotonic()
+        self._began = deps.effects.monotonic()
 
     async def answer(self, spools: ExitStack) -> Answer:
         """Returns the answer, once the case and its session are durable; closes `spools` at the end.
@@ -69,7 +69,7 @@ class Making:
 
     def _confirmed(self) -> ConfirmedCaller | None:
         """Returns the confirmed caller; None if users/me must go first, or the circuit is not closed."""
-        if self._deps.upstream_states().get("llamalitica") != "closed":
+        if self._deps.upstreams.states().get("llamalitica") != "closed":
             return None
         window = self._route.mapping.me_beside
         return self._deps.confirmed_callers.within(window, self._caller.fingerprint, self._began)
@@ -80,7 +80,7 @@ class Making:
         The same write records the user and organization that the new platform may just have created (N05),
         and moves the user's rows from older hashes (N06). A confirmed caller's earlier entry did that.
         """
-        caller, store, now = self._caller, self._deps.store, self._deps.clock()
+        caller, store, now = self._caller, self._deps.store, self._deps.effects.clock()
         if confirmed is not None:
             return await store.journal.begin(self._intent, standing=confirmed.entry, ref=caller.ref)
         organization = store.sealer.organization(caller.organization)
@@ -141,14 +141,16 @@ class Making:
 
     async def _me(self) -> UserSession:
         try:
-            return await self._deps.llamalitica.me(self._caller.identity)
+            return await self._deps.upstreams.llamalitica.me(self._caller.identity)
         except UpstreamError as error:
             self._heed(error)
             raise
 
     async def _create(self) -> CreatedCase:
         files = outgoing(self._draft.form, self._route)
-        return await self._deps.llamalitica.create_case(self._caller.identity, self._draft.metadata, files)
+        return await self._deps.upstreams.llamalitica.create_case(
+            self._caller.identity, self._draft.metadata, files
+        )
 
     def _remember(self) -> None:
         """Remembers the caller, whom users/me has just confirmed and whose intent is durable."""

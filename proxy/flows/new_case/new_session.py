@@ -37,7 +37,7 @@ async def grant(
         return _new(user.access_token, user.expires_at, caller, route, deps)
     if caller.token is not None:
         return Grant(caller.token)
-    newest = await sessions.newest_access_of(caller.identity, caller.owner, deps.clock())
+    newest = await sessions.newest_access_of(caller.identity, caller.owner, deps.effects.clock())
     if newest is None:
         return user
     return _new(newest.access_token, newest.access_expires_at, caller, route, deps)
@@ -52,6 +52,6 @@ def _new(
         owner=caller.owner,
         access_token=access_token,
         access_expires_at=expires_at,
-        expires_at=deps.clock() + route.mapping.session_lifetime,
+        expires_at=deps.effects.clock() + route.mapping.session_lifetime,
     )
     return Grant(access_token, (deps.store.sessions.putting(access_token, session),))

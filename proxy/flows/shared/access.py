@@ -28,7 +28,7 @@ async def authenticate(inbound: Inbound, deps: Deps) -> tuple[str, Session]:
         raise Refusal("unauthorized", inbound.caller.fault or "no-token")
     if session is None:
         raise Refusal("unauthorized", "unknown-token")
-    if session.expires_at <= deps.clock():
+    if session.expires_at <= deps.effects.clock():
         raise Refusal("unauthorized", "expired-token")
     name_in_log(session.owner, session.organization, deps)
     if session.access_expires_at is not None:
@@ -52,10 +52,10 @@ def name_in_log(owner: str, organization: str, deps: Deps) -> None:
 
 async def renewed(token: str, session: Session, deps: Deps, margin: timedelta = timedelta(0)) -> Session:
     """Returns the session with an access token valid for `margin` from now; calls /api/users/me if needed."""
-    if session.access_expires_at is not None and session.access_expires_at > deps.clock() + margin:
+    if session.access_expires_at is not None and session.access_expires_at > deps.effects.clock() + margin:
         return session
     try:
-        user = await deps.llamalitica.me(session.identity)
+        user = await deps.upstreams.llamalitica.me(session.identity)
     except UpstreamError as error:
         if error.kind == "upstream_unauthorized":
             deps.confirmed_callers.forget(session.owner)

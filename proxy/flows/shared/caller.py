@@ -51,7 +51,7 @@ async def resolve(headers: RawHeaders, deps: Deps, *, makes_case: bool) -> Calle
     """
     sent = bearer(headers)
     token, fault = (None, sent.cause) if isinstance(sent, Malformed) else (sent, None)
-    session = None if token is None else await deps.store.sessions.get(token, deps.clock())
+    session = None if token is None else await deps.store.sessions.get(token, deps.effects.clock())
     if not makes_case:
         if session is None:
             return Caller(token, fault)
@@ -128,7 +128,7 @@ def _given_token(caller: Caller, owner: str, deps: Deps) -> tuple[str | None, Se
         raise Refusal("bad_token", caller.fault)
     if caller.token is None:
         return None, None
-    if session is None or not is_owners(session, owner, deps) or session.expires_at <= deps.clock():
+    if session is None or not is_owners(session, owner, deps) or session.expires_at <= deps.effects.clock():
         raise Refusal("bad_token", "token-not-valid")
     return caller.token, session
 

@@ -11,6 +11,6 @@ from proxy.values import Session
 def chat_of(session: Session, route: Route[RouteMapping], deps: Deps) -> tuple[LlamaChat, str]:
     """Returns the user's own client, and the organization's own key or else the operator's (CONTRACT Q07)."""
     key = route.organizations.chat_keys.get(session.organization) or deps.chat_key
-    if deps.llamachat is None or key is None:
+    if deps.upstreams.llamachat is None or key is None:
         raise Refusal("no_chat", "llamachat-not-configured")
-    return deps.llamachat.of(session.owner), key
+    return deps.upstreams.llamachat.of(session.owner), key

@@ -51,7 +51,7 @@ class _Transcriber:
                 return stored
             file = outgoing(recording, deps)
             text = await self.chat.transcribe(self.key, file.filename, file.content_type, file.content)
-            made = Transcription(recording.digest, text, await length(recording, deps), deps.clock())
+            made = Transcription(recording.digest, text, await length(recording, deps), deps.effects.clock())
             # The new transcription contains those of the recording when it was shorter.
             parts = recording.digests()[:-1]
             await store.put(self.owner, recording.legacy_id, made, parts, self.ref)
@@ -82,7 +82,7 @@ async def _transcribe(
     if forwarded is not None:
         texts = [(recording, transcription.text) for recording, transcription in transcribed]
         # Durable before the answer, which promises the linked case: another process resumes it after a kill.
-        await deps.store.links.plan(forwarded.id, [each.digest for each in chosen], deps.clock())
+        await deps.store.links.plan(forwarded.id, [each.digest for each in chosen], deps.effects.clock())
         deps.tasks.start("linked_case", forward(forwarded, identity, texts, deps))
     return transcribed
 

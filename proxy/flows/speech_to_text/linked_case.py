@@ -30,11 +30,11 @@ async def forward(case: Case, identity: Identity, transcribed: Sequence[_Transcr
     Between two attempts there is no intent, so that another process can go on if this one ends.
     """
     for wait in (*_WAITS, None):
-        at = deps.clock()
+        at = deps.effects.clock()
         new = [each for each in transcribed if await deps.store.links.begin(case.id, each[0].digest, at)]
         if not new or await _reached(case, identity, new, deps, last=wait is None) or wait is None:
             return
-        await deps.pause(wait)
+        await deps.effects.pause(wait)
 
 
 async def resume(deps: Deps) -> None:
@@ -81,7 +81,7 @@ async def _reached(
 
 async def _create(case: Case, identity: Identity, new: Sequence[_Transcribed], deps: Deps) -> str:
     patient = metadata(CasePatient(case.patient_id, case.patient_name), case.ehr)
-    return (await deps.llamalitica.create_case(identity, patient, _files(case, new, deps))).case_id
+    return (await deps.upstreams.llamalitica.create_case(identity, patient, _files(case, new, deps))).case_id
 
 
 def _files(case: Case, new: Sequence[_Transcribed], deps: Deps) -> list[OutgoingFile]:

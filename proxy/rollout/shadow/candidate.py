@@ -61,7 +61,7 @@ class Candidate:
 
     async def _live(self, other_id: str | None) -> Ran:
         """Sends the calls for real, within the daily cap; pairs a case that they make with the client's."""
-        store, now = self.deps.store, self.deps.clock()
+        store, now = self.deps.store, self.deps.effects.clock()
         cap = self.route.mapping.shadow.daily_cap
         if not await store.evidence.take_budget(now.date().isoformat(), self.spec.name, cap):
             raise Dropped("daily-cap")
@@ -95,7 +95,9 @@ class Candidate:
         route = self.route
         if self.spec.lists:
             route = replace(route, mapping=mapping.model_copy(update={"merge": "off"}))
-        inbound = self.captured.inbound(self.context.caller, mapping.body_limit, deps.monotonic(), other_id)
+        inbound = self.captured.inbound(
+            self.context.caller, mapping.body_limit, deps.effects.monotonic(), other_id
+        )
         try:
             async with asyncio.timeout(mapping.timeout.total_seconds()):
                 return await FLOWS[self.spec.name].run(inbound, route, deps)

@@ -12,7 +12,7 @@ from proxy import jsons
 from proxy.concurrency.locks import KeyedLocks
 from proxy.concurrency.tasks import Tasks
 from proxy.errors import UpstreamError
-from proxy.flows.deps import Deps
+from proxy.flows.deps import Deps, Effects
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
 from proxy.flows.shared.offload import of_json
 from proxy.isolated.pool import IsolatedPool
@@ -46,13 +46,18 @@ def dry_deps(deps: Deps, descriptions: Descriptions) -> DryRun:
     """Returns a Deps that sends and writes nothing, and shares no lock, task or caller with real requests."""
     failures: list[str] = []
     read_json = partial(_read_json, deps.workers)
-    platform = DryUpstream(descriptions.llamalitica, platform_answers(deps), read_json, failures)
-    chat = DryUpstream(descriptions.llamachat, chat_answers(deps), read_json, failures)
+    platform = DryUpstream(descriptions.llamalitica, platform_answers(deps.effects), read_json, failures)
+    chat = DryUpstream(descriptions.llamachat, chat_answers(deps.effects.new_id), read_json, failures)
+    real = deps.upstreams
+    upstreams = replace(
+        real,
+        llamalitica=real.llamalitica.over(platform),
+        llamachat=real.llamachat and real.llamachat.over(chat),
+    )
     dry = replace(
         deps,
         store=dry_store(deps.store),
-        llamalitica=deps.llamalitica.over(platform),
-        llamachat=deps.llamachat and deps.llamachat.over(chat),
+        upstreams=upstreams,
         tasks=Tasks(),
         locks=KeyedLocks(),
         confirmed_callers=ConfirmedCallers(),
@@ -84,18 +89,18 @@ class DryUpstream:
         return model.model_validate(make(), strict=True)
 
 
-def platform_answers(deps: Deps) -> Answers:
+def platform_answers(effects: Effects) -> Answers:
     def me() -> Json:
-        expires = deps.clock() + _TOKEN_LIFE
+        expires = effects.clock() + _TOKEN_LIFE
         # The token is unsigned, so that no page accepts it as a real one.
-        token = jwt.encode({"exp": expires, "jti": deps.new_id()}, "", algorithm="none")
+        token = jwt.encode({"exp": expires, "jti": effects.new_id()}, "", algorithm="none")
         return {
             "user": {
                 "accessToken": token,
-                "id": deps.new_id(),
+                "id": effects.new_id(),
                 "email": "dry@run.invalid",
                 "name": "",
-                "organization": {"id": deps.new_id(), "name": "", "settings": {}},
+                "organization": {"id": effects.new_id(), "name": "", "settings": {}},
                 "specialities": [],
                 "agents": [],
             }
@@ -103,19 +108,19 @@ def platform_answers(deps: Deps) -> Answers:
 
     def create_case() -> Json:
         return {
-            "caseId": deps.new_id(),
-            "patientId": deps.new_id(),
+            "caseId": effects.new_id(),
+            "patientId": effects.new_id(),
             "title": "",
-            "createdAt": deps.clock().isoformat(),
+            "createdAt": effects.clock().isoformat(),
             "files": [],
         }
 
     return {("GET", "/api/users/me"): me, ("POST", "/api/cases"): create_case}
 
 
-def chat_answers(deps: Deps) -> Answers:
+def chat_answers(new_id: Callable[[], str]) -> Answers:
     return {
-        ("POST", "/api/conversations"): lambda: {"id": deps.new_id(), "title": ""},
+        ("POST", "/api/conversations"): lambda: {"id": new_id(), "title": ""},
         ("POST", "/api/conversations/{id}/messages"): lambda: {"role": "assistant", "content": ""},
         ("POST", "/api/transcription"): lambda: {"text": ""},
     }

@@ -73,6 +73,6 @@ def _notes(request: web.Request, override: Override) -> Sequence[str]:
     named = request.app[LIVE].now.table.organizations.known
     if override.organization is not None and override.organization not in named:
         notes.append("organizations.toml does not name this organization")
-    if override.mode in NEED_LEGACY and request.app[DEPS].michiq is None:  # after a rollback
+    if override.mode in NEED_LEGACY and request.app[DEPS].upstreams.michiq is None:  # after a rollback
         notes.append(f"{override.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set")
     return notes

@@ -25,7 +25,7 @@ _log: Final = structlog.get_logger("proxy.admin")
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Gives the request its id, as the outermost middleware; no answer may be cached."""
-    request_id = request.app[DEPS].new_id()
+    request_id = request.app[DEPS].effects.new_id()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     response = await handler(request)

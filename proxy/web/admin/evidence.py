@@ -29,7 +29,7 @@ async def comparisons(request: web.Request) -> web.StreamResponse:
     """Returns the counts by day, organization (its keyed hash) and outcome."""
     wanted, deps = read_query(request, _Comparisons), request.app[DEPS]
     named_route(request, wanted.route, in_query("route"))
-    since = (deps.clock() - timedelta(days=wanted.days)).date()
+    since = (deps.effects.clock() - timedelta(days=wanted.days)).date()
     counts: list[Json] = [
         {
             "day": each.day.isoformat(),

@@ -49,7 +49,7 @@ class _History(PageQuery):
 async def show(request: web.Request) -> web.StreamResponse:
     """Returns the overrides in force: at most one for each route and organization."""
     await request.app[FOLLOWER].catch_up()
-    now, overrides = request.app[DEPS].clock(), request.app[LIVE].now.overrides
+    now, overrides = request.app[DEPS].effects.clock(), request.app[LIVE].now.overrides
     every = (override for stack in overrides.stacks.values() for override in stack)
     ended = sum(override.until is not None and override.until <= now for override in every)
     # One revision has a new representation each time that an override ends.
@@ -61,7 +61,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def put(request: web.Request) -> web.StreamResponse:
     deps, route, on = request.app[DEPS], route_in_path(request), seen(request)
-    wanted, now = await read_body(request, _Wanted), deps.clock()
+    wanted, now = await read_body(request, _Wanted), deps.effects.clock()
     change = Change(
         actor=request[ACTOR],
         route=route,
@@ -71,7 +71,7 @@ async def put(request: web.Request) -> web.StreamResponse:
         until=_end(wanted.until, now),
         reason=wanted.reason.strip(),
     )
-    if change.mode in NEED_LEGACY and deps.michiq is None:
+    if change.mode in NEED_LEGACY and deps.upstreams.michiq is None:
         detail = f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set"
         raise Problem(409, detail, kind="no-legacy-server")
     store = deps.store.overrides
@@ -93,7 +93,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     )
     store = deps.store.overrides
     return await make_change(
-        request, on, lambda revision: store.change(change, expected=revision, at=deps.clock()), {}
+        request, on, lambda revision: store.change(change, expected=revision, at=deps.effects.clock()), {}
     )
 
 
@@ -108,7 +108,7 @@ async def roll_back(request: web.Request) -> web.StreamResponse:
         request,
         on,
         lambda revision: store.roll_back(
-            actor=actor, reason=reason, at=deps.clock(), route=route, expected=revision
+            actor=actor, reason=reason, at=deps.effects.clock(), route=route, expected=revision
         ),
         WHOLE_BODY,
     )

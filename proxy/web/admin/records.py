@@ -45,7 +45,7 @@ async def processes(request: web.Request) -> web.StreamResponse:
     """Returns the processes that serve from this store, and the revision of each."""
     deps = request.app[DEPS]
     revision = await deps.store.overrides.revision()
-    live = await deps.store.processes.live(deps.clock())
+    live = await deps.store.processes.live(deps.effects.clock())
     return respond(json(200, {"revision": revision, "processes": [_process(each) for each in live]}))
 
 

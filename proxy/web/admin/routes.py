@@ -22,7 +22,7 @@ _DIGITS: Final = 12
 
 async def show(request: web.Request) -> web.StreamResponse:
     await request.app[FOLLOWER].catch_up()
-    live, now = request.app[LIVE], request.app[DEPS].clock()
+    live, now = request.app[LIVE], request.app[DEPS].effects.clock()
     snapshot = live.now
     answer = json(
         200,

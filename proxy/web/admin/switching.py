@@ -21,7 +21,7 @@ from proxy.web.keys import DEPS, LIVE
 async def show(request: web.Request) -> web.StreamResponse:
     """Returns the decision by the thresholds of the route's mapping."""
     deps, route = request.app[DEPS], route_in_path(request)
-    table, now = request.app[LIVE].now.table, deps.clock()
+    table, now = request.app[LIVE].now.table, deps.effects.clock()
     return respond(json(200, await _report(deps.store, route, table, now)))
 
 

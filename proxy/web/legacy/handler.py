@@ -59,7 +59,7 @@ def _handler(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             # The legacy server may refuse before a body is sent; the proxy always reads it.
             await go_on(request)
             raise
-        michiq = request.app[DEPS].michiq
+        michiq = request.app[DEPS].upstreams.michiq
         if decision.side == "new" or michiq is None:
             await go_on(request)
             return await _answer_from_new(request, route, spec, context)
@@ -88,10 +88,10 @@ async def _decided(
         asked = Asked(None, None, forced=request.app[LOOKUP].forced(request.raw_headers), options=True)
     else:
         asked = context.asked
-    now = deps.clock()
+    now = deps.effects.clock()
     in_force = snapshot.in_force(spec.name, asked.scope, now)
     mapping = snapshot.table.routes[spec.name].mapping
-    decision = decide(asked, in_force, mapping, now, has_legacy=deps.michiq is not None)
+    decision = decide(asked, in_force, mapping, now, has_legacy=deps.upstreams.michiq is not None)
     return decision if context is None else await _claimed(decision, context, spec, deps)
 
 
@@ -104,7 +104,7 @@ async def _claimed(decision: Decision, context: RequestContext, spec: FlowSpec, 
         return decision
     if context.legacy_id is None:
         return decision
-    session, now = context.session, deps.clock()
+    session, now = context.session, deps.effects.clock()
     side = await deps.store.homes.claim(session.owner, context.legacy_id, decision.side, now, session.ref)
     return decision if side == decision.side else replace(decision, side=side, why="home", shadow=False)
 

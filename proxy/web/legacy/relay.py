@@ -58,7 +58,7 @@ async def answer_from_legacy(
                 path=route.mapping.path,
                 seconds=route.mapping.timeout.total_seconds(),
                 pause=route.mapping.body_pause.total_seconds(),
-                authorization=_authorization(context, spec, deps.clock()),
+                authorization=_authorization(context, spec, deps.effects.clock()),
                 drop=_TESTER,
                 renamed=_renamed(context),
                 extra=tuple(notice_headers(route.mapping.notice)),
@@ -93,7 +93,7 @@ async def pass_options(request: web.Request, michiq: Michiq, route: Route[Any]) 
 
 async def pass_unmapped(request: web.Request) -> web.StreamResponse:
     """Relays a path without a mapping to the legacy server (issue 4)."""
-    michiq = request.app[DEPS].michiq
+    michiq = request.app[DEPS].upstreams.michiq
     if michiq is None:
         raise web.HTTPNotFound
     plan = Plan(path="unmapped", seconds=_UNMAPPED_SECONDS, drop=_TESTER)
@@ -172,7 +172,7 @@ class _Newcomer:
         deps = self._deps
         identity, organization = identity_of(self._headers, self._route.organizations)
         owner = deps.store.sealer.owner(identity.user, organization)
-        now = deps.clock()
+        now = deps.effects.clock()
         before = await deps.store.sessions.get(token), self._context.session
         await deps.store.owners.gather(owner, older_owners(identity.user, organization, before, deps))
         session = Session(

@@ -289,7 +289,9 @@ async def until_set(done: asyncio.Event) -> None:
 
 async def test_a_run_of_an_operator_without_llamachat_is_refused_as_it_really_is(api: Api) -> None:
     user = await patient(api)
-    dry = dry_deps(replace(api.proxy.deps, llamachat=None), DESCRIPTIONS)
+    deps = api.proxy.deps
+    without = replace(deps, upstreams=replace(deps.upstreams, llamachat=None))
+    dry = dry_deps(without, DESCRIPTIONS)
     with pytest.raises(Refusal, match="no_chat"):
         await run("query", by(user, raw=dump({"query": "¿Tos?"})), dry)
 
@@ -299,10 +301,10 @@ async def test_a_write_that_no_flow_makes_leaves_nothing_either(api: Api, tmp_pa
     await user.uploaded(wav(0.1))
     dry = dry_deps(api.proxy.deps, DESCRIPTIONS).deps
     async with nothing_happens(api, tmp_path):
-        await dry.store.reports.apply(event(), dry.clock())
+        await dry.store.reports.apply(event(), dry.effects.clock())
         await dry.store.journal.resolve_abandoned()
         await dry.store.links.resolve_abandoned()
-        swept = await dry.store.retention.sweep(dry.clock() + timedelta(days=1000), 1, 1)
+        swept = await dry.store.retention.sweep(dry.effects.clock() + timedelta(days=1000), 1, 1)
         await dry.store.check()
         with pytest.raises(StoreError, match="does not write"):
             await dry.store.database.scrub()
@@ -334,8 +336,9 @@ def reached(part: object) -> Iterator[object]:
 
 
 async def test_what_a_dry_call_is_answered_with_is_a_documented_answer(api: Api) -> None:
-    deps = api.proxy.deps
-    for description, answers in ((LLAMALITICA, platform_answers(deps)), (LLAMACHAT, chat_answers(deps))):
+    effects = api.proxy.deps.effects
+    platform, chat = platform_answers(effects), chat_answers(effects.new_id)
+    for description, answers in ((LLAMALITICA, platform), (LLAMACHAT, chat)):
         for (method, path), make in answers.items():
             response = description.operations[path][method]["responses"]["200"]
             assert description.errors(response["content"]["application/json"]["schema"], make()) == [], path
@@ -343,10 +346,10 @@ async def test_what_a_dry_call_is_answered_with_is_a_documented_answer(api: Api)
 
 async def test_an_access_token_of_a_dry_run_is_signed_by_nobody_and_lives_for_an_hour(api: Api) -> None:
     dry = dry_deps(api.proxy.deps, DESCRIPTIONS).deps
-    user = await dry.llamalitica.me(Identity("key-1", "ana@clinica.example", None))
+    user = await dry.upstreams.llamalitica.me(Identity("key-1", "ana@clinica.example", None))
     assert jwt.get_unverified_header(user.access_token)["alg"] == "none"
     assert user.expires_at is not None
-    assert timedelta(minutes=59) < user.expires_at - dry.clock() <= timedelta(hours=1)
+    assert timedelta(minutes=59) < user.expires_at - dry.effects.clock() <= timedelta(hours=1)
 
 
 async def test_a_call_that_nobody_knows_an_answer_to_fails() -> None:
