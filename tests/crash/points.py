@@ -33,7 +33,7 @@ from proxy.store.records.journal import Journal
 from proxy.store.records.links import Links
 from proxy.store.records.recordings import Recordings
 from proxy.store.rollout.overrides import OverrideStore
-from proxy.store.sql.database import SqliteDatabase
+from proxy.store.sql.sqlite import SqliteDatabase
 from proxy.upstream.llamalitica import Llamalitica
 
 # Killed from outside, by the platform that has just made the case.
