@@ -220,7 +220,7 @@ WRITERS_OF_ANOTHER_PROCESS = """
 import asyncio, sys
 from pathlib import Path
 from proxy.store.sql.sqlite import open_database
-from tests.store.sql.test_database import write_as
+from tests.store.sql.test_sqlite import write_as
 
 async def main():
     async with open_database(Path(sys.argv[1])) as database:
