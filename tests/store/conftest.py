@@ -14,7 +14,7 @@ from .examples import opened
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """All that is said to SQLite on connections that are opened while the test runs: it comes before the
+    """Yields the statements to SQLite on connections opened while the test runs: it comes before the
     store's fixture."""
     seen: list[str] = []
 

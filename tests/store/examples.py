@@ -118,7 +118,7 @@ async def record(store: Store, recorded: Case, answer: bytes = b"{}") -> None:
 
 
 async def cases_of(store: Store, owner: str) -> list[Case]:
-    """All of an owner's cases, newest first."""
+    """Returns all of an owner's cases, newest first."""
     return [each async for page in store.cases.pages(owner) for each in page]
 
 

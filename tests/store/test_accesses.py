@@ -17,7 +17,7 @@ def access(**changes: Any) -> Access:
 
 
 async def noted(store: Store, *batches: Sequence[Access]) -> list[AuditEvent]:
-    """What stands in the audit once the batches were written, one after the other."""
+    """Returns the audit's events once the batches were written, one after the other."""
     for batch in batches:
         await store.evidence.add(accesses=batch, at=NOW)
     return await store.audit.all()

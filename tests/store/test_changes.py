@@ -1,4 +1,4 @@
-"""What processes keep in memory, and how each learns what the others changed."""
+"""The processes' memory of the store: each learns what the others changed."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -98,7 +98,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 
 
 async def seen(two: Two) -> None:
-    """Both processes have the session, its case and its home in memory."""
+    """Brings the session, its case and its home into the memory of both processes."""
     await record(two.here, case())
     await two.here.sessions.put("token", session())
     for store in (two.here, two.there):

@@ -95,7 +95,7 @@ def turn(folder: Path, column: Column[Any]) -> int:
 
 async def lost(folder: Path) -> int:
     def quiet(_: Progress) -> None:
-        """Nobody looks on."""
+        """Drops the progress."""
 
     async with opened(folder) as store:
         return (await store.rotation.left(quiet)).lost

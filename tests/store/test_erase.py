@@ -1,4 +1,4 @@
-"""What is erased on demand: all of a case or of a user, down to the bytes of the files, and nothing else."""
+"""Erasure on demand: all of a case or of a user, down to the bytes of the files, and nothing else."""
 
 import asyncio
 import json
@@ -83,7 +83,7 @@ async def fill_user(store: Store, user: str, cases: int = 1) -> str:
 
 
 async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
-    """All that is kept, but the audit."""
+    """Returns all rows, but the audit's."""
 
     def work(conn: Connection) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
         tables = [table for table in metadata.sorted_tables if table.name not in {"audit", "meta", "changes"}]
@@ -93,7 +93,7 @@ async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
 
 
 async def secrets_of(store: Store, folder: Path) -> set[bytes]:
-    """Every value that was sealed, every blob's name."""
+    """Returns every sealed value and every blob's name."""
     kept = await rows(store)
     sealed = {
         value

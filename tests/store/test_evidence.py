@@ -1,4 +1,4 @@
-"""What moving a route is decided on: counted, durable, and without a value of anybody."""
+"""The evidence for moving a route: counted, durable, and without a value of anybody."""
 
 import asyncio
 from datetime import date

@@ -1,4 +1,4 @@
-"""Where a case lives, and what both sides know it and its user by."""
+"""The home of a case, and the ids and tokens by which each side knows it and its user."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

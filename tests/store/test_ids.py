@@ -147,7 +147,7 @@ async def test_id_G03_a_call_that_nobody_knows_the_end_of_is_told_under_the_case
 
 
 def shouting(table: str, row: Row) -> Row:
-    """As an older release kept what a platform and a legacy server told it that give capitals."""
+    """Returns the row as an older release stored it if the platform's or legacy server's ids had capitals."""
     ids = (
         {"id"}
         if table == "cases"

@@ -12,7 +12,7 @@ from .examples import NOW, OTHER, OWNER, ago, case, entry, event, record, sessio
 
 
 async def state(store: Store, key: str = "idempotency-1") -> str | None:
-    """What an entry with this idempotency key would meet."""
+    """Returns the state of the entry that a new one with this idempotency key would meet."""
     earlier = await store.journal.begin(entry("probe", idempotency=key))
     return None if earlier is None else earlier.state
 

@@ -58,7 +58,7 @@ def test_a_new_file_has_all_that_the_migrations_make_beside_tables(tmp_path: Pat
 
 
 def things(path: Path) -> set[tuple[str, str, str | None]]:
-    """All that a schema has, by kind and name; of a trigger also what it says."""
+    """Returns all things in a schema, by kind and name, and the statement of each trigger."""
     query = "SELECT type, name, CASE type WHEN 'trigger' THEN sql END FROM sqlite_schema"
     with closing(sqlite3.connect(path)) as connection:
         return {row for row in connection.execute(query) if "alembic" not in row[1]}

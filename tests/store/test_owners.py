@@ -157,7 +157,7 @@ async def test_owner_N06_what_a_call_writes_that_began_before_the_move_is_not_lo
 async def test_owner_N06_a_user_is_erased_under_every_hash_that_is_known_of_them(
     store: Store, moved: bool
 ) -> None:
-    """By whichever spelling the operator knows: the sealed user of a session or case tells of the others."""
+    """Any spelling that the operator knows will do: the sealed user of a session or case shows the others."""
     owner, older = hashes(store)
     await fill(store, older)
     other = store.sealer.spelt_owner("BEA@clinica.example", ORGANIZATION)

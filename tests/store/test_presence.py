@@ -1,4 +1,4 @@
-"""What a process left behind is settled once it is gone, and never while it lives."""
+"""The open work of a process is resolved once it is gone, and never while it lives."""
 
 from pathlib import Path
 

@@ -143,7 +143,7 @@ async def test_reports_W03_of_a_time_that_never_ends_the_last_64_texts_are_known
 
 
 async def left_by(store: Store, *events: ReportEvent) -> list[Report]:
-    """What these events leave in a store that has seen none before, and will have forgotten them."""
+    """Returns the reports that these events leave in an empty store, and empties it again."""
     for each in events:
         await store.reports.apply(each, NOW)
     left = await store.reports.of_cases(["case-1"])

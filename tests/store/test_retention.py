@@ -1,4 +1,4 @@
-"""What a sweep removes, and what it leaves."""
+"""The retention: what a sweep removes, and what it leaves."""
 
 from datetime import UTC, datetime, timedelta
 

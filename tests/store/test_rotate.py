@@ -72,7 +72,7 @@ async def values(store: Store) -> dict[tuple[str, str], list[tuple[Context, byte
 
 
 async def clear(store: Store) -> dict[tuple[str, str], list[bytes]]:
-    """What was sealed in each column."""
+    """Returns the unsealed values of each column."""
     return {
         at: [store.sealer.open(value, context) for context, value in own]
         for at, own in (await values(store)).items()
@@ -80,7 +80,7 @@ async def clear(store: Store) -> dict[tuple[str, str], list[bytes]]:
 
 
 def quiet(_: Progress) -> None:
-    """Nobody looks on."""
+    """Drops the progress."""
 
 
 async def test_every_sealed_column_is_under_the_new_key_and_the_old_one_can_go(tmp_path: Path) -> None:

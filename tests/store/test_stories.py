@@ -1,4 +1,4 @@
-"""What happened to each of the newest requests."""
+"""The traces of the newest requests."""
 
 from proxy.store import Store
 from proxy.store.stories import Story

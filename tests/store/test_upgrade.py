@@ -19,7 +19,7 @@ _SEALED = 25  # values in the store of 0.1.0
 
 
 def quiet(_: Progress) -> None:
-    """Nobody looks on."""
+    """Drops the progress."""
 
 
 @pytest.fixture
