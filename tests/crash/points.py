@@ -118,7 +118,7 @@ def _called(wrapped: Callable[..., Any], *, trap: Trap, at_start: bool) -> Calla
 
 
 def _checkpoint(seconds: float) -> Lay:
-    """Within a checkpoint, so long after its first page is in the database's file."""
+    """Returns a trap that kills within a checkpoint, so long after its first page is in the file."""
 
     def lay(trap: Trap) -> None:
         record = Journal.record
