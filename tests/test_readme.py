@@ -1,4 +1,4 @@
-"""What README and docs/ show is what the program does, and what they link to is there."""
+"""README and docs/ show what the program does, and their links lead somewhere."""
 
 import re
 import shutil

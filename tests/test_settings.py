@@ -333,7 +333,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
 
 @pytest.mark.parametrize("service", ["", "_PROXY", "_PROXY_2", "_SERVICE", "_LISTEN"])
 def test_settings_26_what_kubernetes_makes_of_a_service_is_no_misspelt_setting(service: str) -> None:
-    """Uses the names in its documentation, for a Service called michiq, michiq-proxy, michiq-service …"""
+    """Uses the names in its documentation, for a Service called michiq, michiq-proxy and so on."""
     url, name = "tcp://10.0.0.11:8080", f"MICHIQ{service}"
     made = {
         f"{name}_SERVICE_HOST": "10.0.0.11",

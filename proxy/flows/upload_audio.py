@@ -11,7 +11,7 @@ from proxy.flows.shared.access import authenticate, own_id
 from proxy.headers import bearer
 from proxy.mapping.models import UploadAudio
 from proxy.mapping.table import FlowSpec, Route
-from proxy.store.blobs_protocol import BlobWriter
+from proxy.store.blobs.protocol import BlobWriter
 from proxy.store.records.recordings import Tip
 from proxy.store.records.short_chunks import ShortChunk
 from proxy.values import Answer, Chunk, FormPart, Inbound, Session, folded_id

@@ -72,7 +72,7 @@ def _each(_name: Any, inner: Sequence[Getter]) -> Getter:
 
     def get(value: Any) -> Any:
         items = base(value)
-        return _known(of_item, items) if isinstance(items, list) else None
+        return _of_each(of_item, items) if isinstance(items, list) else None
 
     return get
 
@@ -82,12 +82,12 @@ def _each_value(_name: Any, inner: Sequence[Getter]) -> Getter:
 
     def get(value: Any) -> Any:
         items = base(value)
-        return _known(of_item, [*items.values()]) if isinstance(items, dict) else None
+        return _of_each(of_item, [*items.values()]) if isinstance(items, dict) else None
 
     return get
 
 
-def _known(of_item: Getter, items: Sequence[Any]) -> list[Any]:
+def _of_each(of_item: Getter, items: Sequence[Any]) -> list[Any]:
     return [found for item in items if (found := of_item(item)) is not None]
 
 

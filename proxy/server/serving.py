@@ -1,4 +1,4 @@
-"""Whether this process takes new requests."""
+"""The state of a process that serves: whether it takes new requests, and how many beside it do."""
 
 
 class Serving:

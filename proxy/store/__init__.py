@@ -13,8 +13,7 @@ from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
 from proxy.store.blobs.folder import FolderBlobs
-from proxy.store.blobs_protocol import Blobs
-from proxy.store.database_protocol import Database
+from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import BlobError, StoreError, because
 from proxy.store.locations import blobs_folder, database_path, make_private
 from proxy.store.presence import Presence, present
@@ -37,8 +36,9 @@ from proxy.store.rollout.processes import Processes
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
-from proxy.store.sql.database import open_database
+from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
+from proxy.store.sql.sqlite import open_database
 from proxy.store.upkeep.erasure import Erasure
 from proxy.store.upkeep.probe import Probe, Space
 from proxy.store.upkeep.retention import Retention

@@ -61,7 +61,7 @@ _KINDS: Final = {
 
 
 def of_error(upstream: str, error: Exception, *, arrived: bool) -> UpstreamError:
-    """What one of FOREIGN becomes; nothing of its text, which may quote URLs, headers and answers."""
+    """Returns the error for one of FOREIGN, without its text: it may quote URLs, headers and answers."""
     row = next(row for foreign, row in _TABLE if isinstance(error, foreign))
     cause = f"{upstream}-{row.cause}"
     return UpstreamError(row.kind, cause, arrived=arrived, broken=row.broken, hung_up=row.hung_up)

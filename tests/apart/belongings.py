@@ -1,4 +1,4 @@
-"""Whose a word is: canaries, tokens, ids and mails, found in an answer in whatever form they stand there."""
+"""The owners of words: canaries, tokens, ids and mails, found in answers in any encoding."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ def canaries(random: Random) -> dict[str, str]:
 
 @dataclass
 class Belongings:
-    """Who each word belongs to: whom it was made for, else whoever was told it first."""
+    """The owner of each word: the user whom it was made for, else the first one who got it."""
 
     owners: dict[str, str] = field(default_factory=dict)
     seen: int = 0
@@ -43,7 +43,7 @@ class Belongings:
             assert self.owners.setdefault(word, mail) == mail, "two users with one word"
 
     def foreign(self, mail: str, told: bytes) -> list[str]:
-        """The words in what this user was told that are somebody else's; new ones are theirs now."""
+        """Returns the words in this user's answer that are somebody else's; new ones become theirs."""
         wrong = []
         for word in set(words(told)):
             self.seen += 1
@@ -59,7 +59,7 @@ def words(raw: bytes) -> Iterator[str]:
 
 
 def forms(raw: bytes) -> Iterator[bytes]:
-    """The bytes as they are, without URL escapes, and what is in base64 or hex in them."""
+    """Yields the bytes as they are, without URL escapes, and decoded from the base64 and hex in them."""
     bare = unquote_to_bytes(raw)
     yield raw
     yield bare

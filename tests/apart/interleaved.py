@@ -58,7 +58,7 @@ class Crowd:
     belongings: Belongings = field(default_factory=Belongings)
 
     def config(self) -> SandboxConfig:
-        """Of a sandbox that hears each user say their own word."""
+        """Returns the configuration of a sandbox that transcribes each user's audio as their own word."""
         heard = {sha256(user.audio).hexdigest(): user.transcript for user in self.users}
         return SandboxConfig(transcripts=heard)
 
@@ -149,7 +149,7 @@ def _words(user: User) -> dict[str, str]:
 
 @contextmanager
 def setting_cookies() -> Iterator[None]:
-    """Within the block, each new sandbox sets a cookie with every answer, and notes which."""
+    """Makes each new sandbox set a cookie with every answer, and note which, until the block ends."""
     plain = Service.application
 
     def application(self: Service, routes: Any) -> web.Application:
@@ -169,7 +169,7 @@ def setting_cookies() -> Iterator[None]:
 
 
 def mixed_up(calls: ApartCalls, sandbox: Sandbox) -> list[str]:
-    """What reached an upstream, or a client as a cookie, that was not of the user it was for."""
+    """Returns what reached an upstream, or a client as a cookie, and was another user's."""
     set_for = {call.facts.get("cookie"): call.facts.get("user") for call in sandbox.michiq.calls}
     wrong = [
         f"{mail} was given a cookie of {set_for.get(number)}"

@@ -1,4 +1,4 @@
-"""What the documents say of each route, asked by a case's owner, by strangers, and with any token."""
+"""The documented answer of each route to a case's owner, to strangers, and with any token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,7 +93,7 @@ async def sign_up(api: Api, who: Person, side: Side) -> None:
 
 
 def foreign(home: Side, stranger: Side) -> dict[str, Cell]:
-    """What is said of another user's case that lives on side `home`, to a stranger who lives on `stranger`.
+    """Returns the answers about another user's case on side `home`, to a stranger on side `stranger`.
 
     A case of the legacy server is unknown to the new side: to a stranger from there it is an unknown id.
     """

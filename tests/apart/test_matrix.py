@@ -1,4 +1,4 @@
-"""Who gets what of whose: every route × every caller × every token, wherever the case and the caller live."""
+"""Access to cases: every route × every caller × every token, on each side of case and caller."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -55,7 +55,7 @@ class House:
     async def cell(
         self, route: str, caller: Person, headers: Mapping[str, str], legacy_id: str | None = None
     ) -> Cell:
-        """What a caller gets; whatever it is, nothing of anybody else's may be in it."""
+        """Returns a caller's answer, which must hold nothing of anybody else's."""
         case = self.owner.cases[self.home] if legacy_id is None else legacy_id
         status, text = await ask(self.api, route, case, headers, caller)
         words = self.belongings.foreign(caller.mail + caller.organization, text.encode())
@@ -100,7 +100,7 @@ async def everybody_on(api: Api, side: Side) -> None:
 
 
 def judged(found: Cell, expected: Cell) -> Cell:
-    """As found, without a text that no document fixes."""
+    """Returns the cell as found, without a text that no document fixes."""
     return found if expected[1] is not None else (found[0], None)
 
 

@@ -1,4 +1,4 @@
-"""What the fake upstreams answer, as Llamalitica, LlamaChat and the old server, and what they count."""
+"""The fake upstreams' answers, as Llamalitica, LlamaChat and the old server, and their counters."""
 
 import json
 import time
@@ -28,7 +28,7 @@ ENCOUNTERS: Final = json.dumps([_ENCOUNTER] * 10).encode()
 
 @dataclass
 class State:
-    """What all connections share: counters, the delay, and what a checker wants kept."""
+    """The state that all connections share: counters, the delay, and the bodies that a checker wants."""
 
     counts: Counter[str] = field(default_factory=Counter)
     delay: float = 0.0

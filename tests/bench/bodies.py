@@ -1,4 +1,4 @@
-"""What clients of the bench send: forms, records and headers, the same in every run."""
+"""The requests of the bench's clients: forms, records and headers, the same in every run."""
 
 import json
 from collections.abc import Mapping, Sequence

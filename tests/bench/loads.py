@@ -1,4 +1,4 @@
-"""All loads, in the order of the table, with what their figures must be."""
+"""The loads, in the order of the table, with the bounds of their figures."""
 
 from typing import Final
 

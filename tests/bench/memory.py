@@ -93,7 +93,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is measured; `must` is what the proxy may grow by, in MB."""
+    """A measured scenario; `must` is the growth that the proxy is allowed, in MB."""
 
     name: str
     must: Must | None
@@ -211,7 +211,7 @@ async def _served(folder: Path) -> AsyncIterator[tuple[Client, Process]]:
 
 
 async def _drop(stream: asyncio.StreamReader) -> None:
-    """Nobody waits for a log that is not read but the one who writes it."""
+    """Reads a log to its end and drops it: its writer would block on a full pipe."""
     while await stream.read(_PIECE):
         pass
 

@@ -1,4 +1,4 @@
-"""At rest: processor and memory of a proxy that nobody calls; its start; and its healthcheck."""
+"""The cost of an idle proxy: its processor time and memory, its start, and its healthcheck."""
 
 import os
 import statistics

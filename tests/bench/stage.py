@@ -1,4 +1,4 @@
-"""What all loads of a run share: the fake upstreams, the two peers, and the run's size."""
+"""The stage of a run, shared by all loads: the fake upstreams, the two peers, and the run's size."""
 
 import tempfile
 import time
@@ -14,7 +14,7 @@ STARTED_SECONDS: Final = 3.0
 
 
 class Stage:
-    """What all loads of a run share."""
+    """The stage that all loads of a run share."""
 
     def __init__(self, seconds: float, cases: int, scale: float = 1) -> None:
         self.seconds = seconds

@@ -1,4 +1,4 @@
-"""What a load measures, and what its figures must be."""
+"""The figures that a load measures, and their bounds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

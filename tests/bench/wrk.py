@@ -23,7 +23,7 @@ _QUIET_TRIES: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What came of a load: latencies in microseconds, and what the upstreams counted meanwhile."""
+    """The result of a load: latencies in microseconds, and the upstreams' counts during it."""
 
     requests: int
     connections: int

@@ -207,7 +207,7 @@ async def test_demo_makes_its_key_once_and_starts_again_on_the_same_state(tmp_pa
 
 
 async def test_the_readmes_commands_of_a_second_shell_work_as_they_stand(tmp_path: Path) -> None:
-    """In a folder like the checkout: its programs, and the examples beside `var/`."""
+    """Runs in a folder like the checkout: its programs, and the examples beside `var/`."""
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -1,4 +1,4 @@
-"""What clients are run against: the relay, the proxy and the sandbox, and the files to send."""
+"""The bench that clients run against: the relay, the proxy and the sandbox, and the files to send."""
 
 import asyncio
 import os

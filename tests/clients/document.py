@@ -28,7 +28,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def block(text: str, name: str) -> str:
-    """What stands between the markers of that name."""
+    """Returns the text between the markers of that name."""
     return _split(text, name)[1]
 
 

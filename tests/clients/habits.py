@@ -1,4 +1,4 @@
-"""What a client's bytes look like: the second table of docs/clients.md."""
+"""The look of each client's bytes: the second table of docs/clients.md."""
 
 import re
 from dataclasses import dataclass, field, fields
@@ -9,7 +9,7 @@ from tests.clients.wire import BOUNDARY, Request, Session
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What one client's bytes look like; the metadata are the headings of the table in docs/clients.md."""
+    """The look of one client's bytes; the metadata are the headings of the table in docs/clients.md."""
 
     api_key: str = field(metadata={"heading": "`API_KEY` arrives as"})
     organization: str = field(metadata={"heading": "`í` of the organization"})
@@ -48,7 +48,7 @@ def habits(session: Session) -> Habits:
 
 
 def _letter(organization: bytes) -> str:
-    """How the second letter but one of `Clínica Norte` was written."""
+    """Returns the charset in which the `í` of `Clínica Norte` was written."""
     match = re.fullmatch(rb"Cl(.*)nica Norte", organization)
     letter = match[1] if match else organization
     known = {
@@ -103,7 +103,7 @@ _USUAL_PART_HEADERS: Final = frozenset({"content-disposition", "content-type"})
 
 
 def _further(session: Session) -> str:
-    """What else is seldom seen: further part headers, an upgrade, a connection for each request."""
+    """Returns rare habits: further part headers, an upgrade, a connection for each request."""
     lines = [line for head, _ in session.case.parts() for line in head.split(b"\r\n")]
     names = dict.fromkeys(line.partition(b":")[0].decode("latin-1") for line in lines)
     notes = [f"part header `{name}`" for name in names if name.lower() not in _USUAL_PART_HEADERS]

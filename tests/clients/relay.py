@@ -19,7 +19,7 @@ class Relay:
     connections: list[bytearray] = field(default_factory=list, repr=False)
 
     def take(self) -> list[bytes]:
-        """What came in since the last call."""
+        """Returns what came in since the last call."""
         taken = [bytes(each) for each in self.connections]
         self.connections.clear()
         return taken

@@ -26,7 +26,7 @@ from tests.clients.wire import read_session
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a client did: the checks that it passed, and how; what was wrong; or why it did not run."""
+    """The outcome of a client: the checks that it passed, and how; its faults; or why it did not run."""
 
     version: str = ""
     absent: str = ""
@@ -58,7 +58,7 @@ async def measure(client: Client, bench: Bench) -> Outcome:
 
 
 def _excerpt(output: str) -> str:
-    """What a client said last, and not all of a long answer that it quotes."""
+    """Returns the end of a client's output, without all of a long answer that it quotes."""
     failed = [line for line in output.splitlines() if ": failed: " in line]
     return failed[0][:300] if failed else output[-600:].strip()
 
@@ -97,7 +97,7 @@ def _say(text: str) -> None:
 
 
 def _tables(outcomes: Mapping[Client, Outcome]) -> dict[str, str]:
-    """What this run puts into docs/clients.md, by the names of its markers."""
+    """Returns this run's tables for docs/clients.md, by the names of its markers."""
     ran = {client.title: outcome for client, outcome in outcomes.items() if not outcome.absent}
     return {
         "steps": document.steps_table({title: outcome.passed for title, outcome in ran.items()}),

@@ -42,7 +42,7 @@ class Materials:
         return sha256(self.files[name]).hexdigest()
 
     def transcripts(self) -> Mapping[str, str]:
-        """What the sandbox's LlamaChat hears in the recording."""
+        """Returns the texts that the sandbox's LlamaChat hears in the recording."""
         return {self.digest(RECORDING): SPOKEN}
 
 
@@ -60,7 +60,7 @@ def make_materials() -> Materials:
 def wrongs(
     case: Case | None, calls: Sequence[Call], materials: Materials, conversation: bytes
 ) -> Iterator[str]:
-    """What did not arrive as it was sent, in sentences; nothing when all is well.
+    """Returns a sentence for each thing that did not arrive as it was sent.
 
     `calls` are LlamaChat's during the session. `conversation` are the bytes on the wire: some clients change
     the line ends of a field themselves.

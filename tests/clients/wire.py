@@ -24,7 +24,7 @@ class Request:
         return next((value for key, value in self.headers if key.lower() == wanted), None)
 
     def spelling(self, name: str) -> str:
-        """How the sender writes that header's name; empty when it isn't there."""
+        """Returns that header's name as the sender spells it; empty if it is absent."""
         wanted = name.lower().encode()
         return next((key.decode("latin-1") for key, _ in self.headers if key.lower() == wanted), "")
 
@@ -87,7 +87,7 @@ def _dechunked(stream: bytes) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one client sent, connection by connection."""
+    """The requests of one client, connection by connection."""
 
     sent: tuple[Request, ...] = field(repr=False)
     connections: int

@@ -73,7 +73,7 @@ class Description:
         return given or (next(iter(methods.values()), None) if exchange.status == 405 else None)
 
     def documented(self) -> set[tuple[str, str, int]]:
-        """Every path, method and status; a wrong method's refusal is asked for by one method only."""
+        """Returns every path, method and status; a wrong method's refusal is asked for by one method only."""
         return {
             (path, method, int(status))
             for path, methods in self.operations.items()
@@ -89,7 +89,7 @@ class Description:
         return template, next(iter(methods), "") if wrong else exchange.method, exchange.status
 
     def answer_problems(self, exchange: Exchange) -> list[str]:
-        """What of an answer is not as described, in sentences."""
+        """Returns a sentence for each thing in an answer that is not as described."""
         operation = self.operation(exchange)
         if operation is None:
             return [f"{exchange.title}: no such operation"]
@@ -107,7 +107,7 @@ class Description:
         return [f"{exchange.title}: {problem}" for problem in problems]
 
     def request_problems(self, exchange: Exchange) -> list[str]:
-        """What of a request is not as described, in sentences."""
+        """Returns a sentence for each thing in a request that is not as described."""
         operation = self.operation(exchange)
         if operation is None:
             return [f"{exchange.title}: no such operation"]
@@ -212,7 +212,7 @@ def _absolute(node: Any) -> Any:
 
 
 def _short(sentence: str) -> str:
-    """Its ends: what is quoted may be a whole file, the verdict comes last."""
+    """Returns the sentence, cut in the middle if long: it may quote a whole file; its verdict is last."""
     return sentence if len(sentence) < 400 else f"{sentence[:100]} … {sentence[-100:]}"
 
 

@@ -27,5 +27,5 @@ class Exchange:
 
     @property
     def title(self) -> str:
-        """How a complaint names it."""
+        """Returns the name of the exchange in a complaint."""
         return f"{self.method} {self.path} → {self.status}"

@@ -32,8 +32,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 
 @dataclass(frozen=True)
 class Recorded:
-    """What went by: legacy answers of the proxy and of the sandbox's old server; calls of the new systems
-    by the proxy and by others; events on their way to the proxy."""
+    """The recorded exchanges: legacy answers of the proxy and of the sandbox's old server; calls of the new
+    systems by the proxy and by others; events on their way to the proxy."""
 
     proxy: tuple[Exchange, ...]
     michiq: tuple[Exchange, ...]
@@ -105,7 +105,7 @@ async def _start(folder: Path, stack: AsyncExitStack) -> _Sides:
 
 
 async def _only_the_proxy(guest: Visitor) -> None:
-    """What the old server has no word for."""
+    """Makes the calls that the old server has no answer for."""
     for text in ("Hola.", "Otra cosa."):
         await guest.new_case(case_form(conversation=text), **{"Idempotency-Key": "k-1"})
     await guest.new_case(template="no-such-template")

@@ -88,7 +88,7 @@ def test_every_answer_has_an_id_and_is_for_no_cache(played: list[Exchange]) -> N
 
 
 def test_the_description_tells_of_everything_that_was_kept(played: list[Exchange]) -> None:
-    """So that no list was judged empty."""
+    """Checks that the lists had entries: an empty list would prove nothing."""
     lists = {
         key: value
         for each in played
@@ -174,7 +174,7 @@ async def _good(ana: Operator) -> None:
 
 
 async def _bad(ana: Operator) -> None:
-    """Every refusal that needs no broken proxy."""
+    """Brings about every refusal that needs no broken proxy."""
     changes: list[tuple[str, str, Any]] = [
         ("PUT", "overrides/doc", {"mode": "off", "reason": "x"}),
         ("DELETE", "overrides/doc?reason=x", None),

@@ -36,7 +36,7 @@ def test_every_example_fits_its_schema(description: Description) -> None:
 
 
 def _examples(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Every schema that stands beside examples, with each of them."""
+    """Yields every schema that has examples, with each of them."""
     if isinstance(node, dict):
         if isinstance(node.get("schema"), dict):
             given = [each["value"] for each in node.get("examples", {}).values()]

@@ -94,7 +94,7 @@ async def fuzzed(url: str, descriptions: Path, folder: Path, *options: str) -> t
 
 
 def _told(guest: Visitor, descriptions: Path) -> dict[str, str]:
-    """What the configuration and the hooks read."""
+    """Returns the environment that the configuration and the hooks read."""
     return {
         "FUZZ_DESCRIPTIONS": str(descriptions),
         "FUZZ_TOKEN": guest.token,

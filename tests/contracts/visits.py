@@ -1,4 +1,4 @@
-"""What a client of the legacy API does, well and badly, on every route; the same for any legacy server."""
+"""The calls of a client of the legacy API, good and bad, on every route; the same for any legacy server."""
 
 import json
 from dataclasses import dataclass, field
@@ -89,7 +89,7 @@ async def good_calls(visitor: Visitor) -> Visitor:
 
 
 async def bad_calls(guest: Visitor) -> None:
-    """Every refusal that a client can bring about by itself; `guest` is signed in."""
+    """Brings about every refusal that a client can cause by itself; `guest` is signed in."""
     await _bad_callers(guest)
     await _bad_ids(guest)
     await _bad_forms(guest)

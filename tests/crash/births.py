@@ -15,7 +15,7 @@ def say(number: int) -> None:
 
 
 def move_out(folder: Path) -> None:
-    """In the child."""
+    """Detaches the child: a session of its own, and the log as its output."""
     os.setsid()
     log = os.open(folder / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     nothing = os.open(os.devnull, os.O_RDONLY)

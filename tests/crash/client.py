@@ -13,7 +13,7 @@ from tests.samples import wav
 
 
 class Refused(Exception):
-    """Nothing was promised."""
+    """Raised for an answer that promises nothing."""
 
 
 # What ends a call whose server is killed, or about to end.
@@ -38,7 +38,7 @@ class Attempt:
 
     @property
     def user(self) -> str:
-        """Every other one is new to the platform: their calls are made in order (N19)."""
+        """Returns the caller; every other one is new to the platform: their calls are made in order (N19)."""
         return f"u{self.number}@clinica.example" if self.number % 2 else IDENTITY["user_mail"]
 
     @property
@@ -55,7 +55,7 @@ class Attempt:
 
 @dataclass
 class Client:
-    """All that was asked for and promised so far."""
+    """A client that notes what it asked for and what it was promised."""
 
     site: Site
     attempts: list[Attempt] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What is wrong after a restart: promises that were not kept, halves of records, doubles, things unseen."""
+"""Finds what is wrong after a restart: broken promises, halves of records, doubles, things unseen."""
 
 import asyncio
 import sqlite3
@@ -41,7 +41,7 @@ _HALVES: Final = {
 
 @dataclass
 class Faults:
-    """In sentences; all empty is what is to be."""
+    """The faults that were found, as sentences; a good run has none."""
 
     lost: list[str] = field(default_factory=list)
     halves: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ def blobs(site: Site) -> list[str]:
 
 
 async def at_last(site: Site, faults: Faults) -> None:
-    """What takes its time: the audit's chain, and blobs whose rows never came, which go after a day."""
+    """Checks what takes its time: the audit's chain, and blobs without a row, which go after a day."""
     async with site.store() as store:
         await store.retention.sweep(datetime.now(UTC) + timedelta(days=2), content_days=90, audio_days=30)
         verdict = await store.audit.verify()
@@ -175,7 +175,7 @@ async def _lost_reports(site: Site, client: Client, attempts: Sequence[Attempt])
 
 
 def _doubles(site: Site, client: Client) -> Iterator[str]:
-    """What the platform truly has. A linked case is told by its audio."""
+    """Yields the cases that the platform has twice. A linked case is recognized by its audio."""
     made, audio = Counter[str](), Counter[str]()
     for case in site.sandbox.llamalitica.cases.values():
         heard = [file.sha256 for file in case.files if file.name.endswith(".wav")]
@@ -188,7 +188,7 @@ def _doubles(site: Site, client: Client) -> Iterator[str]:
 
 
 async def _unseen(site: Site, client: Client) -> list[str]:
-    """Every call that may have made a case is shown to the operator, in the API and in the log."""
+    """Returns sentences on calls that may have made a case and are not shown to operators, in API and log."""
     unknown = sum(attempt.unknown for attempt in client.attempts)
     pending = (await site.get("/admin/v1/pending", **bearer(ADMIN_TOKEN)))["pending"]
     log = site.log.read_text()

@@ -39,7 +39,7 @@ _ANYWHERE: Final = re.compile(rb"(?=(%b))" % _TRACE)
 
 @dataclass
 class Done:
-    """What a command of the operator's did, and what of it can still be found. `failed` are calls of others
+    """The result of an operator's command, and what can still be found. `failed` are calls of others
     that it broke."""
 
     code: int | None = None
@@ -52,7 +52,7 @@ class Done:
 
 
 async def erase_user(site: Site, client: Client, count: int) -> Done:
-    """All of a user with so many cases goes, while others call."""
+    """Erases a user with so many cases, while others call."""
     await site.sandbox.llamalitica.webhooks.idle()
     done, before = Done(), _needles(_values(site))
     async with site.store() as store:
@@ -167,7 +167,7 @@ async def _steadily(call: Callable[[], Awaitable[object]], over: asyncio.Event, 
 
 
 async def _fill(store: Store, owner: str, count: int) -> None:
-    """So many cases, each with what can join one."""
+    """Stores so many cases, each with all that can join one."""
     for _ in range(0, count, _AT_ONCE):
         await asyncio.gather(*(_one(store, owner) for _ in range(min(_AT_ONCE, count))))
 
@@ -196,7 +196,7 @@ async def _one(store: Store, owner: str) -> None:
 
 
 def _values(site: Site) -> Iterator[bytes]:
-    """All that the tables hold, but what stays, and what a proxy notes of others' calls a moment late."""
+    """Yields the values of the tables, without what stays and what a proxy notes late of others' calls."""
     with closing(sqlite3.connect(f"file:{site.database}?mode=ro", uri=True, timeout=30)) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (name,) in names:

@@ -54,7 +54,7 @@ class Nursery:
         return Born(pid, asyncio.create_task(self._ended(), name="child"))
 
     async def _ended(self) -> int:
-        """Its exit code; that of a kill where the nursery went first, and can't tell."""
+        """Returns the child's exit code; that of a kill if the nursery ended first and can't say."""
         assert self.process.stdout
         return int(await self.process.stdout.readline() or -signal.SIGKILL)
 

@@ -33,7 +33,7 @@ from proxy.store.records.journal import Journal
 from proxy.store.records.links import Links
 from proxy.store.records.recordings import Recordings
 from proxy.store.rollout.overrides import OverrideStore
-from proxy.store.sql.database import SqliteDatabase
+from proxy.store.sql.sqlite import SqliteDatabase
 from proxy.upstream.llamalitica import Llamalitica
 
 # Killed from outside, by the platform that has just made the case.
@@ -118,7 +118,7 @@ def _called(wrapped: Callable[..., Any], *, trap: Trap, at_start: bool) -> Calla
 
 
 def _checkpoint(seconds: float) -> Lay:
-    """Within a checkpoint, so long after its first page is in the database's file."""
+    """Returns a trap that kills within a checkpoint, so long after its first page is in the file."""
 
     def lay(trap: Trap) -> None:
         record = Journal.record

@@ -37,7 +37,7 @@ _AUDIO: Final = wav(0.2) + WORDS["audio"].encode() * 200_000
 
 @dataclass
 class Found:
-    """What a search went through, and which words it found where."""
+    """The result of a search: what it went through, and the words that it found, with their files."""
 
     files: int = 0
     bytes: int = 0
@@ -82,7 +82,7 @@ async def session(site: Site, found: Found) -> None:
 
 
 def search(site: Site, found: Found) -> None:
-    """All files of the state, and all that the proxy's processes have open, with a name or without one."""
+    """Searches all files of the state, and all that the proxy's processes have open, named or not."""
     for path in [path for path in site.folder.rglob("*") if path.is_file()]:
         found.search(path, path.name if path.suffix != "" else path.parent.name)
     assert site.process

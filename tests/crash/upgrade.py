@@ -47,7 +47,7 @@ async def killed_within(site: Site, statement: int) -> list[str]:
 
 
 def statements(folder: Path, key: str) -> int:
-    """How many statements it takes from there to here. Blocks."""
+    """Returns the number of statements of the upgrade. Blocks."""
     path, count = folder / "counted.db", 0
     make_old(path, key)
 

@@ -1,1 +1,1 @@
-"""What surrounds the package in a container, checked without an engine."""
+"""The container files around the package, checked without an engine."""

@@ -1,4 +1,4 @@
-"""What a legacy client asks for when an upstream misbehaves, and what it is told then (CONTRACT G08)."""
+"""The requests of a legacy client while an upstream misbehaves, and their answers (CONTRACT G08)."""
 
 import re
 import time
@@ -31,7 +31,7 @@ _NAMES: Final[dict[Target, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the client was told, and after how long. `own` says of a 200 that it is what was asked for."""
+    """The client's answer, and its time in seconds. `own` says of a 200 that it is what was asked for."""
 
     status: int
     text: str
@@ -44,7 +44,7 @@ Ask: TypeAlias = Callable[[], Awaitable[Told]]
 
 
 def documented(target: Target, told: Told, causes: tuple[str, ...]) -> str | None:
-    """What is wrong with it, if anything; no `causes` means that it should have been answered well."""
+    """Returns what is wrong with the answer, if anything; no `causes` means that a good one was due."""
     if not causes:
         return None if told.status == 200 and told.own else f"{told.status} {told.text[:40]} {told.cause}"
     name, _, cause = told.cause.partition("-")

@@ -75,7 +75,7 @@ _LEFT_OUT: Final = {("me", "402"), ("create", "403")}
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How both calls end, and which of them ends first."""
+    """The course of both calls: how each ends, and which one ends first."""
 
     me: str
     create: str
@@ -84,7 +84,7 @@ class Course:
 
     @property
     def expected(self) -> tuple[int, str, str]:
-        """What the client is told: status, text and cause; the text of a 200 is for the token to say."""
+        """Returns the client's due answer: status, text and cause; a 200's text is empty here."""
         decides = self.me if self.me in _REFUSED or not self.create else self.create
         if not decides or (decides == self.me and self.me not in _REFUSED and self.token != "none"):
             return 200, "", ""
@@ -92,7 +92,7 @@ class Course:
 
     @property
     def journal(self) -> tuple[str, str | None]:
-        """Its state, and its cause."""
+        """Returns the due state and cause of the journal's entry."""
         if self.create:
             return "failed" if self.create in _CLEAR else "ambiguous", f"llamalitica-{self.create}"
         if self.me in _REFUSED:
@@ -112,7 +112,7 @@ def courses() -> Iterator[Course]:
 
 @dataclass(slots=True)
 class _Both:
-    """Each answers only once both have come, so that calls in order would wait for ever."""
+    """A script that answers only once both calls have come: calls made in order would wait for ever."""
 
     course: Course
     come: dict[str, asyncio.Event] = field(
@@ -136,7 +136,7 @@ class _Both:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the client got."""
+    """The answer that the client got."""
 
     status: int
     text: str = field(repr=False)
@@ -171,7 +171,7 @@ class Caller:
 
     @property
     def sent(self) -> int:
-        """How often POST /api/cases has come, for whomever."""
+        """Returns the number of calls of POST /api/cases, for any user."""
         return sum(times for (target, _), times in self.platform.arrived.items() if target == "create")
 
     @property
@@ -216,7 +216,7 @@ def gives(access_token: str) -> Script:
 
 
 async def played(course: Course, caller: Caller, **headers: str) -> Told:
-    """What a confirmed caller is told; nothing of it is under way any more."""
+    """Returns a confirmed caller's answer, once nothing of the request is under way any more."""
     both = _Both(course)
     caller.platform.scripts = {"me": both, "create": both}
     with hurried() if "timeout" in (course.me, course.create) else nullcontext():
@@ -227,7 +227,7 @@ async def played(course: Course, caller: Caller, **headers: str) -> Told:
 
 
 async def run(course: Course, caller: Caller) -> list[str]:
-    """What is wrong with a course, and with the same request once more, in words."""
+    """Returns sentences on what is wrong with a course, and with the same request once more."""
     await caller.confirmed(living(caller.user) if course.token == "living" else None)
     before = caller.sent
     headers = {"Idempotency-Key": "1", **(bearer(caller.first.token) if course.token == "given" else {})}

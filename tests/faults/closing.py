@@ -15,7 +15,7 @@ from tests.faults.system import System, system
 
 @dataclass
 class Figures:
-    """What came out of a run."""
+    """The figures of a run."""
 
     calls: int = 0
     ambiguous: int = 0
@@ -24,7 +24,7 @@ class Figures:
 
 
 async def come_back(folder: Path, callers: int, times: int, idle_seconds: float, seed: int) -> Figures:
-    """Each caller makes so many cases, after pauses of which some are longer than the platform's limit."""
+    """Lets each caller make so many cases, after pauses of which some exceed the platform's limit."""
     figures = Figures()
     async with system() as platform, system() as chat, facing(folder, platform.url, chat.url) as api:
         platform.idle_seconds = idle_seconds

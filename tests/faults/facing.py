@@ -27,7 +27,7 @@ SILENCE: Final = 0.8
 
 @contextmanager
 def hurried(total: float = TOTAL, silence: float = SILENCE) -> Iterator[None]:
-    """All calls to the new systems have these budgets, instead of up to a quarter of an hour."""
+    """Gives all calls to the new systems these budgets, instead of up to a quarter of an hour."""
     budget = Budget(total=total, connect=total, read=silence)
     constants = [(llamalitica, "_ME"), (llamalitica, "_CREATE")]
     constants += [(llamachat, name) for name in ("_START", "_SEND", "_TRANSCRIBE")]

@@ -1,4 +1,4 @@
-"""What an upstream may do instead of answering well, and the cause that the proxy finds in it."""
+"""The misbehaviours of an upstream, and the cause that the proxy finds in each."""
 
 import asyncio
 import gzip
@@ -109,7 +109,7 @@ async def two_answers(exchange: Exchange) -> None:
 
 
 async def a_late_second_answer(exchange: Exchange) -> None:
-    """It is on its way while the next request is: no look at the connection can have found it."""
+    """Sends a second answer while the next request is on its way: no check of the connection can find it."""
     await plainly(exchange)
     if await exchange.reader.read(1):
         await exchange.say(framed(intruder(exchange)))
@@ -117,7 +117,7 @@ async def a_late_second_answer(exchange: Exchange) -> None:
 
 
 def intruder(exchange: Exchange) -> bytes:
-    """What would be a good answer, and is nobody's."""
+    """Returns what would be a good answer, and is nobody's."""
     return exchange.named("intruder").replace(b"tag-", b"intruder-")
 
 
@@ -167,7 +167,7 @@ def redirect(code: int, elsewhere: str) -> Script:
 
 
 def kinds(elsewhere: str) -> dict[str, Kind]:
-    """All of them; `elsewhere` is an address that nobody may call."""
+    """Returns all kinds; `elsewhere` is an address that nobody may call."""
     bomb = gzip.compress(b" " * 20_000_000)
     chunked = head("Transfer-Encoding: chunked")
     good_start = b'{"id": "'

@@ -1,4 +1,4 @@
-"""What the legacy server may do behind the pass-through, and what its client gets then (CONTRACT H)."""
+"""The misbehaviours of the legacy server behind the pass-through, and the client's answers (CONTRACT H)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -83,7 +83,7 @@ async def passing(folder: Path, legacy: str) -> AsyncIterator[Api]:
 
 
 async def passed_on(api: Api, at: System, name: str, kind: Kind, times: int) -> list[str]:
-    """What is wrong with so many calls that are passed on, and with those that follow."""
+    """Returns what is wrong with so many calls that are passed on, and with those that follow."""
     at.spoilt = ("legacy", kind.script)
     told = await asyncio.gather(*(_asked(api) for _ in range(times)))
     at.spoilt = None
@@ -100,7 +100,7 @@ def _right(name: str, told: tuple[int, str]) -> bool:
 
 
 async def _asked(api: Api) -> tuple[int, str]:
-    """Each time it is another caller, whom nothing of another's answers may reach."""
+    """Asks as a new caller each time: nothing of another's answers may reach them."""
     url = f"{api.url}/michiQ/doc/legacy-1"
     try:
         async with api.http.get(

@@ -22,7 +22,7 @@ _SOCKETS = Path("/proc/self/fd")
 
 @dataclass
 class Figures:
-    """What came out of a run."""
+    """The figures of a run."""
 
     calls: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Figures:
 async def misbehave(
     api: Api, at: System, target: Target, name: str, kind: Kind, times: int, figures: Figures
 ) -> None:
-    """So many calls at once to one target, that misbehaves; and then one that is answered well.
+    """Makes so many calls at once to one target that misbehaves, and then one that is answered well.
 
     Five of them may open the breaker, unless it was told not to stay open.
     """
@@ -73,7 +73,7 @@ def never_open() -> Iterator[None]:
 
 
 async def settled(api: Api, systems: Sequence[System]) -> None:
-    """Nothing is under way any more, on either side; what the proxy keeps open for later is gone too."""
+    """Waits until nothing is under way on either side, and ends the connections that the proxy keeps open."""
     await api.proxy.deps.tasks.drain(10)
     for system in systems:
         await system.hang_up()

@@ -20,7 +20,7 @@ _AT_ONCE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where it breaks off; None is a connection that is refused. `causes` are those that the client may
+    """A point at which it breaks off; None is a refused connection. `causes` are those that the client may
     be told, `states` what the journal may hold then."""
 
     script: Script | None
@@ -130,7 +130,7 @@ class Try:
 
 
 async def broken_off(api: Api, platform: System, name: str, times: int) -> list[Try]:
-    """So many newCases that break off at a point, a few at once."""
+    """Makes so many newCases that break off at a point, a few at once."""
     tries: list[Try] = []
     while times > len(tries):
         wave = [
@@ -159,7 +159,7 @@ async def _asked(api: Api, each: Try) -> None:
 
 
 async def states(api: Api, tries: Sequence[Try]) -> dict[str, str]:
-    """What the journal holds of each user's call; ambiguous is what an operator is shown."""
+    """Returns the journal's state of each user's call; ambiguous is what an operator is shown."""
     deps = api.proxy.deps
     shown = {entry.owner for entry in await deps.store.journal.pending()}
     found: dict[str, str] = {}
@@ -171,7 +171,7 @@ async def states(api: Api, tries: Sequence[Try]) -> dict[str, str]:
 
 
 async def faults_of(api: Api, platform: System, tries: Sequence[Try]) -> list[str]:
-    """What is wrong with any of them, in words."""
+    """Returns sentences on what is wrong with any of them."""
     held = await states(api, tries)
     found: list[str] = []
     for each in tries:
@@ -207,7 +207,7 @@ async def lost(api: Api, tries: Sequence[Try]) -> list[str]:
 
 
 async def asked_again(api: Api, platform: System, tries: Sequence[Try]) -> list[str]:
-    """Every client asks once more, with its key, of a platform that works: what is wrong then."""
+    """Lets every client ask once more, with its key, while the platform works; returns what is wrong."""
     held = await states(api, tries)
     again = [Try(each.point, each.user) for each in tries]
     for start in range(0, len(again), _AT_ONCE):

@@ -36,7 +36,7 @@ class Exchange:
     content: bytes = b""
 
     async def body(self) -> bytes:
-        """All of it; IncompleteReadError where the client gave up."""
+        """Returns the whole body. Raises IncompleteReadError if the client gave up."""
         if len(self.content) < self.length:
             self.content += await self.reader.readexactly(self.length - len(self.content))
         self.system.whole[self.target, self.user] += 1
@@ -71,7 +71,7 @@ Script: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 
 async def plainly(exchange: Exchange) -> None:
-    """As it should be."""
+    """Answers as it should."""
     await exchange.body()
     await exchange.say(framed(exchange.good()))
 
@@ -122,7 +122,7 @@ class System:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def deafen(self) -> None:
-        """From now on connections are refused; those that stand go on."""
+        """Refuses new connections from now on; open ones go on."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -205,7 +205,7 @@ class System:
 
 
 def _answers(name: str, content: bytes) -> dict[Target, Json]:
-    """What a good answer says; of LlamaChat's, what was asked can be told."""
+    """Returns the content of a good answer; from LlamaChat's, the question can be recognized."""
     tags = _TAG.findall(content)
     tag = tags[-1].decode() if tags else "no-tag"
     now = datetime.now(UTC).isoformat()

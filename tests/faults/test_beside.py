@@ -89,7 +89,7 @@ def refused(target: str, end: str) -> Callable[[Caller], Awaitable[dict[str, str
 
 
 async def renewal_refused(caller: Caller) -> dict[str, str]:
-    """Of the access token that a page needs."""
+    """Has the renewal of the access token refused that a page needs."""
     caller.platform.scripts = {"me": ENDS["401"]}
     case = caller.first.case
     url = f"{caller.api.url}/app/encounter/{case}"
@@ -99,7 +99,7 @@ async def renewal_refused(caller: Caller) -> dict[str, str]:
 
 
 async def erased(caller: Caller) -> dict[str, str]:
-    """By another process, which this one hears nothing of."""
+    """Erases the caller by another process, without a word to this one."""
     async with open_store(
         f"sqlite:///{caller.folder}/michiq.db", f"file:{caller.folder}/blobs", [KEY]
     ) as store:

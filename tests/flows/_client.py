@@ -17,7 +17,7 @@ from tests.conftest import Api, bearer
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the client got."""
+    """The answer that the client got."""
 
     status: int
     headers: Mapping[str, str]
@@ -110,7 +110,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def calls(api: Api, path: str) -> list[Call]:
-    """What arrived at a path of either new system, oldest first."""
+    """Returns the calls that arrived at a path of either new system, oldest first."""
     both = api.sandbox.llamalitica.calls + api.sandbox.llamachat.calls
     return [call for call in both if call.path == path]
 

@@ -47,7 +47,7 @@ class Reply:
 
     @property
     def sentence(self) -> tuple[int, str | None, str]:
-        """What a refusal is judged by: status, content type and text."""
+        """Returns what tests compare of a refusal: status, content type and text."""
         return self.status, self.header("Content-Type"), self.text
 
 
@@ -115,7 +115,7 @@ def read_reply(connection: socket.socket, method: str) -> Reply:
 
 
 def committed(folder: Path, query: str) -> list[tuple[Any, ...]]:
-    """What another process sees of the proxy's database."""
+    """Returns what another process reads from the proxy's database."""
     with closing(sqlite3.connect(f"file:{folder / 'michiq.db'}?mode=ro", uri=True)) as connection:
         return connection.execute(query).fetchall()
 

@@ -1,4 +1,4 @@
-"""What a legacy client asks of a case that it has made, and what the platform says of it meanwhile."""
+"""The questions of a legacy client about its case, and the platform's events about it."""
 
 import json
 import re
@@ -39,7 +39,7 @@ class Reply:
         return json.loads(self.body)
 
     def says(self, status: int, sentence: str) -> bool:
-        """Whether this is a text answer with exactly that sentence."""
+        """Returns whether this is a text answer with exactly that sentence."""
         return (self.status, self.headers["Content-Type"], self.text) == (status, TEXT, sentence)
 
 
@@ -108,7 +108,7 @@ def paths(api: Api) -> list[str]:
 
 
 def passages(message: str) -> list[str]:
-    """What stands in a message between the instruction and the question."""
+    """Returns the part of a message between the instruction and the question."""
     _, _, rest = message.partition("\n\n")
     found, asked, _ = rest.rpartition("\n\nPregunta: ")
     return re.split(r"\n(?=\[)", found) if asked else []

@@ -86,7 +86,7 @@ class Storm:
     accepted: list[bytes] = field(default_factory=list, repr=False)
 
     async def out_of_order(self) -> None:
-        """Every event in any order, some of them twice, many at once."""
+        """Delivers every event in any order, some of them twice, many at once."""
         repeated = self.random.choices(self.events, k=len(self.events) // 2)
         shuffled = [*self.events, *repeated]
         self.random.shuffle(shuffled)
@@ -163,7 +163,7 @@ class Storm:
         return await self.store.database.read(work)
 
     async def wrong_rows(self) -> list[str]:
-        """Where the rows are not what the events, and the odd ones that were accepted, should have left."""
+        """Returns the reports whose rows differ from what the events and the accepted odd ones leave."""
         newest: dict[str, Told] = {}
         for told in self.events:
             newest[told.report_id] = max(told, newest.get(told.report_id, told), key=lambda each: each.place)
@@ -179,7 +179,7 @@ class Storm:
         return row.case_id, row.at, row.rank, content
 
     def sent(self, what: str) -> dict[int, int]:
-        """How often each status came back."""
+        """Returns how often each status came back."""
         return {status: times for (kind, status), times in self.answers.items() if kind == what}
 
     @property

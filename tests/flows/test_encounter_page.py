@@ -41,7 +41,7 @@ Edit = Callable[[str], str]
 
 
 def uncommented(mapping: str) -> str:
-    """Every setting that the default mapping shows in a comment, set; but not for one organization."""
+    """Returns the mapping with every commented setting in force, but those for one organization."""
     for_all, one, rest = mapping.partition("# For one organization")
     return re.sub(r"^# (?=\w+ = )", "", for_all, flags=re.MULTILINE) + one + rest
 
@@ -59,7 +59,7 @@ def config(url: str) -> Any:
 
 
 async def opened(api: Api, url: str) -> tuple[int, str]:
-    """What the platform shows at that very address."""
+    """Returns the platform's answer at that very address."""
     async with api.http.get(URL(url, encoded=True)) as response:
         return response.status, await response.text()
 

@@ -1,4 +1,4 @@
-"""What holds for all legacy routes: hosts, methods, ids, tokens, upstream failures, headers."""
+"""The rules of all legacy routes: hosts, methods, ids, tokens, upstream failures, headers."""
 
 import base64
 import json

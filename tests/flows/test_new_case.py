@@ -208,7 +208,7 @@ async def test_header_N06_bytes_arrive_as_they_were_meant(api: Api) -> None:
 
 
 async def test_organization_N06_with_signs_that_nobody_sees_is_warned_of(start_proxy: StartProxy) -> None:
-    """Once in the log, without the name; one that the mapping knows is meant so."""
+    """The log has one warning, without the name; a name in the mapping is meant so."""
     known = "Clínica\N{NO-BREAK SPACE}Sur"
     unseen = "\ufeff\u00a0\u00ad\u200b\u200c\u200d\u2028\u202f\u2060\u3000\U000e0020"
     odd = [f"Clínica{sign}Norte" for sign in unseen] + [

@@ -145,7 +145,7 @@ BROKEN_REQUESTS: Final = {
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[list[EventDict]]:
-    """What the proxy logs; whatever a client sends, nothing may fail inside."""
+    """Yields what the proxy logs; nothing may fail inside, for any request."""
     with capture_logs() as events:
         yield events
     assert not [event for event in events if event["log_level"] in ("error", "critical")]
@@ -223,7 +223,7 @@ async def test_form_N16_may_be_written_in_every_sound_way(api: Api) -> None:
 
 
 async def test_form_N16_an_empty_part_does_not_swallow_the_next(api: Api) -> None:
-    """Its delimiter follows the blank line at once: RFC 2046's grammar, and what App Engine sends."""
+    """The delimiter follows the blank line at once: RFC 2046's grammar, and what App Engine sends."""
     # The line end that an ordinary empty part has between its blank line and the delimiter.
     for names in permutations(("conversation", "otro", "ehr", "files")):
         content = {"ehr": '{"id": "p-1"}', "files": "1"}
@@ -395,7 +395,7 @@ def causes(log: list[EventDict]) -> list[str | None]:
 
 
 async def all_refused(api: Api, requests: dict[str, bytes], expected: tuple[int, str, str]) -> None:
-    """Each of them gets this answer, under an id of its own, and nothing reaches the platform."""
+    """Checks that each request gets this answer, under its own id, and that none reaches the platform."""
     replies = await talk_each(api.url, requests)
     assert {name: reply.sentence for name, reply in replies.items()} == dict.fromkeys(requests, expected)
     assert len({reply.header("X-Request-ID") for reply in replies.values()} - {None}) == len(requests)

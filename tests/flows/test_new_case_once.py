@@ -295,7 +295,7 @@ def telling(about: Callable[[], object]) -> SandboxConfig:
 
 
 async def sweep(api: Api, ahead: timedelta) -> None:
-    """What the proxy does once an hour, at a later hour."""
+    """Does what the proxy does once an hour, at a later hour."""
     await api.proxy.deps.store.retention.sweep(api.clock() + ahead, content_days=90, audio_days=30)
 
 

@@ -49,7 +49,7 @@ def metadata(api: Api) -> Mapping[str, Json]:
 
 
 def sent_digest(api: Api) -> str:
-    """Of the patientMetadata, as its bytes came to the platform."""
+    """Returns the digest of the patientMetadata, as its bytes came to the platform."""
     parts = api.sandbox.llamalitica.calls[-1].facts["parts"]
     assert isinstance(parts, list)
     assert isinstance(parts[0], dict)

@@ -41,7 +41,7 @@ async def listed(api: Api, token: str) -> set[str]:
 
 
 async def works(case: Patient) -> None:
-    """All that a user does with a case of theirs."""
+    """Does all that a user does with a case of theirs."""
     assert (await case.call("GET", "/michiQ/doc/{id}")).status == 200
     assert (await case.upload(wav(0.1))).status == 200
     assert (await case.transcribe()).status == 200

@@ -197,7 +197,7 @@ FAULTS: Final[dict[str, tuple[Kind, int | None]]] = {
 async def test_query_Q03_any_failure_of_llamachat_is_500_and_the_next_question_is_answered(
     api: Api, prefix: str
 ) -> None:
-    """Also Q04: a message that failed does not count as sent; its passages come with the next one."""
+    """Covers Q04, too: a message that failed does not count as sent; its passages come with the next one."""
     wrong: dict[str, object] = {}
     for name, (kind, status) in FAULTS.items():
         case = await allergic(api)

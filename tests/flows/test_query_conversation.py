@@ -1,4 +1,4 @@
-"""What LlamaChat is told of a case, and in which conversation (CONTRACT Q04–Q06)."""
+"""The messages to LlamaChat about a case, and their conversation (CONTRACT Q04–Q06)."""
 
 import asyncio
 import hashlib
@@ -186,7 +186,7 @@ async def test_query_Q05_a_longer_question_is_400_and_no_message_is_sent(api: Ap
 
 
 async def test_query_Q05_a_question_that_the_passages_make_too_long_costs_no_conversation(api: Api) -> None:
-    """Of a case with nothing to tell it would have fitted: only the search shows that it doesn't."""
+    """The question fits for a case without passages: only the search shows that it is too long here."""
     question = "p" * 9000
     long = await api.new_case(files_form(("a.pdf", long_pdf(20, {1: ALLERGY}), "application/pdf")))
     assert (await ask(api, long, question)).says(400, BAD)
@@ -248,7 +248,7 @@ async def test_query_Q06_a_case_has_one_conversation_whatever_token_asks(api: Ap
 async def test_query_Q06_the_conversation_outlives_the_process(
     start_proxy: StartProxy, aiohttp_server: AiohttpServer
 ) -> None:
-    """Its id and what was said in it are in the store."""
+    """The store has the conversation's id and what was said in it."""
     chat, url = await gated_chat(aiohttp_server)
     chat.gate.set()
     async with start_proxy(MICHIQ_LLAMACHAT_URL=url) as api:

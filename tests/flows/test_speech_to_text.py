@@ -507,7 +507,7 @@ class Outage:
 
 
 async def forwarded(case: Patient, outage: Outage) -> LinkedCase:
-    """What stands of the linked case once forwarding has ended."""
+    """Returns the linked case as stored once forwarding has ended."""
     deps = case.api.proxy.deps
     session = await deps.store.sessions.get(case.token)
     known = await deps.store.cases.get(case.id)

@@ -1,4 +1,4 @@
-"""What holds for every call to the new systems, seen through the legacy routes (CONTRACT X, G08)."""
+"""The rules of every call to the new systems, seen through the legacy routes (CONTRACT X, G08)."""
 
 import asyncio
 import re

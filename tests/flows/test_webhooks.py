@@ -192,7 +192,7 @@ LIVES: Final[dict[str, tuple[list[dict[str, Any]], str | None]]] = {
 
 
 async def test_webhook_W03_the_order_of_arrival_changes_nothing(api: Api) -> None:
-    """Each life is told in every order, then once more: from the last new event on it stays as it is."""
+    """Sends each life in every order, then once more: from the last new event on nothing may change."""
     for life, (events, text) in LIVES.items():
         for order in permutations(events):
             case = await quiet_case(api)

@@ -1,4 +1,4 @@
-"""All hostile input: every trick on every route that it is for, or on one of them; mutants and writings."""
+"""The catalogue of hostile input: every trick on all its routes, or on one; mutants and writings."""
 
 from collections.abc import Iterator, Mapping
 from random import Random
@@ -29,7 +29,7 @@ def everything(sounds: Mapping[str, Sound], of_mutants: int, random: Random) -> 
 
 
 def sample(sounds: Mapping[str, Sound], of_mutants: int, random: Random) -> Iterator[Hostile]:
-    """Each trick on a route that chance picks."""
+    """Yields each trick on a route that chance picks."""
     for trick in TRICKS:
         yield done(trick, sounds[random.choice(sorted(trick.on))])
     yield from mutants(sounds, of_mutants, random)

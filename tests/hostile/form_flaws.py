@@ -1,4 +1,4 @@
-"""What may stand around the parts of a form, and what makes a form one that has to be refused."""
+"""The bytes that may stand around the parts of a form, and the flaws for which a form must be refused."""
 
 from collections.abc import Callable
 from random import Random
@@ -57,7 +57,7 @@ def _other_delimiter(text: bytes) -> _Flaw:
 
 
 def _cut(body: bytes, _: bytes, random: Random) -> bytes:
-    """No end: somewhere within, or right before its dashes."""
+    """Cuts the form off: somewhere within, or right before the dashes of its end."""
     end = body.index(_B + b"--")
     return body[: random.choice((end, end + len(_B), end + len(_B) + 1, random.randrange(end)))]
 

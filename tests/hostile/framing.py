@@ -1,4 +1,4 @@
-"""Where a body begins and ends: lengths, codings, chunks, line ends, control characters."""
+"""Tricks on the begin and end of a body: lengths, codings, chunks, line ends, control characters."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -12,7 +12,7 @@ from tests.hostile.spellings import NAMES, TEXTS, encoded, in_a_charset, spelled
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What has to arrive on the platform; `read` is the text of the files."""
+    """The content that must arrive on the platform; `read` is the text of the files."""
 
     patient: str
     conversation: str
@@ -79,7 +79,7 @@ def empty_parts(random: Random, word: str) -> Made:
 
 
 def framing(random: Random, word: str) -> Made:
-    """What may stand before, between and behind the delimiters, and what may not."""
+    """Makes a form with bytes before, between and behind the delimiters, allowed ones and others."""
     whole = _whole([_field("ehr", content=_ehr(word)), _file(b'filename="1.bin"', content=b"1")])
     body, meant = whole, Meant(word, "", (("1.bin", b"1"),))
     for end in (b"\r\n", b"--\r\n"):

@@ -27,7 +27,7 @@ _TAIL_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where it listens, and a session: a token and a case."""
+    """A running proxy: its port, and a session with a token and a case."""
 
     sandbox: Sandbox
     folder: Path

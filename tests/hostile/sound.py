@@ -80,7 +80,7 @@ Pieces: TypeAlias = bytes | tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trick:
-    """What is done to a sound request; `make` gets the request and the canary to hide in it.
+    """A trick on a sound request; `make` gets the request and the canary to hide in it.
 
     `statuses` may be answered, at most `answers` times. `ends`: the client says that it has said all, so
     that nobody waits for more; without, it must be answered all the same.

@@ -48,7 +48,7 @@ Spelling: TypeAlias = Callable[[str, Random], bytes | None]
 
 
 def _plain(name: str, _: Random) -> bytes | None:
-    """As browsers write it, which escape the quote alone."""
+    """Writes a name as browsers do, which escape the quote alone."""
     sound = "%2" not in name and not name.endswith("\\")
     return b'filename="%b"' % name.replace('"', "%22").encode() if sound else None
 
@@ -65,7 +65,7 @@ def _pairs(name: str, _: Random) -> bytes | None:
 
 
 def _unescaped(name: str, _: Random) -> bytes | None:
-    """Nothing is escaped, and what stands behind a quote shows that it isn't the last one."""
+    """Writes a name without escapes; what stands behind a quote shows that it isn't the last one."""
     sound = "\\" not in name and not name.endswith('"')
     return b'filename="%b"' % name.encode() if sound else None
 
@@ -141,7 +141,7 @@ def encoded(content: bytes, random: Random) -> tuple[list[bytes], bytes]:
 
 
 def _quoted(content: bytes, random: Random) -> bytes:
-    """Each byte as itself where it may be, and broken into lines of up to 76 signs."""
+    """Writes each byte as itself if it may be, in lines of up to 76 characters."""
     plain = random.choice((b"", bytes(range(0x20, 0x7F)).replace(b"=", b""), bytes(set(range(256)) - {0x3D})))
     signs = [bytes([byte]) if byte in plain else b"=%02x" % byte for byte in content]
     width = random.choice((1, 20, 25))

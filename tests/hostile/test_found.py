@@ -28,7 +28,7 @@ MALFORMED = refusal(400, "Solicitud incorrecta")
 
 
 async def test_ehr_N08_behind_two_byte_order_marks_is_no_json(api: Api) -> None:
-    """It was read past both and sent on with one, for the platform to refuse."""
+    """The proxy once skipped both marks and sent the ehr on with one, for the platform to refuse."""
     marked = part("ehr", b'\xef\xbb\xbf\xef\xbb\xbf{"id": "p-1"}')
     reply = await talk(api.url, new_case(form(marked)))
     assert reply.sentence == BAD_EHR
@@ -43,7 +43,7 @@ async def test_ehr_N08_of_more_values_than_any_record_has_is_refused(api: Api) -
 
 
 async def test_form_N16_whose_later_chunk_is_broken_is_refused_at_once(api: Api) -> None:
-    """Its reader was left waiting until it had waited for too long."""
+    """The form's reader once waited for the rest until its timeout."""
     head = request(NEW_CASE, [*IDENTITY_LINES, MULTIPART, "Transfer-Encoding: chunked"])
     with closing(connect(api.url)) as connection:
         connection.sendall(head + b"5\r\nhello\r\n")
@@ -61,7 +61,7 @@ async def test_expectation_G10_at_a_path_without_a_route_is_not_quoted(api: Api)
 
 
 async def test_user_N06_that_only_the_legacy_server_takes_gets_its_answer(start_proxy: StartProxy) -> None:
-    """It had made the case; the client was told that the request is malformed."""
+    """The legacy server had made the case, and the client was answered that the request is malformed."""
     edit = {"new_case": lambda text: text.replace('mode = "new"', 'mode = "legacy"')}
     async with start_proxy(edit=edit, legacy=True) as api:
         lines = [line.replace("ana@", "ana\t@") for line in IDENTITY_LINES]

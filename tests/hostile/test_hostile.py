@@ -52,7 +52,7 @@ async def wrong(api: Api, hostile: Hostile) -> list[str]:
 
 
 async def all_wrong(api: Api, inputs: list[Hostile]) -> list[str]:
-    """What is wrong with the answers to all of these, a few at a time."""
+    """Returns what is wrong with the answers to all of these, a few at a time."""
     found: list[str] = []
     waiting = iter(inputs)
 

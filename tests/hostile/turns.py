@@ -1,4 +1,4 @@
-"""Who speaks when: pipelines, expectations, and connections that are closed half; and codings of a body."""
+"""Tricks on the order of speaking: pipelines, expectations, half-closed connections; codings of a body."""
 
 import gzip
 import zlib

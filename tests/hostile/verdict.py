@@ -1,4 +1,4 @@
-"""What is wrong with what came of an input."""
+"""Finds what is wrong with the result of an input."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ _WEBHOOK: Final = {
 
 
 def documented(table: Table) -> frozenset[tuple[int, str]]:
-    """Every answer to a fault that there is."""
+    """Returns every documented answer to a fault."""
     mapped = {
         (error.status, error.text)
         for route in table.routes.values()
@@ -83,14 +83,14 @@ def leaks(text: bytes, secrets: Mapping[str, bytes]) -> list[str]:
 
 
 def _escaped(secret: bytes) -> set[bytes]:
-    """As it is, escaped for URLs, JSON and Python, and in hexadecimal, all in small letters."""
+    """Returns the secret as it is, escaped for URLs, JSON and Python, and in hexadecimal; in lower case."""
     text = secret.decode("utf-8", "replace")
     forms = [text, quote(text, safe=""), json.dumps(text)[1:-1], repr(secret)[2:-1], secret.hex()]
     return {form.lower().encode() for form in forms}
 
 
 def _packed(secret: bytes) -> Iterator[bytes]:
-    """In base64, wherever it stands in a longer text, less the letters that its neighbours change."""
+    """Yields the secret in base64, at any position of a longer text, less the letters that others change."""
     for before in range(3):
         size = before + len(secret)
         packed = base64.b64encode(bytes(before) + secret)[-(-before * 8 // 6) : size * 8 // 6]

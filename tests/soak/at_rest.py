@@ -77,7 +77,7 @@ def _erased(what: str, done: Done) -> Row:
 
 
 async def _left_after_retention(site: Site) -> str:
-    """What a sweep leaves in 91 days, in a sentence; nothing is what is to be."""
+    """Returns a sentence on what a sweep in 91 days leaves; empty if all is well."""
 
     def count(conn: Connection) -> dict[str, int]:
         tables = [table for table in metadata.sorted_tables if table.name not in _STAYS]

@@ -124,7 +124,7 @@ async def run(scale: float) -> list[Row]:
 
 
 async def _large(this: _Run, sound: Sound) -> Row:
-    """What the largest records cost that a hospital may send."""
+    """Measures the cost of the largest records that a hospital may send."""
     before, worst = this.site.memory("VmRSS"), 0.0
     for trick in LARGE:
         hostile = done(trick, sound)
@@ -136,7 +136,7 @@ async def _large(this: _Run, sound: Sound) -> Row:
 
 
 async def _read_back(this: _Run, sound: Sound) -> Row:
-    """What it costs to read one: by its id, in the list of its user, and for a question."""
+    """Measures the cost of reading one: by its id, in the list of its user, and for a question."""
     others = sound.without(b"user_mail").lines
     own = replace(sound, lines=(*others, b"user_mail: reader@clinica.example"))
     [made] = (await heard("127.0.0.1", this.site.port, done(LARGE[0], own))).answers
@@ -163,7 +163,7 @@ def _row(goal: str, figure: str, *, met: bool) -> Row:
 
 
 async def _warm(site: Site, sounds: Mapping[str, Sound]) -> None:
-    """What any use costs in memory is no cost of these; and there is audio to be transcribed."""
+    """Warms the proxy up: the memory of any use is no cost of these; and there is audio to transcribe."""
     for sound in sounds.values():
         await heard("127.0.0.1", site.port, _plain(sound))
 
@@ -184,7 +184,7 @@ async def _healthy(site: Site) -> bool:
 
 
 def _secrets(site: Site) -> dict[str, bytes]:
-    """What may not be shown; the stem stands for all canaries."""
+    """Returns the secrets that may not be shown; the stem stands for all canaries."""
     named = {
         "a canary": STEM,
         "the token": site.token,

@@ -78,7 +78,7 @@ def _never_again(tries: list[Try], wrong: list[str], by_restart: int) -> Row:
 
 
 async def _shown(folder: Path, key: str) -> list[Any]:
-    """What the command tells an operator."""
+    """Returns what the command shows an operator."""
     settings = {"MICHIQ_SECRET_KEYS": key, "MICHIQ_DATABASE_URL": f"sqlite:///{folder}/michiq.db"}
     settings["MICHIQ_BLOBS_URL"] = f"file:{folder}/blobs"
     async with command(folder, "routes", "--pending", "--json", **settings) as process:

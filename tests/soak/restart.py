@@ -67,7 +67,7 @@ class _Load:
             user.token, user.case = answer["token"], answer["michiq_uuid"]
 
     async def _asked(self, data: bytes) -> Reply:
-        """On a connection that is free, or on a new one; one that the server has ended is no longer there."""
+        """Asks on a free connection, or on a new one; connections that the server has ended are gone."""
         connection = next((each for each in self._free() if not each.over), None)
         if connection is None:
             self.opened += 1

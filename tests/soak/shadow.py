@@ -1,4 +1,4 @@
-"""What shadowing costs the client: the same route, with and without it, in turns."""
+"""Measures the cost of shadowing for the client: the same route, with and without it, in turns."""
 
 from datetime import UTC, datetime
 

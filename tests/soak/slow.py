@@ -208,7 +208,7 @@ def _sockets(site: Site) -> int:
 
 
 async def _left(site: Site, before: int) -> int:
-    """How many more there are than before, once nobody comes any more."""
+    """Returns how many more sockets there are than before, once no client comes any more."""
     for _ in range(100):
         if _sockets(site) <= before:
             break

@@ -1,4 +1,4 @@
-"""What bounds the calls to an upstream: retries, the pool, the breaker; and what a dead LlamaChat costs."""
+"""The limits of the calls to an upstream: retries, the pool, the breaker; the cost of a dead LlamaChat."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ _SECONDS: Final = 60.0
 
 
 async def retries(folder: Path, count: int) -> Row:
-    """Every second user meets a platform that hangs up on them; the others keep the breaker closed."""
+    """Hangs up on every second user; the others keep the breaker closed."""
     async with system() as platform, system() as chat, facing(folder, platform.url, chat.url) as api:
         ask = await prepared(api, "me")
         for number in range(count):

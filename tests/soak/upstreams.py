@@ -77,7 +77,7 @@ async def _each_kind(
 
 
 async def _left(before: tuple[object, int]) -> str:
-    """What is there that was not there before, after what the proxy's own client keeps for a while."""
+    """Returns the tasks and sockets that were not there before, once the client's idle ones have ended."""
     for _ in range(200):
         if (tasks(), sockets()) == before:
             return ""

@@ -1,4 +1,4 @@
-"""What each failure of a call says of its upstream, and whether another connection may do better."""
+"""The failures of a call: what each says of its upstream, and whether another connection may do better."""
 
 import ssl
 

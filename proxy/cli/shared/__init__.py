@@ -1,1 +1,1 @@
-"""What several commands use: the console, the store, and running a server."""
+"""Parts that several commands use: the console, the store, and running a server."""

@@ -8,7 +8,7 @@ from proxy.flows.deps import Deps
 from proxy.flows.shared.caller import NewCaseCaller
 from proxy.mapping.models import NewCase
 from proxy.mapping.table import Route
-from proxy.store.database_protocol import Work
+from proxy.store.sql.database import Work
 from proxy.upstream.llamalitica import UserSession
 from proxy.values import Session
 

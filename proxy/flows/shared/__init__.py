@@ -1,1 +1,1 @@
-"""What several flows use: callers, cases, and work off the event loop."""
+"""Parts that several flows use: callers, cases, and work off the event loop."""

@@ -24,7 +24,7 @@ class ConfirmedCaller:
 
 
 class ConfirmedCallers:
-    """The callers whom users/me has confirmed to this process, by their fingerprints (`caller.Caller`)."""
+    """The callers that users/me has confirmed to this process, by `NewCaseCaller.fingerprint`."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most

@@ -10,8 +10,8 @@ from proxy.audio.duration import BadAudio
 from proxy.audio.naming import with_ending
 from proxy.flows.deps import Deps
 from proxy.isolated.pool import WorkerCrashed, WorkerTimeout
+from proxy.store.blobs.protocol import Blobs
 from proxy.store.blobs.recording_file import seconds_of
-from proxy.store.blobs_protocol import Blobs
 from proxy.values import OutgoingFile, Recording
 
 _SECONDS: Final = 60.0

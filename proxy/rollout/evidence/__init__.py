@@ -1,1 +1,1 @@
-"""What can-switch, learned and differences say of a route."""
+"""The evidence about a route: can-switch, learned answers and differences."""

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from proxy.store import Store
-from proxy.store.database_protocol import Work
-from proxy.store.dry_blobs import DryBlobs
-from proxy.store.dry_database import DryDatabase
+from proxy.store.blobs.dry import DryBlobs
 from proxy.store.records.journal import Journal, JournalEntry
+from proxy.store.sql.database import Work
+from proxy.store.sql.dry_database import DryDatabase
 
 
 def dry_store(store: Store) -> Store:

@@ -1,1 +1,1 @@
-"""Who did what: the audit trail, request traces, and usage by client."""
+"""The records of who did what: the audit trail, request traces, and usage by client."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from proxy.store.database_protocol import Database
+from proxy.store.sql.database import Database
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.tables import requests
 from proxy.values import Json

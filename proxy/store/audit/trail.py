@@ -10,8 +10,8 @@ from sqlalchemy import Connection, insert, select
 
 from proxy.store.audit.accesses import Access, first_of_day
 from proxy.store.audit.chain import AuditEvent, AuditVerdict, next_links, note_end, verify
-from proxy.store.database_protocol import Database, Work
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.tables import audit
 
 __all__ = ["CASE_ERASED", "PROXY", "Access", "Audit", "AuditEvent", "AuditVerdict"]

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, delete, func, select
 
 from proxy.store.audit.tallies import day_of
 from proxy.store.audit.visits import AGENT, ORGANIZATION, LedgerRows, Visit, anonymous, by_client, ledger_rows
-from proxy.store.database_protocol import Database
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.rows import batches
 from proxy.store.sql.tables import clients, ledger
 

@@ -23,7 +23,7 @@ _TEMPORARY: Final = "tmp"
 
 
 class FolderBlobs:
-    """Blobs in a folder (`blobs_protocol.Blobs`). Blocks a little: make it in a thread."""
+    """Blobs in a folder (`blobs.protocol.Blobs`). Blocks a little: make it in a thread."""
 
     def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
         self._folder = folder
@@ -88,7 +88,7 @@ class FolderBlobs:
 
 
 class FolderWriter:
-    """A file that is being written (`blobs_protocol.BlobWriter`). Holds one frame and the piece being
+    """A file that is being written (`blobs.protocol.BlobWriter`). Holds one frame and the piece being
     written.
 
     Less than a frame waits for more. A larger piece is hashed, sealed and written in one go, in a thread, and

@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy import Connection, String, bindparam, exists, or_, select
 
-from proxy.store.database_protocol import Database
 from proxy.store.records.links import links_of
 from proxy.store.records.reports import Reports
 from proxy.store.records.transcriptions import Transcriptions
+from proxy.store.sql.database import Database
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.tables import links, reports, transcriptions
 from proxy.values import Report, Transcription, folded_id

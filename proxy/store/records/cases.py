@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, 
 
 from proxy import jsons
 from proxy.compressed import Compressed
-from proxy.store.database_protocol import Database
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import own_spelling

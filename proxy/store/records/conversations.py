@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from proxy.store.database_protocol import Database
 from proxy.store.records.owners import current
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import upsert

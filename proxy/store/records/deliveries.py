@@ -8,10 +8,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from proxy.store.audit.trail import is_erased
-from proxy.store.database_protocol import Database
 from proxy.store.records.reports import Reports
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.tables import deliveries
 from proxy.values import Json, ReportEvent, folded_id
 

@@ -21,12 +21,12 @@ from sqlalchemy import (
     union_all,
 )
 
-from proxy.store.database_protocol import Database
 from proxy.store.records.owners import current
 from proxy.store.records.sessions import check_standing, owner_of, session_rows, token_hash, write_session
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import note_change
+from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory, subject_of
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.rows import insert_missing, own_spelling, upsert

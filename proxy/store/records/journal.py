@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
-from proxy.store.database_protocol import Database, Work
 from proxy.store.errors import StoreError
 from proxy.store.records.cases import case_rows_of, insert_case
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import left_over, nobody

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from proxy.store.database_protocol import Database
+from proxy.store.sql.database import Database
 from proxy.store.sql.rows import batches, insert_missing, left_over, nobody, own_spelling, upsert
 from proxy.store.sql.tables import cases, links
 from proxy.values import LinkedCase, PendingCall, folded_id

@@ -7,11 +7,11 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
-from proxy.store.database_protocol import Database, Work
 from proxy.store.records.rekeying import rekey
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import note_change
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.memory import ALL
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.tables import cases, owner_aliases, sessions

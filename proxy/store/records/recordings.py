@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
-from proxy.store.database_protocol import Database
 from proxy.store.records.owners import current
 from proxy.store.records.sessions import check_standing
 from proxy.store.records.short_chunks import ShortChunk, last_shorts, open_shorts, open_with, seal_short
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.tables import chunks, recordings
 from proxy.values import Chunk, Recording, folded_id
 

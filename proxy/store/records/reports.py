@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, select
 
 from proxy.store.audit.trail import is_erased
-from proxy.store.database_protocol import Database, Work
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.rows import batches, upsert
 from proxy.store.sql.tables import reports
 from proxy.values import Report, ReportEvent, folded_id

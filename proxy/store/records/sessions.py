@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
-from proxy.store.database_protocol import Database, Work
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import note_change
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.memory import Memory, subject_of
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite

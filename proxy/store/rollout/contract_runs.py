@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from proxy.store.database_protocol import Database
+from proxy.store.sql.database import Database
 from proxy.store.sql.tables import contract_runs
 
 

@@ -19,7 +19,7 @@ from proxy.store.audit.tallies import (
 from proxy.store.audit.trail import Access, Audit
 from proxy.store.audit.usage import Usage
 from proxy.store.audit.visits import Visit, write_visits
-from proxy.store.database_protocol import Database
+from proxy.store.sql.database import Database
 from proxy.store.sql.rows import count_up, insert_missing
 from proxy.store.sql.tables import comparisons, differences, learned, shadow_budget
 from proxy.values import Json, Side

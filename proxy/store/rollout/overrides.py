@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, insert, select
 
 from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
 from proxy.store.audit.trail import Audit, AuditEvent
-from proxy.store.database_protocol import Database
 from proxy.store.errors import StoreError
 from proxy.store.rollout.override_queries import (
     change_before,
@@ -21,6 +20,7 @@ from proxy.store.rollout.override_queries import (
 )
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, select
 
-from proxy.store.database_protocol import Database
+from proxy.store.sql.database import Database
 from proxy.store.sql.rows import upsert
 from proxy.store.sql.tables import processes
 

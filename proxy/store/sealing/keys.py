@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from proxy.store.database_protocol import Database
 from proxy.store.sealing import fernet
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.rows import upsert
 from proxy.store.sql.tables import meta
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
-from proxy.store.database_protocol import Database
 from proxy.store.errors import StoreError
 from proxy.store.sealing import fernet
 from proxy.store.sealing.contexts import Context, named_context
 from proxy.store.sealing.keyring import Keyring
+from proxy.store.sql.database import Database
 from proxy.store.sql.tables import meta
 from proxy.values import Json, folded_id, folded_mail
 

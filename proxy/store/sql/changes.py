@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from proxy.store.database_protocol import NOTED, Database
+from proxy.store.sql.database import NOTED, Database
 from proxy.store.sql.memory import ALL, Memory
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite

@@ -9,12 +9,12 @@ from typing import TypeAlias
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from proxy.store.audit.trail import CASE_ERASED, Audit, AuditEvent
-from proxy.store.blobs_protocol import Blobs
-from proxy.store.database_protocol import Database
+from proxy.store.blobs.protocol import Blobs
 from proxy.store.records.owners import Owners
 from proxy.store.records.sessions import delete_unused_keys
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import delete_changes, note_change
+from proxy.store.sql.database import Database
 from proxy.store.sql.memory import ALL
 from proxy.store.sql.tables import chunks, recordings
 from proxy.store.upkeep.subjects import OfCase, OfUser, SubjectRows, Whose, noted_late, theirs

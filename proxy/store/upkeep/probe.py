@@ -10,10 +10,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from proxy.store.blobs_protocol import Blobs
-from proxy.store.database_protocol import Database
+from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import try_room
+from proxy.store.sql.database import Database
 from proxy.store.sql.rows import upsert
 from proxy.store.sql.tables import meta
 

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, delete, func, or_, select
 
 from proxy.store.audit.request_traces import delete_stories_before
 from proxy.store.audit.usage import delete_calls_before
-from proxy.store.blobs_protocol import Blobs
-from proxy.store.database_protocol import Database
+from proxy.store.blobs.protocol import Blobs
 from proxy.store.records.deliveries import DELIVERY_LIFE, delete_deliveries_before
 from proxy.store.records.homes import delete_homes_before
 from proxy.store.records.journal import Journal
@@ -18,6 +17,7 @@ from proxy.store.records.sessions import delete_expired
 from proxy.store.rollout.contract_runs import delete_runs_before
 from proxy.store.rollout.evidence import delete_evidence_before
 from proxy.store.sql.changes import delete_changes, note_change
+from proxy.store.sql.database import Database
 from proxy.store.sql.memory import ALL
 from proxy.store.sql.rows import batches, upsert
 from proxy.store.sql.tables import (

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Table
 
-from proxy.store.database_protocol import Database
 from proxy.store.presence import Presence
 from proxy.store.sealing import fernet
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.sql.database import Database
 from proxy.store.sql.tables import SEALED
 from proxy.store.upkeep.resealing import Step, count_rows, next_rows, step, write_step
 

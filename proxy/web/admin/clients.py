@@ -10,7 +10,7 @@ from proxy.server.responses import respond
 from proxy.store.audit.call_rows import as_csv, row
 from proxy.values import Answer
 from proxy.web.admin.inputs import Day, PageQuery, in_query, read_query
-from proxy.web.admin.known import named_route
+from proxy.web.admin.route_names import named_route
 from proxy.web.keys import DEPS
 
 _CSV: Final = "text/csv"

@@ -12,7 +12,7 @@ from proxy.store.rollout.evidence import DifferenceCount, LeafCount
 from proxy.times import rfc3339
 from proxy.values import Json
 from proxy.web.admin.inputs import PageQuery, Whole, in_query, read_query
-from proxy.web.admin.known import named_route
+from proxy.web.admin.route_names import named_route
 from proxy.web.keys import DEPS
 
 

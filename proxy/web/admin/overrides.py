@@ -17,9 +17,9 @@ from proxy.values import Json
 from proxy.web.admin.changes import make_change
 from proxy.web.admin.inputs import WHOLE_BODY, PageQuery, Whole, in_body, in_query, read_body, read_query
 from proxy.web.admin.keys import ACTOR, FOLLOWER
-from proxy.web.admin.known import named_route, route_in_path
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
+from proxy.web.admin.route_names import named_route, route_in_path
 from proxy.web.keys import DEPS, LIVE
 
 

@@ -14,7 +14,7 @@ from proxy.store import Store
 from proxy.store.rollout.contract_runs import ContractRun
 from proxy.times import rfc3339
 from proxy.values import Json
-from proxy.web.admin.known import route_in_path
+from proxy.web.admin.route_names import route_in_path
 from proxy.web.keys import DEPS, LIVE
 
 

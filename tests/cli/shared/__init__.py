@@ -1,1 +1,1 @@
-"""What several commands use."""
+"""Tests of the parts that several commands use."""

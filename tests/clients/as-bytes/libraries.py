@@ -1,4 +1,4 @@
-"""How libraries that don't run here write requests: Indy, PowerShell 5.1, RestSharp, App Engine's front.
+"""Requests as written by libraries that don't run here: Indy, PowerShell 5.1, RestSharp, App Engine's front.
 
 Sources: Indy 10's IdMultipartFormData.pas; RestSharp's RequestContent.cs on .NET Framework's HttpClient; what
 scripts for Windows PowerShell 5.1 do, which has no forms of its own; issue 77 of appengine-python-standard.
@@ -48,7 +48,7 @@ def _lines(*lines: str, charset: str = "utf-8") -> bytes:
 
 
 def _indy_name(text: str) -> str:
-    """Each word that is not ASCII becomes an encoded-word in the charset of a Western Windows."""
+    """Writes each word that is not ASCII as an encoded-word in the charset of a Western Windows."""
     words = (
         word if word.isascii() else f"=?windows-1252?B?{b64encode(word.encode('cp1252')).decode()}?="
         for word in text.split(" ")

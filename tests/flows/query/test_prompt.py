@@ -1,4 +1,4 @@
-"""What LlamaChat is sent for a question: messages that fit, with the passages that fit it best."""
+"""The messages to LlamaChat for a question: they fit, and have the passages that fit it best."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""What is kept of a case between questions: found by what the case says now, and not for long."""
+"""The cache of cases between questions: found by what the case says now, and not for long."""
 
 import asyncio
 from collections.abc import Callable, Iterator

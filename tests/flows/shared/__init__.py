@@ -1,1 +1,1 @@
-"""What several flows use."""
+"""Tests of the parts that several flows use."""

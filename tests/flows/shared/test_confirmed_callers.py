@@ -1,4 +1,4 @@
-"""Whom users/me has just confirmed, and for how long that counts (N19)."""
+"""Callers whom users/me has just confirmed, and for how long that counts (N19)."""
 
 from datetime import timedelta
 from typing import Final
@@ -9,7 +9,7 @@ QUARTER: Final = timedelta(minutes=15)
 
 
 def callers(*fingerprints: str, most: int = 10) -> ConfirmedCallers:
-    """Each of a user of its own, at 0 s."""
+    """Returns one caller for each fingerprint, each of a user of its own, at 0 s."""
     made = ConfirmedCallers(most)
     for each in fingerprints:
         made.remember(each, ConfirmedCaller(f"owner of {each}", f"entry of {each}", 0.0))

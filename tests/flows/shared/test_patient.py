@@ -159,7 +159,7 @@ def identified(ehr: Json) -> CasePatient:
 
 
 def _bytes(content: Content) -> bytes:
-    """All of a content that says its size as it is."""
+    """Returns the whole content, whose declared size must be right."""
 
     async def read() -> bytes:
         return b"".join([piece async for piece in content.chunks()])

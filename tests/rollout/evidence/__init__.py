@@ -1,1 +1,1 @@
-"""What is seen of a route, and what is decided on it."""
+"""Tests of the evidence about a route, and of the decisions on it."""

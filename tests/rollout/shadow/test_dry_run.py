@@ -24,10 +24,10 @@ from proxy.mapping.loader import load_table
 from proxy.rollout.shadow.dry_run import DryRun, DryUpstream, chat_answers, dry_deps, platform_answers
 from proxy.rollout.shadow.openapi.description import Description, Descriptions, load_descriptions
 from proxy.store import StoreError
+from proxy.store.blobs.dry import DryBlobs
 from proxy.store.blobs.folder import FolderBlobs
-from proxy.store.dry_blobs import DryBlobs
-from proxy.store.dry_database import DryDatabase
-from proxy.store.sql.database import SqliteDatabase
+from proxy.store.sql.dry_database import DryDatabase
+from proxy.store.sql.sqlite import SqliteDatabase
 from proxy.upstream.call import Budget, Call
 from proxy.values import Answer, Identity, Inbound, Json
 from tests.conftest import IDENTITY, ROOT, Api, bearer

@@ -1,4 +1,4 @@
-"""How a shadow run ended: what is stored of it is read back as the same."""
+"""The outcome of a shadow run: what is stored of it is read back as the same."""
 
 import pytest
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from proxy.store import Store
-from proxy.store.database_protocol import Database, Work
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.values import Identity, Session, Side
 from tests.flows._client import everything

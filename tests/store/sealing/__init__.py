@@ -1,1 +1,1 @@
-"""What is sealed, and how."""
+"""Tests of the sealing."""

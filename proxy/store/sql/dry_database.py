@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from proxy.store.database_protocol import NOTED, Database, Work
 from proxy.store.errors import StoreError
+from proxy.store.sql.database import NOTED, Database, Work
 from proxy.store.sql.point_reads import PointRead
 
 T = TypeVar("T")
 
 
 class DryDatabase:
-    """The database of one dry run (`database_protocol.Database`).
+    """The database of one dry run (`sql.database.Database`).
 
     A write finds what the run wrote before: those units of work run again first, within the same savepoint.
     So no transaction is open between two writes, and real writes go on. A read sees only what is really

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.store.blobs.dry import DryBlobs
 from proxy.store.blobs.folder import FolderBlobs
-from proxy.store.dry_blobs import DryBlobs
 from proxy.store.errors import BlobError
 
 REAL = "f" * 32

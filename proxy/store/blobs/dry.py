@@ -9,13 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from proxy.store.blobs_protocol import Blobs
+from proxy.store.blobs.protocol import Blobs
 
 _KEY: Final = bytes(32)
 
 
 class DryBlobs:
-    """The blobs of one dry run (`blobs_protocol.Blobs`). A new one can't be read, for it is nowhere."""
+    """The blobs of one dry run (`blobs.protocol.Blobs`). A new one can't be read, for it is nowhere."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
@@ -45,7 +45,7 @@ class DryBlobs:
 
 
 class DryWriter:
-    """A writer that drops its bytes (`blobs_protocol.BlobWriter`); its name and key open nothing."""
+    """A writer that drops its bytes (`blobs.protocol.BlobWriter`); its name and key open nothing."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from proxy.store.database_protocol import Work
 from proxy.store.errors import StoreError
-from proxy.store.sql.database import SqliteDatabase, open_database
+from proxy.store.sql.database import Work
+from proxy.store.sql.sqlite import SqliteDatabase, open_database
 from proxy.store.sql.tables import chunks, meta
 
 
@@ -219,8 +219,8 @@ async def test_every_connection_is_set_for_durability(
 WRITERS_OF_ANOTHER_PROCESS = """
 import asyncio, sys
 from pathlib import Path
-from proxy.store.sql.database import open_database
-from tests.store.sql.test_database import write_as
+from proxy.store.sql.sqlite import open_database
+from tests.store.sql.test_sqlite import write_as
 
 async def main():
     async with open_database(Path(sys.argv[1])) as database:

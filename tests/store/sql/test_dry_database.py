@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from proxy.store.database_protocol import Work
-from proxy.store.dry_database import DryDatabase
 from proxy.store.errors import StoreError
 from proxy.store.sql.changes import note_change
-from proxy.store.sql.database import SqliteDatabase, open_database
+from proxy.store.sql.database import Work
+from proxy.store.sql.dry_database import DryDatabase
 from proxy.store.sql.point_reads import PointRead
+from proxy.store.sql.sqlite import SqliteDatabase, open_database
 from proxy.store.sql.tables import changes, meta
 
 
