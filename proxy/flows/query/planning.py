@@ -8,10 +8,12 @@ from proxy.flows.query.knowledge import index_if_small, index_of
 from proxy.flows.query.prompt import Prompt, QuestionTooLong, plan, planning
 from proxy.flows.query.readings import Readings
 from proxy.flows.shared.facts import Record
-from proxy.flows.shared.offload import _CACHED, T
+from proxy.flows.shared.offload import T
 from proxy.isolated.pool import IsolatedPool
 from proxy.text.index import Index
 
+# A larger record is read anew for each question: moving its index over would block the event loop.
+_CACHED: Final = 1024 * 1024
 _PLANNING_SECONDS: Final = 60.0
 
 

@@ -18,8 +18,6 @@ T = TypeVar("T")
 SMALL: Final = 12 * 1024
 # The limit for several small records, one after the other, with a turn for other tasks between them.
 _SMALL_TOGETHER: Final = 64 * 1024
-# A larger record is read anew for each question: moving its index over would block the event loop.
-_CACHED: Final = 1024 * 1024
 SECONDS: Final = 20.0
 _BATCH: Final = 1024 * 1024
 
