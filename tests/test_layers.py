@@ -52,8 +52,6 @@ LAYERS: Final = {
     "proxy.upstream.http1": 30,
     "proxy.upstream.legacy": 30,
     "proxy.flows.shared": 40,
-    "proxy.flows.encounter_page": 40,
-    "proxy.flows.encounters": 40,
     "proxy.flows.new_case": 40,
     "proxy.flows.query": 40,
     "proxy.flows.speech_to_text": 40,
