@@ -33,7 +33,7 @@ OF_TEXT: Final = frozenset(
     {
         "proxy/cli/demo/case.py",
         "proxy/cli/demo/run.py",
-        "proxy/cli/routes/learned.py",
+        "proxy/cli/routes/stored_lists.py",
         "proxy/contract/new_case.py",
         "proxy/contract/report.py",
         "proxy/mapping/lines.py",

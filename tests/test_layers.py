@@ -1,8 +1,9 @@
 """The house (DESIGN): imports go down only. Read from the source of every module, nothing is imported."""
 
 import ast
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -52,8 +53,6 @@ LAYERS: Final = {
     "proxy.upstream.http1": 30,
     "proxy.upstream.legacy": 30,
     "proxy.flows.shared": 40,
-    "proxy.flows.encounter_page": 40,
-    "proxy.flows.encounters": 40,
     "proxy.flows.new_case": 40,
     "proxy.flows.query": 40,
     "proxy.flows.speech_to_text": 40,
@@ -91,6 +90,17 @@ FLOWS: Final = frozenset(
         "report_event",
     }
 )
+# A module that serves one sibling alone stands inside it, unless both together would be longer than this.
+LONGEST: Final = 150
+# Or unless a pattern of "module <- its only importer" is here, with the reason.
+EXCEPTIONS: Final = {
+    "proxy.cli.* <- proxy.cli.*.command": "It is imported only when the command runs, so --help stays quick.",
+    "proxy.contract.* <- proxy.contract.catalogue": "The catalogue lists a module for each route.",
+    "proxy.flows.* <- proxy.flows.registry": "The registry lists a module for each route.",
+    "proxy.web.admin.* <- proxy.web.admin.api": "The API's table lists a module for each resource.",
+    "proxy.isolated.* <- proxy.isolated.confinement": "A means of the kernel is looked for by its own name.",
+    "proxy.rollout.canary <- proxy.rollout.decide": "The hashing of a canary is looked for by that name.",
+}
 SERVERS: Final = frozenset({"proxy.server", "proxy.web", "proxy.sandbox"})
 
 
@@ -165,6 +175,23 @@ def _named_routes(module: str, source: str) -> Iterator[str]:
             yield f"{module} says {node.value!r}: rollout knows no route by name"
 
 
+def serving_one(sources: Mapping[str, str]) -> dict[str, int]:
+    """Returns `module <- importer` for each module that only one module of its own folder imports.
+
+    The number is the lines of both together. A package's __init__ is its door and counts as no importer.
+    """
+    importers: defaultdict[str, set[str]] = defaultdict(set)
+    for module, source in sources.items():
+        for target in set(imported(module, source)) & sources.keys() - {module}:
+            importers[target].add(module)
+    alone = {module: next(iter(found)) for module, found in importers.items() if len(found) == 1}
+    return {
+        f"{module} <- {importer}": sum(len(sources[each].splitlines()) for each in (module, importer))
+        for module, importer in alone.items()
+        if module.rpartition(".")[0] == importer.rpartition(".")[0] and not importer.endswith("__init__")
+    }
+
+
 def modules() -> list[tuple[str, str]]:
     found = []
     for path in sorted((ROOT / "proxy").rglob("*.py")):
@@ -194,6 +221,27 @@ def test_no_folder_has_more_than_16_modules() -> None:
     counted = Counter(module.rpartition(".")[0] for module, _ in modules() if not module.endswith("__init__"))
     free = {"", "proxy.sandbox", "proxy.contract"}
     assert {each: count for each, count in counted.items() if count > 16 and each not in free} == {}
+
+
+def test_a_module_that_serves_one_sibling_stands_inside_it_unless_a_reason_is_named() -> None:
+    short = [pair for pair, lines in serving_one(dict(modules())).items() if lines <= LONGEST]
+    excepted = {pair: [each for each in EXCEPTIONS if fnmatchcase(pair, each)] for pair in short}
+    join = sorted(pair for pair, reasons in excepted.items() if not reasons)
+    unused = set(EXCEPTIONS) - {each for reasons in excepted.values() for each in reasons}
+    assert (join, unused) == ([], set())
+
+
+def test_a_module_serves_one_only_if_its_only_importer_is_a_sibling() -> None:
+    sources = {
+        "proxy.flows.__init__": "from proxy.flows.door import a",
+        "proxy.flows.door": "",
+        "proxy.flows.part": "x = 1",
+        "proxy.flows.shared": "",
+        "proxy.flows.whole": "from proxy.flows import part\nfrom .shared import a",
+        "proxy.flows.other": "from proxy.flows.shared import a",
+        "proxy.web.far": "import proxy.flows.other",
+    }
+    assert serving_one(sources) == {"proxy.flows.part <- proxy.flows.whole": 3}
 
 
 @pytest.mark.parametrize(

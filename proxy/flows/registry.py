@@ -4,10 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from proxy.flows import doc, upload_audio
+from proxy.flows import doc, encounter_page, encounters, upload_audio
 from proxy.flows.deps import Deps
-from proxy.flows.encounter_page import flow as encounter_page
-from proxy.flows.encounters import flow as encounters
 from proxy.flows.new_case import flow as new_case
 from proxy.flows.query import flow as query
 from proxy.flows.speech_to_text import flow as speech_to_text

@@ -2,17 +2,18 @@
 
 import json
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict
 
 import orjson
 import structlog
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
-from proxy.observe.failures import describe
+from proxy.errors import Refusal
 from proxy.times import rfc3339_exact
 
 Event: TypeAlias = dict[str, Any]
@@ -21,6 +22,21 @@ Render: TypeAlias = Callable[[Event], bytes]
 _PLAIN: Final = (str, int, float, bool, type(None))
 _PLAIN_TYPES: Final = frozenset(_PLAIN)
 _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+_EXCEPTIONS: Final = 8
+_FRAMES: Final = 20
+
+
+class FailureTrace(TypedDict, total=False):
+    """One exception.
+
+    `frames` are `module:line`, outermost first; `kind` is a Refusal's own, `cause` the code of any error that
+    has one, such as the store's.
+    """
+
+    type: str
+    frames: list[str]
+    kind: str
+    cause: str
 
 
 def completed(event: Event, level: str) -> Event:
@@ -80,3 +96,39 @@ def _error(told: object) -> BaseException | None:
         return sys.exc_info()[1]
     error = told[1] if isinstance(told, tuple) else told
     return error if isinstance(error, BaseException) else None
+
+
+def describe(error: BaseException) -> list[FailureTrace]:
+    """Describes the exception, its causes and contents: at most 8, each with its innermost 20 frames.
+
+    Their texts are left out, because a text may quote a client (CONTRACT G10).
+    """
+    return [_failure(each) for each, _ in zip(_related(error), range(_EXCEPTIONS), strict=False)]
+
+
+def _related(error: BaseException) -> Iterator[BaseException]:
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        before = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+        waiting += [before] if before else []
+        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else []
+
+
+def _failure(error: BaseException) -> FailureTrace:
+    kind = type(error)
+    told = FailureTrace(type=f"{kind.__module__}.{kind.__qualname__}", frames=_frames(error))
+    if isinstance(error, Refusal):
+        told |= FailureTrace(kind=error.kind)
+    if isinstance(cause := getattr(error, "cause", None), str):
+        told |= FailureTrace(cause=cause)
+    return told
+
+
+def _frames(error: BaseException) -> list[str]:
+    walked = traceback.walk_tb(error.__traceback__)
+    return [f"{frame.f_globals.get('__name__', '?')}:{line}" for frame, line in walked][-_FRAMES:]

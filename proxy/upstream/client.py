@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 from proxy import jsons
 from proxy.errors import UpstreamError
@@ -20,8 +20,31 @@ from proxy.upstream.http1.errors import NoRoom, NotConnected
 from proxy.upstream.http1.pool import Pool
 from proxy.upstream.http1.upstream_pool import open_pool
 from proxy.upstream.request import Heads
-from proxy.upstream.retries import Retries
 from proxy.upstream.sending import Attempt, begun
+
+# Together with the initial credit, at most a fifth of the calls is repeated once there were ten.
+_RETRY_SHARE: Final = 0.1
+_MOST_RETRIES: Final = 10.0
+
+
+class Retries:
+    """A retry budget, so that retries never overload an upstream.
+
+    Every call earns a share of a retry, and the saved credit is limited.
+    """
+
+    def __init__(self) -> None:
+        self._credit = 1.0
+
+    def earn(self) -> None:
+        self._credit = min(_MOST_RETRIES, self._credit + _RETRY_SHARE)
+
+    def spend(self) -> bool:
+        """Returns whether one more retry is allowed, and if so spends its credit."""
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
 
 
 class Upstream:

@@ -1,13 +1,15 @@
 """Builds the applications: legacy routes and webhooks, the admin listener's, the status listener's."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
 
 from proxy.flows.deps import Deps
 from proxy.flows.tee import Tee
 from proxy.rollout.service import Moving
-from proxy.server.aiohttp_private import use_router
+from proxy.server.aiohttp_private import set_url, use_router
 from proxy.server.serving import Serving
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
@@ -20,9 +22,10 @@ from proxy.web.legacy.handler import add_legacy_routes
 from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
 from proxy.web.observers import observers
-from proxy.web.paths import Paths
 from proxy.web.resources import serve, serve_nothing_else
 from proxy.web.webhooks import PATH, receive
+
+_SLASHES: Final = re.compile(r"/{2,}")
 
 
 def legacy_app(
@@ -79,3 +82,22 @@ def status_app(moving: Moving, deps: Deps, serving: Serving) -> web.Application:
 def _serve_status(app: web.Application) -> None:
     for path, handle in (("/livez", livez), ("/healthz", livez), ("/readyz", readyz), ("/metrics", metrics)):
         serve(app, path, {"GET": handle})
+
+
+class Paths(web.UrlDispatcher):
+    """A router for clients that join a base address and a path carelessly (CONTRACT G02).
+
+    It finds the route also with repeated or trailing slashes. Only routing uses the plain path: the target
+    is forwarded unchanged.
+    """
+
+    async def resolve(self, request: web.Request) -> web.UrlMappingMatchInfo:
+        url = request.rel_url
+        if (path := plain_path(url.raw_path)) != url.raw_path:
+            set_url(request, url.with_path(path, encoded=True, keep_query=True))
+        return await super().resolve(request)
+
+
+def plain_path(path: str) -> str:
+    """Returns the path with single slashes and none at its end; the root is "/"."""
+    return _SLASHES.sub("/", path).rstrip("/") or "/"

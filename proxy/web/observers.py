@@ -1,8 +1,10 @@
-"""The observers of answered requests: access log, metrics, recorder and automatic rollback."""
+"""The observers of answered requests: access log, metrics, recorder, automatic rollback, identity headers."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
+
+import structlog
 
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
@@ -10,10 +12,14 @@ from proxy.rollout.auto_rollback import AutoRollback
 from proxy.rollout.recorder import Recorder
 from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
-from proxy.web.identity_watch import IdentityWatch
 from proxy.web.trace import access_of, story, visit
 
 _CASES: Final = 4096
+_DROPPED: Final = frozenset({b"api_key", b"api-key", b"user_mail", b"user-mail"})
+_PASSED_ON: Final = b"organization"
+_HINT: Final = "a front drops headers with an underscore; nginx needs `underscores_in_headers on;`"
+
+_identity_log: Final = structlog.get_logger("proxy.identity")
 
 
 def observers(
@@ -67,3 +73,22 @@ def _note_access(recorder: Recorder, hashed: Callable[[str], str], exchange: Exc
 def _watch_canary(step_backs: AutoRollback, exchange: Exchange) -> None:
     if exchange.decision is not None and exchange.decision.why != "options":
         step_backs.answered(exchange.route, exchange.decision, exchange.status)
+
+
+class IdentityWatch:
+    """A check for a front that drops API_KEY and user_mail.
+
+    nginx does so without `underscores_in_headers on`. The watch checks each request until the answer is
+    clear; it logs the hint once, or never.
+    """
+
+    def __init__(self) -> None:
+        self._knows = False
+
+    def look(self, exchange: Exchange) -> None:
+        if self._knows:
+            return
+        came = not _DROPPED.isdisjoint(exchange.headers.names)
+        self._knows = came or _PASSED_ON in exchange.headers.names
+        if self._knows and not came:
+            _identity_log.warning("identity_headers_dropped", hint=_HINT)

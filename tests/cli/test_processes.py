@@ -17,7 +17,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from proxy.cli.demo.env import write_environment
+from proxy.cli.demo.run import write_environment
 from tests.conftest import ROOT
 
 _SECONDS = 30

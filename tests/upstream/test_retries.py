@@ -9,11 +9,10 @@ from pydantic import BaseModel
 from proxy.errors import UpstreamError
 from proxy.upstream import breaker, client
 from proxy.upstream.call import Budget, Call, CallRecord
-from proxy.upstream.client import Upstream, open_upstream
+from proxy.upstream.client import Retries, Upstream, open_upstream
 from proxy.upstream.http1.connection import Connection
 from proxy.upstream.http1.pool import Pool
 from proxy.upstream.request import Heads
-from proxy.upstream.retries import Retries
 from proxy.upstream.sending import Attempt, begun
 from tests.upstream.wire import answer, answering, ignore, scripted, silence
 

@@ -1,27 +1,44 @@
 """Runs the proxy in front of the sandbox for `michiq-proxy demo`."""
 
 import asyncio
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 from cryptography.fernet import Fernet
 
 from proxy.cli.common import mappings_folder, read_settings, read_table
-from proxy.cli.demo.case import DemoCase, curl_lines, make_case, write_files
-from proxy.cli.demo.env import demo_environment, write_environment
+from proxy.cli.demo.case import (
+    API_KEY,
+    ORGANIZATION,
+    OTHER_USER,
+    USER,
+    DemoCase,
+    curl_lines,
+    make_case,
+    write_files,
+)
 from proxy.cli.shared.running import reload_on_hangup, run_until_stopped
 from proxy.cli.shared.startup_checks import refuse_what_is_unsafe
 from proxy.observe.logs import setup
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.server.open_files import raise_limit
+from proxy.settings import Settings, without_files
+from proxy.store.locations import blobs_folder, database_path
 from proxy.web.service import Running, running
 
 _VAR: Final = Path("var")
 _FILES: Final = _VAR / "demo"
 _ENVIRONMENT: Final = _VAR / "demo.env"
+_ENVIRONMENT_HEAD: Final = """\
+# Made by `michiq-proxy demo` for the commands that look at it. In a shell:
+#   set -a; . {path}; set +a
+# It holds the demo's keys. Nobody else may read it.
+"""
 
 
 def run(ports: tuple[int, int, int]) -> None:
@@ -77,3 +94,35 @@ def _lines(proxy: Running, systems: Sandbox, case: DemoCase) -> Iterator[str]:
     for route, line in curl_lines(proxy.url, _FILES, case):
         yield f"\n# {route}\n{line}"
     yield "\nReady. Ctrl+C ends."
+
+
+def demo_environment(
+    fixed: Mapping[str, str], settings: Settings, folder: Path, proxy: Running
+) -> dict[str, str]:
+    """Returns the variables for a shell in any folder; `fixed` are the settings that the demo itself made.
+
+    The CONTRACT_ ones are for `michiq-proxy contract`.
+    """
+    made = {
+        **fixed,
+        "MICHIQ_DATABASE_URL": f"sqlite:///{database_path(settings.database_url).absolute()}",
+        "MICHIQ_BLOBS_URL": f"file:{blobs_folder(settings.blobs_url).absolute()}",
+        "MICHIQ_MAPPINGS": str(folder.absolute()),
+        "MICHIQ_ADMIN_LISTEN": urlsplit(proxy.admin_url).netloc,
+        "CONTRACT_TARGET": proxy.url,
+        "CONTRACT_API_KEY": API_KEY,
+        "CONTRACT_ORGANIZATION": ORGANIZATION,
+        "CONTRACT_USER": USER,
+        "CONTRACT_OTHER_USER": OTHER_USER,
+    }
+    return without_files(made)
+
+
+def write_environment(path: Path, environment: Mapping[str, str]) -> None:
+    """Writes the variables as a shell reads them, into a file of mode 0600, in one step."""
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600, exist_ok=False)
+    unfinished.write_text(_ENVIRONMENT_HEAD.format(path=path) + lines, "utf-8")
+    unfinished.replace(path)

@@ -7,10 +7,9 @@ from typing import Final
 import click
 
 from proxy.cli.common import Failure, Misuse, mappings_folder, read_settings, read_table
-from proxy.cli.routes import learned as learned_report
-from proxy.cli.routes import pending as pending_report
 from proxy.cli.routes import report
 from proxy.cli.routes.report import Standing
+from proxy.cli.routes.stored_lists import print_learned, print_pending
 from proxy.cli.shared.console import show
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.rollout.live import mappings_digest
@@ -25,7 +24,7 @@ def run(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) -> 
     """Prints the pending calls, or the learned differences, or the routes."""
     if pending:
         calls = with_store(read_settings(), lambda store: store.pending())
-        pending_report.tell(calls, as_json=as_json)
+        print_pending(calls, as_json=as_json)
     elif learned:
         _learned(read_settings(), folder, as_json=as_json)
     else:
@@ -35,7 +34,7 @@ def run(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) -> 
 def _learned(settings: Settings, folder: Path | None, *, as_json: bool) -> None:
     table = read_table(mappings_folder(folder or settings.mappings))
     rows = with_store(settings, lambda store: store.evidence.learned())
-    learned_report.tell(rows, table, as_json=as_json)
+    print_learned(rows, table, as_json=as_json)
 
 
 def _list(settings: Settings | None, given: Path | None, *, as_json: bool) -> None:

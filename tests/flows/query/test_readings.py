@@ -12,8 +12,7 @@ import pytest
 from proxy import jsons
 from proxy.compressed import Compressed
 from proxy.flows.new_case.documents import read_document
-from proxy.flows.query.knowledge import index_if_small, index_of
-from proxy.flows.query.planning import planned
+from proxy.flows.query.planning import index_if_small, index_of, planned
 from proxy.flows.query.readings import SECONDS, Readings
 from proxy.flows.shared.facts import Record
 from proxy.flows.shared.offload import shaped
@@ -87,7 +86,7 @@ async def test_query_Q04_a_long_case_is_read_once_and_a_small_one_by_no_worker()
     for _ in range(3):
         assert "penicilina" in await ask(workers, readings, LONG)
         assert "penicilina" in await ask(workers, readings, SMALL)
-    assert workers.tasks == ["_index_of"]
+    assert workers.tasks == ["index_of"]
 
 
 async def test_query_Q04_what_has_changed_of_a_case_is_read_anew() -> None:
@@ -95,7 +94,7 @@ async def test_query_Q04_what_has_changed_of_a_case_is_read_anew() -> None:
     await ask(workers, readings, LONG)
     now = replace(LONG, case=replace(LONG.case, conversation="Alergia al látex desde ayer."))
     assert "látex" in await ask(workers, readings, now, "¿Alergia al látex?")
-    assert workers.tasks == ["_index_of"] * 2
+    assert workers.tasks == ["index_of"] * 2
 
 
 async def test_query_Q04_the_case_of_another_owner_is_another_case() -> None:
@@ -155,7 +154,7 @@ async def test_query_Q04_a_small_record_that_takes_long_to_read_is_a_workers(hos
     assert index_if_small(hostile) is None
     workers = Counting()
     await ask(workers, Readings(Clock().later), hostile)
-    assert workers.tasks == ["_index_of"]
+    assert workers.tasks == ["index_of"]
 
 
 async def test_query_Q04_a_small_record_reads_the_same_wherever_it_is_read() -> None:

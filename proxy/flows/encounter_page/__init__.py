@@ -1,1 +1,0 @@
-"""GET /app/encounter/{id} (CONTRACT E): the flow and its parts."""

@@ -1,1 +1,0 @@
-"""GET /michiQ/encounters (CONTRACT L): the flow and its parts."""
