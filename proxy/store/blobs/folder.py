@@ -184,13 +184,18 @@ def _own_errors() -> Iterator[None]:
 
 
 def _create(path: Path) -> BinaryIO:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)  # so that other processes don't remove it as a left-over
-    return os.fdopen(descriptor, "wb")
+    """Returns a new file under a lock, so that other processes don't remove it as a left-over."""
+    while True:
+        file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # a process that opened the store at this moment had the lock first
 
 
 def _remove_left_over(path: Path) -> None:
-    with path.open("rb") as file, suppress(BlockingIOError):
+    """Removes a file whose writer has died; one that is gone by now was renamed, or removed by its writer."""
+    with suppress(FileNotFoundError), path.open("rb") as file, suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """Encrypted blobs in a folder."""
 
 import asyncio
+import fcntl
 import hashlib
 import stat
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -174,6 +176,27 @@ async def test_a_cancelled_upload_leaves_nothing(blobs: FolderBlobs, folder: Pat
     with pytest.raises(asyncio.CancelledError):
         await task
     assert files_in(folder) == []
+
+
+def test_a_left_over_that_is_gone_at_the_second_look_stops_nobody(blobs: FolderBlobs, folder: Path) -> None:
+    (folder / "tmp" / ("e" * 32)).symlink_to("nowhere")
+    FolderBlobs(folder, Names())
+
+
+async def test_a_new_blob_is_whole_though_another_process_took_its_file_for_a_left_over(
+    blobs: FolderBlobs, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opens the folder a second time between the making of the file and its lock, as a command does."""
+    lock, opened = fcntl.flock, iter([True])
+
+    def flock(file: BinaryIO, kind: int) -> None:
+        if kind == fcntl.LOCK_EX and next(opened, False):
+            FolderBlobs(folder, Names())
+        lock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    name, key = await put(blobs, b"audio")
+    assert [piece async for piece in blobs.read(name, key)] == [b"audio"]
 
 
 async def test_left_overs_of_an_earlier_run_are_removed_at_open(blobs: FolderBlobs, folder: Path) -> None:
