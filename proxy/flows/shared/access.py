@@ -84,6 +84,10 @@ async def own_case(inbound: Inbound, session: Session, deps: Deps) -> Case:
     """Returns the session's own case of the path's id. Raises Refusal for an unknown or foreign one."""
     case = await deps.store.cases.get(inbound.valid_id) if inbound.valid_id else None
     if case is None:
+        # The user may have been erased since the caller was resolved: then the session is gone, too.
+        token = inbound.caller.token
+        if token is not None and await deps.store.sessions.get(token) is None:
+            raise Refusal("unauthorized", "session-gone")
         raise Refusal("unknown_id", "unknown-id")
     if case.owner != session.owner:
         raise Refusal("foreign_id", "foreign-id")
