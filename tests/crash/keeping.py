@@ -15,6 +15,7 @@ from typing import Final
 from cryptography.fernet import Fernet
 
 from proxy.store import Store
+from proxy.store.sealing.keyring import FORMAT
 from proxy.values import Chunk
 from tests.conftest import IDENTITY
 from tests.crash.client import BROKEN, Client
@@ -30,7 +31,7 @@ _SHORT: Final = 32
 _PAUSE_SECONDS: Final = 0.1
 # What is searched for, by its beginning: sealed values, ids, hashes and names of blobs. In a file one may
 # stand right behind another, so that every place is looked at.
-_SEALED: Final = rb"gAAAAA[\w-]{60}"
+_SEALED: Final = rb"\x01[\s\S]{36}"  # format, key id, salt and nonce
 _UUID: Final = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TRACE: Final = rb"%b|%b|[0-9a-f]{32}" % (_SEALED, _UUID)
 _BEGINNING: Final = re.compile(_TRACE)
@@ -92,7 +93,7 @@ async def rotate(site: Site, client: Client, count: int, kills: int) -> Done:
     done, old, new = Done(), site.key, Fernet.generate_key().decode()
     async with site.store() as store:
         await _fill(store, "a" * 64, count)
-    mine = {each for each in _needles(_values(site)) if each.startswith(b"gAAAAA")}
+    mine = {each for each in _needles(_values(site)) if each.startswith(FORMAT)}
     await _restarted(site, f"{new},{old}")
     async with _bystanders(client, done):
         for _ in range(kills):

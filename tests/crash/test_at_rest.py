@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.crash.client import Client
-from tests.crash.keeping import erase_user
+from tests.crash.keeping import erase_user, rotate
 from tests.crash.resting import WORDS, Found, config, search, session
 from tests.crash.site import sited
 
@@ -33,3 +33,14 @@ async def test_a_user_is_erased_to_the_last_byte_while_the_proxy_serves_others(t
         done = await erase_user(site, Client(site), 20)
     assert (done.code, done.hits, done.failed) == (0, set(), []), done.said
     assert done.searched > 0
+
+
+async def test_no_value_under_the_old_key_outlives_a_rotation_that_was_killed_on_its_way(
+    tmp_path: Path,
+) -> None:
+    async with sited(tmp_path) as site:
+        client = Client(site)
+        assert await site.start(plain=True)
+        done = await rotate(site, client, 50, 1)
+    assert (done.code, done.hits, done.failed) == (0, set(), []), done.said
+    assert done.searched > 50

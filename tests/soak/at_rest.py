@@ -61,7 +61,11 @@ async def _kept(folder: Path, scale: float) -> list[Row]:
             f"rotate-keys over {count} cases, killed {kills} times: goes on, 0 values under the old key",
             f"{rotated.kills} kills, {rotated.seconds:.1f} s, {len(rotated.hits)} of {rotated.searched} "
             f"left, {len(rotated.failed)} calls failed",
-            met=rotated.code == 0 and rotated.kills > 0 and not rotated.hits and not rotated.failed,
+            met=rotated.code == 0
+            and rotated.kills > 0
+            and rotated.searched > 0
+            and not rotated.hits
+            and not rotated.failed,
         ),
         _row("retention: nothing of a patient after its days", left or "0 rows, 0 blobs", met=not left),
     ]

@@ -23,22 +23,26 @@ _RATE: Final = 30.0
 _SECONDS: Final = 60.0
 
 
-async def retries(folder: Path, count: int) -> Row:
-    """Hangs up on every second user; the others keep the breaker closed."""
+async def retries(folder: Path, count: int, log: StringIO) -> Row:
+    """Hangs up on every second user; the others keep the breaker closed.
+
+    A retry is a call of its own in the log. A GET whose connection had waited and is closed by then is sent
+    once more within its call: that is no retry (RFC 9112, section 9.3.1).
+    """
     async with system() as platform, system() as chat, facing(folder, platform.url, chat.url) as api:
-        ask = await prepared(api, "me")
+        ask, begun = await prepared(api, "me"), log.tell()
         for number in range(count):
             platform.spoilt = ("me", reset_after_the_request) if number % 2 else None
             await ask()
         platform.spoilt = None
-    users = sum(number for (target, _), number in platform.arrived.items() if target == "me")
+    lines = [json.loads(each) for each in log.getvalue()[begun:].splitlines() if '"upstream_call"' in each]
+    more = sum(line["path"] == "/api/users/me" for line in lines) - count
+    share = more / (len(lines) - more)
+    # Each newCase sends its own beside users/me, for a caller who was just confirmed (CONTRACT N19).
     cases = sum(number for (target, _), number in platform.arrived.items() if target == "create")
-    more = users - count
-    share = more / (users + cases - more)
-    posts = "no POST twice" if cases == count - count // 2 else "POSTs sent twice"
-    return _row(
-        "retries ≤ 20 % of the calls", f"{share:.1%} ({more}), {posts}", met=share <= 0.2 and posts[0] == "n"
-    )
+    posts = "no POST twice" if cases <= count else f"{cases - count} POSTs sent twice"
+    figure = f"{share:.1%} ({more}), {posts}"
+    return _row("retries ≤ 20 % of the calls", figure, met=share <= 0.2 and cases <= count)
 
 
 async def full_pool(folder: Path, log: StringIO) -> Row:
