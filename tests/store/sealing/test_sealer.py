@@ -1,7 +1,9 @@
 """Sealing under several keys, and the hashes that outlive them."""
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.store import Store
 from proxy.store.errors import StoreError
-from proxy.store.sealing.contexts import SealedColumn
+from proxy.store.sealing.contexts import Context, SealedColumn
 from proxy.store.sealing.keyring import Keyring
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.tables import journal, reports
@@ -145,3 +147,17 @@ async def test_keys_that_do_not_open_the_database_are_a_settings_problem(tmp_pat
     with pytest.raises(StoreError, match="MICHIQ_SECRET_KEYS: none of the keys opens this database"):
         async with opened(tmp_path, [FOREIGN]):
             pass
+
+
+# Made by 0.2.0: a release that derives keys or lays a value out in another way can't open its stores.
+_OF_0_2: Final = (
+    "01fc4f4a8af56b56ed000102030405060708090a0b0c0d0e0f000102030405060708090a0b3eb828382265aad8"
+    "f2bf0cbf825c76efa6f1fbb075"
+)
+
+
+def test_a_value_of_0_2_U06_is_laid_out_as_ever_and_opens() -> None:
+    key, context = base64.urlsafe_b64encode(bytes(range(32))).decode(), Context(b"cases.ehr:1")
+    keyring = Keyring([key], takes_fernet=False, random=lambda size: bytes(range(size)))
+    assert keyring.seal("Añá".encode(), context).hex() == _OF_0_2
+    assert keyring.open(bytes.fromhex(_OF_0_2), context) == "Añá".encode()
