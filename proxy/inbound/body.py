@@ -1,9 +1,8 @@
 """Reads a request's body for flows: once, counted while it arrives, with time limits (CONTRACT N15, N16)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
-from aiohttp import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.errors import Refusal
@@ -16,8 +15,6 @@ from proxy.inbound.parts import StreamedPart, WholeForm, part_of
 _AT_ONCE: Final = 64 * 1024
 _MAX_BOUNDARY: Final = 70  # RFC 2046, section 5.1.1
 
-
-Read: TypeAlias = Callable[[StreamReader], Awaitable[bytes]]
 Headers: TypeAlias = "CIMultiDict[str] | CIMultiDictProxy[str]"
 
 
@@ -91,11 +88,3 @@ class RequestBody:
         announced = self._headers.get("Content-Length", "0")
         if announced.isdecimal() and int(announced) > limit:
             raise Refusal("too_large", "body-too-large")
-
-
-async def _read_joined(content: StreamReader) -> bytes:
-    return await content.readany()
-
-
-async def _read_as_it_came(content: StreamReader) -> bytes:
-    return (await content.readchunk())[0]

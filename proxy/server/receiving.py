@@ -1,16 +1,17 @@
 """Receives the bytes of a request's body, with time limits (CONTRACT N15)."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeAlias
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from proxy.errors import Refusal
-from proxy.inbound.body import Read, _read_as_it_came, _read_joined
 from proxy.server.limits import LEAST_RATE, PAUSE_SECONDS
 
 IDLE_SECONDS: Final = 15.0  # of a pause while the process ends, and between two checks whether it does
+
+Read: TypeAlias = Callable[[StreamReader], Awaitable[bytes]]
 
 
 async def arriving(request: web.BaseRequest, pause: float = PAUSE_SECONDS) -> AsyncIterator[bytes]:
@@ -58,3 +59,11 @@ async def _next(request: web.BaseRequest, read: Read, received: int, waited: flo
 def patience(received: int, waited: float, pause: float) -> float:
     """Returns the seconds for the next bytes, after `received` bytes with `waited` seconds of waiting."""
     return min(pause, pause + received / LEAST_RATE - waited)
+
+
+async def _read_joined(content: StreamReader) -> bytes:
+    return await content.readany()
+
+
+async def _read_as_it_came(content: StreamReader) -> bytes:
+    return (await content.readchunk())[0]
