@@ -11,6 +11,11 @@ HOP_BY_HOP: Final = frozenset(
 )
 
 
+def expects_continue(headers: Pairs) -> bool:
+    """Returns whether the sender waits for 100 Continue before its body (RFC 9110, section 10.1.1)."""
+    return any(value.lower() == b"100-continue" for value in HeaderFields.of(headers).values(b"expect"))
+
+
 def without(headers: Pairs, names: frozenset[bytes]) -> Pairs:
     """Returns the fields without those of these names, which are in lower case."""
     return tuple(pair for pair in headers if pair[0].lower() not in names)

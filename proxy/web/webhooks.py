@@ -12,6 +12,7 @@ from proxy.errors import Refusal
 from proxy.flows.answers import json
 from proxy.flows.report_event import BadEvent, keep
 from proxy.flows.shared.offload import load_json
+from proxy.headers import HeaderFields
 from proxy.inbound.body import RequestBody
 from proxy.jsons import ANSWER, BadJson
 from proxy.server.receiving import arriving
@@ -72,7 +73,7 @@ def signed(body: bytes, signatures: list[bytes], secrets: Sequence[bytes]) -> bo
 
 
 def _signatures(request: web.Request) -> list[bytes]:
-    return [value for name, value in request.raw_headers if name.lower() == b"x-webhook-signature"]
+    return HeaderFields.of(request.raw_headers).values(b"x-webhook-signature")
 
 
 def _error(request: web.Request, status: int, cause: str, sentence: str) -> web.Response:

@@ -1,6 +1,6 @@
 """`michiq-proxy erase`: removes everything that is stored about a case or a user."""
 
-from typing import TextIO
+from typing import Any
 
 import click
 
@@ -16,17 +16,7 @@ from proxy.cli.common import no_collections
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @click.option("--actor", help="The operator; default: the user of this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; needs --yes.")
-def erase(
-    case: str | None,
-    user: str | None,
-    organization: str | None,
-    *,
-    reason: str | None,
-    report: TextIO | None,
-    yes: bool,
-    actor: str | None,
-    as_json: bool,
-) -> None:
+def erase(**given: Any) -> None:
     """Remove everything stored about a case or a user, from the database, its log and the blobs.
 
     The command works on the store, whether or not a proxy runs. While it rewrites the database, for a moment,
@@ -36,4 +26,4 @@ def erase(
     """
     with no_collections():
         from proxy.cli.erase.run import run
-    run(case, user, organization, reason=reason, report=report, yes=yes, actor=actor, as_json=as_json)
+    run(**given)

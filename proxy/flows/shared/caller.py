@@ -59,8 +59,9 @@ async def resolve(headers: RawHeaders, deps: Deps, *, makes_case: bool) -> Calle
     user, organization = readable(headers, "user_mail"), readable(headers, "organization")
     if not user or not organization:
         return Caller(token, fault, session, organization)
-    older = older_owners(user, organization, [session], deps)
-    return Caller(token, fault, session, organization, deps.store.sealer.owner(user, organization), older)
+    owner = deps.store.sealer.owner(user, organization)
+    older = older_owners(owner, user, organization, [session], deps)
+    return Caller(token, fault, session, organization, owner, older)
 
 
 def readable(headers: RawHeaders, name: str) -> str | None:
@@ -112,11 +113,10 @@ def _is_mangled(character: str) -> bool:
 
 
 def older_owners(
-    user: str, organization: str, sessions: Iterable[Session | None], deps: Deps
+    owner: str, user: str, organization: str, sessions: Iterable[Session | None], deps: Deps
 ) -> tuple[str, ...]:
     """Returns the older hashes of this user's rows: of the present spelling, and in their sessions (N06)."""
-    sealer = deps.store.sealer
-    owner, spelt = sealer.owner(user, organization), sealer.spelt_owner(user, organization)
+    spelt = deps.store.sealer.spelt_owner(user, organization)
     mine = [each.owner for each in sessions if each is not None and is_owners(each, owner, deps)]
     return tuple(sorted({spelt, *mine} - {owner}))
 

@@ -3,8 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from proxy.headers import HeaderFields
-from proxy.raw_headers import Pairs
+from proxy.raw_headers import Pairs, expects_continue
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,7 @@ class RawRequest:
     @property
     def expects(self) -> bool:
         """Returns whether the body waits until the server asks for it (RFC 9110, section 10.1.1)."""
-        if self.body is None:
-            return False
-        return any(
-            value.lower() == b"100-continue" for value in HeaderFields.of(self.headers).values(b"expect")
-        )
+        return self.body is not None and expects_continue(self.headers)
 
     @property
     def repeatable(self) -> bool:

@@ -2,9 +2,11 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, Literal
+
+from proxy.headers import HeaderFields, RawHeaders
 
 # More than a token of RFC 6750: a setting may hold any visible character.
 _BEARER: Final = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
@@ -29,9 +31,9 @@ class OperatorTokens:
     def __bool__(self) -> bool:
         return bool(self._hashes)
 
-    def owner(self, raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
+    def owner(self, raw_headers: RawHeaders) -> str:
         """Returns the operator's name; raises BadLogin for anything but one token of theirs."""
-        values = [value.strip(b" \t") for name, value in raw_headers if name.lower() == b"authorization"]
+        values = [value.strip(b" \t") for value in HeaderFields.of(raw_headers).values(b"authorization")]
         if not values:
             raise BadLogin("missing")
         match = _BEARER.fullmatch(values[0])

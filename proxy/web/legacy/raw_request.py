@@ -9,7 +9,7 @@ from aiohttp import HttpVersion11, web
 
 from proxy.errors import Refusal
 from proxy.headers import HeaderFields
-from proxy.raw_headers import end_to_end, replaced
+from proxy.raw_headers import end_to_end, expects_continue, replaced
 from proxy.upstream.http1.callers import caller_of
 from proxy.upstream.legacy.raw import RawRequest
 from proxy.web.legacy.plan import Plan
@@ -47,9 +47,7 @@ def raw_request(
 
 def expects(request: web.BaseRequest) -> bool:
     """Returns whether the client waits for 100 Continue before it sends its body."""
-    return any(
-        value.lower() == b"100-continue" for value in HeaderFields.of(request.raw_headers).values(b"expect")
-    )
+    return expects_continue(request.raw_headers)
 
 
 def _framing(fields: HeaderFields) -> tuple[bool, int | None]:

@@ -174,7 +174,8 @@ class _Newcomer:
         owner = deps.store.sealer.owner(identity.user, organization)
         now = deps.effects.clock()
         before = await deps.store.sessions.get(token), self._context.session
-        await deps.store.owners.gather(owner, older_owners(identity.user, organization, before, deps))
+        older = older_owners(owner, identity.user, organization, before, deps)
+        await deps.store.owners.gather(owner, older)
         session = Session(
             identity=identity,
             organization=organization,
