@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
-LOCKS: Final = ("requirements.lock", "requirements-build.lock")
+LOCKS: Final = ("requirements.lock", "requirements-scale.lock", "requirements-build.lock")
 # Nothing is resolved or installed: what is asked about is what the locks name.
 COMMAND: Final = ("--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off")
 _SECONDS: Final = 300

@@ -13,7 +13,12 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent
 # Where an error becomes an answer, and where a failed task becomes a line of the log; nowhere else.
 MAY_CATCH_ALL: Final = frozenset({"proxy/web/middlewares.py"})
-LOCKS: Final = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+LOCKS: Final = (
+    "requirements.lock",
+    "requirements-scale.lock",
+    "requirements-build.lock",
+    "requirements-dev.lock",
+)
 # Written so that this file doesn't hold what it looks for.
 HOSTS: Final = re.compile(
     r"pypi\.(?:org|io)|python[h]osted|\b(?:ghcr|gcr|quay)\.io|docker\.io|[r]egistry\.\w+\.\w"
