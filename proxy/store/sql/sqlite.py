@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.errors import StoreError, because
-from proxy.store.sql.database import NOTED, Work
+from proxy.store.sql.database import NOTED, Turn, Work
 from proxy.store.sql.engines import OpenConnection
 from proxy.store.sql.migrate import migrate, no_others
 from proxy.store.sql.point_reads import PointRead
@@ -107,7 +107,13 @@ class SqliteDatabase:
         finally:
             readers.append(reader)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),  # noqa: ARG002  # SQLite has one writer
+        found: Work[bool] | None = None,  # noqa: ARG002  # its commits are never in doubt
+    ) -> T:
         """Runs `work`, and returns once its writes are on disk.
 
         Raises the error that `work` raises, with none of its writes done. Raises StoreError when the database
