@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations, product
 from pathlib import Path
@@ -22,6 +23,7 @@ from proxy.addresses import (
     parse_base_url,
     parse_url,
 )
+from proxy.addresses.s3 import SCHEME, parse_s3_address
 from proxy.environment import (
     ADMIN_LISTEN,
     FILE,
@@ -31,7 +33,7 @@ from proxy.environment import (
     read_env_file,
     read_secret_files,
 )
-from proxy.outbound_proxy import NoProxy, parse_no_proxy, parse_outbound_proxy
+from proxy.outbound_proxy import NoProxy, OutboundProxy, parse_no_proxy, parse_outbound_proxy
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -70,6 +72,14 @@ def _starting(form: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _blobs_url(text: str) -> str:
+    if text.startswith(SCHEME):
+        parse_s3_address(text)
+    elif not text.startswith("file:") or text == "file:":
+        raise ValueError("needs file:PATH, or s3://bucket/prefix for an S3 store")
+    return text
 
 
 def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
@@ -165,8 +175,11 @@ class Settings(BaseModel):
     database_url: Annotated[str, PlainValidator(_starting("sqlite:///"))] = _default(
         "sqlite:///var/michiq.db", "the SQLite database"
     )
-    blobs_url: Annotated[str, PlainValidator(_starting("file:"))] = _default(
-        "file:var/blobs", "the folder of the recordings, encrypted"
+    blobs_url: Annotated[str, PlainValidator(_blobs_url)] = _default(
+        "file:var/blobs",
+        "the folder of the recordings, encrypted; or `s3://bucket/prefix?endpoint=…&region=…` "
+        "([scale.md](scale.md#audio-in-s3)), with the credentials in `AWS_ACCESS_KEY_ID` and "
+        "`AWS_SECRET_ACCESS_KEY`",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
         description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"
@@ -259,6 +272,14 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def outbound(self) -> OutboundProxy | None:
+        """Returns the outbound proxy, with the hosts that are called without it."""
+        if self.outbound_proxy is None:
+            return None
+        found = parse_outbound_proxy(self.outbound_proxy.get_secret_value())
+        return replace(found, unless=self.no_proxy)
 
     @model_validator(mode="after")
     def _hosts_are_a_pair(self) -> Self:

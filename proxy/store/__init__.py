@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -12,10 +12,10 @@ from pathlib import Path
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
-from proxy.store.blobs.folder import FolderBlobs
+from proxy.store.blobs.opening import Surroundings, open_blobs
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import BlobError, StoreError, because
-from proxy.store.locations import blobs_folder, database_path, make_private
+from proxy.store.locations import database_path, make_private
 from proxy.store.presence import Presence, present
 from proxy.store.records.additions import Additions
 from proxy.store.records.cases import Cases
@@ -45,7 +45,7 @@ from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
 from proxy.values import PendingCall
 
-__all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "open_store"]
+__all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "Surroundings", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +106,24 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    database_url: str, blobs_url: str, keys: Sequence[str], *, renews: bool = True
+    database_url: str,
+    blobs_url: str,
+    keys: Sequence[str],
+    *,
+    renews: bool = True,
+    here: Surroundings = Surroundings(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
-    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`. Raises StoreError
-    when an address, a key or a file is not usable; its text is meant for the operator.
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`; `here` is
+    for a blob store on other machines. Raises StoreError when an address, a key or a file is not usable; its
+    text is meant for the operator.
     """
-    path, folder = database_path(database_url), blobs_folder(blobs_url)
-    with ExitStack() as stack:
+    path = database_path(database_url)
+    async with AsyncExitStack() as stack:
         try:
             await asyncio.to_thread(make_private, path.parent)
-            blobs = await asyncio.to_thread(FolderBlobs, folder, _new_id)
+            blobs = await stack.enter_async_context(open_blobs(blobs_url, _new_id, here))
             presence = stack.enter_context(present(path.with_name(f"{path.name}.processes"), _new_id()))
         except OSError as error:
             said = f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
@@ -131,7 +137,7 @@ async def open_store(
                 memory,
                 blobs,
                 presence,
-                (path.parent, folder),
+                (path.parent, *blobs.local_folders),
             )
 
 
@@ -141,7 +147,7 @@ def _assemble(
     memory: Memory,
     blobs: Blobs,
     presence: Presence,
-    folders: tuple[Path, Path],
+    folders: tuple[Path, ...],
 ) -> Store:
     journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
     transcriptions = Transcriptions(database, sealer)

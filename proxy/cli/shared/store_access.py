@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,7 +12,7 @@ import click
 
 from proxy.cli.common import Failure, Misuse
 from proxy.settings import Settings
-from proxy.store import Store, StoreError, open_store
+from proxy.store import Store, StoreError, Surroundings, open_store
 from proxy.store.locations import database_path
 from proxy.values import Json
 
@@ -42,7 +43,8 @@ async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
         try:
             _refuse_missing(settings.database_url)
             keys = [key.get_secret_value() for key in settings.secret_keys]
-            opening = open_store(settings.database_url, settings.blobs_url, keys, renews=False)
+            here = Surroundings(os.environ, settings.ca_file, settings.outbound)
+            opening = open_store(settings.database_url, settings.blobs_url, keys, renews=False, here=here)
             store = await stack.enter_async_context(opening)
         except StoreError as error:
             raise Misuse(str(error)) from None

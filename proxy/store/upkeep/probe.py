@@ -54,7 +54,7 @@ class Probe:
 
     database: Database
     blobs: Blobs
-    folders: tuple[Path, Path]
+    folders: tuple[Path, ...]
     last: Last = field(default_factory=Last)
 
     async def check(self, monotonic: Callable[[], float]) -> None:
@@ -68,7 +68,7 @@ class Probe:
             raise StoreError(str(last.failure), last.failure.cause) from last.failure
 
     async def space(self) -> Space:
-        """Returns the room of the fuller of the two disks. Raises StoreError when a folder is gone."""
+        """Returns the room of the fullest disk of this machine. Raises StoreError when a folder is gone."""
         try:
             found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in self.folders])
         except OSError as error:
