@@ -20,6 +20,7 @@ PAGES = (
     "docs/reliability.md",
     "docs/performance.md",
     "docs/DESIGN.md",
+    "docs/scale.md",
 )
 
 
