@@ -42,6 +42,8 @@ LAYERS: Final = {
     "proxy.store.locations": 30,
     "proxy.store.presence": 30,
     "proxy.store.sql": 31,
+    "proxy.store.sql.postgresql": 31,
+    "proxy.store.cluster": 32,
     "proxy.store.sealing": 32,
     "proxy.store.blobs": 32,
     "proxy.store.audit": 33,

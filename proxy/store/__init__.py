@@ -143,7 +143,7 @@ def _assemble(
     presence: Presence,
     folders: tuple[Path, Path],
 ) -> Store:
-    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
+    journal, owners = Journal(database, sealer, presence), Owners(database, sealer)
     transcriptions = Transcriptions(database, sealer)
     audit, ledger, reports = Audit(database, sealer), Usage(database, sealer), Reports(database, sealer)
     return Store(
@@ -157,7 +157,7 @@ def _assemble(
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=transcriptions,
         additions=Additions(database, transcriptions, reports),
-        links=Links(database, presence.name),
+        links=Links(database, presence),
         conversations=Conversations(database, sealer),
         reports=reports,
         deliveries=Deliveries(database, sealer, reports),
