@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations, product
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
@@ -32,12 +32,18 @@ from proxy.environment import (
     read_secret_files,
 )
 from proxy.outbound_proxy import NoProxy, parse_no_proxy, parse_outbound_proxy
+from proxy.postgresql_url import is_postgresql, parse_postgresql_url
 
 Network: TypeAlias = IPv4Network | IPv6Network
+Pooler: TypeAlias = Literal["none", "transaction"]
+Migrate: TypeAlias = Literal["start", "never"]
 
 KEY_COMMAND: Final = (
     'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
+SQLITE: Final = "sqlite:///"
+FOLDER: Final = "file:"
+S3: Final = "s3://"
 # API host and web host, public and through the VPN (llamalitica-integration, "Initial Setup").
 HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
@@ -63,13 +69,22 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
 
-def _starting(form: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if not text.startswith(form) or text == form:
-            raise ValueError(f"needs {form}PATH; this release stores its data on this machine")
-        return text
+def _database_url(text: str) -> SecretStr:
+    """Checks the database's URL, and hides it as a whole: it may hold a password."""
+    if is_postgresql(text):
+        parse_postgresql_url(text)
+    elif not text.startswith(SQLITE) or text == SQLITE:
+        raise ValueError(f"needs {SQLITE}PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
+    return SecretStr(text)
 
-    return check
+
+def _blobs_url(text: str) -> str:
+    """Checks the kind of the URL; the store reads the rest."""
+    if text.startswith(S3) and "@" in text:
+        raise ValueError("takes no user name or key: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY have them")
+    if not text.startswith((FOLDER, S3)) or text in (FOLDER, S3):
+        raise ValueError(f"needs {FOLDER}PATH or {S3}BUCKET/PREFIX")
+    return text
 
 
 def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
@@ -77,6 +92,15 @@ def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
         if re.fullmatch(r"[0-9]{1,5}", text) is None or not least <= int(text) <= most:
             raise ValueError(f"needs a whole number from {least} to {most}")
         return int(text)
+
+    return check
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"needs {' or '.join(words)}")
+        return text
 
     return check
 
@@ -162,11 +186,24 @@ class Settings(BaseModel):
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in files"
     )
-    database_url: Annotated[str, PlainValidator(_starting("sqlite:///"))] = _default(
-        "sqlite:///var/michiq.db", "the SQLite database"
+    database_url: Annotated[SecretStr, PlainValidator(_database_url)] = _default(
+        "sqlite:///var/michiq.db",
+        "the database: `sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE` for several machines",
     )
-    blobs_url: Annotated[str, PlainValidator(_starting("file:"))] = _default(
-        "file:var/blobs", "the folder of the recordings, encrypted"
+    database_pool: Annotated[int, PlainValidator(_whole(1, 100))] = _default(
+        "8", "most connections to PostgreSQL, per worker"
+    )
+    database_pooler: Annotated[Pooler, PlainValidator(_one_of("none", "transaction"))] = _default(
+        "none", "`transaction` if PgBouncer or the like stands before PostgreSQL, in transaction mode"
+    )
+    migrate: Annotated[Migrate, PlainValidator(_one_of("start", "never"))] = _default(
+        "start",
+        "who changes the database's tables for a new release: each `start`, or `never` the proxy, but only "
+        "`michiq-proxy migrate`",
+    )
+    blobs_url: Annotated[str, PlainValidator(_blobs_url)] = _default(
+        "file:var/blobs",
+        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or `s3://BUCKET/PREFIX`",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
         description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"
@@ -209,7 +246,8 @@ class Settings(BaseModel):
     )
     ca_file: Path | None = Field(
         default=None,
-        description="PEM file of certificate authorities; every https call trusts them beside the system's",
+        description="PEM file of certificate authorities; https calls and PostgreSQL trust them beside the "
+        "system's",
     )
     outbound_proxy: Annotated[SecretStr | None, PlainValidator(_outbound_proxy)] = Field(
         default=None,

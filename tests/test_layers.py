@@ -28,6 +28,7 @@ LAYERS: Final = {
     "proxy.jsons": 10,
     "proxy.modes": 10,
     "proxy.outbound_proxy": 10,
+    "proxy.postgresql_url": 10,
     "proxy.spool": 10,
     "proxy.text": 10,
     "proxy.compare": 20,

@@ -48,6 +48,7 @@ from proxy.server.tls import Tls
 from proxy.settings import Settings
 from proxy.spool import MemoryBudget
 from proxy.store import Store, open_store
+from proxy.store.options import store_options
 from proxy.store.upkeep.space_watch import watching_space
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
@@ -220,7 +221,8 @@ async def _open(
     stack: AsyncExitStack,
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
-    store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
+    options = store_options(settings)
+    store = await stack.enter_async_context(open_store(options.database_url, options.blobs_url, keys))
     readable = [str(folder) for folder in store.blobs.local_folders]
     workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
     upstreams = await stack.enter_async_context(

@@ -18,6 +18,7 @@ import aiohttp
 
 from proxy.settings import Settings, load_settings
 from proxy.store import Store, open_store
+from proxy.store.options import store_options
 from tests.cli.test_processes import command, until
 from tests.conftest import ROOT
 
@@ -45,7 +46,8 @@ class Host:
     async def store(self) -> AsyncIterator[Store]:
         """The proxy's store, opened by this process too."""
         keys = [key.get_secret_value() for key in self.settings.secret_keys]
-        async with open_store(self.settings.database_url, self.settings.blobs_url, keys) as store:
+        options = store_options(self.settings)
+        async with open_store(options.database_url, options.blobs_url, keys) as store:
             yield store
 
 
