@@ -2,9 +2,10 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection
+import asyncpg
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,16 +26,16 @@ _DURABLE: Final = {
 _BESIDE_TABLES: Final = Path(__file__).with_name("beside_tables.sql")
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def migrate(engine: AsyncEngine, *, may_change: bool) -> None:
     """Makes or upgrades the schema, in one transaction. Raises StoreError.
 
     A change of a table waits for those who read it, and all others wait behind it: it gives up after 5 s, and
-    tries again.
+    tries again. `may_change` is that of `bring_up_to_date`.
     """
     for last in (False,) * (_TRIES - 1) + (True,):
         try:
             async with engine.execution_options(isolation_level="READ COMMITTED").begin() as conn:
-                await conn.run_sync(_migrate)
+                await conn.run_sync(_migrate, may_change=may_change)
             return
         except (SQLAlchemyError, OSError) as error:
             if last or not _was_locked(error):
@@ -42,10 +43,16 @@ async def migrate(engine: AsyncEngine) -> None:
         await asyncio.sleep(_PAUSE)
 
 
-async def check_durable(driver: Any) -> None:
-    """Raises StoreError when the server may lose what it has acknowledged."""
-    for name, safe in _DURABLE.items():
-        if (value := await driver.fetchval("SELECT current_setting($1)", name)) not in safe:
+async def check_durable(engine: AsyncEngine) -> None:
+    """Raises StoreError when the server can't be reached, or may lose what it has acknowledged."""
+    asked = text(", ".join(f"current_setting('{name}')" for name in _DURABLE).join(("SELECT ", "")))
+    try:
+        async with engine.connect() as conn:
+            found = (await conn.execute(asked)).one()
+    except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise because("MICHIQ_DATABASE_URL: the database can't be reached", error) from error
+    for (name, safe), value in zip(_DURABLE.items(), found, strict=True):
+        if value not in safe:
             raise StoreError(
                 f"MICHIQ_DATABASE_URL: the server has {name} = {value}, and would lose data that it has "
                 f"acknowledged; set it to {' or '.join(safe)}"
@@ -59,10 +66,10 @@ def make_beside_tables(conn: Connection) -> None:
     on_driver(conn, lambda driver: driver.execute(statements))
 
 
-def _migrate(conn: Connection) -> None:
+def _migrate(conn: Connection, *, may_change: bool) -> None:
     conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     conn.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
-    bring_up_to_date(conn, make_beside_tables)
+    bring_up_to_date(conn, make_beside_tables, may_change=may_change)
 
 
 def _was_locked(error: BaseException) -> bool:
