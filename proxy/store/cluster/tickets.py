@@ -153,8 +153,9 @@ class TicketLocks:
             del self._left[0]
 
     async def _look(self) -> None:
-        own = {row["id"]: row for row in await self._database.rows(_OWN, [*self._waiting])}
-        for number, ticket in [*self._waiting.items()]:
+        asked = {**self._waiting}  # others may begin to wait meanwhile
+        own = {row["id"]: row for row in await self._database.rows(_OWN, [*asked])}
+        for number, ticket in asked.items():
             if ticket.turn.done():
                 continue
             if number not in own:
