@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, or_, select
 from sqlalchemy.dialects import sqlite
 
+from proxy.store.sql.point_reads import DIALECT
 from proxy.store.sql.point_writes import PointWrite
 from proxy.values import folded_id
 
@@ -40,13 +41,29 @@ def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
     if rows:
-        _insert_missing_into(conn.dialect.name, table).run_all(conn, rows)
+        _insert_missing_into(conn.dialect.name, table).run_all(conn, _in_order(conn, table, rows))
+
+
+def delete_unused(conn: Connection, column: Column[Any], unused: ColumnElement[bool]) -> None:
+    """Removes the `unused` rows that no other transaction is about to use; `column` is their key.
+
+    The second statement looks again at rows that are locked by then: on a database with many writers, one
+    may have come into use since the first.
+    """
+    free = select(column).where(unused).order_by(column).with_for_update(skip_locked=True, of=column.table)
+    for batch in batches(conn.execute(free).scalars().all()):
+        conn.execute(delete(column.table).where(column.in_(batch), unused))
 
 
 def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
     """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
     if rows:
-        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, rows)
+        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, _in_order(conn, table, rows))
+
+
+def has_one_writer(conn: Connection) -> bool:
+    """Returns whether one write at a time runs: what a unit of work has read then stays true to its end."""
+    return conn.dialect.name == DIALECT.name
 
 
 def own_spelling(spelling: str) -> str | None:
@@ -109,6 +126,14 @@ def _insert_into(dialect: str, table: Table) -> "_DialectInsert":
 
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def _in_order(conn: Connection, table: Table, rows: _Rows) -> _Rows:
+    """Returns the rows by their keys: two transactions that lock the same rows never wait in a circle."""
+    if len(rows) == 1 or has_one_writer(conn):
+        return rows
+    keys = _key(table)
+    return sorted(rows, key=lambda row: [row[name] for name in keys])
 
 
 def _key(table: Table) -> list[str]:
