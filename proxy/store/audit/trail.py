@@ -20,7 +20,7 @@ from proxy.store.audit.chain import (
     verify,
 )
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database, Work
+from proxy.store.sql.database import Database, Turn, Work
 from proxy.store.sql.rows import has_one_writer
 from proxy.store.sql.tables import audit
 
@@ -29,6 +29,7 @@ __all__ = ["CASE_ERASED", "PROXY", "Access", "Audit", "AuditEvent", "AuditVerdic
 PROXY: Final = "proxy"  # the actor of what the process does by itself
 CASE_ERASED: Final = "case_erased"
 
+_TURN_DIGITS: Final = 2
 _NAMES: Final = ("at", "actor", "action", "subject", "detail")
 _EVENT: Final = [audit.c[name] for name in _NAMES]
 
@@ -132,6 +133,14 @@ class Audit:
 def _seen(conn: Connection, action: str, subjects: Sequence[str]) -> bool:
     same = audit.c.action == action, audit.c.subject.in_(subjects)
     return conn.execute(select(audit.c.id).where(*same).limit(1)).first() is not None
+
+
+def erasure_turn(digest: str) -> Turn:
+    """Returns the turn of the case of this hash (`Sealer.case`): of its erasure, and of what comes of it later.
+
+    Several cases share one turn: a user who is erased may have more cases than a database has locks.
+    """
+    return "case", digest[:_TURN_DIGITS]
 
 
 def is_erased(conn: Connection, hashes: Sequence[str]) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, or_, select
 from sqlalchemy.dialects import sqlite
 
-from proxy.store.sql.point_reads import DIALECT
 from proxy.store.sql.point_writes import PointWrite
 from proxy.values import folded_id
 
@@ -30,12 +29,29 @@ def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mappi
     _upsert_into(conn.dialect.name, table, (*values,)).run(conn, {**key, **values})
 
 
+def upsert_computed(
+    conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Does the same as `upsert` with `values` of which some are expressions; it takes longer."""
+    statement = _insert_into(conn.dialect.name, table).values(**key, **values)
+    changed = {name: statement.excluded[name] for name in values}
+    conn.execute(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
+
+
 def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Does the same as `upsert`; returns whether the row was there."""
-    made = _insert_missing_into(conn.dialect.name, table).run(conn, {**key, **values}) == 1
-    if not made:
+    is_new = make(conn, table, {**key, **values})
+    if not is_new:
         upsert(conn, table, key, values)
-    return not made
+    return not is_new
+
+
+def make(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Makes the row unless its key is there; returns whether it did.
+
+    It waits for another transaction that has made the same row; so the first one has it for itself.
+    """
+    return _insert_missing_into(conn.dialect.name, table).run(conn, row) == 1
 
 
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
@@ -63,7 +79,7 @@ def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] 
 
 def has_one_writer(conn: Connection) -> bool:
     """Returns whether one write at a time runs: what a unit of work has read then stays true to its end."""
-    return conn.dialect.name == DIALECT.name
+    return conn.dialect.name != "postgresql"
 
 
 def own_spelling(spelling: str) -> str | None:
