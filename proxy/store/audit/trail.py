@@ -136,7 +136,7 @@ def _seen(conn: Connection, action: str, subjects: Sequence[str]) -> bool:
 
 
 def erasure_turn(digest: str) -> Turn:
-    """Returns the turn of the case of this hash (`Sealer.case`): of its erasure, and of what comes of it later.
+    """Returns the turn of the case of this hash (`Sealer.case`), for its erasure and what comes of it later.
 
     Several cases share one turn: a user who is erased may have more cases than a database has locks.
     """
