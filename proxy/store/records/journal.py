@@ -1,6 +1,6 @@
 """Stores the journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from proxy.store.errors import StoreError
+from proxy.store.presence import Presence
 from proxy.store.records.cases import case_rows_of, insert_case
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
@@ -15,7 +16,7 @@ from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
-from proxy.store.sql.rows import left_over, nobody
+from proxy.store.sql.rows import Lives, left_over, nobody
 from proxy.store.sql.tables import journal
 from proxy.values import Case, folded_id
 
@@ -66,11 +67,11 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The intents and their results; `process` is the process that writes them."""
+    """The intents and their results; `presence` is that of the process that writes them."""
 
     database: Database
     sealer: Sealer
-    process: str
+    presence: Presence
 
     async def begin(
         self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
@@ -138,7 +139,7 @@ class Journal:
 
         await self.database.write(work, found=lambda conn: _is(conn, intent_id, values))
 
-    async def resolve_abandoned(self, lives: Callable[[str | None], bool] = nobody) -> int:
+    async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""
 
         def work(conn: Connection) -> int:
@@ -168,7 +169,7 @@ class Journal:
     def _columns(self, entry: JournalEntry) -> dict[str, Any]:
         columns = {name: getattr(entry, name) for name in JournalEntry.__slots__}
         answer = None if entry.answer is None else self.sealer.seal(entry.answer, _ANSWER.at(entry.id))
-        return {**columns, "answer": answer, "process": self.process}
+        return {**columns, "answer": answer, "process": self.presence.name}
 
     def _entry(self, row: Row[Any]) -> JournalEntry:
         answer = None if row.answer is None else self.sealer.open(row.answer, _ANSWER.at(row.id))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.errors import StoreError, because
@@ -46,10 +46,7 @@ def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
         with _alone(path):
             refuse_others()
             with engine.begin() as connection:
-                if _is_empty(connection):
-                    _make(connection)
-                elif _revision(connection) != newest():
-                    _upgrade(connection)
+                bring_up_to_date(connection, _make_triggers)
     except SQLAlchemyError as error:
         raise because(f"MICHIQ_DATABASE_URL: {path} can't be used", error) from error
     except OSError as error:
@@ -58,28 +55,42 @@ def migrate(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
         engine.dispose()
 
 
+def bring_up_to_date(connection: Connection, make_beside_tables: Callable[[Connection], None]) -> None:
+    """Makes the schema in an empty database, or runs the missing steps, in the connection's transaction.
+
+    `make_beside_tables` makes what SQLAlchemy's tables don't have. Raises StoreError.
+    """
+    if _is_empty(connection):
+        _make(connection)
+        make_beside_tables(connection)
+    elif _revision(connection) != newest():
+        _upgrade(connection)
+
+
 def newest() -> str:
     """Returns the revision that the last step leads to: the name of the step's file begins with it."""
     return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
 
 
 def _is_empty(connection: Connection) -> bool:
-    return connection.exec_driver_sql("SELECT 1 FROM sqlite_schema").first() is None
+    return not inspect(connection).get_table_names()
 
 
 def _make(connection: Connection) -> None:
     """Makes the tables that all migrations lead to, without alembic, which takes a tenth of a start."""
     metadata.create_all(connection)
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest()})
+
+
+def _make_triggers(connection: Connection) -> None:
     for what in ("UPDATE", "DELETE"):
         connection.exec_driver_sql(_ADDED_TO.format(name=what.lower(), what=what))
-    connection.exec_driver_sql(_VERSION_TABLE)
-    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (newest(),))
 
 
 def _revision(connection: Connection) -> str | None:
     """Returns the revision that alembic noted in the file; None when the file has no single one."""
-    table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
-    if connection.exec_driver_sql(table).first() is None:
+    if not inspect(connection).has_table("alembic_version"):
         return None
     rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version").all()
     return rows[0][0] if len(rows) == 1 else None

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     _DialectInsert: TypeAlias = sqlite.Insert | postgresql.Insert
 
+# Returns, within a unit of work, whether the process of this name lives (`Presence.lives`).
+Lives: TypeAlias = Callable[[Connection, str | None], bool]
+
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 _BATCH: Final = 500  # far below the number of parameters that a statement may have
@@ -87,19 +90,19 @@ def own_spelling(spelling: str) -> str | None:
     return None if spelling == folded_id(spelling) else spelling
 
 
-def nobody(_process: str | None) -> bool:
+def nobody(_conn: Connection, _process: str | None) -> bool:
     """Returns that no process lives: the default for a single process that has just started."""
     return False
 
 
-def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool]) -> ColumnElement[bool]:
+def left_over(conn: Connection, table: Table, lives: Lives) -> ColumnElement[bool]:
     """Returns the condition for the table's intents whose process is dead.
 
     The processes with intents are read first, and only then asked whether they live: the other way round, a
     process that has just started would look dead.
     """
     owners = conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
-    dead = [process for process in owners.scalars() if not lives(process)]
+    dead = [process for process in owners.scalars() if not lives(conn, process)]
     return and_(table.c.state == "intent", or_(table.c.process.is_(None), table.c.process.in_(dead)))
 
 

@@ -18,7 +18,7 @@ from proxy.store.sql.database import Database, Turn, runs_again
 from proxy.store.sql.memory import ALL
 from proxy.store.sql.rows import has_one_writer
 from proxy.store.sql.tables import chunks, recordings
-from proxy.store.upkeep.subjects import OfCase, OfUser, SubjectRows, Whose, lock_rows, noted_late, theirs
+from proxy.store.upkeep.subjects import OfCase, OfUser, SubjectRows, Whose, lock_user, noted_late, theirs
 
 __all__ = ["Erasure", "OfCase", "OfUser", "Removed", "Whose"]
 
@@ -76,7 +76,8 @@ class Erasure:
         turns: set[Turn] = set()
 
         def work(conn: Connection) -> tuple[Removed, Sequence[str]]:
-            lock_rows(conn, whose)
+            if isinstance(whose, OfUser):
+                lock_user(conn, whose)
             found = theirs(conn, whose)
             needed = {erasure_turn(self.sealer.case(each)) for each in found.cases}
             if not needed <= turns and not has_one_writer(conn):
@@ -140,6 +141,8 @@ def _count(conn: Connection, part: SubjectRows) -> int:
 def _blobs(conn: Connection, part: SubjectRows) -> Sequence[str]:
     if part.table is not recordings:
         return []
+    ids = select(recordings.c.id).where(part.where).order_by(recordings.c.id)
+    conn.execute(ids.with_for_update()).all()  # no chunk comes in between its name and its end
     of_them: ColumnElement[bool] = chunks.c.recording_id.in_(select(recordings.c.id).where(part.where))
     return conn.execute(select(chunks.c.blob).where(of_them)).scalars().all()
 

@@ -4,18 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    Select,
-    Table,
-    exists,
-    or_,
-    select,
-    union,
-)
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Table, exists, or_, select, union
 
 from proxy.store.records.sessions import lock_sessions
 from proxy.store.sealing.sealer import short_hash
@@ -82,22 +71,14 @@ class Theirs:
     cases: tuple[str, ...] = field(repr=False)
 
 
-def lock_rows(conn: Connection, whose: Whose) -> None:
-    """Locks the subject's rows on which other writes rely, until the transaction ends.
+def lock_user(conn: Connection, whose: OfUser) -> None:
+    """Locks the user's sessions and intents, on which other writes rely, until the transaction ends.
 
-    Such a write either has ended, and its rows are found, or it begins after the erasure. They are the
-    sessions and intents of a user, and the recordings, to which chunks are added.
+    Such a write either has ended, and its rows are found, or it begins after the erasure.
     """
-    if isinstance(whose, OfUser):
-        lock_sessions(conn, whose.owners)
-        _lock(conn, journal.c.id, journal.c.owner.in_(whose.owners))
-        _lock(conn, recordings.c.id, recordings.c.owner.in_(whose.owners))
-    else:
-        _lock(conn, recordings.c.id, recordings.c.legacy_id == folded_id(whose.id))
-
-
-def _lock(conn: Connection, column: Column[str], where: ColumnElement[bool]) -> None:
-    conn.execute(select(column).where(where).order_by(column).with_for_update()).all()
+    lock_sessions(conn, whose.owners)
+    intents = select(journal.c.id).where(journal.c.owner.in_(whose.owners))
+    conn.execute(intents.order_by(journal.c.id).with_for_update()).all()
 
 
 def theirs(conn: Connection, whose: Whose) -> Theirs:
