@@ -1,6 +1,8 @@
 """Brings a PostgreSQL database to this release's schema, one process at a time, and checks its settings."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from proxy.store.errors import StoreError, because
 from proxy.store.sql.dialects import on_driver
 from proxy.store.sql.migrate import bring_up_to_date
 from proxy.store.sql.postgresql.tables import cluster_metadata
+from proxy.store.sql.schema import Migrated
 
 _LOCK: Final = 0x6D696368  # of the one migration at a time
 _TRIES: Final = 5
@@ -26,19 +29,26 @@ _DURABLE: Final = {
 _BESIDE_TABLES: Final = Path(__file__).with_name("beside_tables.sql")
 
 
-async def migrate(engine: AsyncEngine, *, may_change: bool) -> None:
-    """Makes or upgrades the schema, in one transaction. Raises StoreError.
+def nothing_else(_: Connection) -> None:
+    """Does nothing: the default where a migration is all that there is to do."""
 
-    A change of a table waits for those who read it, and all others wait behind it: it gives up after 5 s, and
-    tries again. `may_change` is that of `bring_up_to_date`.
+
+async def migrate(
+    engine: AsyncEngine, *, may_change: bool = True, also: Callable[[Connection], None] = nothing_else
+) -> Migrated:
+    """Makes or upgrades the schema, and does `also` something, in one transaction. Raises StoreError.
+
+    Without `may_change`, a schema that would have to be made or upgraded is a StoreError, too. A change of a
+    table waits for those who read it, and all others wait behind it: it gives up after 5 s, and tries again.
     """
-    for last in (False,) * (_TRIES - 1) + (True,):
+    tries = 0
+    while True:
+        tries += 1
         try:
             async with engine.execution_options(isolation_level="READ COMMITTED").begin() as conn:
-                await conn.run_sync(_migrate, may_change=may_change)
-            return
+                return await conn.run_sync(partial(_migrate, may_change=may_change, also=also))
         except (SQLAlchemyError, OSError) as error:
-            if last or not _was_locked(error):
+            if tries == _TRIES or not _was_locked(error):
                 raise because("MICHIQ_DATABASE_URL: the database can't be used", error) from error
         await asyncio.sleep(_PAUSE)
 
@@ -66,10 +76,12 @@ def make_beside_tables(conn: Connection) -> None:
     on_driver(conn, lambda driver: driver.execute(statements))
 
 
-def _migrate(conn: Connection, *, may_change: bool) -> None:
+def _migrate(conn: Connection, *, may_change: bool, also: Callable[[Connection], None]) -> Migrated:
     conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     conn.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
-    bring_up_to_date(conn, make_beside_tables, may_change=may_change)
+    migrated = bring_up_to_date(conn, make_beside_tables, may_change=may_change)
+    also(conn)
+    return migrated
 
 
 def _was_locked(error: BaseException) -> bool:
