@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.concurrency.locks import Locks
+from proxy.postgresql_url import PostgresqlUrl
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import database_path, make_private
 from proxy.store.options import StoreOptions
@@ -39,8 +40,9 @@ async def open_backend(
     options: StoreOptions, memory: Memory, new_id: Callable[[], str]
 ) -> AsyncIterator[Backend]:
     """Opens the engine, its schema made or migrated if need be. Raises StoreError."""
-    opening = _sqlite if options.postgresql is None else _postgresql
-    async with opening(options, memory, new_id) as backend:
+    url = options.postgresql
+    opening = _sqlite(options, memory, new_id) if url is None else _postgresql(url, options, memory, new_id)
+    async with opening as backend:
         yield backend
 
 
@@ -59,7 +61,7 @@ async def _sqlite(options: StoreOptions, memory: Memory, new_id: Callable[[], st
 
 @asynccontextmanager
 async def _postgresql(
-    options: StoreOptions, memory: Memory, new_id: Callable[[], str]
+    url: PostgresqlUrl, options: StoreOptions, memory: Memory, new_id: Callable[[], str]
 ) -> AsyncIterator[Backend]:
     # Imported only here: most have SQLite, and start faster without it.
     try:
@@ -71,7 +73,7 @@ async def _postgresql(
         missing = "PostgreSQL needs one more library: pip install 'michiq-proxy[postgresql]'"
         raise StoreError(f"MICHIQ_DATABASE_URL: {missing}") from None
 
-    server = server_at(options)
+    server = server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
     await _prepare(server, options)
     async with AsyncExitStack() as stack:
         # The lease has a connection of its own: no request must keep a renewal waiting.
