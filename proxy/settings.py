@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations, product
 from pathlib import Path
@@ -22,6 +23,7 @@ from proxy.addresses import (
     parse_base_url,
     parse_url,
 )
+from proxy.addresses.s3 import SCHEME, parse_s3_address
 from proxy.environment import (
     ADMIN_LISTEN,
     FILE,
@@ -31,7 +33,7 @@ from proxy.environment import (
     read_env_file,
     read_secret_files,
 )
-from proxy.outbound_proxy import NoProxy, parse_no_proxy, parse_outbound_proxy
+from proxy.outbound_proxy import NoProxy, OutboundProxy, parse_no_proxy, parse_outbound_proxy
 from proxy.postgresql_url import is_postgresql, parse_postgresql_url
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -42,8 +44,6 @@ KEY_COMMAND: Final = (
     'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
 SQLITE: Final = "sqlite:///"
-FOLDER: Final = "file:"
-S3: Final = "s3://"
 # API host and web host, public and through the VPN (llamalitica-integration, "Initial Setup").
 HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
@@ -79,11 +79,10 @@ def _database_url(text: str) -> SecretStr:
 
 
 def _blobs_url(text: str) -> str:
-    """Checks the kind of the URL; the store reads the rest."""
-    if text.startswith(S3) and "@" in text:
-        raise ValueError("takes no user name or key: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY have them")
-    if not text.startswith((FOLDER, S3)) or text in (FOLDER, S3):
-        raise ValueError(f"needs {FOLDER}PATH or {S3}BUCKET/PREFIX")
+    if text.startswith(SCHEME):
+        parse_s3_address(text)
+    elif not text.startswith("file:") or text == "file:":
+        raise ValueError("needs file:PATH, or s3://bucket/prefix for an S3 store")
     return text
 
 
@@ -203,7 +202,9 @@ class Settings(BaseModel):
     )
     blobs_url: Annotated[str, PlainValidator(_blobs_url)] = _default(
         "file:var/blobs",
-        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or `s3://BUCKET/PREFIX`",
+        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or "
+        "`s3://bucket/prefix?endpoint=…&region=…` ([scale.md](scale.md#audio-in-s3)), with the credentials "
+        "in `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
         description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"
@@ -297,6 +298,14 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def outbound(self) -> OutboundProxy | None:
+        """Returns the outbound proxy, with the hosts that are called without it."""
+        if self.outbound_proxy is None:
+            return None
+        found = parse_outbound_proxy(self.outbound_proxy.get_secret_value())
+        return replace(found, unless=self.no_proxy)
 
     @model_validator(mode="after")
     def _hosts_are_a_pair(self) -> Self:

@@ -31,6 +31,7 @@ LAYERS: Final = {
     "proxy.postgresql_url": 10,
     "proxy.spool": 10,
     "proxy.text": 10,
+    "proxy.trust": 10,
     "proxy.compare": 20,
     "proxy.inbound": 20,
     "proxy.isolated": 20,

@@ -17,6 +17,7 @@ from proxy.settings import (
     settings_table,
     without_files,
 )
+from proxy.store.blobs.opening import Surroundings
 from proxy.store.options import StoreOptions, store_options
 
 KEY: Final = "k" * 43 + "="
@@ -152,11 +153,13 @@ def test_settings_34_listeners_on_addresses_or_ports_of_their_own_are_served(lis
         ],
         ("DATABASE_URL", "postgresql://db.example.com", "needs postgresql://USER"),
         ("DATABASE_URL", "postgresql://db.example.com/a?sslmode=require", "needs sslmode=verify-full"),
-        *[("BLOBS_URL", bad, "needs file:PATH or s3://BUCKET") for bad in ("file:", "s3://", "var/blobs")],
-        ("BLOBS_URL", "s3://key:secret@bucket/prefix", "AWS_ACCESS_KEY_ID"),
+        *[("BLOBS_URL", bad, "needs file:PATH, or s3://bucket") for bad in ("file:", "var/blobs")],
         *[("DATABASE_POOL", bad, "whole number from 1 to 100") for bad in ("0", "101", "many")],
         ("DATABASE_POOLER", "session", "needs none or transaction"),
         ("MIGRATE", "always", "needs start or never"),
+        ("BLOBS_URL", "https://bucket/prefix", "needs file:PATH, or s3://bucket/prefix"),
+        ("BLOBS_URL", "s3://key:secret@bucket", "the credentials belong into AWS_ACCESS_KEY_ID"),
+        ("BLOBS_URL", "s3://bucket?endpoint=http://s3.example", "the endpoint needs https"),
         *[("DRAIN_SECONDS", bad, "whole number from 0") for bad in ("-1", "1.5", "soon", "100000", "٣")],
         *[("WORKERS", bad, "whole number from 1 to 64") for bad in ("0", "65", "two")],
         *[("LEGACY_INSECURE", bad, "needs yes or no") for bad in ("true", "1", "YES")],
@@ -417,28 +420,28 @@ def test_either_database_goes_with_either_store_of_recordings(database: str, blo
 
 def test_settings_G10_the_password_of_the_database_is_never_shown() -> None:
     settings = load(DATABASE_URL=f"postgresql://ana:{CANARY}@db.example.com/michiq")
-    assert CANARY not in f"{settings!r} {settings} {store_options(settings)!r}"
+    assert CANARY not in f"{settings!r} {settings} {store_options(settings, {})!r}"
 
 
 def test_the_options_of_the_store_are_those_of_the_settings() -> None:
     url = "postgresql://ana:pw@db.example.com/michiq"
     more = {"DATABASE_POOL": "3", "DATABASE_POOLER": "transaction", "MIGRATE": "never", "CA_FILE": "ca.pem"}
-    assert store_options(load(DATABASE_URL=url, BLOBS_URL="s3://b", **more)) == StoreOptions(
+    assert store_options(load(DATABASE_URL=url, BLOBS_URL="s3://b", **more), {}) == StoreOptions(
         database_url=url,
         blobs_url="s3://b",
         pool=3,
         pooler="transaction",
         migrate="never",
-        ca_file=Path("ca.pem"),
+        here=Surroundings({}, Path("ca.pem")),
     )
-    assert store_options(load()) == StoreOptions(
+    assert store_options(load(), {}) == StoreOptions(
         database_url="sqlite:///var/michiq.db", blobs_url="file:var/blobs"
     )
 
 
 def test_the_options_say_where_postgresql_is() -> None:
-    far = store_options(load(DATABASE_URL="postgresql://db.example.com/michiq")).postgresql
-    assert (str(far), store_options(load()).postgresql) == ("postgresql://db.example.com/michiq", None)
+    far = store_options(load(DATABASE_URL="postgresql://db.example.com/michiq"), {}).postgresql
+    assert (str(far), store_options(load(), {}).postgresql) == ("postgresql://db.example.com/michiq", None)
 
 
 SECRETS: Final = {

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import re
 import secrets
 import shutil
@@ -46,8 +47,8 @@ class Host:
     async def store(self) -> AsyncIterator[Store]:
         """The proxy's store, opened by this process too."""
         keys = [key.get_secret_value() for key in self.settings.secret_keys]
-        options = store_options(self.settings)
-        async with open_store(options.database_url, options.blobs_url, keys) as store:
+        options = store_options(self.settings, os.environ)
+        async with open_store(options, keys) as store:
             yield store
 
 

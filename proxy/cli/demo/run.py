@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 from cryptography.fernet import Fernet
 
+from proxy.addresses.s3 import SCHEME
 from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.demo.case import (
     API_KEY,
@@ -28,7 +29,7 @@ from proxy.observe.logs import setup
 from proxy.postgresql_url import is_postgresql
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.server.open_files import raise_limit
-from proxy.settings import FOLDER, S3, SQLITE, Settings, without_files
+from proxy.settings import SQLITE, Settings, without_files
 from proxy.store.locations import blobs_folder, database_path
 from proxy.web.service import Running, running
 
@@ -81,8 +82,8 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
 
 def own_store(settings: Settings, fixed: Mapping[str, str]) -> Settings:
     """Returns the settings with files for the store: invented patients never go to real servers."""
-    far = is_postgresql(settings.database_url.get_secret_value()) or settings.blobs_url.startswith(S3)
-    files = {"MICHIQ_DATABASE_URL": f"{SQLITE}{_VAR}/michiq.db", "MICHIQ_BLOBS_URL": f"{FOLDER}{_VAR}/blobs"}
+    far = is_postgresql(settings.database_url.get_secret_value()) or settings.blobs_url.startswith(SCHEME)
+    files = {"MICHIQ_DATABASE_URL": f"{SQLITE}{_VAR}/michiq.db", "MICHIQ_BLOBS_URL": f"file:{_VAR}/blobs"}
     return read_settings(**fixed, **files) if far else settings
 
 
@@ -116,7 +117,7 @@ def demo_environment(
     made = {
         **fixed,
         "MICHIQ_DATABASE_URL": f"{SQLITE}{database.absolute()}",
-        "MICHIQ_BLOBS_URL": f"{FOLDER}{blobs_folder(settings.blobs_url).absolute()}",
+        "MICHIQ_BLOBS_URL": f"file:{blobs_folder(settings.blobs_url).absolute()}",
         "MICHIQ_MAPPINGS": str(folder.absolute()),
         "MICHIQ_ADMIN_LISTEN": urlsplit(proxy.admin_url).netloc,
         "CONTRACT_TARGET": proxy.url,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -56,9 +57,9 @@ def echo_json(value: Json) -> None:
 async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
     async with AsyncExitStack() as stack:
         try:
-            options = _for_a_command(store_options(settings))
+            options = _for_a_command(store_options(settings, os.environ))
             keys = [key.get_secret_value() for key in settings.secret_keys]
-            opening = open_store(options.database_url, options.blobs_url, keys, renews=False)
+            opening = open_store(options, keys, renews=False)
             store = await stack.enter_async_context(opening)
         except StoreError as error:
             raise Misuse(str(error)) from None

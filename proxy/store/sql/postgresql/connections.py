@@ -11,7 +11,10 @@ from typing import Any, Final
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from proxy.postgresql_url import PostgresqlUrl
 from proxy.store.errors import StoreError
+from proxy.store.options import StoreOptions
+from proxy.trust import BadAuthorities, trusted
 
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 30.0
@@ -19,7 +22,6 @@ _LEND_SECONDS: Final = 10.0
 _OLD_SECONDS: Final = 1800.0  # a load balancer or a firewall may drop a connection that is older
 _STATEMENTS: Final = 1000
 _SESSION: Final[Mapping[str, str]] = {
-    "application_name": "michiq-proxy",
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "10s",
     "jit": "off",  # short statements only
@@ -28,14 +30,14 @@ _SESSION: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The address of a database, and how to speak to it.
+    """A database, and how its connections are made.
 
-    `dsn` is a libpq URI. `tls` is None for a connection without TLS. Behind a `pooler` in transaction mode
-    (PgBouncer) nothing of a connection lasts longer than a transaction.
+    `tls` is False for connections without TLS, and a context for those that check the server's certificate.
+    Behind a `pooler` in transaction mode (PgBouncer), nothing of a connection outlives a transaction.
     """
 
-    dsn: str
-    tls: ssl.SSLContext | None = None
+    url: PostgresqlUrl
+    tls: ssl.SSLContext | bool | str = False
     pooler: bool = False
 
     async def connect(self) -> Any:
@@ -43,13 +45,21 @@ class Server:
         import asyncpg
 
         return await asyncpg.connect(
-            self.dsn,
+            host=[server.host for server in self.url.servers],
+            port=[server.port for server in self.url.servers],
+            user=self.url.user,
+            password=self.url.password,
+            database=self.url.database,
+            target_session_attrs=self.url.target_session_attrs,
+            ssl=self.tls,
             timeout=_CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
             statement_cache_size=0 if self.pooler else _STATEMENTS,
-            server_settings=None if self.pooler else {**_SESSION},
-            **({} if self.tls is None else {"ssl": self.tls}),
+            server_settings=None if self.pooler else self._session(),
         )
+
+    def _session(self) -> dict[str, str]:
+        return {**_SESSION, "application_name": self.url.application_name}
 
     def engine(self) -> AsyncEngine:
         """Returns an engine whose connections begin no transaction by themselves."""
@@ -61,6 +71,31 @@ class Server:
             hide_parameters=True,
             connect_args={"prepared_statement_cache_size": 0} if self.pooler else {},
         )
+
+
+def server_at(options: StoreOptions) -> Server:
+    """Returns the database that the options name. Raises StoreError when its certificates can't be used."""
+    url = options.postgresql
+    if url is None:
+        raise ValueError("the options name no PostgreSQL")
+    return Server(url, _tls(url, options), options.pooler == "transaction")
+
+
+def _tls(url: PostgresqlUrl, options: StoreOptions) -> ssl.SSLContext | bool | str:
+    if url.sslmode != "verify-full":
+        return "prefer" if url.sslmode == "prefer" else False
+    try:
+        # Given to the driver as a context: by itself it looks for the user's own root.crt, and for no other.
+        context = trusted(url.sslrootcert or options.here.ca_file, "MICHIQ_DATABASE_URL: sslrootcert")
+        context.set_alpn_protocols([])
+        if url.sslcert is not None:
+            context.load_cert_chain(url.sslcert, url.sslkey)
+    except BadAuthorities as error:
+        raise StoreError(str(error)) from None
+    except OSError as error:
+        reason = error.strerror or "no certificate"
+        raise StoreError(f"MICHIQ_DATABASE_URL: sslcert, sslkey: {reason}") from None
+    return context
 
 
 @dataclass(slots=True, eq=False)

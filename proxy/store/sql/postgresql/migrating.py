@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection
+import asyncpg
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -33,7 +34,7 @@ def nothing_else(_: Connection) -> None:
 
 
 async def migrate(
-    engine: AsyncEngine, *, may_change: bool = True, also: Callable[[Connection], None] = nothing_else
+    engine: AsyncEngine, *, may_change: bool, also: Callable[[Connection], None] = nothing_else
 ) -> Migrated:
     """Makes or upgrades the schema, and does `also` something, in one transaction. Raises StoreError.
 
@@ -52,10 +53,16 @@ async def migrate(
         await asyncio.sleep(_PAUSE)
 
 
-async def check_durable(driver: Any) -> None:
-    """Raises StoreError when the server may lose what it has acknowledged."""
-    for name, safe in _DURABLE.items():
-        if (value := await driver.fetchval("SELECT current_setting($1)", name)) not in safe:
+async def check_durable(engine: AsyncEngine) -> None:
+    """Raises StoreError when the server can't be reached, or may lose what it has acknowledged."""
+    asked = text(", ".join(f"current_setting('{name}')" for name in _DURABLE).join(("SELECT ", "")))
+    try:
+        async with engine.connect() as conn:
+            found = (await conn.execute(asked)).one()
+    except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise because("MICHIQ_DATABASE_URL: the database can't be reached", error) from error
+    for (name, safe), value in zip(_DURABLE.items(), found, strict=True):
+        if value not in safe:
             raise StoreError(
                 f"MICHIQ_DATABASE_URL: the server has {name} = {value}, and would lose data that it has "
                 f"acknowledged; set it to {' or '.join(safe)}"
