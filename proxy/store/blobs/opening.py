@@ -4,11 +4,11 @@ import asyncio
 import random
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import aiohttp
 
@@ -22,6 +22,8 @@ from proxy.trust import BadAuthorities, trusted
 
 if TYPE_CHECKING:
     from proxy.store.blobs.s3_bucket import S3Bucket
+
+Pause: TypeAlias = Callable[[float], Awaitable[None]]
 
 _SETTING: Final = "MICHIQ_BLOBS_URL"
 _KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -39,12 +41,14 @@ class Surroundings:
 
 
 @asynccontextmanager
-async def open_blobs(url: str, new_name: Callable[[], str], here: Surroundings) -> AsyncIterator[Blobs]:
+async def open_blobs(
+    url: str, new_name: Callable[[], str], here: Surroundings, pause: Pause = asyncio.sleep
+) -> AsyncIterator[Blobs]:
     """Opens the blob store; no call is made yet. Raises StoreError for an address that can't be used."""
     if not url.startswith(SCHEME):
         yield await asyncio.to_thread(FolderBlobs, blobs_folder(url), new_name)
         return
-    async with open_bucket(url, here) as (bucket, prefix):
+    async with open_bucket(url, here, pause) as (bucket, prefix):
         from proxy.store.blobs.s3 import S3Blobs
 
         blobs = S3Blobs(bucket, prefix, new_name, Path(tempfile.gettempdir()))
@@ -55,7 +59,9 @@ async def open_blobs(url: str, new_name: Callable[[], str], here: Surroundings) 
 
 
 @asynccontextmanager
-async def open_bucket(url: str, here: Surroundings) -> "AsyncIterator[tuple[S3Bucket, str]]":
+async def open_bucket(
+    url: str, here: Surroundings, pause: Pause = asyncio.sleep
+) -> "AsyncIterator[tuple[S3Bucket, str]]":
     """Opens a bucket; also gives the prefix of its blobs. Raises StoreError as `open_blobs`."""
     try:
         from aiohttp_s3_client import S3Client
@@ -76,7 +82,7 @@ async def open_bucket(url: str, here: Surroundings) -> "AsyncIterator[tuple[S3Bu
     )
     async with _session(address, here) as session:
         client = S3Client(session, address.url_in(here.environ), credentials=credentials)
-        calls = S3Calls(client, here.proxy, random.SystemRandom().random)
+        calls = S3Calls(client, here.proxy, random.SystemRandom().random, pause)
         yield S3Bucket(calls), address.prefix
 
 
@@ -93,8 +99,11 @@ def s3_problem(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _session(address: S3Address, here: Surroundings) -> aiohttp.ClientSession:
+    secure = address.url_in(here.environ).lower().startswith("https:")
     connector = aiohttp.TCPConnector(
-        limit=_CONNECTIONS, ssl=_trust(address, here), resolver=aiohttp.ThreadedResolver()
+        limit=_CONNECTIONS,
+        ssl=_trust(address, here) if secure else False,
+        resolver=aiohttp.ThreadedResolver(),
     )
     return aiohttp.ClientSession(
         connector=connector,

@@ -57,7 +57,7 @@ class S3Calls:
     client: S3Client = field(repr=False)
     proxy: OutboundProxy | None
     chance: Callable[[], float]
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pause: Callable[[float], Awaitable[None]]
 
     async def call(
         self,

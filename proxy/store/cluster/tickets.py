@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from proxy.concurrency.locks import Hold, LockLost
+from proxy.concurrency.locks import Hold, KeyedLocks, LockLost
 from proxy.concurrency.tasks import beside
 from proxy.store.cluster.lease import Lease
 from proxy.store.errors import StoreError
@@ -54,6 +54,7 @@ class TicketLocks:
         self._holds: set[Hold] = set()
         self._left: list[tuple[str, str, bool]] = []
         self._wake = asyncio.Event()
+        self._arrivals = KeyedLocks()
         lease.when_lost(self._lose)
 
     @asynccontextmanager
@@ -66,7 +67,9 @@ class TicketLocks:
         nonce, clean = self._nonce(), False
         fence: Fence | None = None
         try:
-            ticket, holds, was_lost = await self._take(digest, nonce)
+            # One after another: of two requests of this process, the earlier one gets the lower ticket.
+            async with self._arrivals.hold(digest):
+                ticket, holds, was_lost = await self._take(digest, nonce)
             fence = Fence(ticket, nonce)
             if not holds:
                 was_lost = await self._turn(_Ticket(digest, fence))
@@ -150,8 +153,9 @@ class TicketLocks:
             del self._left[0]
 
     async def _look(self) -> None:
-        own = {row["id"]: row for row in await self._database.rows(_OWN, [*self._waiting])}
-        for number, ticket in [*self._waiting.items()]:
+        asked = {**self._waiting}  # others may begin to wait meanwhile
+        own = {row["id"]: row for row in await self._database.rows(_OWN, [*asked])}
+        for number, ticket in asked.items():
             if ticket.turn.done():
                 continue
             if number not in own:

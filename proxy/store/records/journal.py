@@ -1,5 +1,6 @@
 """Stores the journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +25,11 @@ _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
 
 _BEGIN: Final = PointWrite(insert(journal))
-_STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
+_STANDING: Final = PointRead(
+    select(journal.c.id)
+    .where(journal.c.id == bindparam("standing"))
+    .with_for_update(read=True, key_share=True)  # so that nobody erases the entry before this write has ended
+)
 _EARLIER: Final = PointRead(
     select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
 )
@@ -90,7 +95,8 @@ class Journal:
             _BEGIN.run(conn, columns)
             return None
 
-        row = await self.database.write(work)
+        turns = [] if entry.idempotency is None else [("once", entry.owner, entry.idempotency)]
+        row = await self.database.write(work, turns=turns, found=lambda conn: _is(conn, entry.id, {}))
         return None if row is None else self._entry(row)
 
     async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
@@ -112,7 +118,8 @@ class Journal:
             for each in also:
                 each(conn)
 
-        await self.database.write(work)
+        done = {"state": values["state"], "case_id": values["case_id"]}
+        await self.database.write(work, found=lambda conn: _is(conn, intent_id, done))
 
     async def fail(self, intent_id: str, cause: str, *, ambiguous: bool, case_id: str | None = None) -> None:
         """Notes that a call gave no case; `cause` is a short code.
@@ -130,7 +137,7 @@ class Journal:
         def work(conn: Connection) -> None:
             _resolve(conn, intent_id, values)
 
-        await self.database.write(work)
+        await self.database.write(work, found=lambda conn: _is(conn, intent_id, values))
 
     async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""
@@ -174,6 +181,13 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Any:
     if entry.idempotency is None:
         return None
     return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
+
+
+def _is(conn: Connection, entry_id: str, values: Mapping[str, Any]) -> bool:
+    """Returns whether the entry is there with these values."""
+    query = select(journal.c.id).where(journal.c.id == entry_id)
+    same = [journal.c[name].is_not_distinct_from(value) for name, value in values.items()]
+    return conn.execute(query.where(*same)).first() is not None
 
 
 def _resolve(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from proxy.store.presence import Presence
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, runs_again
 from proxy.store.sql.rows import Lives, batches, insert_missing, left_over, nobody, own_spelling, upsert
 from proxy.store.sql.tables import cases, links
 from proxy.values import LinkedCase, PendingCall, folded_id
@@ -41,7 +41,7 @@ class Links:
             "process": self.presence.name,
         }
         rows = [{**same, "digest": each} for each in digests]
-        await self.database.write(lambda conn: insert_missing(conn, links, rows))
+        await self.database.write(lambda conn: insert_missing(conn, links, rows), found=runs_again)
 
     async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
         """Writes the intent and returns True. Returns False when an earlier intent did not clearly fail.
@@ -58,7 +58,10 @@ class Links:
             upsert(conn, links, key, values)
             return True
 
-        return await self.database.write(work)
+        def found(conn: Connection) -> bool:
+            return conn.execute(select(links.c.digest).filter_by(**key, **values)).first() is not None
+
+        return await self.database.write(work, turns=[("link", *key.values())], found=found)
 
     async def done(self, case_id: str, digest: str, linked_case_id: str) -> None:
         """Stores the id of the case that was made."""
@@ -118,7 +121,7 @@ class Links:
             same = update(links).filter_by(case_id=folded_id(case_id), digest=digest)
             conn.execute(same.values(**values))
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
 
 def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:

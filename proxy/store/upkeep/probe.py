@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import try_room
 from proxy.store.sql.database import Database
-from proxy.store.sql.rows import upsert
+from proxy.store.sql.rows import has_one_writer, insert_missing, upsert
 from proxy.store.sql.tables import meta
 
 _SECONDS: Final = 5.0
@@ -107,4 +107,10 @@ class Probe:
 
 
 def _write_row(conn: Connection) -> None:
-    upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})
+    if has_one_writer(conn):
+        upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})
+        return
+    # No row that others try too: one whose machine hangs within its transaction would make all unready.
+    row = {"name": f"probe {secrets.token_hex(8)}", "value": b""}
+    insert_missing(conn, meta, [row])
+    conn.execute(delete(meta).filter_by(name=row["name"]))

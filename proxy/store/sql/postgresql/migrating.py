@@ -29,7 +29,13 @@ _DURABLE: Final = {
 _BESIDE_TABLES: Final = Path(__file__).with_name("beside_tables.sql")
 
 
-async def migrate(engine: AsyncEngine, *, may_change: bool, also: Callable[[Connection], None]) -> Migrated:
+def nothing_else(_: Connection) -> None:
+    """Does nothing: the default where a migration is all that there is to do."""
+
+
+async def migrate(
+    engine: AsyncEngine, *, may_change: bool = True, also: Callable[[Connection], None] = nothing_else
+) -> Migrated:
     """Makes or upgrades the schema, and does `also` something, in one transaction. Raises StoreError.
 
     Without `may_change`, a schema that would have to be made or upgraded is a StoreError, too. A change of a
