@@ -47,7 +47,7 @@ async def migrate(
         try:
             async with engine.execution_options(isolation_level="READ COMMITTED").begin() as conn:
                 return await conn.run_sync(partial(_migrate, may_change=may_change, also=also))
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if tries == _TRIES or not _was_locked(error):
                 raise because("MICHIQ_DATABASE_URL: the database can't be used", error) from error
         await asyncio.sleep(_PAUSE)
@@ -85,4 +85,4 @@ def _migrate(conn: Connection, *, may_change: bool, also: Callable[[Connection],
 
 
 def _was_locked(error: BaseException) -> bool:
-    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"
+    return getattr(getattr(error, "orig", error), "sqlstate", None) == "55P03"
