@@ -46,7 +46,8 @@ from proxy.server.sockets import ADMIN, LISTEN, STATUS, SharedResources, bound
 from proxy.server.tls import Tls
 from proxy.settings import Settings
 from proxy.spool import MemoryBudget
-from proxy.store import Store, Surroundings, open_store
+from proxy.store import Store, open_store
+from proxy.store.options import store_options
 from proxy.store.upkeep.space_watch import watching_space
 from proxy.trust import trusted
 from proxy.upstream import open_upstreams
@@ -212,8 +213,7 @@ async def _open(
     stack: AsyncExitStack,
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
-    here = Surroundings(os.environ, settings.ca_file, settings.outbound)
-    opening = open_store(settings.database_url, settings.blobs_url, keys, here=here)
+    opening = open_store(store_options(settings, os.environ), keys)
     store = await stack.enter_async_context(opening)
     readable = [str(folder) for folder in store.blobs.local_folders]
     workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))

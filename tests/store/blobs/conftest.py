@@ -8,9 +8,8 @@ from typing import Protocol
 
 import pytest
 
-from proxy.store import Surroundings
 from proxy.store.blobs.folder import FolderBlobs
-from proxy.store.blobs.opening import Pause, open_blobs
+from proxy.store.blobs.opening import Pause, Surroundings, open_blobs
 from proxy.store.blobs.protocol import Blobs
 from tests.seaweedfs import CREDENTIALS, Raw, SeaweedFS
 

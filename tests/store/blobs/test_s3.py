@@ -16,8 +16,8 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 from structlog.testing import capture_logs
 
-from proxy.store import BlobError, StoreError, Surroundings
-from proxy.store.blobs.opening import open_blobs
+from proxy.store import BlobError, StoreError
+from proxy.store.blobs.opening import Surroundings, open_blobs
 from proxy.store.blobs.protocol import Blobs
 from tests.certificates import Made, make
 from tests.seaweedfs import CREDENTIALS, SeaweedFS, own_seaweedfs
