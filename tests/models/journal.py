@@ -26,6 +26,7 @@ class Rules:
     takes_over: bool = True
     takes_over_in_one_statement: bool = True  # not by a list of live members that was read before
     takes_over_its_own: bool = True  # its open entries that no request of the process has in hand
+    reads_its_own_first: bool = True  # and only then compares them with what is in hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Process(NamedTuple):
     attempt: int = 0
     call: str | None = None  # "open", "made", "refused", "silent"
     answered: bool = False
+    in_hand: int | None = None  # the attempt that a takeover noted before it reads the entries
 
     @property
     def has_in_hand(self) -> bool:
@@ -89,6 +91,7 @@ class State(NamedTuple):
 _Steps: TypeAlias = Iterator[Step[State]]
 _Cut: TypeAlias = Literal["ok", "unsent", "unheard", "alone"]
 _OPEN: Final = frozenset({"intent", "ambiguous"})
+_FALSE_ALARM: Final = "an open call of a live process shown as interrupted"
 
 
 def journal(rules: Rules, faults: Faults) -> Model[State]:
@@ -276,7 +279,7 @@ class _Protocol:
             found = [each for each in db.entries if each.member not in state.list_of]
             done = state._replace(list_of=None)
             wrong = any(each.state == "intent" and each.member in db.members for each in found)
-            problem = "an open call of a live process shown as interrupted" if wrong else state.problem
+            problem = _FALSE_ALARM if wrong else state.problem
             steps = [*self._shown("takeover", done._replace(problem=problem), found)]
             yield from steps or [Step("takeover", "finds nothing", done)]
 
@@ -285,10 +288,20 @@ class _Protocol:
 
     def _own(self, state: State, number: int, me: Process) -> _Steps:
         """Shows the process's own open entries that no request has in hand."""
-        if self.rules.takes_over_its_own:
-            in_hand = (number, me.attempt) if me.has_in_hand else None
-            own = [e for e in state.database.entries if e.member[0] == number and e.id != in_hand]
-            yield from self._shown(f"{_name(number)}'s takeover", state, own)
+        if not self.rules.takes_over_its_own:
+            return
+        actor, attempt = f"{_name(number)}'s takeover", me.attempt if me.has_in_hand else 0
+        noted = attempt
+        if not self.rules.reads_its_own_first:
+            if me.in_hand is None:
+                yield Step(actor, "notes what is in hand", _put(state, number, in_hand=attempt))
+                return
+            noted = me.in_hand
+            state = _put(state, number, in_hand=None)
+        own = [e for e in state.database.entries if e.member[0] == number and e.id != (number, noted)]
+        if any(each.id == (number, attempt) and each.state == "intent" for each in own):
+            state = state._replace(problem=_FALSE_ALARM)
+        yield from self._shown(actor, state, own)
 
     def _shown(self, actor: str, state: State, entries: list[Entry]) -> _Steps:
         found = [each for each in entries if each.state == "intent"]

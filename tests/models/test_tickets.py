@@ -44,6 +44,7 @@ def test_every_interleaving_has_one_holder_that_writes_and_no_waiter_forgotten(f
         ("marks_what_it_deletes", Faults(1, stops=True), OVERLAP),
         ("clears_the_mark_with_the_abandoning", Faults(2, processes=3, kills=True, leaves=True), OVERLAP),
         ("returns_strays", Faults(1, cuts=True), "A waits for ever"),
+        ("reads_strays_first", Faults(0), OVERLAP),
         ("ends_idle_transactions", Faults(1, stops=True), "B waits for ever"),
         ("takes_durably", Faults(1, failover=True), OVERLAP),
         ("takes_again_by_a_write", Faults(2, failover=True, cuts=True), OVERLAP),

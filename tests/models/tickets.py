@@ -34,6 +34,7 @@ class Rules:
     clears_the_mark_with_the_abandoning: bool = True  # in one transaction, not when the lock is taken
     renews_by_update: bool = True
     returns_strays: bool = True  # a renewal deletes own tickets whose nonce the process has not in hand
+    reads_strays_first: bool = True  # and only then compares them with what is in hand
     ends_idle_transactions: bool = True  # idle_in_transaction_session_timeout
     takes_durably: bool = True  # the standby has what takes before it is acknowledged; all else may be lost
     takes_again_by_a_write: bool = (
@@ -86,6 +87,7 @@ class Process(NamedTuple):
     conversation: int = 0
     must_abandon: bool = False
     saw_nobody: bool = False
+    in_hand: int | None = None  # the attempt that a renewal noted before it reads the tickets
 
     @property
     def in_transaction(self) -> bool:
@@ -298,17 +300,19 @@ class _Protocol:
             return
         if not members[name]:
             yield Step(actor, "is renewed", self._member(state, name, live=True))
-        strays = self._strays(state.database, number, me)
+        in_hand = me.attempt if me.at in _OPEN else 0
+        if not self.rules.reads_strays_first:
+            if me.in_hand is None:
+                yield Step(actor, "notes what is in hand", _put(state, number, in_hand=in_hand))
+                return
+            in_hand = me.in_hand
+            state = _put(state, number, in_hand=None)
+        own = [each for each in state.database.tickets if each.member == name]
+        strays = [each for each in own if each.nonce != (number, in_hand)]
         if strays and self.rules.returns_strays:
             rest = tuple(each for each in state.database.tickets if each not in strays)
             after = _commit(state, state.database._replace(tickets=rest), durable=False)
             yield Step(actor, "returns strays", after)
-
-    def _strays(self, db: Database, number: int, me: Process) -> list[Ticket]:
-        in_hand = (number, me.attempt) if me.at in _OPEN else None
-        return [
-            each for each in db.tickets if each.member == (number, me.generation) and each.nonce != in_hand
-        ]
 
     def _member(self, state: State, name: tuple[int, int], *, live: bool) -> State:
         members = tuple(sorted({**dict(state.database.members), name: live}.items()))
