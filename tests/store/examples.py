@@ -20,6 +20,7 @@ from proxy.values import (
     Tokens,
     Transcription,
 )
+from tests.stores import sqlite_in
 
 NOW: Final = datetime(2026, 3, 21, 10, 0, 0, 123456, tzinfo=UTC)
 OWNER: Final = "a" * 64
@@ -34,7 +35,7 @@ KEY: Final = fernet_key(1)
 
 
 def opened(folder: Path, keys: Sequence[str] = (KEY,)) -> AbstractAsyncContextManager[Store]:
-    return open_store(f"sqlite:///{folder}/michiq.db", f"file:{folder}/blobs", keys)
+    return open_store(sqlite_in(folder), keys)
 
 
 def ago(**units: float) -> datetime:
