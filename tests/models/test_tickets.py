@@ -42,6 +42,7 @@ def test_every_interleaving_has_one_holder_that_writes_and_no_waiter_forgotten(f
         ("fences_for_share", Faults(1, stops=True), LATE_WRITE),
         ("leaves_a_mark", Faults(1, kills=True), OVERLAP),
         ("marks_what_it_deletes", Faults(1, stops=True), OVERLAP),
+        ("takes_before_it_reads_the_mark", Faults(1, kills=True), OVERLAP),
         ("clears_the_mark_with_the_abandoning", Faults(2, processes=3, kills=True, leaves=True), OVERLAP),
         ("returns_strays", Faults(1, cuts=True), "A waits for ever"),
         ("reads_strays_first", Faults(0), OVERLAP),
@@ -61,7 +62,7 @@ def test_without_a_step_of_the_protocol_the_enumeration_finds_a_counterexample(
 
 def test_either_a_renewal_by_update_or_a_look_at_the_own_row_finds_a_lost_lease() -> None:
     for each in ("renews_by_update", "sees_its_ticket_gone"):
-        outcome = enumerate_all(tickets(replace(Rules(), **{each: False}), Faults(2, late=True)))
+        outcome = enumerate_all(tickets(replace(Rules(), **{each: False}), Faults(1, late=True)))
         assert outcome.problem is None, str(outcome)
 
 

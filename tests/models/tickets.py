@@ -31,6 +31,7 @@ class Rules:
     marks_what_it_deletes: bool = (
         True  # by the deleted row's `taken`, not by an earlier look at the lowest id
     )
+    takes_before_it_reads_the_mark: bool = True  # a reaper may leave one between a look for it and the taking
     clears_the_mark_with_the_abandoning: bool = True  # in one transaction, not when the lock is taken
     renews_by_update: bool = True
     returns_strays: bool = True  # a renewal deletes own tickets whose nonce the process has not in hand
@@ -87,6 +88,7 @@ class Process(NamedTuple):
     conversation: int = 0
     must_abandon: bool = False
     saw_nobody: bool = False
+    read_mark: bool | None = None  # by a process that looks for the mark before it takes
     in_hand: int | None = None  # the attempt that a renewal noted before it reads the tickets
 
     @property
@@ -200,7 +202,9 @@ class _Protocol:
     def _waiting(self, state: State, number: int, me: Process) -> _Steps:
         db = state.database
         mine = self._mine(db, number, me)
-        if me.saw_nobody:
+        if not self.rules.takes_before_it_reads_the_mark and me.read_mark is None:
+            yield _step(number, "looks for a mark", _put(state, number, read_mark=db.mark))
+        elif me.saw_nobody:
             yield from self._take(state, number, me)
         elif not self.rules.polls:
             return
@@ -209,7 +213,7 @@ class _Protocol:
         elif mine is not None and mine.id == db.tickets[0].id:
             yield from self._take(state, number, me)
         else:
-            yield _step(number, "polls", state)
+            yield _step(number, "polls", _put(state, number, read_mark=None))
 
     def _take(self, state: State, number: int, me: Process) -> _Steps:
         db, clears = state.database, not self.rules.clears_the_mark_with_the_abandoning
@@ -220,7 +224,8 @@ class _Protocol:
             yield _fault(number, "takes, and loses the connection in COMMIT", cut)
         durable = self.rules.takes_durably and (self.rules.takes_again_by_a_write or after != db)
         state = _commit(state, after, durable=durable)._replace(turn=state.turn + 1)
-        saw = {"turn": state.turn, "conversation": db.conversation, "must_abandon": db.mark}
+        mark = db.mark if me.read_mark is None else me.read_mark
+        saw = {"turn": state.turn, "conversation": db.conversation, "must_abandon": mark}
         yield _step(number, f"takes with ticket {me.id}", _put(state, number, at="holds", **saw))
 
     def _holds(self, state: State, number: int, me: Process) -> _Steps:
