@@ -1,4 +1,4 @@
-"""Builds docker/Dockerfile by buildah without an image registry, and runs what came out as an engine would."""
+"""Builds docker/Dockerfile by buildah without an image registry, and runs the image as an engine would."""
 
 import json
 import os
@@ -67,18 +67,19 @@ class Image:
 
 @contextmanager
 def built(folder: Path, context: Path) -> Iterator[Image]:
-    """Builds the image of `context` with all of its state in `folder`, and yields it with its files unpacked."""
+    """Builds the image of `context` with all state in `folder`, and yields it with its files unpacked."""
     # vfs and chroot ask the least of the machine that builds.
     where = ["buildah", "--root", folder / "store", "--runroot", folder / "run", "--storage-driver", "vfs"]
     base = _base()
-    pip = folder / "pip.conf"
-    pip.write_text("[global]\nno-index = true\nfind-links = /wheelhouse\n")
+    home = folder / "home"
+    (home / ".config/pip").mkdir(parents=True)
+    (home / ".config/pip/pip.conf").write_text("[global]\nno-index = true\nfind-links = /mnt\n")
     wheels = _wheels(folder / "wheels")
     build = [*where, "bud", "--isolation", "chroot", "--format", "docker", "--quiet"]
     (folder / "Dockerfile").write_text(f"FROM scratch\nADD {base.name} /\n")
     output(*build, "--tag", "base", "--file", folder / "Dockerfile", base.parent)
-    # For the time of the build alone: neither file is in a layer.
-    mounts = ["--volume", f"{pip}:/etc/pip.conf:ro", "--volume", f"{wheels}:/wheelhouse:ro"]
+    # Over folders that the base has, for the time of the build alone: nothing of them is in a layer.
+    mounts = ["--volume", f"{home}:/root:ro", "--volume", f"{wheels}:/mnt:ro"]
     output(
         *(*build, *mounts, "--tag", _TAG, "--build-arg", "BASE=localhost/base"),
         *("--file", context / "docker/Dockerfile", context),
@@ -93,7 +94,7 @@ def built(folder: Path, context: Path) -> Iterator[Image]:
 
 
 def committed(context: Path) -> None:
-    """Copies the files of the repository, as a build by its user has them: with what is committed and what is new."""
+    """Copies the files of the repository: those that are committed, and new ones."""
     listed = output("git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard", cwd=ROOT)
     for name in listed.splitlines():
         if (ROOT / name).is_file():
@@ -130,7 +131,7 @@ def _apt_proxy() -> dict[str, str]:
 
 
 def _wheels(folder: Path) -> Path:
-    """Downloads what the image's locks name, by this machine's own configuration of pip, which stays outside."""
+    """Downloads what the image's locks name, by this machine's configuration of pip, which stays outside."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
     locks = [part for lock in LOCKS for part in ("--requirement", str(ROOT / lock))]
     output(*pip, "--require-hashes", "--only-binary", ":all:", "--no-deps", "--dest", str(folder), *locks)

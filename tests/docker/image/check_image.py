@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from tests.docker.tools import tool
 _SECONDS: Final = 60
 _CANARY: Final = "CANARY-5d1e"
 _KEY: Final = f"-----BEGIN PRIVATE{' '}KEY-----\n{_CANARY}{'A' * 53}\n-----END PRIVATE{' '}KEY-----\n"
+# libgnutls has the published keys of its own self-tests.
+_SELF_TESTS: Final = re.compile(r"libgnutls[-.\w]*\.so\.[\d.]+")
 _HELD: Final = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=-]{16}|" + _CANARY.encode())
 # What an operator's folder may hold beside the committed files.
 _SECRETS: Final = (
@@ -77,9 +80,11 @@ async def serving(image: Image, sandbox: Sandbox) -> AsyncIterator[tuple[asyncio
         assert '"listening"' in written[-1], "".join(written)
         yield process, json.loads(written[-1])
     finally:
-        if process.returncode is None:
-            process.kill()  # and with it, by --kill-child, all that it started
-        await process.communicate()
+        # As an engine ends it: by a signal to the image's first process, which answers for the others.
+        for child in _children(process.pid):
+            os.kill(child, signal.SIGTERM)
+        async with asyncio.timeout(_SECONDS):
+            await process.communicate()
 
 
 @pytest.fixture
@@ -88,22 +93,27 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
-async def test_the_image_serves_read_only_as_its_number_and_is_healthy(image: Image, sandbox: Sandbox) -> None:
+async def test_the_image_serves_read_only_as_its_number_and_is_healthy(
+    image: Image, sandbox: Sandbox
+) -> None:
     async with serving(image, sandbox) as (process, listening), aiohttp.ClientSession() as http:
         async with http.get(f"{listening['admin']}/healthz") as answer:
             assert answer.status == 200
-        async with http.post(f"{listening['url']}/michiQ/newCase", data=case_form(), headers=IDENTITY) as answer:
-            assert answer.status == 200, await answer.text()
+        async with http.post(
+            f"{listening['url']}/michiQ/newCase", data=case_form(), headers=IDENTITY
+        ) as answer:
+            assert answer.status == 200, answer.headers["X-Michiq-Cause"]
         assert _asked(image, image.healthcheck, MICHIQ_ADMIN_LISTEN=listening["admin"][7:]) == "ready\n"
         assert {*_identities(process.pid)} == {"10001 10001 10001 10001"}
+    assert process.returncode == 0
 
 
 def test_nothing_but_data_and_tmp_can_be_written(image: Image) -> None:
-    script = f"""
+    script = """
 import errno, os
 def refused(folder):
     try:
-        open(f"{{folder}}/new", "w").close()
+        open(f"{folder}/new", "w").close()
     except OSError as error:
         return errno.errorcode[error.errno]
 print([refused(folder) for folder in ("/", "/opt/michiq", "/usr/bin", "/data", "/tmp")])
@@ -120,7 +130,10 @@ def test_the_drivers_of_postgresql_and_s3_are_in_the_image(image: Image) -> None
 def test_no_build_tool_is_in_the_image(image: Image) -> None:
     """Asks the program's Python and the base's."""
     script = f"import importlib.util as u; print([n for n in {_BUILDERS!r} if u.find_spec(n)])"
-    pythons = {"/opt/michiq/bin/python", _asked(image, ["python", "-c", "import sys; print(sys._base_executable)"]).strip()}
+    pythons = {
+        "/opt/michiq/bin/python",
+        _asked(image, ["python", "-c", "import sys; print(sys._base_executable)"]).strip(),
+    }
     assert {_asked(image, [python, "-c", script]) for python in pythons} == {"[]\n"}
     found = {path.name for path in image.root.glob("**/*bin/*")} & {*_PROGRAMS}
     assert found == set()
@@ -130,7 +143,8 @@ def test_no_build_tool_is_in_the_image(image: Image) -> None:
 def test_no_key_and_no_secret_of_the_folder_is_in_the_image(image: Image) -> None:
     held = []
     for path in image.root.rglob("*"):
-        if path.is_file() and not path.is_symlink() and _HELD.search(path.read_bytes()):
+        plain = path.is_file() and not path.is_symlink() and not _SELF_TESTS.fullmatch(path.name)
+        if plain and _HELD.search(path.read_bytes()):
             held.append(path.relative_to(image.root).as_posix())
     assert held == []
     assert _CANARY not in json.dumps(image.config)
@@ -138,8 +152,8 @@ def test_no_key_and_no_secret_of_the_folder_is_in_the_image(image: Image) -> Non
 
 def test_nothing_of_the_machine_that_built_it_is_in_the_image(image: Image) -> None:
     """pip's configuration and its packages are mounted for the time of the build."""
-    assert not (image.root / "etc/pip.conf").exists()
-    assert not (image.root / "wheelhouse").exists()
+    assert not [*(image.root / "root").glob(".config*"), *image.root.glob("**/pip.conf")]
+    assert not [*(image.root / "mnt").iterdir()]
     assert image.config["WorkingDir"] == "/data"
     assert image.config["Volumes"] == {"/data": {}}
 
@@ -147,15 +161,24 @@ def test_nothing_of_the_machine_that_built_it_is_in_the_image(image: Image) -> N
 def _asked(image: Image, command: list[str], **environ: str) -> str:
     """Returns what a command in the image wrote; nobody may have complained."""
     ran = subprocess.run(
-        image.started(command), env=image.environ(**environ), capture_output=True, text=True, check=False, timeout=_SECONDS
+        image.started(command),
+        env=image.environ(**environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
 
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def _identities(pid: int) -> Iterator[str]:
     """Yields the user ids of all processes below one."""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    for child in _children(pid):
         status = Path(f"/proc/{child}/status").read_text()
         yield " ".join(re.findall(r"^Uid:\t(.+)$", status, re.MULTILINE)[0].split())
-        yield from _identities(int(child))
+        yield from _identities(child)
