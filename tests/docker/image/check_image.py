@@ -1,4 +1,4 @@
-"""The image from docker/Dockerfile, built and started: pytest doesn't collect this file by itself, `make image` names it."""
+"""The image of docker/Dockerfile, built and started. `make image` names this file; pytest alone doesn't find it."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 @asynccontextmanager
 async def serving(image: Image, sandbox: Sandbox) -> AsyncIterator[tuple[asyncio.subprocess.Process, Any]]:
-    """Starts the image's own command; yields its process, and the settings and addresses that it listens on."""
+    """Starts the image's own command; yields its process and the addresses that it listens on."""
     settings = {
         "MICHIQ_LISTEN": "127.0.0.1:0",
         "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
