@@ -1,5 +1,7 @@
 """The real proxy in front of the sandbox's three systems, all on real sockets."""
 
+import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings, load_settings
 from proxy.web.service import Running, running
 from tests.preloaded import Preloaded
+from tests.seaweedfs import CREDENTIALS, SeaweedFS, shared_seaweedfs
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
@@ -93,6 +96,27 @@ def mocked() -> Iterator[aioresponses]:
     """Yields the stand-in for every server that aiohttp's client calls."""
     with aioresponses() as answering:
         yield answering
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """Yields the S3 store of all test processes; each test takes a prefix of its own (`s3_url`)."""
+    base = tmp_path_factory.getbasetemp()
+    with shared_seaweedfs((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "s3") as server:
+        yield server
+
+
+@pytest.fixture
+def s3_prefix() -> str:
+    return secrets.token_hex(8)
+
+
+@pytest.fixture
+def s3_url(seaweedfs: SeaweedFS, s3_prefix: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Returns a MICHIQ_BLOBS_URL in the S3 store; the credentials are in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return seaweedfs.url(s3_prefix)
 
 
 StartProxy: TypeAlias = Callable[..., AbstractAsyncContextManager[Api]]

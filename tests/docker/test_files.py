@@ -88,7 +88,7 @@ def test_the_proxys_settings_in_compose_are_settings_that_it_accepts(
     defaults = {name: re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", value) for name, value in given.items()}
     image = re.findall(r"(MICHIQ_\w+)=(\S+)", DOCKERFILE.read_text())
     settings = load_settings({**dict(image), **defaults, "MICHIQ_SECRET_KEYS": made.stdout}, None)
-    assert settings.database_url == "sqlite:////data/michiq.db"
+    assert settings.database_url.get_secret_value() == "sqlite:////data/michiq.db"
     assert settings.llamachat_url == "http://127.0.0.1:8082"
 
 

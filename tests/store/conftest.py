@@ -1,4 +1,4 @@
-"""A store on real files, fresh for each test."""
+"""A store on each engine, fresh for each test."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy import Engine, event
 
 from proxy.store import Store
+from tests.stores import EngineName, engine, postgresql_server
 
 from .examples import opened
+
+__all__ = ["engine", "postgresql_server", "statements", "store"]
 
 
 @pytest.fixture
@@ -29,6 +32,6 @@ def statements() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(tmp_path: Path, engine: EngineName) -> AsyncIterator[Store]:
     async with opened(tmp_path) as store:
         yield store

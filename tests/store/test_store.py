@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from proxy.compressed import Compressed
-from proxy.store import Store, StoreError, open_store
+from proxy.store import Store, StoreError, StoreOptions, open_store
 from proxy.store.errors import cause_of
 from proxy.values import CaseFile, Chunk, Identity
 
@@ -70,7 +70,7 @@ async def test_what_this_release_has_not_is_refused_before_anything_is_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StoreError, match="only the embedded store"):
-        async with open_store(database_url, blobs_url, [KEY]):
+        async with open_store(StoreOptions(database_url=database_url, blobs_url=blobs_url), [KEY]):
             pass
     assert files_in(tmp_path) == []
 

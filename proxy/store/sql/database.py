@@ -19,6 +19,11 @@ Turn: TypeAlias = tuple[str, ...]
 NOTED: Final = "noted"
 
 
+def runs_again(_conn: Connection) -> bool:
+    """Finds no write: the `found` of a unit of work that may run twice, since it leaves the same."""
+    return False
+
+
 class Database(Protocol):
     """An open database; `open_store` makes it."""
 

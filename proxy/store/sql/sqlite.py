@@ -202,13 +202,15 @@ async def open_database(
     path: Path,
     forget: Callable[[Sequence[str]], None] = lambda _: None,
     refuse_others: Callable[[], None] = no_others,
+    *,
+    may_change: bool = True,
 ) -> AsyncIterator[SqliteDatabase]:
     """Opens the file, made or migrated if need be, and closes it at the end.
 
-    `forget` gets the subjects that each write has noted (see `Memory`); `refuse_others` is that of `migrate`.
-    Raises StoreError when the file can't be used.
+    `forget` gets the subjects that each write has noted (see `Memory`); `refuse_others` and `may_change` are
+    those of `migrate`. Raises StoreError when the file can't be used.
     """
-    await asyncio.to_thread(migrate, path, refuse_others)
+    await asyncio.to_thread(migrate, path, refuse_others, may_change=may_change)
     try:
         connections = await asyncio.to_thread(_Connections, path)
     except (SQLAlchemyError, sqlite3.Error) as error:
