@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import pytest
 from sqlalchemy import Connection, Row, create_engine, text
 
+from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
 from proxy.store.sql.postgresql.connections import server_at
-from tests.postgresql import Postgresql, postgresql
+from tests.postgresql import Postgresql
 
 T = TypeVar("T")
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
@@ -31,16 +32,17 @@ class Engines:
 
     def __init__(self) -> None:
         self.server: Postgresql | None = None
+        self.blobs_url: str | None = None
         self.databases: dict[Path, str] = {}
 
     @contextmanager
-    def on(self, server: Postgresql | None) -> Iterator[None]:
-        """Uses this server while the block runs; None for SQLite."""
-        self.server = server
+    def on(self, server: Postgresql | None, blobs_url: str | None = None) -> Iterator[None]:
+        """Uses this server while the block runs; None for SQLite, and for a folder."""
+        self.server, self.blobs_url = server, blobs_url
         try:
             yield
         finally:
-            self.server = None
+            self.server = self.blobs_url = None
             if server is not None:
                 asyncio.run(self._drop(server))
 
@@ -51,7 +53,7 @@ class Engines:
         if folder not in self.databases:
             self.databases[folder] = await self.server.new()
         url = self.server.url(self.databases[folder])
-        return StoreOptions(database_url=url, blobs_url=f"file:{folder}/blobs")
+        return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
 
     def outside(self, folder: Path, work: Callable[[Connection], T]) -> T:
         """Runs a unit of work past the store: as whoever has SQLite's file, or is PostgreSQL's superuser.
@@ -60,9 +62,9 @@ class Engines:
         """
         if self.server is None:
             return _in_file(folder / "michiq.db", work)
-        options = StoreOptions(database_url=self.server.url(self.databases[folder]), blobs_url="file:unused")
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, _as_superuser(options, work)).result()
+            url = self.server.url(self.databases[folder])
+            return thread.submit(asyncio.run, _as_superuser(url, work)).result()
 
     def tamper(self, folder: Path, *statements: str) -> None:
         """Changes the rows past the store."""
@@ -115,8 +117,8 @@ def _in_file(path: Path, work: Callable[[Connection], T]) -> T:
         engine.dispose()
 
 
-async def _as_superuser(options: StoreOptions, work: Callable[[Connection], T]) -> T:
-    engine = server_at(options).engine().execution_options(isolation_level="READ COMMITTED")
+async def _as_superuser(url: str, work: Callable[[Connection], T]) -> T:
+    engine = server_at(parse_postgresql_url(url)).engine().execution_options(isolation_level="READ COMMITTED")
     try:
         async with engine.begin() as conn:
             await conn.exec_driver_sql("SET LOCAL session_replication_role = replica")  # no triggers
@@ -132,12 +134,6 @@ def _files(folder: Path) -> list[Path]:
 def sqlite_in(folder: Path | str = "var") -> StoreOptions:
     """A store of SQLite and a folder, in a folder of its own; by default that of the default settings."""
     return StoreOptions(database_url=f"sqlite:///{folder}/michiq.db", blobs_url=f"file:{folder}/blobs")
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Postgresql]:
-    with postgresql() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
