@@ -90,9 +90,7 @@ def _own(error: BaseException) -> tuple[Cause, str] | None:
         return None if error.cause == "store-failed" else (error.cause, str(error))
     if isinstance(state := getattr(error, "sqlstate", None), str):
         return _OF_POSTGRESQL.get(state)
-    if (
-        getattr(error, "library", None) == "SSL"
-    ):  # an error of the module ssl has an errno, and means nothing by it
+    if isinstance(error, ssl.SSLError):  # its errno is none of the system's
         return "store-failed", _NO_TLS
     return _OF_SYSTEM.get(error.errno) if isinstance(error, OSError) else None
 

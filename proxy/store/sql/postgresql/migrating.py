@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.dialects import on_driver
 from proxy.store.sql.migrate import bring_up_to_date
+from proxy.store.sql.postgresql.errors import DRIVER_ERRORS
 from proxy.store.sql.postgresql.tables import cluster_metadata
 from proxy.store.sql.schema import Migrated
 
@@ -47,7 +46,7 @@ async def migrate(
         try:
             async with engine.execution_options(isolation_level="READ COMMITTED").begin() as conn:
                 return await conn.run_sync(partial(_migrate, may_change=may_change, also=also))
-        except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
             if tries == _TRIES or not _was_locked(error):
                 raise because("MICHIQ_DATABASE_URL: the database can't be used", error) from error
         await asyncio.sleep(_PAUSE)
@@ -59,7 +58,7 @@ async def check_durable(engine: AsyncEngine) -> None:
     try:
         async with engine.connect() as conn:
             found = (await conn.execute(asked)).one()
-    except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         raise because("MICHIQ_DATABASE_URL: the database can't be reached", error) from error
     for (name, safe), value in zip(_DURABLE.items(), found, strict=True):
         if value not in safe:
@@ -85,4 +84,4 @@ def _migrate(conn: Connection, *, may_change: bool, also: Callable[[Connection],
 
 
 def _was_locked(error: BaseException) -> bool:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) == "55P03"
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"
