@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from proxy.store import StoreOptions
+from proxy.postgresql_url import parse_postgresql_url
 from proxy.store.sql.postgresql.connections import server_at
 from proxy.store.sql.postgresql.migrating import migrate
 
@@ -88,7 +88,7 @@ class Postgresql:
 
 
 async def make_schema(url: str) -> None:
-    engine = server_at(StoreOptions(database_url=url, blobs_url="file:unused")).engine()
+    engine = server_at(parse_postgresql_url(url)).engine()
     try:
         await migrate(engine)
     finally:

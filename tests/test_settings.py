@@ -426,9 +426,9 @@ def test_settings_G10_the_password_of_the_database_is_never_shown() -> None:
 def test_the_options_of_the_store_are_those_of_the_settings() -> None:
     url = "postgresql://ana:pw@db.example.com/michiq"
     more = {"DATABASE_POOL": "3", "DATABASE_POOLER": "transaction", "MIGRATE": "never", "CA_FILE": "ca.pem"}
-    assert store_options(load(DATABASE_URL=url, BLOBS_URL="s3://b", **more), {}) == StoreOptions(
+    assert store_options(load(DATABASE_URL=url, BLOBS_URL="s3://bucket", **more), {}) == StoreOptions(
         database_url=url,
-        blobs_url="s3://b",
+        blobs_url="s3://bucket",
         pool=3,
         pooler="transaction",
         migrate="never",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from proxy.concurrency.locks import Locks
+from proxy.postgresql_url import PostgresqlUrl
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import database_path, make_private
 from proxy.store.options import StoreOptions
@@ -43,8 +44,9 @@ async def open_backend(
     options: StoreOptions, memory: Memory, new_id: Callable[[], str]
 ) -> AsyncIterator[Backend]:
     """Opens the engine, its schema made or migrated if need be. Raises StoreError."""
-    opening = _sqlite if options.postgresql is None else _postgresql
-    async with opening(options, memory, new_id) as backend:
+    url = options.postgresql
+    opening = _sqlite(options, memory, new_id) if url is None else _postgresql(url, options, memory, new_id)
+    async with opening as backend:
         yield backend
 
 
@@ -55,8 +57,8 @@ async def migrate_store(
 
     In PostgreSQL, `serving_role` then gets the rights to serve, and no others. Raises StoreError.
     """
-    if options.postgresql is not None:
-        return await _migrate_postgresql(options, serving_role)
+    if (url := options.postgresql) is not None:
+        return await _migrate_postgresql(url, options, serving_role)
     if serving_role is not None:
         raise StoreError("--serving-role: SQLite has no roles")
     path = database_path(options.database_url)
@@ -86,7 +88,7 @@ async def _sqlite(options: StoreOptions, memory: Memory, new_id: Callable[[], st
 
 @asynccontextmanager
 async def _postgresql(
-    options: StoreOptions, memory: Memory, new_id: Callable[[], str]
+    url: PostgresqlUrl, options: StoreOptions, memory: Memory, new_id: Callable[[], str]
 ) -> AsyncIterator[Backend]:
     # Imported only here: most have SQLite, and start faster without it.
     with _library():
@@ -95,7 +97,7 @@ async def _postgresql(
         from proxy.store.sql.postgresql.connections import server_at
         from proxy.store.sql.postgresql.database import open_postgresql
 
-    server = server_at(options)
+    server = server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
     await _prepare(server, may_change=options.migrate == "start")
     async with AsyncExitStack() as stack:
         # The lease has a connection of its own: no request must keep a renewal waiting.
@@ -106,7 +108,9 @@ async def _postgresql(
         yield Backend(database, lease, locks, None)
 
 
-async def _migrate_postgresql(options: StoreOptions, serving_role: str | None) -> Migrated:
+async def _migrate_postgresql(
+    url: PostgresqlUrl, options: StoreOptions, serving_role: str | None
+) -> Migrated:
     with _library():
         from proxy.store.sql.postgresql.connections import server_at
         from proxy.store.sql.postgresql.grants import grant
@@ -115,7 +119,8 @@ async def _migrate_postgresql(options: StoreOptions, serving_role: str | None) -
         if serving_role is not None:
             grant(conn, serving_role)
 
-    return await _prepare(server_at(options), may_change=True, also=also)
+    server = server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
+    return await _prepare(server, may_change=True, also=also)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from proxy.store.errors import StoreError
 from proxy.store.sql.fences import Fence, raise_fence
 from proxy.store.sql.postgresql.connections import Server
 from proxy.store.sql.postgresql.database import PostgresqlDatabase
+from proxy.store.sql.postgresql.errors import DRIVER_ERRORS
 
 _CHANNEL: Final = "michiq_locks"
 _POLL_SECONDS: Final = 0.25
@@ -108,7 +109,7 @@ class TicketLocks:
         while True:
             try:
                 await self._listen(server)
-            except Exception:  # noqa: BLE001  the driver has many, and each means the same here
+            except DRIVER_ERRORS:
                 _log.warning("locks_not_heard", exc_info=True)
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import NullPool
@@ -13,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from proxy.postgresql_url import PostgresqlUrl
 from proxy.store.errors import StoreError
-from proxy.store.options import StoreOptions
 from proxy.trust import BadAuthorities, trusted
 
 _CONNECT_SECONDS: Final = 5.0
@@ -73,20 +73,17 @@ class Server:
         )
 
 
-def server_at(options: StoreOptions) -> Server:
-    """Returns the database that the options name. Raises StoreError when its certificates can't be used."""
-    url = options.postgresql
-    if url is None:
-        raise ValueError("the options name no PostgreSQL")
-    return Server(url, _tls(url, options), options.pooler == "transaction")
+def server_at(url: PostgresqlUrl, *, pooler: bool = False, ca_file: Path | None = None) -> Server:
+    """Returns the database at a URL. Raises StoreError when its certificates can't be used."""
+    return Server(url, _tls(url, ca_file), pooler)
 
 
-def _tls(url: PostgresqlUrl, options: StoreOptions) -> ssl.SSLContext | bool | str:
+def _tls(url: PostgresqlUrl, ca_file: Path | None) -> ssl.SSLContext | bool | str:
     if url.sslmode != "verify-full":
         return "prefer" if url.sslmode == "prefer" else False
     try:
         # Given to the driver as a context: by itself it looks for the user's own root.crt, and for no other.
-        context = trusted(url.sslrootcert or options.here.ca_file, "MICHIQ_DATABASE_URL: sslrootcert")
+        context = trusted(url.sslrootcert or ca_file, "MICHIQ_DATABASE_URL: sslrootcert")
         context.set_alpn_protocols([])
         if url.sslcert is not None:
             context.load_cert_chain(url.sslcert, url.sslkey)

@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.database import NOTED, Turn, Work
 from proxy.store.sql.fences import Fence, fences
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.postgresql.connections import Connections, Lent, Server
-from proxy.store.sql.postgresql.errors import is_lost, may_run_again
+from proxy.store.sql.postgresql.errors import DRIVER_ERRORS, is_lost, may_run_again
 from proxy.store.sql.postgresql.turns import numbers
 
 T = TypeVar("T")
@@ -108,7 +107,7 @@ class PostgresqlDatabase:
         with _own_errors():
             try:
                 return await self._used(use)
-            except Exception as error:
+            except DRIVER_ERRORS as error:
                 if not is_lost(error) and not may_run_again(error):
                     raise
             return await self._used(use)
@@ -117,7 +116,7 @@ class PostgresqlDatabase:
         try:
             async with self._connections.lent() as lent:
                 return await use(lent)
-        except Exception as error:
+        except DRIVER_ERRORS as error:
             if is_lost(error):
                 self._connections.lose_all()
             raise
@@ -132,7 +131,7 @@ class PostgresqlDatabase:
                     return result[0]
                 if found is None:
                     raise
-            except Exception as error:
+            except DRIVER_ERRORS as error:
                 if not is_lost(error) and not may_run_again(error):
                     raise
             return await self._committed(work, beginning, result)
@@ -158,15 +157,16 @@ class PostgresqlDatabase:
 
     async def _transaction(self, lent: Lent, work: Work[T], beginning: str) -> T:
         await lent.driver.execute(beginning)
+        worked = False
         try:
             result = await lent.conn.run_sync(work)
-        except BaseException as error:
-            if not lent.driver.is_closed() and not is_lost(error):
+            worked = True
+        finally:
+            if not worked and not lent.driver.is_closed():
                 await lent.driver.execute("ROLLBACK")
-            raise
         try:
             ended = await lent.driver.execute("COMMIT")
-        except Exception as error:
+        except DRIVER_ERRORS as error:
             if is_lost(error):
                 raise _InDoubt from error
             raise
@@ -190,8 +190,10 @@ class PostgresqlDatabase:
             while True:
                 try:
                     return await self._used(lambda lent: self._transaction(lent, work, beginning))
-                except Exception as error:
-                    if not isinstance(error, _InDoubt) and not is_lost(error):
+                except _InDoubt:
+                    pass
+                except DRIVER_ERRORS as error:
+                    if not is_lost(error):
                         raise
                 await asyncio.sleep(_RESOLVE_PAUSE)
 
@@ -216,14 +218,12 @@ def _beginning(turns: Sequence[Turn], held: Sequence[Fence]) -> str:
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    import asyncpg
-
     try:
         yield
     except _InDoubt as error:
         said = "the connection to the database was lost while it committed: it may be written, or not"
         raise because(said, error) from error
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         if getattr(error, "sqlstate", None) == _UNDIVIDED:
             raise StoreError("this process has lost its lock: another one goes on with it") from error
         kind = type(getattr(error, "__cause__", None) or error).__name__

@@ -3,9 +3,22 @@
 from collections.abc import Iterator
 from typing import Final
 
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+# All that a call of the driver may raise, by itself or through SQLAlchemy.
+DRIVER_ERRORS: Final = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
 _AGAIN: Final = frozenset({"40001", "40P01"})  # the engine undid the transaction to resolve a conflict
 # The server ended the connection, or is no longer the one that takes writes (25006, after a failover).
 _GONE: Final = frozenset({"25006", "57P01", "57P02", "57P03", "57P05"})
+_UNUSABLE: Final = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _CONNECTION: Final = "08"  # the class of connection exceptions
 
 
@@ -16,11 +29,9 @@ def may_run_again(error: BaseException) -> bool:
 
 def is_lost(error: BaseException) -> bool:
     """Returns whether the connection is of no more use: what was sent last may or may not have been done."""
-    import asyncpg
-
     if any(code in _GONE or code.startswith(_CONNECTION) for code in _codes(error)):
         return True
-    return any(isinstance(each, OSError | TimeoutError | asyncpg.InterfaceError) for each in _chain(error))
+    return any(isinstance(each, _UNUSABLE) for each in _chain(error))
 
 
 def _codes(error: BaseException) -> Iterator[str]:
