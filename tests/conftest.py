@@ -2,11 +2,14 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
 
 import aiohttp
@@ -20,9 +23,13 @@ from proxy.mapping.loader import load_table
 from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings, load_settings
+from proxy.store.sql import sqlite
+from proxy.store.sql.migrate import migrate, no_others
+from proxy.store.sql.schema import Migrated
 from proxy.web.service import Running, running
 from tests.preloaded import Preloaded
 from tests.seaweedfs import CREDENTIALS, SeaweedFS, shared_seaweedfs
+from tests.stores import postgresql_server as postgresql_server
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
@@ -71,6 +78,15 @@ def case_form(**fields: str) -> aiohttp.FormData:
     return form
 
 
+def pytest_configure() -> None:
+    """Leaves the system's certificate authorities out: each proxy and command would read 140 of them.
+
+    A test that calls https names its own authority.
+    """
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        os.environ[name] = os.devnull
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -89,6 +105,31 @@ def _quick_fork_servers(
     """Spares each proxy under test the second that its fork server takes to import all modules."""
     if not any(request.node.path.is_relative_to(ROOT / each) for each in _REAL_START):
         monkeypatch.setattr(spawner, "launched", preloaded.launched)
+
+
+@pytest.fixture(scope="session")
+def _new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a database file as the first start of a proxy makes it."""
+    path = tmp_path_factory.mktemp("database") / "michiq.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _quick_new_databases(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _new_database: Path
+) -> None:
+    """Spares each store under test the making of its tables, one statement after another."""
+
+    def migrated(
+        path: Path, refuse_others: Callable[[], None] = no_others, *, may_change: bool = True
+    ) -> Migrated:
+        if may_change and not path.exists():
+            shutil.copy(_new_database, path)
+        return migrate(path, refuse_others, may_change=may_change)
+
+    if not request.node.path.is_relative_to(ROOT / "tests/store/sql"):
+        monkeypatch.setattr(sqlite, "migrate", migrated)
 
 
 @pytest.fixture
@@ -181,12 +222,25 @@ async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
 def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
     """Returns the default mappings, with the text of some files changed."""
     folder.mkdir(exist_ok=True)
-    for path in (ROOT / "mappings").glob("*.toml"):
-        text = path.read_text("utf-8")
-        if change := edit.get(path.stem):
-            text = change(text)
-        (folder / path.name).write_text(text, "utf-8")
-    return load_table(folder, SPECS)
+    texts = {path.name: path.read_text("utf-8") for path in (ROOT / "mappings").glob("*.toml")}
+    for stem, change in edit.items():
+        texts[f"{stem}.toml"] = change(texts[f"{stem}.toml"])
+    _write(folder, texts)
+    # An organization may name a file beside its own, so the texts alone do not say what is loaded.
+    return load_table(folder, SPECS) if "organizations" in edit else _loaded(frozenset(texts.items()))
+
+
+@lru_cache(maxsize=32)
+def _loaded(texts: frozenset[tuple[str, str]]) -> Table:
+    """Returns the table of these texts; most tests share one, which nothing can change."""
+    with TemporaryDirectory() as folder:
+        _write(Path(folder), dict(texts))
+        return load_table(Path(folder), SPECS)
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
 
 
 def settings_for(folder: Path, llamalitica: str, llamachat: str, **environ: str) -> Settings:

@@ -94,10 +94,9 @@ async def _postgresql(
     with _library():
         from proxy.store.cluster.lease import leased
         from proxy.store.cluster.tickets import ticket_locks
-        from proxy.store.sql.postgresql.connections import server_at
         from proxy.store.sql.postgresql.database import open_postgresql
 
-    server = server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
+    server = _server(url, options)
     await _prepare(server, may_change=options.migrate == "start")
     async with AsyncExitStack() as stack:
         # The lease has a connection of its own: no request must keep a renewal waiting.
@@ -112,15 +111,20 @@ async def _migrate_postgresql(
     url: PostgresqlUrl, options: StoreOptions, serving_role: str | None
 ) -> Migrated:
     with _library():
-        from proxy.store.sql.postgresql.connections import server_at
         from proxy.store.sql.postgresql.grants import grant
 
     def also(conn: Connection) -> None:
         if serving_role is not None:
             grant(conn, serving_role)
 
-    server = server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
-    return await _prepare(server, may_change=True, also=also)
+    return await _prepare(_server(url, options), may_change=True, also=also)
+
+
+def _server(url: PostgresqlUrl, options: StoreOptions) -> "Server":
+    with _library():
+        from proxy.store.sql.postgresql.connections import server_at
+
+    return server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
 
 
 @contextmanager

@@ -44,7 +44,9 @@ def test_the_image_runs_as_a_number_and_installs_only_what_is_locked() -> None:
         'HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["michiq-proxy", "healthcheck"]'
         in (last_stage)
     )
-    installs = re.findall(r"pip install (.*?)(?: \\| &&|$)", DOCKERFILE.read_text(), re.MULTILINE)
+    installs = re.findall(
+        r"pip --python \S+ install (.*?)(?: \\| &&|$)", DOCKERFILE.read_text(), re.MULTILINE
+    )
     assert len(installs) == 3
     assert all("--require-hashes" in install or "--no-index" in install for install in installs)
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -63,18 +64,15 @@ async def open_bucket(
     url: str, here: Surroundings, pause: Pause = asyncio.sleep
 ) -> "AsyncIterator[tuple[S3Bucket, str]]":
     """Opens a bucket; also gives the prefix of its blobs. Raises StoreError as `open_blobs`."""
-    try:
-        from aiohttp_s3_client import S3Client
-        from aiohttp_s3_client.credentials import StaticCredentials
-    except ImportError:
-        said = f"{_SETTING}: an S3 store needs one more library: pip install 'michiq-proxy[s3]'"
-        raise StoreError(said) from None
-    from proxy.store.blobs.s3_bucket import S3Bucket
-    from proxy.store.blobs.s3_calls import S3Calls
-
     problem = s3_problem(url, here.environ)
     if problem is not None:
         raise StoreError(problem)
+    from aiohttp_s3_client import S3Client
+    from aiohttp_s3_client.credentials import StaticCredentials
+
+    from proxy.store.blobs.s3_bucket import S3Bucket
+    from proxy.store.blobs.s3_calls import S3Calls
+
     address = parse_s3_address(url)
     key, secret = (here.environ[name] for name in _KEYS)
     credentials = StaticCredentials(
@@ -88,6 +86,8 @@ async def open_bucket(
 
 def s3_problem(url: str, environ: Mapping[str, str]) -> str | None:
     """Returns why the S3 store at `url` can't be used, as far as that can be seen without a call to it."""
+    if find_spec("aiohttp_s3_client") is None:
+        return f"{_SETTING}: an S3 store needs one more library: pip install 'michiq-proxy[s3]'"
     missing = [name for name in _KEYS if not environ.get(name)]
     if missing:
         return f"{_SETTING}: an S3 store needs credentials: set {' and '.join(missing)} in the environment"

@@ -20,7 +20,7 @@ from proxy.store.blobs.s3_part import Part, unwritable
 from proxy.store.blobs.s3_writer import S3Writer
 from proxy.store.errors import BlobError
 
-_ROOM: Final = 8 * 1024 * 1024  # of memory for the frames of all blobs that are being written
+_ROOM: Final = 6 * 1024 * 1024  # of memory for the frames of all blobs that are being written
 _TRIED: Final = bytes(1024)
 _DRAIN_SECONDS: Final = 10.0
 

@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from proxy.spool import MemoryBudget
 from proxy.store.blobs.frames import SEALED
 from proxy.store.errors import BlobError, cause_of
+
+_READ: Final = 4 * SEALED
 
 
 class Part:
@@ -48,7 +50,7 @@ class Part:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for frame in self._frames:
             yield frame
-        for start in range(0, self.size - self._in_memory, SEALED):
+        for start in range(0, self.size - self._in_memory, _READ):
             yield await asyncio.to_thread(self._read, start)
 
     def close(self) -> None:
@@ -71,7 +73,7 @@ class Part:
 
     def _read(self, start: int) -> bytes:
         assert self._file is not None
-        return os.pread(self._file.fileno(), SEALED, start)
+        return os.pread(self._file.fileno(), _READ, start)
 
 
 def unwritable(error: OSError) -> BlobError:
