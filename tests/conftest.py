@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
+from zlib import crc32
 
 import aiohttp
 import pytest
@@ -27,12 +28,15 @@ from proxy.store.sql import sqlite
 from proxy.store.sql.migrate import migrate, no_others
 from proxy.store.sql.schema import Migrated
 from proxy.web.service import Running, running
+from tests.postgresql import Postgresql, postgresql
 from tests.preloaded import Preloaded
 from tests.seaweedfs import CREDENTIALS, SeaweedFS, shared_seaweedfs
-from tests.stores import postgresql_server as postgresql_server
+from tests.stores import ENGINES
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
+STORES: Final = ("here", "replicated")
+_ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
 _REAL_START: Final = ("tests/isolated",)  # what starts a fork server for its own sake
 IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
 
@@ -168,8 +172,39 @@ def secret_key() -> str:
     return Fernet.generate_key().decode()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=STORES, help="the store of every test with a proxy")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs some tests with a proxy on PostgreSQL and S3 too, always the same ones; `--store` runs all."""
+    if "stored_in" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--store")
+    if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:
+        metafunc.parametrize("stored_in", STORES, indirect=True)
+    elif chosen is not None:
+        metafunc.parametrize("stored_in", [chosen], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Postgresql]:
+    with postgresql() as server:
+        yield server
+
+
 @pytest.fixture
-def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
+def stored_in(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Puts the stores of the test's proxies on this machine, or into PostgreSQL and S3."""
+    name: str = getattr(request, "param", "here")
+    server = request.getfixturevalue("postgresql_server") if name == "replicated" else None
+    blobs = request.getfixturevalue("s3_url") if name == "replicated" else None
+    with ENGINES.on(server, blobs):
+        yield name
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path, secret_key: str, stored_in: str) -> StartProxy:
     """Starts a proxy in front of a sandbox; `edit` changes mapping texts, `environ` settings.
 
     With `legacy` it has the sandbox's old server, too, and with `watch` it follows the mapping files.
@@ -187,6 +222,7 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
         clock = Clock()
         folder = tmp_path / "mappings" if watch else None
         table = edited_table(tmp_path / "mappings", edit or {})
+        stored = await ENGINES.options(tmp_path)
         async with (
             run_sandbox(config or SandboxConfig()) as sandbox,
             running(
@@ -195,6 +231,8 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
                     sandbox.llamalitica.url,
                     sandbox.llamachat.url,
                     **{
+                        "MICHIQ_DATABASE_URL": stored.database_url,
+                        "MICHIQ_BLOBS_URL": stored.blobs_url,
                         "MICHIQ_SECRET_KEYS": secret_key,
                         **({"MICHIQ_LEGACY_URL": sandbox.michiq.url} if legacy else {}),
                         **environ,

@@ -33,7 +33,7 @@ _OF_POSTGRESQL: Final[Mapping[str, tuple[Cause, str]]] = {
     "55P03": ("store-locked", "another session holds a lock on it; end that session, or wait for it"),
     "42501": (
         "store-failed",
-        "this role lacks a right; `michiq-proxy migrate` needs the role that owns the tables",
+        "this role lacks a right; use the role that owns the tables (docs/scale.md)",
     ),
     "28P01": ("store-failed", _USER),
     "28000": ("store-failed", _USER),
