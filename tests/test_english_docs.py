@@ -16,6 +16,7 @@ PAGES = (
     "docs/operate.md",
     "docs/settings.md",
     "docs/move.md",
+    "docs/scale.md",
     "docs/clients.md",
     "docs/reliability.md",
     "docs/performance.md",
