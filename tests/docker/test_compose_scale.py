@@ -106,6 +106,6 @@ def test_seaweedfs_has_each_option_that_it_is_started_with(services: dict[str, d
 
 
 def test_the_certificate_is_for_the_name_that_the_replicas_call(secrets: Path) -> None:
-    shown = ["openssl", "x509", "-in", secrets / "s3.crt", "-noout", "-ext", "subjectAltName"]
+    shown = ["openssl", "x509", "-in", str(secrets / "s3.crt"), "-noout", "-ext", "subjectAltName"]
     ran = subprocess.run(shown, capture_output=True, text=True, check=True, timeout=30)
     assert "DNS:s3" in ran.stdout

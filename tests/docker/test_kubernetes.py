@@ -212,7 +212,7 @@ def _environ(documents: list[Json], pod: Json) -> dict[str, str]:
 
 
 def _output(name: str, *arguments: str) -> str:
-    command = [Path(sys.executable).with_name(name), *arguments]
+    command = [str(Path(sys.executable).with_name(name)), *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
