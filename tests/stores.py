@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import pytest
 
 from proxy.store import StoreOptions
-from tests.postgresql import Postgresql, postgresql
+from tests.postgresql import Postgresql
 
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
 
@@ -19,16 +19,17 @@ class Engines:
 
     def __init__(self) -> None:
         self.server: Postgresql | None = None
+        self.blobs_url: str | None = None
         self.databases: dict[Path, str] = {}
 
     @contextmanager
-    def on(self, server: Postgresql | None) -> Iterator[None]:
-        """Uses this server while the block runs; None for SQLite."""
-        self.server = server
+    def on(self, server: Postgresql | None, blobs_url: str | None = None) -> Iterator[None]:
+        """Uses this server while the block runs; None for SQLite, and for a folder."""
+        self.server, self.blobs_url = server, blobs_url
         try:
             yield
         finally:
-            self.server = None
+            self.server = self.blobs_url = None
             if server is not None:
                 asyncio.run(self._drop(server))
 
@@ -39,7 +40,7 @@ class Engines:
         if folder not in self.databases:
             self.databases[folder] = await self.server.new()
         url = self.server.url(self.databases[folder])
-        return StoreOptions(database_url=url, blobs_url=f"file:{folder}/blobs")
+        return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
 
     async def _drop(self, server: Postgresql) -> None:
         for name in self.databases.values():
@@ -53,12 +54,6 @@ ENGINES = Engines()
 def sqlite_in(folder: Path | str = "var") -> StoreOptions:
     """A store of SQLite and a folder, in a folder of its own; by default that of the default settings."""
     return StoreOptions(database_url=f"sqlite:///{folder}/michiq.db", blobs_url=f"file:{folder}/blobs")
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Postgresql]:
-    with postgresql() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine, event
 
 from proxy.store import Store
-from tests.stores import EngineName, engine, postgresql_server
+from tests.stores import EngineName, engine
 
 from .examples import opened
 
-__all__ = ["engine", "postgresql_server", "statements", "store"]
+__all__ = ["engine", "statements", "store"]
 
 
 @pytest.fixture

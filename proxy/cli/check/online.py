@@ -13,8 +13,8 @@ from proxy.addresses.s3 import SCHEME
 from proxy.cli.common import Failure
 from proxy.cli.shared.store_access import with_store
 from proxy.settings import Settings
-from proxy.store import Store, StoreError, Surroundings
-from proxy.store.blobs.opening import open_bucket
+from proxy.store import Store, StoreError
+from proxy.store.blobs.opening import Surroundings, open_bucket
 
 _SECONDS: Final = 5.0
 _SOON: Final = timedelta(days=14)
