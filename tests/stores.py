@@ -75,7 +75,7 @@ class Engines:
         return self.outside(folder, lambda conn: [*conn.execute(text(query))])
 
     async def bytes_of(self, folder: Path) -> bytes:
-        """Returns all bytes that the store has written: its files', and those of PostgreSQL's tables and log."""
+        """Returns all bytes that the store has written: of its files, or of PostgreSQL's tables and log."""
         return b"".join([path.read_bytes() for path in _files(folder)] + await self._server_bytes(folder))
 
     def copied(self, folder: Path) -> Copied:
