@@ -22,6 +22,7 @@ PAGES = (
     "docs/reliability.md",
     "docs/performance.md",
     "docs/DESIGN.md",
+    "docs/scale.md",
 )
 
 
