@@ -168,7 +168,7 @@ async def test_of_two_changes_each_gets_a_revision_of_its_own(two: Two) -> None:
 async def test_a_change_is_undone_once(two: Two) -> None:
     await two.here.overrides.change(change(), expected=None, at=NOW)
     await two.here.overrides.change(change(mode="legacy"), expected=None, at=NOW)
-    roll_back = {"actor": "eva", "reason": "test", "at": LATER}
+    roll_back: dict[str, Any] = {"actor": "eva", "reason": "test", "at": LATER}
     one, other = await two.both(
         lambda store: store.overrides.roll_back(**roll_back),
         lambda store: store.overrides.roll_back(**roll_back),
@@ -176,14 +176,17 @@ async def test_a_change_is_undone_once(two: Two) -> None:
     assert (one.undoes, other.undoes) == (2, 1)
 
 
-async def test_audit_rows_of_two_processes_are_one_chain(two: Two) -> None:
+@pytest.mark.parametrize("before", [0, 1])
+async def test_audit_rows_of_two_processes_are_one_chain(two: Two, before: int) -> None:
+    for _ in range(before):
+        await two.here.audit.add("before", "mode_set", "*", NOW)
     await two.both(
         lambda store: store.audit.add("eva", "mode_set", "*", NOW),
         lambda store: store.audit.add("ana", "mode_set", "*", NOW),
     )
     verdict = await two.there.audit.verify()
-    assert (verdict.rows, verdict.chained, verdict.first_bad) == (2, 2, None)
-    assert [each.actor for each in await two.there.audit.all()] == ["eva", "ana"]
+    assert (verdict.rows, verdict.chained, verdict.first_bad) == (before + 2, before + 2, None)
+    assert [each.actor for each in await two.there.audit.all()][before:] == ["eva", "ana"]
 
 
 async def test_a_user_is_seen_first_once(two: Two) -> None:
@@ -244,7 +247,10 @@ async def test_W03_an_older_event_never_overwrites_a_newer_one(two: Two) -> None
 
 
 async def test_W04_deliveries_of_one_report_are_sent_in_the_order_of_their_commits(two: Two) -> None:
-    await two.both(lambda store: receive(store, "one"), lambda store: receive(store, "two"))
+    async with two.first(lambda store: receive(store, "one")):
+        other = await two.then(receive(two.there, "two"))
+        assert await two.there.deliveries.claim(NOW, LATER) is None
+    await other
     claimed = await two.here.deliveries.claim(NOW, LATER)
     assert claimed is not None
     assert claimed.delivery.body == b"one"
@@ -321,9 +327,10 @@ async def test_counts_of_two_processes_add_up(two: Two) -> None:
 
 
 async def test_traces_that_one_process_is_just_removing_hold_up_no_other(two: Two) -> None:
-    traces = [RequestTrace(f"request-{number}", NOW, {}) for number in range(2001)]
-    async with two.first(lambda store: store.evidence.add(stories=traces, at=NOW)):
-        await two.there.evidence.add(stories=traces, at=NOW)
+    traces = [RequestTrace(f"request-{number}", NOW, {}) for number in range(2000)]
+    await two.here.evidence.add(stories=traces, at=NOW)
+    async with two.first(lambda store: store.evidence.add(stories=traces[:1], at=NOW)):
+        await two.there.evidence.add(stories=traces[:1], at=NOW)
     await two.there.evidence.add(stories=traces[:1], at=NOW)
     assert await scalars(two.there, select(func.count()).select_from(requests)) == [2000]
 
