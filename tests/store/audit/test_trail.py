@@ -76,14 +76,14 @@ async def test_the_database_refuses_to_change_or_remove_a_row(store: Store, stat
 
 Spellings: TypeAlias = Mapping[EngineName, str]
 
+def _newest_as_end(value: str) -> str:
+    newest = f"SELECT {value} FROM audit ORDER BY id DESC LIMIT 1"
+    return f"UPDATE meta SET value = ({newest}) WHERE name = 'audit_head'"
+
+
 NEWEST_AS_END: Spellings = {
-    name: f"""
-        UPDATE meta SET value = (SELECT {value} FROM audit ORDER BY id DESC LIMIT 1) WHERE name = 'audit_head'
-    """
-    for name, value in {
-        "sqlite": "CAST(id || ' ' || hash || ' ' || hash AS BLOB)",
-        "postgresql": "convert_to(id || ' ' || hash || ' ' || hash, 'UTF8')",
-    }.items()
+    "sqlite": _newest_as_end("CAST(id || ' ' || hash || ' ' || hash AS BLOB)"),
+    "postgresql": _newest_as_end("convert_to(id || ' ' || hash || ' ' || hash, 'UTF8')"),
 }
 NO_TIME: Spellings = {
     "sqlite": "UPDATE audit SET at = 'noon' WHERE id = 3",
