@@ -2,15 +2,20 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
+from zlib import crc32
 
 import aiohttp
 import pytest
+import structlog
 from aioresponses import aioresponses
 from cryptography.fernet import Fernet
 
@@ -20,12 +25,21 @@ from proxy.mapping.loader import load_table
 from proxy.mapping.table import Table
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings, load_settings
+from proxy.store.sql import sqlite
+from proxy.store.sql.migrate import migrate, no_others
+from proxy.store.sql.schema import Migrated
 from proxy.web.service import Running, running
+from tests.postgresql import Postgresql, postgresql
 from tests.preloaded import Preloaded
 from tests.seaweedfs import CREDENTIALS, WEED, SeaweedFS, shared_seaweedfs
+from tests.stores import ENGINES
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
+STORES: Final = ("here", "replicated")
+_ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
+# Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
+_LONG: Final = ("cli", "contracts", "crash", "docker", "faults", "hostile", "isolated", "supervisor")
 _REAL_START: Final = ("tests/isolated",)  # what starts a fork server for its own sake
 IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
 
@@ -71,6 +85,22 @@ def case_form(**fields: str) -> aiohttp.FormData:
     return form
 
 
+def pytest_configure() -> None:
+    """Makes all tests quicker: each exception in a log, and each start, cost up to a second of processor.
+
+    A log's exceptions are plain: by default they are drawn in colour, with all variables. The system's
+    certificate authorities are left out: each proxy and command would read 140 of them. A test that calls
+    https names its own authority.
+    """
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        os.environ[name] = os.devnull
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(item.path.is_relative_to(ROOT / "tests" / each) for each in _LONG))
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -89,6 +119,31 @@ def _quick_fork_servers(
     """Spares each proxy under test the second that its fork server takes to import all modules."""
     if not any(request.node.path.is_relative_to(ROOT / each) for each in _REAL_START):
         monkeypatch.setattr(spawner, "launched", preloaded.launched)
+
+
+@pytest.fixture(scope="session")
+def _new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a database file as the first start of a proxy makes it."""
+    path = tmp_path_factory.mktemp("database") / "michiq.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _quick_new_databases(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _new_database: Path
+) -> None:
+    """Spares each store under test the making of its tables, one statement after another."""
+
+    def migrated(
+        path: Path, refuse_others: Callable[[], None] = no_others, *, may_change: bool = True
+    ) -> Migrated:
+        if may_change and not path.exists():
+            shutil.copy(_new_database, path)
+        return migrate(path, refuse_others, may_change=may_change)
+
+    if not request.node.path.is_relative_to(ROOT / "tests/store/sql"):
+        monkeypatch.setattr(sqlite, "migrate", migrated)
 
 
 @pytest.fixture
@@ -129,8 +184,39 @@ def secret_key() -> str:
     return Fernet.generate_key().decode()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=STORES, help="the store of every test with a proxy")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs some tests with a proxy on PostgreSQL and S3 too, always the same ones; `--store` runs all."""
+    if "stored_in" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--store")
+    if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:
+        metafunc.parametrize("stored_in", STORES, indirect=True)
+    elif chosen is not None:
+        metafunc.parametrize("stored_in", [chosen], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Postgresql]:
+    with postgresql() as server:
+        yield server
+
+
 @pytest.fixture
-def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
+def stored_in(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Puts the stores of the test's proxies on this machine, or into PostgreSQL and S3."""
+    name: str = getattr(request, "param", "here")
+    server = request.getfixturevalue("postgresql_server") if name == "replicated" else None
+    blobs = request.getfixturevalue("s3_url") if name == "replicated" else None
+    with ENGINES.on(server, blobs):
+        yield name
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path, secret_key: str, stored_in: str) -> StartProxy:
     """Starts a proxy in front of a sandbox; `edit` changes mapping texts, `environ` settings.
 
     With `legacy` it has the sandbox's old server, too, and with `watch` it follows the mapping files.
@@ -148,6 +234,7 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
         clock = Clock()
         folder = tmp_path / "mappings" if watch else None
         table = edited_table(tmp_path / "mappings", edit or {})
+        stored = await ENGINES.options(tmp_path)
         async with (
             run_sandbox(config or SandboxConfig()) as sandbox,
             running(
@@ -156,6 +243,8 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
                     sandbox.llamalitica.url,
                     sandbox.llamachat.url,
                     **{
+                        "MICHIQ_DATABASE_URL": stored.database_url,
+                        "MICHIQ_BLOBS_URL": stored.blobs_url,
                         "MICHIQ_SECRET_KEYS": secret_key,
                         **({"MICHIQ_LEGACY_URL": sandbox.michiq.url} if legacy else {}),
                         **environ,
@@ -183,12 +272,25 @@ async def api(start_proxy: StartProxy) -> AsyncIterator[Api]:
 def edited_table(folder: Path, edit: dict[str, Callable[[str], str]]) -> Table:
     """Returns the default mappings, with the text of some files changed."""
     folder.mkdir(exist_ok=True)
-    for path in (ROOT / "mappings").glob("*.toml"):
-        text = path.read_text("utf-8")
-        if change := edit.get(path.stem):
-            text = change(text)
-        (folder / path.name).write_text(text, "utf-8")
-    return load_table(folder, SPECS)
+    texts = {path.name: path.read_text("utf-8") for path in (ROOT / "mappings").glob("*.toml")}
+    for stem, change in edit.items():
+        texts[f"{stem}.toml"] = change(texts[f"{stem}.toml"])
+    _write(folder, texts)
+    # An organization may name a file beside its own, so the texts alone do not say what is loaded.
+    return load_table(folder, SPECS) if "organizations" in edit else _loaded(frozenset(texts.items()))
+
+
+@lru_cache(maxsize=32)
+def _loaded(texts: frozenset[tuple[str, str]]) -> Table:
+    """Returns the table of these texts; most tests share one, which nothing can change."""
+    with TemporaryDirectory() as folder:
+        _write(Path(folder), dict(texts))
+        return load_table(Path(folder), SPECS)
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
 
 
 def settings_for(folder: Path, llamalitica: str, llamachat: str, **environ: str) -> Settings:

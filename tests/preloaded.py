@@ -4,6 +4,7 @@ Each proxy of `make run` starts a fork server of its own, which takes a second o
 thousands of proxies. `tests/isolated` and all tests of commands use the real start.
 """
 
+import gc
 import json
 import os
 import select
@@ -86,6 +87,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no copy is waited for here
     forkserver.prepare(MODULES)
+    gc.collect()
+    gc.freeze()  # each copy collects once: what all of them share is not walked, nor copied, again
     control = socket.socket(fileno=json.loads(sys.argv[1])["control"])
     while True:
         order, files, _, _ = socket.recv_fds(control, _MAX_ORDER, 1)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -61,13 +62,14 @@ def _import_whole(modules: Iterable[str]) -> None:
 
 def _late() -> Iterable[str]:
     """Returns the modules that their packages import at first use, when a process can open no file."""
-    return [
-        module.name
-        for package in _LAZY
-        if package in sys.modules
-        for module in pkgutil.walk_packages(sys.modules[package].__path__, f"{package}.")
-        if module.name.rpartition(".")[2] not in _NEVER
-    ]
+    return [module for package in _LAZY if package in sys.modules for module in _inside(package)]
+
+
+@cache  # a new process waits for this: what is installed is walked once
+def _inside(package: str) -> Sequence[str]:
+    """Returns the names of a package's modules, of any depth."""
+    walked = pkgutil.walk_packages(sys.modules[package].__path__, f"{package}.")
+    return [module.name for module in walked if module.name.rpartition(".")[2] not in _NEVER]
 
 
 def _import(modules: Iterable[str]) -> None:

@@ -238,7 +238,7 @@ async def _open(
         workers=workers,
         readings=Readings(),
         tasks=Tasks(),
-        locks=locks,
+        locks=store.backend.locks or locks,
         confirmed_callers=ConfirmedCallers(),
         web_url=settings.llamalitica_web_url,
         spool_folder=Path(tempfile.gettempdir()),

@@ -157,7 +157,7 @@ def test_the_old_key_can_go_once_everything_is_under_the_new_one(
     new = Fernet.generate_key().decode()
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{new},{shop.key}")
     check = shop.call("rotate-keys", "--check")
-    assert (check.exit_code, said(check)) == (1, "0 values renewed, 8 left under an older key")
+    assert (check.exit_code, check.stdout) == (1, "0 values renewed, 8 left under an older key\n")
     rotated = shop.call("rotate-keys")
     assert (rotated.exit_code, rotated.stdout) == (0, "8 values renewed, 0 left under an older key\n")
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", new)

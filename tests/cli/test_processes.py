@@ -206,27 +206,12 @@ async def test_demo_makes_its_key_once_and_starts_again_on_the_same_state(tmp_pa
     assert len(keys) == 1
 
 
-async def test_the_readmes_commands_of_a_second_shell_work_as_they_stand(tmp_path: Path) -> None:
-    """Runs in a folder like the checkout: its programs, and the examples beside `var/`."""
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    readme = (ROOT / "README.md").read_text("utf-8")
-    [block] = re.findall(r"from a second shell:\n\n```sh\n(.*?)```", readme, re.DOTALL)
-    async with demo(tmp_path) as process:
-        await until(process, "Ready.")
-        output = await _typed(f"set -e\n{block}", tmp_path)
-        assert await ended(process, signal.SIGTERM) == 0
-    assert "session complete" in output
-    assert output.endswith("walk complete\n")
-
-
 async def test_the_contract_goes_against_the_demo_as_the_page_shows(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "operate.md").read_text("utf-8")
     [shown] = re.findall(r"\$ michiq-proxy contract\n(.*?)```", page, re.DOTALL)
     async with demo(tmp_path) as process:
         await until(process, "Ready.")
-        printed = await _typed("set -a; . var/demo.env; set +a; $PYTHON -m proxy contract", tmp_path)
+        printed = await typed("set -a; . var/demo.env; set +a; $PYTHON -m proxy contract", tmp_path)
         assert await ended(process, signal.SIGTERM) == 0
     happened = {_without_changes(line) for line in printed.splitlines()}
     assert [line for line in shown.splitlines() if _without_changes(line) not in {*happened, "…"}] == []
@@ -237,7 +222,7 @@ def _without_changes(line: str) -> str:
     return re.sub(r"(?<=127\.0\.0\.1:)\d+|(?<=Prueba michiq-proxy )[^\"]*|[\d.]+(?= s: )", "…", line)
 
 
-async def _typed(commands: str, folder: Path) -> str:
+async def typed(commands: str, folder: Path) -> str:
     """Returns what bash prints of commands that all succeed, in an environment that knows of no proxy."""
     shell = await asyncio.create_subprocess_exec(
         "bash",
@@ -249,6 +234,7 @@ async def _typed(commands: str, folder: Path) -> str:
             "PYTHONPATH": str(ROOT),
             "PYTHON": sys.executable,
             "LC_ALL": "C.UTF-8",
+            "COLUMNS": "80",
         },
         stdin=DEVNULL,
         stdout=PIPE,

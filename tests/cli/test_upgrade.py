@@ -23,7 +23,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 def test_rotate_keys_brings_all_of_0_1_0_to_this_releases_form(old: Site) -> None:
     check = old.call("rotate-keys", "--check")
-    assert (check.exit_code, said(check)) == (1, "0 values renewed, 25 left under an older key")
+    assert (check.exit_code, check.stdout) == (1, "0 values renewed, 25 left under an older key\n")
     rotated = old.call("rotate-keys")
     assert (rotated.exit_code, rotated.stdout) == (0, "25 values renewed, 0 left under an older key\n")
     again = old.call("rotate-keys", "--check", "--json")

@@ -1,4 +1,4 @@
-"""The image of docker/Dockerfile, built and started. `make image` names this file; pytest alone doesn't find it."""
+"""The image of docker/Dockerfile, built and started; only `make image` runs this file."""
 
 import asyncio
 import json
