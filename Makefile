@@ -21,8 +21,10 @@ lint: $(VENV)/.dev-stamp  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Compiled once: where Python may write no bytecode, each command that tests start would compile it again.
 tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
-	$(BIN)/pytest -n 2 --dist loadfile -rs $(ARGS)
+	$(BIN)/python -m compileall -q proxy
+	$(BIN)/pytest -n 2 --dist worksteal -rs $(ARGS)
 
 test-clients: $(VENV)/.dev-stamp  ## real clients in seven languages; ARGS=--write renews docs/clients.md
 	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)

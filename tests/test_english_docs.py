@@ -17,10 +17,12 @@ PAGES = (
     "docs/scale.md",
     "docs/settings.md",
     "docs/move.md",
+    "docs/scale.md",
     "docs/clients.md",
     "docs/reliability.md",
     "docs/performance.md",
     "docs/DESIGN.md",
+    "docs/scale.md",
 )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ from proxy.store.options import StoreOptions
 from proxy.store.sql.migrate import newest
 from proxy.store.sql.postgresql.grants import tables_of_the_store
 from proxy.store.sql.schema import Migrated
-from tests.postgresql import Postgresql, postgresql
+from tests.postgresql import Postgresql
 
 KEY: Final = "k" * 43 + "="
 OWNER: Final = "michiq_owner"
@@ -24,10 +24,9 @@ SERVING: Final = 'serving "role"'
 ADDED_TO: Final = ("audit", "overrides")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgresql]:
-    with postgresql() as server:
-        yield server
+@pytest.fixture
+def server(postgresql_server: Postgresql) -> Postgresql:
+    return postgresql_server
 
 
 @pytest.fixture
