@@ -14,6 +14,7 @@ PAGES = (
     "SECURITY.md",
     "CONTRIBUTING.md",
     "docs/operate.md",
+    "docs/scale.md",
     "docs/settings.md",
     "docs/move.md",
     "docs/scale.md",
@@ -21,6 +22,7 @@ PAGES = (
     "docs/reliability.md",
     "docs/performance.md",
     "docs/DESIGN.md",
+    "docs/scale.md",
 )
 
 
