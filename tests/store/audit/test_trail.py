@@ -76,6 +76,7 @@ async def test_the_database_refuses_to_change_or_remove_a_row(store: Store, stat
 
 Spellings: TypeAlias = Mapping[EngineName, str]
 
+
 def _newest_as_end(value: str) -> str:
     newest = f"SELECT {value} FROM audit ORDER BY id DESC LIMIT 1"
     return f"UPDATE meta SET value = ({newest}) WHERE name = 'audit_head'"
