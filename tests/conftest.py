@@ -32,7 +32,7 @@ from proxy.web.service import Running, running
 from tests.postgresql import Postgresql, postgresql
 from tests.preloaded import Preloaded
 from tests.seaweedfs import CREDENTIALS, WEED, SeaweedFS, shared_seaweedfs
-from tests.stores import ENGINES
+from tests.stores import ENGINES, Bucket
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
@@ -210,8 +210,11 @@ def stored_in(request: pytest.FixtureRequest) -> Iterator[str]:
     """Puts the stores of the test's proxies on this machine, or into PostgreSQL and S3."""
     name: str = getattr(request, "param", "here")
     server = request.getfixturevalue("postgresql_server") if name == "replicated" else None
-    blobs = request.getfixturevalue("s3_url") if name == "replicated" else None
-    with ENGINES.on(server, blobs):
+    bucket = None
+    if name == "replicated":
+        request.getfixturevalue("s3_url")  # with its credentials
+        bucket = Bucket(request.getfixturevalue("seaweedfs"), request.getfixturevalue("s3_prefix"))
+    with ENGINES.on(server, bucket):
         yield name
 
 

@@ -1,5 +1,6 @@
 """Validates and stores a webhook delivery of the new platform (CONTRACT W02–W04)."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -13,6 +14,7 @@ from proxy.values import Json, ReportEvent
 _EVENTS: Final = ("report.created", "report.updated", "report.deleted")
 
 _MAX_ID: Final = 200
+_PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"  # PostgreSQL's texts hold no NUL, and no id has a control character
 
 
 def _moment(value: object) -> datetime:
@@ -22,7 +24,7 @@ def _moment(value: object) -> datetime:
     return from_rfc3339(value)
 
 
-Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID)]
+Id = Annotated[str, Field(max_length=_MAX_ID, pattern=_PLAIN)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
@@ -73,7 +75,8 @@ def _subject(body: dict[str, Json]) -> Subject:
 
 
 def _id(value: Json) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_ID else None
+    plain = isinstance(value, str) and len(value) <= _MAX_ID and re.search(_PLAIN, value)
+    return value if plain else None
 
 
 def parse(body: Json) -> ReportEvent:

@@ -18,9 +18,10 @@ from proxy.sandbox.reports import signature
 from proxy.store.sql.tables import deliveries, reports
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
-from tests.flows._client import everything, until
+from tests.flows._client import until
 from tests.flows.test_webhooks import BAD_BODIES, HEADER, SECRET, accepted, deliver, event, post
 from tests.rollout.moving import eventually
+from tests.stores import ENGINES
 from tests.web.consumer import Consumer, consuming
 
 SPACED: Final = b' {"event": "report.archived",\n "x": "\xc3\xad"}'
@@ -308,7 +309,7 @@ async def test_tee_W04_G10_what_waits_is_sealed_and_what_was_sent_is_forgotten(
         async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
             await accepted(api, event(content="CANARY"))
             await until(lambda: "tee_put_off" in log.getvalue())
-            assert b"CANARY" not in everything(tmp_path)
+            assert b"CANARY" not in await ENGINES.bytes_of(tmp_path, log=False)
             api.clock.ahead += timedelta(minutes=1)
             await idle(api)
             [row] = await rows(api)
