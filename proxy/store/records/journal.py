@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
@@ -25,10 +26,18 @@ _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
 
 _BEGIN: Final = PointWrite(insert(journal))
-_STANDING: Final = PointRead(
-    select(journal.c.id)
-    .where(journal.c.id == bindparam("standing"))
-    .with_for_update(read=True, key_share=True)  # so that nobody erases the entry before this write has ended
+_EARLIER_ENTRY: Final = journal.alias()
+# The entry that it relies on is locked: an erase that removes it either comes before, or finds this one, too.
+_BEGIN_STANDING: Final = PointWrite(
+    insert(journal).from_select(
+        [column.name for column in journal.columns],
+        select(*(bindparam(column.name, type_=column.type) for column in journal.columns)).where(
+            select(_EARLIER_ENTRY.c.id)
+            .where(_EARLIER_ENTRY.c.id == bindparam("standing"))
+            .with_for_update(read=True, key_share=True)
+            .exists()
+        ),
+    )
 )
 _EARLIER: Final = PointRead(
     select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
@@ -90,13 +99,15 @@ class Journal:
                 each(conn)
             if earlier := _earlier(conn, entry):
                 return earlier
-            if standing is not None and _STANDING.first(conn, standing=standing) is None:
+            if standing is None:
+                _BEGIN.run(conn, columns)
+            elif not _BEGIN_STANDING.run(conn, {**columns, "standing": standing}):
                 raise NotStanding
-            _BEGIN.run(conn, columns)
             return None
 
         turns = [] if entry.idempotency is None else [("once", entry.owner, entry.idempotency)]
-        row = await self.database.write(work, turns=turns, found=lambda conn: _is(conn, entry.id, {}))
+        found = partial(_is, entry_id=entry.id, values={})
+        row = await self.database.write(work, turns=turns, found=found, single=not first and ref is None)
         return None if row is None else self._entry(row)
 
     async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
@@ -137,7 +148,8 @@ class Journal:
         def work(conn: Connection) -> None:
             _resolve(conn, intent_id, values)
 
-        await self.database.write(work, found=lambda conn: _is(conn, intent_id, values))
+        found = partial(_is, entry_id=intent_id, values=values)
+        await self.database.write(work, found=found, single=True)
 
     async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""

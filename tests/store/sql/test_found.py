@@ -43,7 +43,14 @@ class Doubting(Database):
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),
+        found: Work[bool] | None = None,
+        single: bool = False,  # noqa: ARG002  # it has several statements here
+    ) -> T:
         assert found is not None, "a write that is in doubt fails"
 
         def doubted(conn: Connection) -> T:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from proxy.store.audit.trail import Access
 from proxy.store.records.deliveries import Delivery, Subject
 from proxy.store.records.sessions import SessionGone, delete_expired
 from proxy.store.sealing.sealer import load_sealer
-from proxy.store.sql.database import Database, Turn, Work
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.tables import api_keys, meta, requests
 from proxy.store.upkeep.erasure import OfCase, OfUser
@@ -65,14 +65,14 @@ class Waiting(Database):
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(self, work: Work[T], **how: Any) -> T:
         def waiting(conn: Connection) -> T:
             result = work(conn)
             self.at_end.set()
             await_only(self.go.wait())
             return result
 
-        return await self._database.write(waiting, turns=turns, found=found)
+        return await self._database.write(waiting, **how)
 
     async def scrub(self) -> None:
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A transaction that wrote nothing does not wait for the synchronous standby: this makes it one that wrote.
-_WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
+WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
 _UNDIVIDED: Final = "22012"  # division by zero: a fence is not there
 _RESOLVE_SECONDS: Final = 20.0  # longer than a standby takes to be promoted
 _RESOLVE_PAUSE: Final = 0.5
@@ -57,14 +57,22 @@ class PostgresqlDatabase:
         """
         return await self._again(lambda lent: self._transaction(lent, work, _READ))
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),
+        found: Work[bool] | None = None,
+        single: bool = False,
+    ) -> T:
         """Runs `work`, and returns once its writes are on disk, and on the synchronous standby's.
 
-        It goes on when the caller is cancelled. See `Database.write` for `turns`, `found` and the errors.
+        It goes on when the caller is cancelled. See `Database.write` for the rest.
         """
         if self._closed:
             raise StoreError("the store is closed")
-        beginning = _beginning(turns, fences())
+        held = fences()
+        beginning = None if single and not turns and not held else _beginning(turns, held)
         task = asyncio.create_task(self._write(work, beginning, found), name="store-write")
         self._writes.add(task)
         task.add_done_callback(self._written)
@@ -116,12 +124,12 @@ class PostgresqlDatabase:
         try:
             async with self._connections.lent() as lent:
                 return await use(lent)
-        except DRIVER_ERRORS as error:
-            if is_lost(error):
+        except (_InDoubt, *DRIVER_ERRORS) as error:
+            if isinstance(error, _InDoubt) or is_lost(error):
                 self._connections.lose_all()
             raise
 
-    async def _write(self, work: Work[T], beginning: str, found: Work[bool] | None) -> T:
+    async def _write(self, work: Work[T], beginning: str | None, found: Work[bool] | None) -> T:
         with _own_errors():
             result: list[T] = []
             try:
@@ -136,7 +144,7 @@ class PostgresqlDatabase:
                     raise
             return await self._committed(work, beginning, result)
 
-    async def _committed(self, work: Work[T], beginning: str, result: list[T]) -> T:
+    async def _committed(self, work: Work[T], beginning: str | None, result: list[T]) -> T:
         """Runs one write, and puts its result into `result` before it commits. Raises _InDoubt."""
 
         async def use(lent: Lent) -> list[str]:
@@ -148,7 +156,10 @@ class PostgresqlDatabase:
                 noted.extend(conn.info.pop(NOTED, ()))
                 return returned
 
-            result[:] = [await self._transaction(lent, noting, beginning)]
+            if beginning is None:
+                result[:] = [await _single(lent, noting)]
+            else:
+                result[:] = [await self._transaction(lent, noting, beginning)]
             return noted
 
         # Before the caller goes on: one that has changed a value must read the new one.
@@ -163,7 +174,8 @@ class PostgresqlDatabase:
             worked = True
         finally:
             if not worked and not lent.driver.is_closed():
-                await lent.driver.execute("ROLLBACK")
+                with suppress(*DRIVER_ERRORS):  # the connection is closed then, and the transaction with it
+                    await lent.driver.execute("ROLLBACK")
         try:
             ended = await lent.driver.execute("COMMIT")
         except DRIVER_ERRORS as error:
@@ -174,7 +186,7 @@ class PostgresqlDatabase:
             raise StoreError("PostgreSQL rolled the transaction back")
         return result
 
-    async def _resolved(self, found: Work[bool], beginning: str) -> bool:
+    async def _resolved(self, found: Work[bool], beginning: str | None) -> bool:
         """Returns whether a write is there whose commit is in doubt.
 
         Its own transaction writes, so that its commit, too, waits for the synchronous standby: what it has
@@ -183,19 +195,29 @@ class PostgresqlDatabase:
 
         def work(conn: Connection) -> bool:
             there = found(conn)
-            conn.exec_driver_sql(_WRITE_SOMETHING)
+            conn.exec_driver_sql(WRITE_SOMETHING)
             return there
 
         async with asyncio.timeout(_RESOLVE_SECONDS):
             while True:
                 try:
-                    return await self._used(lambda lent: self._transaction(lent, work, beginning))
+                    return await self._used(lambda lent: self._transaction(lent, work, beginning or "BEGIN"))
                 except _InDoubt:
                     pass
                 except DRIVER_ERRORS as error:
                     if not is_lost(error):
                         raise
                 await asyncio.sleep(_RESOLVE_PAUSE)
+
+
+async def _single(lent: Lent, work: Work[T]) -> T:
+    """Runs a work whose one writing statement is its own transaction. Raises _InDoubt."""
+    try:
+        return await lent.conn.run_sync(work)
+    except DRIVER_ERRORS as error:
+        if is_lost(error):
+            raise _InDoubt from error
+        raise
 
 
 def _beginning(turns: Sequence[Turn], held: Sequence[Fence]) -> str:
