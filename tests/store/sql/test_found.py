@@ -49,7 +49,7 @@ class Doubting(Database):
         *,
         turns: Sequence[Turn] = (),
         found: Work[bool] | None = None,
-        single: bool = False,  # noqa: ARG002  # it has several statements here
+        single: bool = False,  # it has several statements here
     ) -> T:
         assert found is not None, "a write that is in doubt fails"
 
