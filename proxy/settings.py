@@ -3,10 +3,11 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations, product
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
@@ -22,6 +23,7 @@ from proxy.addresses import (
     parse_base_url,
     parse_url,
 )
+from proxy.addresses.s3 import SCHEME, parse_s3_address
 from proxy.environment import (
     ADMIN_LISTEN,
     FILE,
@@ -31,13 +33,17 @@ from proxy.environment import (
     read_env_file,
     read_secret_files,
 )
-from proxy.outbound_proxy import NoProxy, parse_no_proxy, parse_outbound_proxy
+from proxy.outbound_proxy import NoProxy, OutboundProxy, parse_no_proxy, parse_outbound_proxy
+from proxy.postgresql_url import is_postgresql, parse_postgresql_url
 
 Network: TypeAlias = IPv4Network | IPv6Network
+Pooler: TypeAlias = Literal["none", "transaction"]
+Migrate: TypeAlias = Literal["start", "never"]
 
 KEY_COMMAND: Final = (
     'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
+SQLITE: Final = "sqlite:///"
 # API host and web host, public and through the VPN (llamalitica-integration, "Initial Setup").
 HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
@@ -63,13 +69,21 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
 
-def _starting(form: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if not text.startswith(form) or text == form:
-            raise ValueError(f"needs {form}PATH; this release stores its data on this machine")
-        return text
+def _database_url(text: str) -> SecretStr:
+    """Checks the database's URL, and hides it as a whole: it may hold a password."""
+    if is_postgresql(text):
+        parse_postgresql_url(text)
+    elif not text.startswith(SQLITE) or text == SQLITE:
+        raise ValueError(f"needs {SQLITE}PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
+    return SecretStr(text)
 
-    return check
+
+def _blobs_url(text: str) -> str:
+    if text.startswith(SCHEME):
+        parse_s3_address(text)
+    elif not text.startswith("file:") or text == "file:":
+        raise ValueError("needs file:PATH, or s3://bucket/prefix for an S3 store")
+    return text
 
 
 def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
@@ -77,6 +91,15 @@ def _whole(least: int, most: int = 99999) -> Callable[[str], int]:
         if re.fullmatch(r"[0-9]{1,5}", text) is None or not least <= int(text) <= most:
             raise ValueError(f"needs a whole number from {least} to {most}")
         return int(text)
+
+    return check
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"needs {' or '.join(words)}")
+        return text
 
     return check
 
@@ -162,11 +185,25 @@ class Settings(BaseModel):
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in files"
     )
-    database_url: Annotated[str, PlainValidator(_starting("sqlite:///"))] = _default(
-        "sqlite:///var/michiq.db", "the SQLite database"
+    database_url: Annotated[SecretStr, PlainValidator(_database_url)] = _default(
+        "sqlite:///var/michiq.db",
+        "the database: `sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE` for several machines",
     )
-    blobs_url: Annotated[str, PlainValidator(_starting("file:"))] = _default(
-        "file:var/blobs", "the folder of the recordings, encrypted"
+    database_pool: Annotated[int, PlainValidator(_whole(1, 100))] = _default(
+        "8", "most connections to PostgreSQL, per worker"
+    )
+    database_pooler: Annotated[Pooler, PlainValidator(_one_of("none", "transaction"))] = _default(
+        "none", "`transaction` if PgBouncer or the like stands before PostgreSQL, in transaction mode"
+    )
+    migrate: Annotated[Migrate, PlainValidator(_one_of("start", "never"))] = _default(
+        "start",
+        "who changes the database's tables for a new release: each `start`, or `never` the proxy, but only "
+        "`michiq-proxy migrate`",
+    )
+    blobs_url: Annotated[str, PlainValidator(_blobs_url)] = _default(
+        "file:var/blobs",
+        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or a bucket of an S3 "
+        "store, `s3://bucket/prefix?endpoint=…&region=…` (docs/scale.md)",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
         description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"
@@ -209,7 +246,8 @@ class Settings(BaseModel):
     )
     ca_file: Path | None = Field(
         default=None,
-        description="PEM file of certificate authorities; every https call trusts them beside the system's",
+        description="PEM file of certificate authorities; https calls and PostgreSQL trust them beside the "
+        "system's",
     )
     outbound_proxy: Annotated[SecretStr | None, PlainValidator(_outbound_proxy)] = Field(
         default=None,
@@ -259,6 +297,14 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def outbound(self) -> OutboundProxy | None:
+        """Returns the outbound proxy, with the hosts that are called without it."""
+        if self.outbound_proxy is None:
+            return None
+        found = parse_outbound_proxy(self.outbound_proxy.get_secret_value())
+        return replace(found, unless=self.no_proxy)
 
     @model_validator(mode="after")
     def _hosts_are_a_pair(self) -> Self:

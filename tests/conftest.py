@@ -1,6 +1,7 @@
 """The real proxy in front of the sandbox's three systems, all on real sockets."""
 
 import os
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
+from zlib import crc32
 
 import aiohttp
 import pytest
@@ -25,11 +27,17 @@ from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.settings import Settings, load_settings
 from proxy.store.sql import sqlite
 from proxy.store.sql.migrate import migrate, no_others
+from proxy.store.sql.schema import Migrated
 from proxy.web.service import Running, running
+from tests.postgresql import Postgresql, postgresql
 from tests.preloaded import Preloaded
+from tests.seaweedfs import CREDENTIALS, WEED, SeaweedFS, shared_seaweedfs
+from tests.stores import ENGINES
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
+STORES: Final = ("here", "replicated")
+_ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
 # Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
 _LONG: Final = ("cli", "contracts", "crash", "docker", "faults", "hostile", "isolated", "supervisor")
 _REAL_START: Final = ("tests/isolated",)  # what starts a fork server for its own sake
@@ -127,10 +135,12 @@ def _quick_new_databases(
 ) -> None:
     """Spares each store under test the making of its tables, one statement after another."""
 
-    def migrated(path: Path, refuse_others: Callable[[], None] = no_others) -> None:
-        if not path.exists():
+    def migrated(
+        path: Path, refuse_others: Callable[[], None] = no_others, *, may_change: bool = True
+    ) -> Migrated:
+        if may_change and not path.exists():
             shutil.copy(_new_database, path)
-        migrate(path, refuse_others)
+        return migrate(path, refuse_others, may_change=may_change)
 
     if not request.node.path.is_relative_to(ROOT / "tests/store/sql"):
         monkeypatch.setattr(sqlite, "migrate", migrated)
@@ -143,6 +153,29 @@ def mocked() -> Iterator[aioresponses]:
         yield answering
 
 
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """Yields the S3 store of all test processes; each test takes a prefix of its own (`s3_url`)."""
+    if not WEED.exists() and os.environ.get("CI") != "true":
+        pytest.skip("needs SeaweedFS: `weed` of the development group")
+    base = tmp_path_factory.getbasetemp()
+    with shared_seaweedfs((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "s3") as server:
+        yield server
+
+
+@pytest.fixture
+def s3_prefix() -> str:
+    return secrets.token_hex(8)
+
+
+@pytest.fixture
+def s3_url(seaweedfs: SeaweedFS, s3_prefix: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Returns a MICHIQ_BLOBS_URL in the S3 store; the credentials are in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return seaweedfs.url(s3_prefix)
+
+
 StartProxy: TypeAlias = Callable[..., AbstractAsyncContextManager[Api]]
 
 
@@ -151,8 +184,39 @@ def secret_key() -> str:
     return Fernet.generate_key().decode()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=STORES, help="the store of every test with a proxy")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs some tests with a proxy on PostgreSQL and S3 too, always the same ones; `--store` runs all."""
+    if "stored_in" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--store")
+    if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:
+        metafunc.parametrize("stored_in", STORES, indirect=True)
+    elif chosen is not None:
+        metafunc.parametrize("stored_in", [chosen], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Postgresql]:
+    with postgresql() as server:
+        yield server
+
+
 @pytest.fixture
-def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
+def stored_in(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Puts the stores of the test's proxies on this machine, or into PostgreSQL and S3."""
+    name: str = getattr(request, "param", "here")
+    server = request.getfixturevalue("postgresql_server") if name == "replicated" else None
+    blobs = request.getfixturevalue("s3_url") if name == "replicated" else None
+    with ENGINES.on(server, blobs):
+        yield name
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path, secret_key: str, stored_in: str) -> StartProxy:
     """Starts a proxy in front of a sandbox; `edit` changes mapping texts, `environ` settings.
 
     With `legacy` it has the sandbox's old server, too, and with `watch` it follows the mapping files.
@@ -170,6 +234,7 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
         clock = Clock()
         folder = tmp_path / "mappings" if watch else None
         table = edited_table(tmp_path / "mappings", edit or {})
+        stored = await ENGINES.options(tmp_path)
         async with (
             run_sandbox(config or SandboxConfig()) as sandbox,
             running(
@@ -178,6 +243,8 @@ def start_proxy(tmp_path: Path, secret_key: str) -> StartProxy:
                     sandbox.llamalitica.url,
                     sandbox.llamachat.url,
                     **{
+                        "MICHIQ_DATABASE_URL": stored.database_url,
+                        "MICHIQ_BLOBS_URL": stored.blobs_url,
                         "MICHIQ_SECRET_KEYS": secret_key,
                         **({"MICHIQ_LEGACY_URL": sandbox.michiq.url} if legacy else {}),
                         **environ,

@@ -74,8 +74,8 @@ def test_a_lock_pins_every_distribution_by_hash_and_names_no_index(name: str) ->
 
 
 def test_the_locks_agree_with_each_other_and_with_pyproject() -> None:
-    run, build, dev = (dict(_pins(name)) for name in LOCKS)
-    assert run.items() <= dev.items()
+    run, scale, build, dev = (dict(_pins(name)) for name in LOCKS)
+    assert run.items() <= scale.items() <= dev.items()
     assert build.items() <= dev.items()
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert _names(declared["project"]["dependencies"]) <= {name for name, _ in run}

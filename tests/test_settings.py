@@ -17,6 +17,8 @@ from proxy.settings import (
     settings_table,
     without_files,
 )
+from proxy.store.blobs.opening import Surroundings
+from proxy.store.options import StoreOptions, store_options
 
 KEY: Final = "k" * 43 + "="
 CANARY: Final = "CANARY-7f3a"
@@ -145,9 +147,19 @@ def test_settings_34_listeners_on_addresses_or_ports_of_their_own_are_served(lis
         ],
         ("ADMIN_LISTEN", "[::g]:1", "needs host:port"),
         ("ADMIN_LISTEN", "[1::2::3]:1", "no valid IPv6"),
-        ("DATABASE_URL", "postgresql://db/michiq", "needs sqlite:///PATH"),
-        ("DATABASE_URL", "sqlite:///", "needs sqlite:///PATH"),
-        ("BLOBS_URL", "s3://bucket/prefix", "needs file:PATH"),
+        *[
+            ("DATABASE_URL", bad, "needs sqlite:///PATH or postgresql://")
+            for bad in ("sqlite:///", "mysql://a/b")
+        ],
+        ("DATABASE_URL", "postgresql://db.example.com", "needs postgresql://USER"),
+        ("DATABASE_URL", "postgresql://db.example.com/a?sslmode=require", "needs sslmode=verify-full"),
+        *[("BLOBS_URL", bad, "needs file:PATH, or s3://bucket") for bad in ("file:", "var/blobs")],
+        *[("DATABASE_POOL", bad, "whole number from 1 to 100") for bad in ("0", "101", "many")],
+        ("DATABASE_POOLER", "session", "needs none or transaction"),
+        ("MIGRATE", "always", "needs start or never"),
+        ("BLOBS_URL", "https://bucket/prefix", "needs file:PATH, or s3://bucket/prefix"),
+        ("BLOBS_URL", "s3://key:secret@bucket", "the credentials belong into AWS_ACCESS_KEY_ID"),
+        ("BLOBS_URL", "s3://bucket?endpoint=http://s3.example", "the endpoint needs https"),
         *[("DRAIN_SECONDS", bad, "whole number from 0") for bad in ("-1", "1.5", "soon", "100000", "٣")],
         *[("WORKERS", bad, "whole number from 1 to 64") for bad in ("0", "65", "two")],
         *[("LEGACY_INSECURE", bad, "needs yes or no") for bad in ("true", "1", "YES")],
@@ -395,6 +407,41 @@ def test_the_environment_goes_before_the_file_and_empty_means_unset(tmp_path: Pa
     settings = load(env_file, CONTENT_DAYS="10", DRAIN_SECONDS="")
     assert (settings.audio_days, settings.content_days, settings.drain_seconds) == (7, 10, 30)
     assert [secret.get_secret_value() for secret in settings.webhook_secrets] == ["a$b", "c"]
+
+
+@pytest.mark.parametrize(
+    "database", ["sqlite:////data/michiq.db", "postgresql://ana:pw@db.example.com/michiq"]
+)
+@pytest.mark.parametrize("blobs", ["file:/data/blobs", "s3://bucket/prefix"])
+def test_either_database_goes_with_either_store_of_recordings(database: str, blobs: str) -> None:
+    settings = load(DATABASE_URL=database, BLOBS_URL=blobs)
+    assert (settings.database_url.get_secret_value(), settings.blobs_url) == (database, blobs)
+
+
+def test_settings_G10_the_password_of_the_database_is_never_shown() -> None:
+    settings = load(DATABASE_URL=f"postgresql://ana:{CANARY}@db.example.com/michiq")
+    assert CANARY not in f"{settings!r} {settings} {store_options(settings, {})!r}"
+
+
+def test_the_options_of_the_store_are_those_of_the_settings() -> None:
+    url = "postgresql://ana:pw@db.example.com/michiq"
+    more = {"DATABASE_POOL": "3", "DATABASE_POOLER": "transaction", "MIGRATE": "never", "CA_FILE": "ca.pem"}
+    assert store_options(load(DATABASE_URL=url, BLOBS_URL="s3://bucket", **more), {}) == StoreOptions(
+        database_url=url,
+        blobs_url="s3://bucket",
+        pool=3,
+        pooler="transaction",
+        migrate="never",
+        here=Surroundings({}, Path("ca.pem")),
+    )
+    assert store_options(load(), {}) == StoreOptions(
+        database_url="sqlite:///var/michiq.db", blobs_url="file:var/blobs"
+    )
+
+
+def test_the_options_say_where_postgresql_is() -> None:
+    far = store_options(load(DATABASE_URL="postgresql://db.example.com/michiq"), {}).postgresql
+    assert (str(far), store_options(load(), {}).postgresql) == ("postgresql://db.example.com/michiq", None)
 
 
 SECRETS: Final = {

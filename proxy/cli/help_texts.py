@@ -27,6 +27,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "contract": (
         "Check over HTTP whether a host (the old server, this proxy, a rebuilt one) keeps the contract."
     ),
+    "migrate": "Bring the database's tables to this release, and make them if there are none.",
     "rotate-keys": "Encrypt everything in the store again, with the first key of MICHIQ_SECRET_KEYS.",
     "erase": "Remove everything stored about a case or a user, from the database, its log and the blobs.",
     "retention": "Show when data past its retention was last removed, or remove it now.",
@@ -61,6 +62,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "michiq-proxy contract --target http://127.0.0.1:8080 --organization 'Clínica Norte' "
         "--user ana@clinica.example --read-only",
     ),
+    "migrate": ("michiq-proxy migrate", "michiq-proxy migrate --serving-role michiq"),
     "rotate-keys": ("michiq-proxy rotate-keys --check", "michiq-proxy rotate-keys"),
     "erase": (
         "michiq-proxy erase --case a8085aea-653f-4ec1-9795-f5d809ff3bd4",
@@ -82,6 +84,7 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "can-switch": _MODES,
     "explain": _STORE,
     "contract": ("CONTRACT_API_KEY", "with --record:", *_MODES),
+    "migrate": (*_STORE, "MICHIQ_DATABASE_POOLER", "MICHIQ_CA_FILE"),
     "rotate-keys": _STORE,
     "erase": (*_STORE, "MICHIQ_MAPPINGS"),
     "retention": (*_STORE, "MICHIQ_CONTENT_DAYS", "MICHIQ_AUDIO_DAYS"),

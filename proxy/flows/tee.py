@@ -97,7 +97,7 @@ class Tee:
             await self._deliveries.give_up(claimed.id)
             _log.error("tee_given_up", **facts)
         else:
-            await self._deliveries.put_off(claimed.id, again_at)
+            await self._deliveries.put_off(claimed.id, now, again_at)
             _log.warning("tee_put_off", **facts)
         self.look()  # the report's next delivery may be sent now
 

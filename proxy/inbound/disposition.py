@@ -17,8 +17,10 @@ _KINDS: Final = frozenset({"form-data", "attachment"})
 _NEXT: Final = r";[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*="
 _KEY: Final = re.compile(r"[; \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*")
 # Many clients escape no quote: one before a parameter or the end ends the value, others belong to it.
+# No possessive group: before Python 3.11.5 (Debian 12 has 3.11.2) one with alternatives matches nothing.
+_ENDS: Final = rf"[ \t]*(?:{_NEXT}|;?[ \t]*\Z)"
 _QUOTED: Final = re.compile(
-    rf'"((?:[^"\\]|\\["\\]|\\(?!["\\])|"(?![ \t]*(?:{_NEXT}|;?[ \t]*\Z)))*+)"[ \t]*', re.DOTALL
+    rf'"([^"\\]*(?:(?:\\["\\]|\\(?!["\\])|"(?!{_ENDS}))[^"\\]*)*)"(?={_ENDS})[ \t]*', re.DOTALL
 )
 _BARE: Final = re.compile(rf'(?!")(.*?)(?={_NEXT}|\Z)', re.DOTALL)
 # Parameters without a value say nothing.

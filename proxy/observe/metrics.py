@@ -1,5 +1,6 @@
 """Metrics for Prometheus: counted in this process, by templates and codes, never by a client's data."""
 
+import math
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -88,14 +89,14 @@ class Metrics:
         ambiguous: int,
         waiting: int,
         breakers: dict[str, str],
-        free_bytes: int,
+        free_bytes: int | None,
         retention_held: bool,
         log_lines_dropped: int,
     ) -> bytes:
         """Returns all metrics as text, with the current values."""
         self._ambiguous.set(ambiguous)
         self._waiting.set(waiting)
-        self._free.set(free_bytes)
+        self._free.set(math.nan if free_bytes is None else free_bytes)
         self._held.set(retention_held)
         self._dropped.inc(max(0, log_lines_dropped - self._dropped_before))
         self._dropped_before = log_lines_dropped

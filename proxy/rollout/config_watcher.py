@@ -32,11 +32,15 @@ class ConfigWatcher:
         self._live = live
         self._deps = deps
         self._folder = folder
-        self._id = str(UUID(deps.store.presence.name))  # by it other processes notice that this one has died
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = deps.effects.clock()
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
+
+    @property
+    def _id(self) -> str:
+        """Returns the id by which other processes notice that this one has died."""
+        return str(UUID(self._deps.store.presence.name))
 
     def look(self) -> None:
         """Makes the watcher check the store at once."""

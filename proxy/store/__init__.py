@@ -1,22 +1,21 @@
 """Opens the store: everything that outlives a request, sealed at rest (DESIGN "State")."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from pathlib import Path
 
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
-from proxy.store.blobs.folder import FolderBlobs
+from proxy.store.backends import Backend, open_backend
+from proxy.store.blobs.opening import open_blobs
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import BlobError, StoreError, because
-from proxy.store.locations import blobs_folder, database_path, make_private
-from proxy.store.presence import Presence, present
+from proxy.store.options import StoreOptions
+from proxy.store.presence import Presence
 from proxy.store.records.additions import Additions
 from proxy.store.records.cases import Cases
 from proxy.store.records.conversations import Conversations
@@ -38,21 +37,20 @@ from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
-from proxy.store.sql.sqlite import open_database
 from proxy.store.upkeep.erasure import Erasure
 from proxy.store.upkeep.probe import Probe, Space
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
 from proxy.values import PendingCall
 
-__all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "open_store"]
+__all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "StoreOptions", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """An open store with all its parts; made by `open_store`."""
 
-    database: Database
+    backend: Backend
     sealer: Sealer
     blobs: Blobs
     owners: Owners
@@ -68,7 +66,6 @@ class Store:
     audit: Audit
     overrides: OverrideStore
     processes: Processes
-    presence: Presence
     homes: Homes
     evidence: Evidence
     ledger: Usage
@@ -82,10 +79,18 @@ class Store:
     changes: Changes
     additions: Additions
 
+    @property
+    def database(self) -> Database:
+        return self.backend.database
+
+    @property
+    def presence(self) -> Presence:
+        return self.backend.presence
+
     def over(self, database: Database, blobs: Blobs) -> "Store":
         """Returns a store of the same parts over another database and other blobs, with this one's keys."""
-        memory, folders = self.changes.memory, self.probe.folders
-        return _assemble(database, self.sealer, memory, blobs, self.presence, folders)
+        backend = replace(self.backend, database=database)
+        return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
         """Returns the ambiguous calls, oldest first: an operator has to look at them."""
@@ -99,55 +104,41 @@ class Store:
         """Raises StoreError when a write does not go through within 5 s; readiness asks (see `Probe`)."""
         await self.probe.check(monotonic)
 
-    async def space(self) -> Space:
-        """Returns the room of the disk that has the least. Raises StoreError when that can't be read."""
+    async def space(self) -> Space | None:
+        """Returns the room of the disk that has the least; None when the store is not on this machine.
+
+        Raises StoreError when that can't be read.
+        """
         return await self.probe.space()
 
 
 @asynccontextmanager
 async def open_store(
-    database_url: str, blobs_url: str, keys: Sequence[str], *, renews: bool = True
+    options: StoreOptions, keys: Sequence[str], *, renews: bool = True
 ) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
     `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`. Raises StoreError
     when an address, a key or a file is not usable; its text is meant for the operator.
     """
-    path, folder = database_path(database_url), blobs_folder(blobs_url)
-    with ExitStack() as stack:
+    memory = Memory(time.monotonic)
+    async with AsyncExitStack() as stack:
         try:
-            await asyncio.to_thread(make_private, path.parent)
-            blobs = await asyncio.to_thread(FolderBlobs, folder, _new_id)
-            presence = stack.enter_context(present(path.with_name(f"{path.name}.processes"), _new_id()))
+            blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
         except OSError as error:
-            said = f"MICHIQ_DATABASE_URL, MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}"
-            raise because(said, error) from error
-        memory = Memory(time.monotonic)
-        opening = open_database(path, memory.forget, presence.refuse_others_format)
-        async with opening as database:
-            yield _assemble(
-                database,
-                await load_sealer(database, keys, renews=renews),
-                memory,
-                blobs,
-                presence,
-                (path.parent, folder),
-            )
+            raise because(f"MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}", error) from error
+        backend = await stack.enter_async_context(open_backend(options, memory, _new_id))
+        sealer = await load_sealer(backend.database, keys, renews=renews)
+        yield _assemble(backend, sealer, memory, blobs)
 
 
-def _assemble(
-    database: Database,
-    sealer: Sealer,
-    memory: Memory,
-    blobs: Blobs,
-    presence: Presence,
-    folders: tuple[Path, Path],
-) -> Store:
-    journal, owners = Journal(database, sealer, presence.name), Owners(database, sealer)
+def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) -> Store:
+    database, presence = backend.database, backend.presence
+    journal, owners = Journal(database, sealer, presence), Owners(database, sealer)
     transcriptions = Transcriptions(database, sealer)
     audit, ledger, reports = Audit(database, sealer), Usage(database, sealer), Reports(database, sealer)
     return Store(
-        database=database,
+        backend=backend,
         sealer=sealer,
         blobs=blobs,
         owners=owners,
@@ -157,14 +148,13 @@ def _assemble(
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=transcriptions,
         additions=Additions(database, transcriptions, reports),
-        links=Links(database, presence.name),
+        links=Links(database, presence),
         conversations=Conversations(database, sealer),
         reports=reports,
         deliveries=Deliveries(database, sealer, reports),
         audit=audit,
         overrides=OverrideStore(database, sealer, audit),
         processes=Processes(database),
-        presence=presence,
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
@@ -174,7 +164,7 @@ def _assemble(
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),
         keys=Keys(database, sealer),
-        probe=Probe(database, blobs, folders),
+        probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
     )
 

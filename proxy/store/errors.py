@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -23,12 +24,31 @@ _OF_SQLITE: Final[Mapping[int, tuple[Cause, str]]] = {
     sqlite3.SQLITE_CANTOPEN: ("store-failed", _DENIED),
     sqlite3.SQLITE_PERM: ("store-failed", _DENIED),
 }
+_USER: Final = "it refuses this user; check name and password, and the server's pg_hba.conf"
+# By PostgreSQL's SQLSTATE (PostgreSQL, Appendix A).
+_OF_POSTGRESQL: Final[Mapping[str, tuple[Cause, str]]] = {
+    "53100": ("store-full", _FULL),
+    "53300": ("store-failed", "it takes no more connections; raise its limit, or lower MICHIQ_DATABASE_POOL"),
+    "25006": ("store-readonly", "this server takes no writes; name the primary, or all servers"),
+    "55P03": ("store-locked", "another session holds a lock on it; end that session, or wait for it"),
+    "42501": (
+        "store-failed",
+        "this role lacks a right; use the role that owns the tables (docs/scale.md)",
+    ),
+    "28P01": ("store-failed", _USER),
+    "28000": ("store-failed", _USER),
+    "3D000": ("store-failed", "there is no such database; CREATE DATABASE makes one"),
+    "XX001": ("store-corrupt", "the server's data is damaged; restore a backup"),
+    "XX002": ("store-corrupt", "an index of the server is damaged; REINDEX makes it again"),
+}
+_NO_TLS: Final = "TLS failed; sslrootcert or MICHIQ_CA_FILE names the authority of its certificate"
 _OF_SYSTEM: Final[Mapping[int | None, tuple[Cause, str]]] = {
     errno.ENOSPC: ("store-full", _FULL),
     errno.EDQUOT: ("store-full", "this user's disk quota is full; make room, or raise the quota"),
     errno.EROFS: ("store-readonly", _READONLY),
     errno.EACCES: ("store-readonly", _DENIED),
     errno.EPERM: ("store-readonly", _DENIED),
+    errno.ECONNREFUSED: ("store-failed", "nobody answers there; check the address, and start the server"),
 }
 _PRIMARY: Final = 0xFF  # the other bits of an extended code say where it happened
 
@@ -68,6 +88,10 @@ def _own(error: BaseException) -> tuple[Cause, str] | None:
         return _OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY)
     if isinstance(error, StoreError):
         return None if error.cause == "store-failed" else (error.cause, str(error))
+    if isinstance(state := getattr(error, "sqlstate", None), str):
+        return _OF_POSTGRESQL.get(state)
+    if isinstance(error, ssl.SSLError):  # its errno is none of the system's
+        return "store-failed", _NO_TLS
     return _OF_SYSTEM.get(error.errno) if isinstance(error, OSError) else None
 
 

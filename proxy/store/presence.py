@@ -1,11 +1,13 @@
-"""Shows which processes use this store: each holds a file's lock, which the system frees when it dies."""
+"""Shows which processes use this store: beside SQLite, each holds a file's lock, which ends with it."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
+
+from sqlalchemy import Connection
 
 from proxy.store.errors import StoreError
 from proxy.store.locations import make_private
@@ -14,18 +16,34 @@ from proxy.store.locations import make_private
 _FORMAT: Final = b"sealed values 1\n"
 
 
+class Presence(Protocol):
+    """The presence of this process, by a name of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    def lives(self, conn: Connection, name: str | None) -> bool:
+        """Returns, within a unit of work, whether the process of this name lives.
+
+        If not, another process takes over its open work: a dead one never lives again under its name. None,
+        the name in rows of a release without names, is dead.
+        """
+        ...
+
+    def others_format(self, conn: Connection) -> bool:
+        """Returns whether a process lives that seals in another format, as those of earlier releases do."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """The presence of this process, by a name of its own. Its methods block for microseconds."""
+class FilePresence:
+    """The presence of a process by a locked file (`Presence`). Its methods block for microseconds."""
 
     folder: Path
     name: str
 
-    def lives(self, name: str | None) -> bool:
-        """Returns whether the process of this name lives; if not, another one takes over its open work.
-
-        None, the name in rows of a release without names, is dead.
-        """
+    def lives(self, _conn: Connection | None, name: str | None) -> bool:
+        """Returns whether the process of this name lives."""
         if name is None:
             return False
         path = self.folder / name
@@ -39,9 +57,9 @@ class Presence:
         path.unlink(missing_ok=True)
         return False
 
-    def others_format(self) -> bool:
+    def others_format(self, _conn: Connection | None = None) -> bool:
         """Returns whether a process lives that seals in another format, as those of earlier releases do."""
-        return any(self.lives(path.name) and _format(path) != _FORMAT for path in _files(self.folder))
+        return any(self.lives(None, path.name) and _format(path) != _FORMAT for path in _files(self.folder))
 
     def refuse_others_format(self) -> None:
         """Raises StoreError while such a process lives."""
@@ -54,12 +72,12 @@ class Presence:
 
 
 @contextmanager
-def present(folder: Path, name: str) -> Iterator[Presence]:
+def present(folder: Path, name: str) -> Iterator[FilePresence]:
     """Makes the process present while the block runs; its presence ends with the process at the latest."""
     make_private(folder)
-    presence = Presence(folder, name)
+    presence = FilePresence(folder, name)
     for path in _files(folder):
-        presence.lives(path.name)  # removes the file of one that died
+        presence.lives(None, path.name)  # removes the file of one that died
     beginning = folder / f".{name}"
     with beginning.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -8,6 +8,8 @@ from hashlib import sha256
 from itertools import count
 from typing import TypeAlias
 
+from proxy.concurrency.locks import Hold
+
 # The name of the process that asks, and the number of its request.
 Ticket: TypeAlias = tuple[str, int]
 
@@ -61,7 +63,7 @@ class RemoteLocks:
         self._gone = False
 
     @asynccontextmanager
-    async def hold(self, *key: Hashable) -> AsyncIterator[None]:
+    async def hold(self, *key: Hashable) -> AsyncIterator[Hold]:
         """Holds the lock of a key. Raises LockServerGone when the lock server has ended."""
         if self._gone:
             raise LockServerGone
@@ -70,7 +72,7 @@ class RemoteLocks:
         self._send(ask=number, key=sha256(repr(key).encode()).hexdigest())
         try:
             await granted
-            yield
+            yield Hold()
         finally:
             del self._granted[number]
             self._send(give_back=number)

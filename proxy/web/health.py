@@ -70,7 +70,7 @@ async def metrics(request: web.Request) -> web.Response:
         ambiguous=len(await deps.store.pending()),
         waiting=await deps.store.deliveries.waiting(),
         breakers={**deps.upstreams.states()},
-        free_bytes=(await deps.store.space()).free,
+        free_bytes=space.free if (space := await deps.store.space()) else None,
         retention_held=request.app[SERVING].held is not None,
         log_lines_dropped=dropped(),
     )

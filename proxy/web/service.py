@@ -32,7 +32,6 @@ from proxy.isolated.pool import IsolatedPool
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
-from proxy.outbound_proxy import OutboundProxy, parse_outbound_proxy
 from proxy.rollout.service import Moving, moving_over
 from proxy.server.aiohttp_private import check_names
 from proxy.server.handshakes import Handshakes
@@ -48,12 +47,13 @@ from proxy.server.tls import Tls
 from proxy.settings import Settings
 from proxy.spool import MemoryBudget
 from proxy.store import Store, open_store
+from proxy.store.options import store_options
 from proxy.store.upkeep.space_watch import watching_space
+from proxy.trust import trusted
 from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
 from proxy.upstream.call_log import note_call
 from proxy.upstream.http1.pool import SPARES
-from proxy.upstream.http1.trust import trusted
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.sweeping import sweeping
@@ -155,7 +155,7 @@ async def _begin_tee(
     settings: Settings, deps: Deps, trust: ssl.SSLContext, stack: AsyncExitStack
 ) -> Tee | None:
     chance = random.SystemRandom().random
-    return await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust, _outbound(settings)))
+    return await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust, settings.outbound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +204,6 @@ def _tls(settings: Settings, metrics: Metrics) -> Tls | None:
     return Tls(settings.tls_cert, settings.tls_key, handshakes.failed)
 
 
-def _outbound(settings: Settings) -> OutboundProxy | None:
-    if settings.outbound_proxy is None:
-        return None
-    found = parse_outbound_proxy(settings.outbound_proxy.get_secret_value())
-    return replace(found, unless=settings.no_proxy)
-
-
 async def _open(
     settings: Settings,
     clock: Callable[[], datetime],
@@ -220,7 +213,8 @@ async def _open(
     stack: AsyncExitStack,
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
-    store = await stack.enter_async_context(open_store(settings.database_url, settings.blobs_url, keys))
+    opening = open_store(store_options(settings, os.environ), keys)
+    store = await stack.enter_async_context(opening)
     readable = [str(folder) for folder in store.blobs.local_folders]
     workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
     upstreams = await stack.enter_async_context(
@@ -231,7 +225,7 @@ async def _open(
             randomness=secrets.token_bytes,
             on_call=partial(_log_call, metrics),
             trust=trust,
-            proxy=_outbound(settings),
+            proxy=settings.outbound,
             spares=SPARES,
         )
     )
@@ -244,7 +238,7 @@ async def _open(
         workers=workers,
         readings=Readings(),
         tasks=Tasks(),
-        locks=locks,
+        locks=store.backend.locks or locks,
         confirmed_callers=ConfirmedCallers(),
         web_url=settings.llamalitica_web_url,
         spool_folder=Path(tempfile.gettempdir()),

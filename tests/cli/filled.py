@@ -16,6 +16,7 @@ from proxy.cli import main
 from proxy.store import Store, open_store
 from proxy.store.audit.usage import Visit
 from tests.conftest import ROOT
+from tests.stores import sqlite_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Site:
         """Returns the result of `work` on the store."""
 
         async def run() -> Any:
-            async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [self.key]) as store:
+            async with open_store(sqlite_in(), [self.key]) as store:
                 return await work(store)
 
         return asyncio.run(run())

@@ -16,6 +16,7 @@ from proxy.cli import main
 from proxy.store import open_store
 from proxy.store.audit.trail import Access
 from tests.cli.filled import Site, nothing
+from tests.stores import sqlite_in
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +102,7 @@ def test_for_people_the_rows_are_a_table() -> None:
 
 def test_a_user_is_shown_by_the_first_digits_of_their_hash(secret_key: str) -> None:
     async def work() -> None:
-        async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [secret_key]) as store:
+        async with open_store(sqlite_in(), [secret_key]) as store:
             access = Access("0123456789abcdef" * 4, "c" * 64, "doc", datetime.now(UTC))
             await store.evidence.add(accesses=[access], at=access.at)
 

@@ -1,12 +1,15 @@
 """`check`: settings and mapping files against each other, warnings apart from errors, and `--online`."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+
+from tests.seaweedfs import CREDENTIALS, SeaweedFS
 
 from .filled import Site, nothing, said, site
 
@@ -125,3 +128,70 @@ def test_online_names_a_host_that_is_not_known_one_that_is_not_there_and_a_missi
     assert "there is no store at" in told[2]
     here.fill(nothing)
     assert len(judged(here, "--online")["complaints"]) == 2
+
+
+VERSIONED: Final = (
+    b'<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    b"<Status>Enabled</Status></VersioningConfiguration>"
+)
+
+
+@pytest.fixture
+def in_s3(here: Site, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch, silent: str) -> Site:
+    """Returns a site with a store, whose settings name no bucket yet, and whose upstreams are there."""
+    here.fill(nothing)
+    for name in ("LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL", "LLAMACHAT_URL"):
+        monkeypatch.setenv(f"MICHIQ_{name}", silent)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return here
+
+
+async def make_bucket(server: SeaweedFS, name: str, *, versioned: bool = False, locked: bool = False) -> None:
+    async with server.client(name) as raw:
+        await raw.call("PUT", headers={"x-amz-bucket-object-lock-enabled": "true"} if locked else {})
+        if versioned:
+            await raw.call("PUT", "", VERSIONED, {"versioning": ""})
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ({}, []),
+        ({"versioned": True}, ["the bucket is versioned"]),
+        ({"locked": True}, ["the bucket is versioned", "the bucket has object lock"]),
+    ],
+    ids=["plain", "versioned", "locked"],
+)
+def test_online_warns_of_a_bucket_that_stores_what_was_deleted(
+    in_s3: Site,
+    seaweedfs: SeaweedFS,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: dict[str, bool],
+    words: list[str],
+) -> None:
+    bucket = f"check-{'-'.join(kind) or 'plain'}"
+    asyncio.run(make_bucket(seaweedfs, bucket, **kind))
+    monkeypatch.setenv("MICHIQ_BLOBS_URL", seaweedfs.url("x", bucket))
+    found = judged(in_s3, "--online")
+    reasons = [each["reason"] for each in found["warnings"]]
+    assert (found["ok"], found["complaints"]) == (True, [])
+    assert [word in reason for word, reason in zip(words, reasons, strict=True)] == [True for _ in words]
+
+
+def test_online_names_a_missing_bucket_once(
+    in_s3: Site, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_BLOBS_URL", seaweedfs.url("x", "missing"))
+    (complaint,) = judged(in_s3, "--online")["complaints"]
+    assert "there is no such bucket" in complaint["reason"]
+
+
+@pytest.mark.parametrize("options", [(), ("--online",)], ids=["offline", "online"])
+def test_missing_credentials_of_a_bucket_are_named_once(
+    in_s3: Site, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MICHIQ_BLOBS_URL", "s3://audio")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (complaint,) = judged(in_s3, *options)["complaints"]
+    assert "set AWS_SECRET_ACCESS_KEY in the environment" in complaint["reason"]

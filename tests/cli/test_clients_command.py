@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from proxy.cli import main
 from proxy.store import open_store
 from proxy.store.audit.usage import Visit
+from tests.stores import sqlite_in
 
 NOW = datetime(2026, 3, 21, 10, 0, tzinfo=UTC)
 KEY, USER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
@@ -57,7 +58,7 @@ def fill(secret_key: str, *visits: Visit) -> None:
     """Adds visits to the store of the settings."""
 
     async def add() -> None:
-        async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [secret_key]) as store:
+        async with open_store(sqlite_in(), [secret_key]) as store:
             await store.evidence.add(visits=visits, at=NOW)
 
     asyncio.run(add())

@@ -17,6 +17,7 @@ from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.contract.conftest import Ran, contract
 from tests.rollout.moving import override
+from tests.stores import sqlite_in
 
 OTHER_KEY: Final = "A" * 43 + "="
 
@@ -82,11 +83,17 @@ async def test_the_line_leaves_json_alone(api: Api) -> None:
 async def test_another_host_proves_nothing_of_the_new_side(
     legacy: Sandbox, tmp_path: Path, secret_key: str
 ) -> None:
-    async with open_store(f"sqlite:///{tmp_path}/michiq.db", f"file:{tmp_path}/blobs", [secret_key]):
+    async with open_store(
+        sqlite_in(tmp_path),
+        [secret_key],
+    ):
         pass
     ran = await contract(legacy.michiq.url, "--record", "--routes", "doc")
     assert ran.output.splitlines()[-1].startswith(f"Not recorded: {legacy.michiq.url} is no michiq-proxy")
-    async with open_store(f"sqlite:///{tmp_path}/michiq.db", f"file:{tmp_path}/blobs", [secret_key]) as store:
+    async with open_store(
+        sqlite_in(tmp_path),
+        [secret_key],
+    ) as store:
         assert await store.contract_runs.newest() == []
 
 

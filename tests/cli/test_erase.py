@@ -21,6 +21,7 @@ from proxy.store.sql.tables import sessions
 from tests.cli.filled import Site, said, site, visit
 from tests.flows._client import everything
 from tests.store.examples import case, cases_of, record, session
+from tests.stores import sqlite_in
 
 MAIL, ORGANIZATION = "ana@clinica.example", "Clínica Norte"
 OF_ANA = ("--user", MAIL, "--organization", ORGANIZATION)
@@ -248,7 +249,7 @@ def test_keys_are_changed_where_every_live_process_has_the_new_one(
 async def fingerprints() -> tuple[str, ...]:
     """Returns the fingerprints of the keys in the environment."""
     keys = os.environ["MICHIQ_SECRET_KEYS"].split(",")
-    async with open_store("sqlite:///var/michiq.db", "file:var/blobs", keys, renews=False) as store:
+    async with open_store(sqlite_in(), keys, renews=False) as store:
         return store.sealer.fingerprints
 
 

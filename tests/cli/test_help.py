@@ -101,6 +101,17 @@ def test_settings_are_shown_as_they_are_in_force_and_secrets_only_as_set(
     assert "MICHIQ_AUDIO_DAYS\t7\tset" in shown
 
 
+def test_settings_show_where_the_database_is_and_never_its_password(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICHIQ_DATABASE_URL", f"postgresql://ana:{SECRET}@db.example.com:5433/michiq")
+    told = json.loads(here.call("settings", "--json").stdout)
+    assert told["MICHIQ_DATABASE_URL"] == {
+        "value": "postgresql://ana@db.example.com:5433/michiq",
+        "from": "set",
+    }
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_printed_for_each_shell(shell: str) -> None:
     result = CliRunner().invoke(main, ["completion", shell])

@@ -18,6 +18,7 @@ from proxy.cli import main
 from proxy.cli.shared.wait_for_revision import wait_for
 from proxy.store import Store, open_store
 from tests.conftest import ROOT
+from tests.stores import sqlite_in
 
 WHY = ("--reason", "evidence")
 FORWARD = "--despite-evidence"
@@ -61,7 +62,7 @@ def in_force() -> dict[tuple[str, str | None], str]:
 
 def in_store(secret_key: str, work: Callable[[Store], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with open_store("sqlite:///var/michiq.db", "file:var/blobs", [secret_key]) as store:
+        async with open_store(sqlite_in(), [secret_key]) as store:
             await work(store)
 
     asyncio.run(run())

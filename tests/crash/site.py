@@ -20,7 +20,7 @@ from typing import Any, Final
 import aiohttp
 
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
-from proxy.store import Store, open_store
+from proxy.store import Store, StoreOptions, open_store
 from tests.conftest import ROOT
 from tests.crash.nursery import Born, Nursery
 
@@ -110,8 +110,10 @@ class Site:
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
         """The proxy's store, opened by this process too."""
-        urls = f"sqlite:///{self.database}", f"file:{self.folder}/blobs"
-        async with open_store(*urls, self.key.split(",")) as store:
+        options = StoreOptions(
+            database_url=f"sqlite:///{self.database}", blobs_url=f"file:{self.folder}/blobs"
+        )
+        async with open_store(options, self.key.split(",")) as store:
             yield store
 
     async def get(self, path: str, **headers: str) -> Any:

@@ -1,4 +1,4 @@
-"""Debian's nginx with the shipped configuration, in front of a server that tells what it got."""
+"""Debian's nginx and HAProxy as shipped, in front of servers that report what they got."""
 
 import asyncio
 import hashlib
@@ -16,12 +16,12 @@ from pytest_aiohttp import AiohttpServer
 
 from tests.docker.tools import tool
 
-CONFIGURATION: Final = Path(__file__).parents[2] / "docker/nginx.conf"
+DOCKER: Final = Path(__file__).parents[2] / "docker"
 
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    """A running nginx; its logs are whole once it has stopped."""
+    """A running load balancer; its logs are whole once it has stopped."""
 
     host: str
     port: int
@@ -33,50 +33,82 @@ class Nginx:
         return f"http://{self.host}:{self.port}"
 
 
-RunNginx: TypeAlias = Callable[[str], AbstractAsyncContextManager[Nginx]]
+# Each takes the addresses of the replicas, as host:port.
+RunNginx: TypeAlias = Callable[..., AbstractAsyncContextManager[Nginx]]
 
 
 @pytest.fixture
 def run_nginx(tmp_path: Path) -> RunNginx:
-    """Start nginx in front of `host:port`."""
+    """Returns a function that starts nginx in front of replicas."""
     program = tool("nginx")
 
-    @asynccontextmanager
-    async def run(upstream: str) -> AsyncIterator[Nginx]:
-        # nginx takes over a socket that already listens, so nobody has to wait until it is up.
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            host, port = listening.getsockname()
-            nginx = Nginx(host, port, tmp_path / "stdout", tmp_path / "stderr")
-            arguments = ["-e", "stderr", "-c", str(_configured(tmp_path, nginx, upstream)), "-g", _globals()]
-            with nginx.stdout.open("wb") as out, nginx.stderr.open("wb") as err:
-                process = await asyncio.create_subprocess_exec(
-                    program,
-                    *arguments,
-                    stdout=out,
-                    stderr=err,
-                    pass_fds=[listening.fileno()],
-                    env={**os.environ, "NGINX": f"{listening.fileno()};"},
-                )
-        try:
-            yield nginx
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await asyncio.wait_for(process.wait(), 10)
+    def run(*replicas: str) -> AbstractAsyncContextManager[Nginx]:
+        def command(nginx: Nginx, fileno: int) -> list[str]:
+            line = "server {}:8080 max_fails=1 fail_timeout=5s;"
+            changes = {
+                "listen 8080;": f"listen {nginx.host}:{nginx.port};",
+                line.format("proxy"): "\n".join(line.replace("{}:8080", each) for each in replicas),
+                "/tmp/": f"{tmp_path}/",
+            }
+            copy = _configured(DOCKER / "nginx.conf", tmp_path, changes)
+            return [program, "-e", "stderr", "-c", str(copy), "-g", _globals()]
+
+        return _running(tmp_path, command)
 
     return run
 
 
-def _configured(folder: Path, nginx: Nginx, upstream: str) -> Path:
-    text = CONFIGURATION.read_text()
-    for shipped, here in {
-        "listen 8080;": f"listen {nginx.host}:{nginx.port};",
-        "server proxy:8080;": f"server {upstream};",
-        "/tmp/": f"{folder}/",
-    }.items():
-        assert shipped in text
-        text = text.replace(shipped, here)
-    copy = folder / "nginx.conf"
+@pytest.fixture
+def run_haproxy(tmp_path: Path) -> RunNginx:
+    """Returns a function that starts HAProxy in front of replicas."""
+    program = tool("haproxy")
+
+    def run(*replicas: str) -> AbstractAsyncContextManager[Nginx]:
+        def command(haproxy: Nginx, fileno: int) -> list[str]:
+            lines = [f"server replica-{number} {each}" for number, each in enumerate(replicas)]
+            changes = {"bind :8080": f"bind fd@{fileno}", "server proxy proxy:8080": "\n".join(lines)}
+            return [program, "-db", "-f", str(_configured(DOCKER / "haproxy.cfg", tmp_path, changes))]
+
+        return _running(tmp_path, command)
+
+    return run
+
+
+@pytest.fixture(params=["nginx", "haproxy"])
+def run_balancer(request: pytest.FixtureRequest) -> RunNginx:
+    """Returns the function that starts one of them."""
+    found: RunNginx = request.getfixturevalue(f"run_{request.param}")
+    return found
+
+
+@asynccontextmanager
+async def _running(folder: Path, command: Callable[[Nginx, int], list[str]]) -> AsyncIterator[Nginx]:
+    # The balancer takes over a socket that already listens, so nobody has to wait until it is up.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        host, port = listening.getsockname()
+        running = Nginx(host, port, folder / "stdout", folder / "stderr")
+        with running.stdout.open("wb") as out, running.stderr.open("wb") as err:
+            process = await asyncio.create_subprocess_exec(
+                *command(running, listening.fileno()),
+                stdout=out,
+                stderr=err,
+                pass_fds=[listening.fileno()],
+                env={**os.environ, "NGINX": f"{listening.fileno()};"},
+            )
+    try:
+        yield running
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 10)
+
+
+def _configured(shipped: Path, folder: Path, changes: dict[str, str]) -> Path:
+    text = shipped.read_text()
+    for there, here in changes.items():
+        assert there in text
+        text = text.replace(there, here)
+    copy = folder / shipped.name
     copy.write_text(text)
     return copy
 

@@ -15,6 +15,7 @@ from proxy.settings import load_settings
 ROOT: Final = Path(__file__).parents[2]
 DOCKERFILE: Final = ROOT / "docker/Dockerfile"
 COMPOSE: Final = ROOT / "docker/compose.yaml"
+SCALE: Final = ROOT / "docker/compose.scale.yaml"
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def services() -> dict[str, dict[str, Any]]:
     "command",
     [
         ["hadolint", str(DOCKERFILE)],
-        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE), str(SCALE)],
     ],
     ids=["hadolint", "compose-spec"],
 )
@@ -44,7 +45,9 @@ def test_the_image_runs_as_a_number_and_installs_only_what_is_locked() -> None:
         'HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["michiq-proxy", "healthcheck"]'
         in (last_stage)
     )
-    installs = re.findall(r"pip install (.*?)(?: \\| &&|$)", DOCKERFILE.read_text(), re.MULTILINE)
+    installs = re.findall(
+        r"pip --python \S+ install (.*?)(?: \\| &&|$)", DOCKERFILE.read_text(), re.MULTILINE
+    )
     assert len(installs) == 3
     assert all("--require-hashes" in install or "--no-index" in install for install in installs)
 
@@ -59,8 +62,9 @@ def test_everything_copied_into_the_image_passes_the_dockerignore() -> None:
     assert copied == allowed
 
 
-def test_every_service_is_read_only_and_without_capabilities(services: dict[str, dict[str, Any]]) -> None:
-    for service in services.values():
+@pytest.mark.parametrize("path", [COMPOSE, SCALE], ids=lambda path: path.name)
+def test_every_service_is_read_only_and_without_capabilities(path: Path) -> None:
+    for service in YAML(typ="safe").load(path)["services"].values():
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert any(mount.startswith("/tmp:") for mount in service["tmpfs"])
 
@@ -86,7 +90,7 @@ def test_the_proxys_settings_in_compose_are_settings_that_it_accepts(
     defaults = {name: re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", value) for name, value in given.items()}
     image = re.findall(r"(MICHIQ_\w+)=(\S+)", DOCKERFILE.read_text())
     settings = load_settings({**dict(image), **defaults, "MICHIQ_SECRET_KEYS": made.stdout}, None)
-    assert settings.database_url == "sqlite:////data/michiq.db"
+    assert settings.database_url.get_secret_value() == "sqlite:////data/michiq.db"
     assert settings.llamachat_url == "http://127.0.0.1:8082"
 
 

@@ -18,6 +18,7 @@ from tests.faults.facing import facing
 from tests.faults.system import Exchange, System, plainly, system
 from tests.flows._wire import committed, until
 from tests.store.examples import NOW, event
+from tests.stores import sqlite_in
 
 KEY: Final = Fernet.generate_key().decode()
 REFUSED: Final = (401, "Unauthorized", "llamalitica-401")
@@ -100,9 +101,7 @@ async def renewal_refused(caller: Caller) -> dict[str, str]:
 
 async def erased(caller: Caller) -> dict[str, str]:
     """Erases the caller by another process, without a word to this one."""
-    async with open_store(
-        f"sqlite:///{caller.folder}/michiq.db", f"file:{caller.folder}/blobs", [KEY]
-    ) as store:
+    async with open_store(sqlite_in(caller.folder), [KEY]) as store:
         assert await store.erasure.erase(OfUser(caller.owner), "eva", NOW)
     return {}
 

@@ -1,9 +1,11 @@
 """Linked cases that a process had before it when it was killed: the next one makes them (CONTRACT S05)."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sqlalchemy import Connection, delete
 
+from proxy.store.presence import FilePresence
 from proxy.store.sql.tables import sessions
 from tests.conftest import Api, StartProxy
 from tests.flows._client import Patient, created, patient, settled
@@ -26,7 +28,8 @@ async def left_behind(start_proxy: StartProxy, *, sessions_too: bool = True) -> 
         session = await store.sessions.get(case.token)
         assert session
         (recording,) = await store.recordings.of(session.owner, case.id)
-        await replace(store.links, process=GONE).plan(case.id, [recording.digest], session.expires_at)
+        links = replace(store.links, presence=FilePresence(Path(), GONE))
+        await links.plan(case.id, [recording.digest], session.expires_at)
         if not sessions_too:
             await store.database.write(_forget_sessions)
         return case

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "proxy/addresses.py": ("tests/test_addresses.py", "tests/test_settings.py"),
+    "proxy/addresses/__init__.py": ("tests/test_addresses.py", "tests/test_settings.py"),
     "proxy/rollout/canary.py": ("tests/rollout/test_canary.py",),
     "proxy/rollout/decide.py": ("tests/rollout/test_decide.py",),
     "proxy/flows/shared/access.py": ("tests/flows/test_doc.py", "tests/flows/test_gateway.py"),

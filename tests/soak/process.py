@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import re
 import secrets
 import shutil
@@ -18,6 +19,7 @@ import aiohttp
 
 from proxy.settings import Settings, load_settings
 from proxy.store import Store, open_store
+from proxy.store.options import store_options
 from tests.cli.test_processes import command, until
 from tests.conftest import ROOT
 
@@ -45,7 +47,8 @@ class Host:
     async def store(self) -> AsyncIterator[Store]:
         """The proxy's store, opened by this process too."""
         keys = [key.get_secret_value() for key in self.settings.secret_keys]
-        async with open_store(self.settings.database_url, self.settings.blobs_url, keys) as store:
+        options = store_options(self.settings, os.environ)
+        async with open_store(options, keys) as store:
             yield store
 
 

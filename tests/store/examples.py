@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from proxy.values import (
     Tokens,
     Transcription,
 )
+from tests.stores import ENGINES
 
 NOW: Final = datetime(2026, 3, 21, 10, 0, 0, 123456, tzinfo=UTC)
 OWNER: Final = "a" * 64
@@ -33,8 +34,11 @@ def fernet_key(seed: int) -> str:
 KEY: Final = fernet_key(1)
 
 
-def opened(folder: Path, keys: Sequence[str] = (KEY,)) -> AbstractAsyncContextManager[Store]:
-    return open_store(f"sqlite:///{folder}/michiq.db", f"file:{folder}/blobs", keys)
+@asynccontextmanager
+async def opened(folder: Path, keys: Sequence[str] = (KEY,)) -> AsyncIterator[Store]:
+    """Opens the folder's store, on the engine of the test that runs."""
+    async with open_store(await ENGINES.options(folder), keys) as store:
+        yield store
 
 
 def ago(**units: float) -> datetime:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from proxy.store import Store
 from proxy.store.presence import present
@@ -44,17 +45,19 @@ async def test_links_S05_a_second_try_is_the_process_s_that_makes_it(tmp_path: P
 
 
 async def test_a_release_that_kept_no_names_is_gone(store: Store) -> None:
-    assert not store.presence.lives(None)
-    assert store.presence.lives(store.presence.name)
+    def work(conn: Connection) -> list[bool]:
+        return [store.presence.lives(conn, name) for name in (None, store.presence.name)]
+
+    assert await store.database.read(work) == [False, True]
 
 
 def test_nothing_is_left_of_those_that_ended_or_died(tmp_path: Path) -> None:
     (tmp_path / "aaaa").touch()  # as one leaves it that is killed
     with present(tmp_path, "bbbb") as one, present(tmp_path, "cccc") as other:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["bbbb", "cccc"]
-        assert one.lives("cccc")
-        assert other.lives("bbbb")
-        assert not other.lives("aaaa")
+        assert one.lives(None, "cccc")
+        assert other.lives(None, "bbbb")
+        assert not other.lives(None, "aaaa")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from proxy.compressed import Compressed
-from proxy.store import Store, StoreError, open_store
+from proxy.store import Store, StoreError, StoreOptions, open_store
 from proxy.store.errors import cause_of
 from proxy.values import CaseFile, Chunk, Identity
 
@@ -62,15 +62,19 @@ async def test_missing_folders_are_made_for_their_owner_only(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("database_url", "blobs_url"),
-    [("postgresql://u:canary@db/x", "file:blobs"), ("sqlite:///x.db", "s3://canary/x")],
+    ("database_url", "blobs_url", "said"),
+    [
+        ("mysql://u:canary@db/x", "file:blobs", "only the embedded store"),
+        ("sqlite:///x.db", "https://canary/x", "only the embedded store"),
+        ("sqlite:///x.db", "s3://canary/x", "MICHIQ_BLOBS_URL: an S3 store needs credentials"),
+    ],
 )
-async def test_what_this_release_has_not_is_refused_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, blobs_url: str
+async def test_a_store_that_can_not_be_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, blobs_url: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StoreError, match="only the embedded store"):
-        async with open_store(database_url, blobs_url, [KEY]):
+    with pytest.raises(StoreError, match=said):
+        async with open_store(StoreOptions(database_url=database_url, blobs_url=blobs_url), [KEY]):
             pass
     assert files_in(tmp_path) == []
 

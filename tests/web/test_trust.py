@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from proxy.upstream.http1.trust import BadAuthorities
+from proxy.trust import BadAuthorities
 from tests.certificates import Made, make
 from tests.conftest import Api, StartProxy, bearer
 from tests.flows._client import until

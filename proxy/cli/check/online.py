@@ -1,5 +1,7 @@
 """Checks what the settings name: hosts, connections, certificates, the store; sends no request."""
 
+import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -7,13 +9,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy.addresses.s3 import SCHEME
 from proxy.cli.common import Failure
 from proxy.cli.shared.store_access import with_store
 from proxy.settings import Settings
-from proxy.store import Store
+from proxy.store import Store, StoreError
+from proxy.store.blobs.opening import open_bucket
+from proxy.store.options import store_options
 
 _SECONDS: Final = 5.0
 _SOON: Final = timedelta(days=14)
+_VERSIONED: Final = (
+    "MICHIQ_BLOBS_URL: the bucket is versioned: a deleted recording stays as an older version; "
+    "a lifecycle rule must remove those (docs/scale.md)"
+)
+_LOCKED: Final = (
+    "MICHIQ_BLOBS_URL: the bucket has object lock: a locked recording can't be deleted before its time"
+)
+_UNSEEN: Final = (
+    "MICHIQ_BLOBS_URL: the bucket did not say whether it is versioned or locked; allow these credentials "
+    "s3:GetBucketVersioning and s3:GetBucketObjectLockConfiguration"
+)
 
 
 def problems(settings: Settings) -> Iterator[tuple[bool, str]]:
@@ -26,10 +42,26 @@ def problems(settings: Settings) -> Iterator[tuple[bool, str]]:
         with_store(settings, _writable)
     except Failure as error:
         yield True, str(error)
+    if settings.blobs_url.startswith(SCHEME):
+        yield from asyncio.run(_of_bucket(settings))
 
 
 async def _writable(store: Store) -> None:
     await store.check()
+
+
+async def _of_bucket(settings: Settings) -> list[tuple[bool, str]]:
+    """Returns the bucket's error, or warnings if it stores what the proxy has deleted (SECURITY.md)."""
+    here = store_options(settings, os.environ).here
+    try:
+        async with open_bucket(settings.blobs_url, here) as (bucket, _):
+            found = [_VERSIONED] if await bucket.is_versioned() else []
+            found += [_LOCKED] if await bucket.is_locked() else []
+    except StoreError as error:
+        if "AccessDenied" not in str(error):
+            return [(True, str(error))]
+        found = [_UNSEEN]
+    return [(False, sentence) for sentence in found]
 
 
 def _of_url(setting: str, url: str, authorities: object) -> Iterator[tuple[bool, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from proxy.addresses.s3 import SCHEME
 from proxy.cli.check import online as online_checks
 from proxy.cli.check.cross_checks import strangers, warnings_of
 from proxy.cli.common import Misuse, mappings_folder, read_settings
@@ -19,6 +20,7 @@ from proxy.mapping.loader import MappingError, load_table
 from proxy.mapping.table import Table
 from proxy.server.tls import BadCertificate, Tls
 from proxy.settings import Settings
+from proxy.store.blobs.opening import s3_problem
 from proxy.values import Json
 
 
@@ -67,6 +69,9 @@ def _table(folder: Path, settings: Settings | None, found: _Found) -> Table | No
 def _cross(settings: Settings, table: Table | None, *, online: bool, found: _Found) -> None:
     if table is not None:
         found.warnings += warnings_of(settings, table)
+    in_s3 = settings.blobs_url.startswith(SCHEME)
+    if in_s3 and (problem := s3_problem(settings.blobs_url, os.environ)):
+        found.errors.append(problem)
     try:
         if settings.tls_cert and settings.tls_key:
             Tls(settings.tls_cert, settings.tls_key, failed=lambda _version, _reason: None)
@@ -74,7 +79,9 @@ def _cross(settings: Settings, table: Table | None, *, online: bool, found: _Fou
         found.errors.append(str(error))
     if online:
         for is_error, sentence in online_checks.problems(settings):
-            (found.errors if is_error else found.warnings).append(sentence)
+            sentences = found.errors if is_error else found.warnings
+            if sentence not in sentences:  # a bucket's error is also the store's
+                sentences.append(sentence)
 
 
 def _print(found: _Found, folder: Path, routes: int, *, as_json: bool) -> None:

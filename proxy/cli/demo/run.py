@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 from cryptography.fernet import Fernet
 
+from proxy.addresses.s3 import SCHEME
 from proxy.cli.common import mappings_folder, read_settings, read_table
 from proxy.cli.demo.case import (
     API_KEY,
@@ -25,9 +26,10 @@ from proxy.cli.demo.case import (
 from proxy.cli.shared.running import reload_on_hangup, run_until_stopped
 from proxy.cli.shared.startup_checks import refuse_what_is_unsafe
 from proxy.observe.logs import setup
+from proxy.postgresql_url import is_postgresql
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
 from proxy.server.open_files import raise_limit
-from proxy.settings import Settings, without_files
+from proxy.settings import SQLITE, Settings, without_files
 from proxy.store.locations import blobs_folder, database_path
 from proxy.web.service import Running, running
 
@@ -57,6 +59,7 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
         # These override the environment: the demo never calls a real system with its invented patients.
         fixed = {
             "MICHIQ_SECRET_KEYS": key,
+            "MICHIQ_MIGRATE": "start",
             "MICHIQ_LLAMALITICA_API_URL": systems.llamalitica.url,
             "MICHIQ_LLAMALITICA_WEB_URL": systems.llamalitica.url,
             "MICHIQ_LLAMACHAT_URL": systems.llamachat.url,
@@ -64,7 +67,7 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
             "MICHIQ_LEGACY_URL": systems.michiq.url,
             "MICHIQ_WEBHOOK_SECRETS": config.webhook_secret,
         }
-        settings = read_settings(**fixed)
+        settings = own_store(read_settings(**fixed), fixed)
         folder = mappings_folder(settings.mappings)
         async with running(settings, read_table(folder), folder=folder) as proxy:
             reload_on_hangup(proxy.reload_soon)
@@ -75,6 +78,13 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
             click.echo("\n".join(_lines(proxy, systems, case)))
             setup(sys.stderr, pretty=sys.stderr.isatty())
             await stop.wait()
+
+
+def own_store(settings: Settings, fixed: Mapping[str, str]) -> Settings:
+    """Returns the settings with files for the store: invented patients never go to real servers."""
+    far = is_postgresql(settings.database_url.get_secret_value()) or settings.blobs_url.startswith(SCHEME)
+    files = {"MICHIQ_DATABASE_URL": f"{SQLITE}{_VAR}/michiq.db", "MICHIQ_BLOBS_URL": f"file:{_VAR}/blobs"}
+    return read_settings(**fixed, **files) if far else settings
 
 
 def _secret_key(path: Path) -> str:
@@ -103,9 +113,10 @@ def demo_environment(
 
     The CONTRACT_ ones are for `michiq-proxy contract`.
     """
+    database = database_path(settings.database_url.get_secret_value())
     made = {
         **fixed,
-        "MICHIQ_DATABASE_URL": f"sqlite:///{database_path(settings.database_url).absolute()}",
+        "MICHIQ_DATABASE_URL": f"{SQLITE}{database.absolute()}",
         "MICHIQ_BLOBS_URL": f"file:{blobs_folder(settings.blobs_url).absolute()}",
         "MICHIQ_MAPPINGS": str(folder.absolute()),
         "MICHIQ_ADMIN_LISTEN": urlsplit(proxy.admin_url).netloc,

@@ -64,12 +64,15 @@ async def _refuse_lacking(store: Store) -> None:
 async def _live(store: Store) -> list[Process]:
     """Returns the processes with a recent heartbeat, without those of this release that have died since."""
     live = await store.processes.live(datetime.now(UTC))
-    return [each for each in live if not (each.keys and _has_died(each.id, store))]
+    return [each for each in live if not (each.keys and await _has_died(each.id, store))]
 
 
-def _has_died(process: str, store: Store) -> bool:
-    """Returns whether the process has died, by the file that a process of this release locks under a UUID."""
-    return bool(_UUID.fullmatch(process)) and not store.presence.lives(process.replace("-", ""))
+async def _has_died(process: str, store: Store) -> bool:
+    """Returns whether the process has died; one of this release is present under its UUID."""
+    if not _UUID.fullmatch(process):
+        return False
+    name = process.replace("-", "")
+    return not await store.database.read(lambda conn: store.presence.lives(conn, name))
 
 
 async def _left(store: Store, report: Callable[[Progress], None]) -> Rotated:

@@ -11,11 +11,10 @@ from proxy.cli.routes import report
 from proxy.cli.routes.report import Standing
 from proxy.cli.routes.stored_lists import print_learned, print_pending
 from proxy.cli.shared.console import show
-from proxy.cli.shared.store_access import echo_json, with_store
+from proxy.cli.shared.store_access import echo_json, has_store, with_store
 from proxy.rollout.live import mappings_digest
 from proxy.settings import Settings
 from proxy.store import Store, StoreError
-from proxy.store.locations import database_path
 
 _NO_STORE: Final = "MICHIQ_SECRET_KEYS is required"
 
@@ -54,7 +53,7 @@ def _settings() -> Settings | None:
     """Returns the settings; None when there is no store yet, or, with a note, when they can't be used."""
     try:
         settings = read_settings()
-        return settings if database_path(settings.database_url).exists() else None
+        return settings if has_store(settings) else None
     except (Misuse, StoreError) as error:
         if _NO_STORE not in str(error):
             _note(error)

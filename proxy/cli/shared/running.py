@@ -14,7 +14,7 @@ from proxy.server.listener import CantListen
 from proxy.server.tls import BadCertificate
 from proxy.store import StoreError
 from proxy.supervisor.stop import Stop
-from proxy.upstream.http1.trust import BadAuthorities
+from proxy.trust import BadAuthorities
 
 # Under newCases and queries, 700 took 1.4 % of the processor, 2,000 0.6 %, 5,000 0.2 %; 10,000 no less, and
 # each walk more than a millisecond. The memory was the same.

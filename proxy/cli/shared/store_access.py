@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from proxy.cli.common import Failure, Misuse
+from proxy.postgresql_url import is_postgresql, without_password
 from proxy.settings import Settings
 from proxy.store import Store, StoreError, open_store
 from proxy.store.locations import database_path
+from proxy.store.options import StoreOptions, store_options
 from proxy.values import Json
 
 T = TypeVar("T")
@@ -28,7 +33,19 @@ def with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
 
 def name_store(settings: Settings) -> None:
     """Prints on stderr which store was changed."""
-    click.echo(f"store: {database_path(settings.database_url).absolute()}", err=True)
+    click.echo(f"store: {store_name(settings)}", err=True)
+
+
+def store_name(settings: Settings) -> str:
+    """Returns the database as it may be shown: its file, or its address without the password."""
+    url = settings.database_url.get_secret_value()
+    return without_password(url) if is_postgresql(url) else str(database_path(url).absolute())
+
+
+def has_store(settings: Settings) -> bool:
+    """Returns whether there may be a store: of PostgreSQL that shows only once it is opened."""
+    url = settings.database_url.get_secret_value()
+    return is_postgresql(url) or database_path(url).exists()
 
 
 def echo_json(value: Json) -> None:
@@ -40,9 +57,9 @@ def echo_json(value: Json) -> None:
 async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
     async with AsyncExitStack() as stack:
         try:
-            _refuse_missing(settings.database_url)
+            options = _for_a_command(store_options(settings, os.environ))
             keys = [key.get_secret_value() for key in settings.secret_keys]
-            opening = open_store(settings.database_url, settings.blobs_url, keys, renews=False)
+            opening = open_store(options, keys, renews=False)
             store = await stack.enter_async_context(opening)
         except StoreError as error:
             raise Misuse(str(error)) from None
@@ -52,9 +69,19 @@ async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
             raise Failure(str(error)) from None
 
 
-def _refuse_missing(database_url: str) -> None:
-    """Raises Failure when there is no store: in a wrong folder, a command would work on an empty one."""
-    path = database_path(database_url)
+def _for_a_command(options: StoreOptions) -> StoreOptions:
+    """Returns the options with which a command never makes a new store: it would work on an empty one.
+
+    Raises Failure when there is no file. In PostgreSQL, only `serve` and `migrate` change tables.
+    """
+    if is_postgresql(options.database_url):
+        return replace(options, migrate="never")
+    _refuse_missing(database_path(options.database_url))
+    return options
+
+
+def _refuse_missing(path: Path) -> None:
+    """Raises Failure when there is no such file."""
     try:
         path.stat()
     except FileNotFoundError:

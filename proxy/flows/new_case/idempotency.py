@@ -20,7 +20,7 @@ Cause: TypeAlias = Literal["made-for-refused", "made-without-session"]
 _log: Final = structlog.get_logger("proxy.once")
 
 
-def turn(owner: str, key: str, deps: Deps) -> AbstractAsyncContextManager[None]:
+def turn(owner: str, key: str, deps: Deps) -> AbstractAsyncContextManager[object]:
     """Returns the lock of an Idempotency-Key: a second request with it waits for the first."""
     return deps.locks.hold("new_case", owner, key)
 

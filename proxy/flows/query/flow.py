@@ -4,6 +4,7 @@ from collections.abc import Set
 from contextlib import AsyncExitStack
 from typing import Final
 
+from proxy.concurrency.locks import Hold
 from proxy.errors import UPSTREAM_KINDS, Refusal, UpstreamError
 from proxy.flows.answers import answer
 from proxy.flows.deps import Deps
@@ -48,11 +49,11 @@ async def run(inbound: Inbound, route: Route[Query], deps: Deps) -> Answer:
     chat, key = chat_of(session, route, deps)
     async with AsyncExitStack() as turn:
         # One message at a time: each builds on the conversation's history (CONTRACT Q06).
-        await turn.enter_async_context(deps.locks.hold("conversation", folded_id(case.id), case.owner))
+        hold = await turn.enter_async_context(deps.locks.hold("conversation", folded_id(case.id), case.owner))
         record = await read_record(case, deps)
         dialogue = _Dialogue(chat, key, record, session.ref, question, route.mapping, deps)
         # LlamaChat works on even if the client leaves; the lock is released after its answer.
-        response = await deps.tasks.finish("query", dialogue.ask(turn.pop_all()))
+        response = await deps.tasks.finish("query", dialogue.ask(turn.pop_all(), hold))
     return answer(route, {"response": response, "legacy_id": inbound.legacy_id})
 
 
@@ -89,13 +90,17 @@ class _Dialogue:
         self._workers = deps.workers
         self._readings = deps.readings
 
-    async def ask(self, turn: AsyncExitStack) -> str:
+    async def ask(self, turn: AsyncExitStack, hold: Hold) -> str:
         """Returns the answer; begins a conversation anew, once, if LlamaChat has lost it (CONTRACT Q06).
 
-        `turn` holds the conversation's lock against other questions; it is closed at the end.
+        It also begins one anew when the process that held the lock before was lost: LlamaChat may still
+        work on that one's question. `turn` holds the conversation's lock against other questions; it is
+        closed at the end.
         """
         case = self._record.case
-        async with turn:
+        async with turn, hold.ending_with_it():
+            if hold.lapsed:
+                await self._store.drop(case.id, case.owner)
             earlier = await self._store.get(case.id, case.owner)
             if earlier is not None:
                 try:

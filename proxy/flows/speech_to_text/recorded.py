@@ -10,6 +10,7 @@ from proxy.audio.duration import BadAudio
 from proxy.audio.naming import with_ending
 from proxy.flows.deps import Deps
 from proxy.isolated.pool import WorkerCrashed, WorkerTimeout
+from proxy.store import BlobError
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.blobs.recording_file import seconds_of
 from proxy.values import OutgoingFile, Recording
@@ -46,9 +47,9 @@ async def length(recording: Recording, deps: Deps) -> float:
     """Returns the length in seconds, read from the audio itself; 0 if that fails (CONTRACT S01)."""
     names, keys = [each.blob for each in recording.chunks], [each.key for each in recording.chunks]
     try:
-        async with deps.store.blobs.local(names) as paths:
-            pieces = [*zip(map(str, paths), keys, strict=True)]
+        async with deps.store.blobs.local(names) as local:
+            pieces = [*zip(local, keys, strict=True)]
             return await deps.workers.run(seconds_of, pieces, seconds=_SECONDS, raises=BadAudio, long=True)
-    except (BadAudio, WorkerTimeout, WorkerCrashed) as error:
+    except (BadAudio, BlobError, WorkerTimeout, WorkerCrashed) as error:
         _log.warning("audio_not_measured", reason=type(error).__name__, container=recording.container)
         return 0.0

@@ -12,7 +12,7 @@ from proxy.store.sql.dry_database import DryDatabase
 def dry_store(store: Store) -> Store:
     """Returns a store that reads what is in the given one, and leaves it as it is."""
     dry = store.over(DryDatabase(store.database), DryBlobs(store.blobs))
-    return replace(dry, journal=_Journal(dry.database, dry.sealer, dry.journal.process))
+    return replace(dry, journal=_Journal(dry.database, dry.sealer, dry.presence))
 
 
 class _Journal(Journal):

@@ -8,16 +8,18 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, Row, func, select, type_coerce
 
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.rows import upsert
+from proxy.store.sql.rows import insert_missing, upsert
 from proxy.store.sql.tables import audit, meta
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEAD: Final = "audit_head"
 _START: Final = ""
+_UNWRITTEN: Final = b""
 _BROKEN: Final = "broken"  # no row has this hash: rows that are added after it never verify
 
 # Times as they are stored: after tampering the value may be no time.
 _STORED: Final = (audit.c.id, type_coerce(audit.c.at, BigInteger).label("at"), audit.c.actor, audit.c.action)
+_NOTE: Final = select(meta.c.value).where(meta.c.name == _HEAD)
 _ROWS: Final = select(*_STORED, audit.c.subject, audit.c.detail, audit.c.hash).order_by(audit.c.id)
 
 
@@ -61,9 +63,12 @@ class AuditVerdict:
 
 
 def next_links(conn: Connection, sealer: Sealer, events: Sequence[AuditEvent]) -> list[Link]:
-    """Returns the links of new rows. After tampering the chain goes on, and the damage stays visible."""
+    """Returns the links of new rows. After tampering the chain goes on, and the damage stays visible.
+
+    Until the transaction ends, no other one can add rows: a unit of work takes this lock last.
+    """
+    head = _opened(take_turn(conn), sealer)
     last = conn.execute(select(func.max(audit.c.id))).scalar_one() or 0
-    head = _head(conn, sealer)
     if head is None:
         head = _begun(conn, sealer)
     links, first = [], max(last, head.id) + 1
@@ -71,6 +76,23 @@ def next_links(conn: Connection, sealer: Sealer, events: Sequence[AuditEvent]) -
         head = Link(number, _hash(sealer, head.hash, _columns(number, event)))
         links.append(head)
     return links
+
+
+def take_turn(conn: Connection) -> bytes:
+    """Locks the note of the chain's end for this transaction, and returns it; it is empty before any row."""
+    locked = _NOTE.with_for_update()
+    note: bytes | None = conn.execute(locked).scalar_one_or_none()
+    if note is None:
+        insert_missing(
+            conn, meta, [{"name": _HEAD, "value": _UNWRITTEN}]
+        )  # a row that is missing can't be locked
+        note = conn.execute(locked).scalar_one()
+    return note
+
+
+def has_link(conn: Connection, link: Link) -> bool:
+    """Returns whether this very row is there."""
+    return conn.execute(select(audit.c.id).filter_by(id=link.id, hash=link.hash)).first() is not None
 
 
 def note_end(conn: Connection, sealer: Sealer, link: Link) -> None:
@@ -132,12 +154,14 @@ def _bad(whole: AuditVerdict, first_bad: int, reason: str) -> AuditVerdict:
 
 
 def _head(conn: Connection, sealer: Sealer) -> Link | None:
+    return _opened(conn.execute(_NOTE).scalar_one_or_none(), sealer)
+
+
+def _opened(note: bytes | None, sealer: Sealer) -> Link | None:
     """Returns the newest link as it was noted, None before the first. A forged note gives a broken link."""
-    query = select(meta.c.value).where(meta.c.name == _HEAD)
-    value = conn.execute(query).scalar_one_or_none()
-    if value is None:
+    if not note:
         return None
-    number, _, rest = value.decode("utf-8", "replace").partition(" ")
+    number, _, rest = note.decode("utf-8", "replace").partition(" ")
     digest, _, mac = rest.partition(" ")
     if mac != sealer.digest(_HEAD, number, digest):
         return Link(0, _BROKEN)

@@ -15,7 +15,10 @@ from proxy.values import Json
 _MOST: Final = 2000  # of 1,000 requests: a shadowed one has a second story
 _INSERT: Final = PointWrite(insert(requests))
 _FIRST_TOO_MANY: Final = select(requests.c.id).order_by(requests.c.id.desc()).offset(_MOST).limit(1)
-_DROP_OLD: Final = PointWrite(delete(requests).where(requests.c.id <= _FIRST_TOO_MANY.scalar_subquery()))
+_OLD: Final = requests.c.id <= _FIRST_TOO_MANY.scalar_subquery()
+# What another process is just removing is left to it.
+_FREE: Final = select(requests.c.id).where(_OLD).with_for_update(skip_locked=True)
+_DROP_OLD: Final = PointWrite(delete(requests).where(requests.c.id.in_(_FREE)))
 
 
 @dataclass(frozen=True, slots=True)

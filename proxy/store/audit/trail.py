@@ -1,6 +1,6 @@
 """Writes and reads the audit trail: who did what, about which hashed subject (CONTRACT N05)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -9,9 +9,19 @@ from typing import Final, Literal
 from sqlalchemy import Connection, insert, select
 
 from proxy.store.audit.accesses import Access, first_of_day
-from proxy.store.audit.chain import AuditEvent, AuditVerdict, next_links, note_end, verify
+from proxy.store.audit.chain import (
+    AuditEvent,
+    AuditVerdict,
+    Link,
+    has_link,
+    next_links,
+    note_end,
+    take_turn,
+    verify,
+)
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database, Work
+from proxy.store.sql.database import Database, Turn, Work
+from proxy.store.sql.rows import has_one_writer
 from proxy.store.sql.tables import audit
 
 __all__ = ["CASE_ERASED", "PROXY", "Access", "Audit", "AuditEvent", "AuditVerdict"]
@@ -19,6 +29,7 @@ __all__ = ["CASE_ERASED", "PROXY", "Access", "Audit", "AuditEvent", "AuditVerdic
 PROXY: Final = "proxy"  # the actor of what the process does by itself
 CASE_ERASED: Final = "case_erased"
 
+_TURN_DIGITS: Final = 2
 _NAMES: Final = ("at", "actor", "action", "subject", "detail")
 _EVENT: Final = [audit.c[name] for name in _NAMES]
 
@@ -48,24 +59,26 @@ class Audit:
         """Returns the work of `first_sight`, for a write that does more."""
         event = AuditEvent(at, PROXY, f"first_{kind}", digest)
 
-        def work(conn: Connection) -> bool:
-            if _seen(conn, event.action, (digest, *older)):
-                return False
-            self.append_in(conn, event)
-            return True
+        def missing(conn: Connection) -> Sequence[AuditEvent]:
+            return [] if _seen(conn, event.action, (digest, *older)) else [event]
 
-        return work
+        return partial(self._append_missing, missing=missing)
 
     async def add(self, actor: str, action: str, subject_digest: str, at: datetime, detail: str = "") -> None:
+        written: list[Link] = []
+
         def work(conn: Connection) -> None:
-            self.append_in(conn, AuditEvent(at, actor, action, subject_digest, detail))
+            written[:] = self.append_in(conn, AuditEvent(at, actor, action, subject_digest, detail))
 
-        await self.database.write(work)
+        await self.database.write(work, found=lambda conn: has_link(conn, written[-1]))
 
-    def append_in(self, conn: Connection, *events: AuditEvent) -> None:
-        """Adds the rows in the caller's transaction: with everything else that it writes, or not at all."""
+    def append_in(self, conn: Connection, *events: AuditEvent) -> Sequence[Link]:
+        """Adds the rows in the caller's transaction: with everything else that it writes, or not at all.
+
+        No other transaction adds rows until this one has ended. So a unit of work adds its rows at its end.
+        """
         if not events:
-            return
+            return []
         links = next_links(conn, self.sealer, events)
         rows = [
             {"id": link.id, "hash": link.hash, **{name: getattr(event, name) for name in _NAMES}}
@@ -73,10 +86,22 @@ class Audit:
         ]
         conn.execute(insert(audit), rows)
         note_end(conn, self.sealer, links[-1])
+        return links
 
     def accessed(self, conn: Connection, accesses: Sequence[Access]) -> None:
         """Notes in the caller's transaction who opened which case, each once a day."""
-        self.append_in(conn, *first_of_day(conn, accesses))
+        self._append_missing(conn, lambda conn: first_of_day(conn, accesses))
+
+    def _append_missing(
+        self, conn: Connection, missing: Callable[[Connection], Sequence[AuditEvent]]
+    ) -> bool:
+        """Adds the events that are `missing`; returns whether there were any."""
+        events = missing(conn)
+        if events and not has_one_writer(conn):
+            take_turn(conn)
+            events = missing(conn)  # another process may have added them since
+        self.append_in(conn, *events)
+        return bool(events)
 
     async def all(self) -> list[AuditEvent]:
         """Returns all rows, in the order in which they were written."""
@@ -108,6 +133,14 @@ class Audit:
 def _seen(conn: Connection, action: str, subjects: Sequence[str]) -> bool:
     same = audit.c.action == action, audit.c.subject.in_(subjects)
     return conn.execute(select(audit.c.id).where(*same).limit(1)).first() is not None
+
+
+def erasure_turn(digest: str) -> Turn:
+    """Returns the turn of the case of this hash (`Sealer.case`), for its erasure and what comes of it later.
+
+    Several cases share one turn: a user who is erased may have more cases than a database has locks.
+    """
+    return "case", digest[:_TURN_DIGITS]
 
 
 def is_erased(conn: Connection, hashes: Sequence[str]) -> bool:

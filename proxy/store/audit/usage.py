@@ -12,7 +12,7 @@ from proxy.store.audit.tallies import day_of
 from proxy.store.audit.visits import AGENT, ORGANIZATION, LedgerRows, Visit, anonymous, by_client, ledger_rows
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database
-from proxy.store.sql.rows import batches
+from proxy.store.sql.rows import batches, delete_unused
 from proxy.store.sql.tables import clients, ledger
 
 __all__ = ["Calls", "Client", "Usage", "Visit"]
@@ -133,4 +133,4 @@ class Usage:
 def delete_calls_before(conn: Connection, before: datetime) -> None:
     """Removes the counts of days before `before`, and the clients that have not called since."""
     conn.execute(delete(ledger).where(ledger.c.day < day_of(before)))
-    conn.execute(delete(clients).where(clients.c.id.not_in(select(ledger.c.client))))
+    delete_unused(conn, clients.c.id, clients.c.id.not_in(select(ledger.c.client)))

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, update
@@ -78,7 +79,8 @@ def write_visits(conn: Connection, rows: LedgerRows) -> None:
     older = clients.c.id == bindparam("_id"), clients.c.last_seen < latest
     # The clients come first: another process may have made the same client a moment ago.
     insert_missing(conn, clients, rows.newcomers)
-    conn.execute(update(clients).where(*older).values(last_seen=latest), rows.last_seen)
+    by_client = sorted(rows.last_seen, key=itemgetter("_id"))  # as `insert_missing` does
+    conn.execute(update(clients).where(*older).values(last_seen=latest), by_client)
     count_up(conn, ledger, rows.counts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from proxy.store.blobs.protocol import Blobs
+from proxy.store.blobs.protocol import Blobs, LocalBlob
 
 _KEY: Final = bytes(32)
 
@@ -31,7 +31,7 @@ class DryBlobs:
     def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
         return self._blobs.read(name, key)
 
-    def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[Path]]:
+    def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
         return self._blobs.local(names)
 
     async def delete(self, name: str) -> None:
@@ -39,6 +39,9 @@ class DryBlobs:
 
     async def stale(self, before: datetime) -> Sequence[str]:
         return await self._blobs.stale(before)
+
+    async def abort_uploads(self, before: datetime) -> None:
+        """Leaves unfinished blobs as they are."""
 
     async def check(self) -> None:
         """Does nothing: there is always room for what is dropped."""

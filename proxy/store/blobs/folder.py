@@ -2,9 +2,7 @@
 
 import asyncio
 import fcntl
-import hashlib
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -14,11 +12,11 @@ from typing import BinaryIO, Final, Self
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.store.blobs.frames import FRAME, SEALED, Layout, Plain, layout, seal, unseal
+from proxy.store.blobs.frames import SEALED, FrameSealer, Layout, layout, unseal
+from proxy.store.blobs.protocol import NAME, LocalBlob
 from proxy.store.errors import BlobError, cause_of
 from proxy.store.locations import make_private, sync_folder, try_room
 
-_NAME: Final = re.compile(r"[0-9a-f]{32}")
 _TEMPORARY: Final = "tmp"
 
 
@@ -57,9 +55,9 @@ class FolderBlobs:
             file.close()
 
     @asynccontextmanager
-    async def local(self, names: Sequence[str]) -> AsyncIterator[Sequence[Path]]:
+    async def local(self, names: Sequence[str]) -> AsyncIterator[Sequence[LocalBlob]]:
         """Gives the blobs' own files. Raises BlobError when the name is not a blob's."""
-        yield [self._path(name) for name in names]
+        yield [LocalBlob(str(self._path(name))) for name in names]
 
     async def delete(self, name: str) -> None:
         """Removes the blob, if it is there."""
@@ -69,6 +67,9 @@ class FolderBlobs:
         """Returns the names of the blobs whose files were last written before that time."""
         return await asyncio.to_thread(_names_before, self._folder, before)
 
+    async def abort_uploads(self, before: datetime) -> None:
+        """Does nothing: the files of dead writers are removed when the folder is opened."""
+
     async def check(self) -> None:
         """Raises BlobError when a small blob can't be written to the folder."""
         with _own_errors():
@@ -76,7 +77,7 @@ class FolderBlobs:
 
     def _path(self, name: str) -> Path:
         """Returns the path of the blob's file. Raises BlobError when the name is not a blob's."""
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise BlobError("no such blob")
         return self._folder / name[:2] / name
 
@@ -91,18 +92,13 @@ class FolderWriter:
     """A file that is being written (`blobs.protocol.BlobWriter`). Holds one frame and the piece being
     written.
 
-    Less than a frame waits for more. A larger piece is hashed, sealed and written in one go, in a thread, and
-    its frames are not copied first.
+    A piece that completes a frame is hashed, sealed and written in one go, in a thread.
     """
 
     def __init__(self, temporary: Path, path: Path) -> None:
         self._temporary = temporary
         self._path = path
-        self._key = AESGCM.generate_key(256)
-        self._cipher = AESGCM(self._key)
-        self._digest = hashlib.sha256()
-        self._rest = bytearray()
-        self._frames = 0
+        self._sealer = FrameSealer()
         self._committed = False
         self._file: BinaryIO
 
@@ -121,50 +117,33 @@ class FolderWriter:
     @property
     def sha256(self) -> str:
         """Returns the SHA-256 of the content so far, in lower-case hex."""
-        return self._digest.hexdigest()
+        return self._sealer.sha256
 
     async def write(self, data: bytes) -> None:
         """Appends a piece of any size. Raises BlobError when the disk is full."""
-        if len(self._rest) + len(data) <= FRAME:
-            self._digest.update(data)
-            self._rest += data
-            return
-        with _own_errors():
-            await asyncio.to_thread(self._write_frames, data)
+        if not self._sealer.takes(data):
+            with _own_errors():
+                await asyncio.to_thread(self._write_frames, data)
 
     async def commit(self) -> tuple[str, bytes]:
         """Puts the blob on disk for good; returns its name and its key, which is stored nowhere else."""
         with _own_errors():
             await asyncio.to_thread(self._commit)
         self._committed = True
-        return self._path.name, self._key
+        return self._path.name, self._sealer.key
 
     def _write_frames(self, data: bytes) -> None:
-        """Writes all frames that can't be the last; what waits and `data` are together more than a frame."""
-        self._digest.update(data)
-        view = memoryview(data)
-        if self._rest:
-            missing = FRAME - len(self._rest)
-            self._rest += view[:missing]
-            self._put(self._rest, last=False)
-            view = view[missing:]
-        while len(view) > FRAME:
-            self._put(view[:FRAME], last=False)
-            view = view[FRAME:]
-        self._rest = bytearray(view)
+        for frame in self._sealer.frames(data):
+            self._file.write(frame)
 
     def _commit(self) -> None:
-        self._put(self._rest, last=True)
+        self._file.write(self._sealer.last())
         self._file.flush()
         os.fsync(self._file.fileno())
         make_private(self._path.parent)
         self._temporary.rename(self._path)
         sync_folder(self._path.parent)
         self._file.close()
-
-    def _put(self, plain: Plain, *, last: bool) -> None:
-        self._file.write(seal(self._cipher, self._frames, plain, last=last))
-        self._frames += 1
 
     def _discard(self) -> None:
         # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. On a

@@ -5,6 +5,8 @@ the frame's number and whether it is the last. So a blob with a frame missing, m
 not open. A key must serve one blob only.
 """
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -26,6 +28,61 @@ class Layout:
 
     frames: int
     size: int
+
+    @property
+    def stored(self) -> int:
+        """Returns the size in bytes of the stored blob."""
+        return self.size + self.frames * _TAG
+
+
+class FrameSealer:
+    """Cuts the content of one blob into frames, seals them under a new key, and hashes the content.
+
+    Less than a frame waits for more. The frames of a larger piece are not copied first.
+    """
+
+    def __init__(self) -> None:
+        self.key = AESGCM.generate_key(256)
+        self._cipher = AESGCM(self.key)
+        self._digest = hashlib.sha256()
+        self._rest = bytearray()
+        self._number = 0
+
+    @property
+    def sha256(self) -> str:
+        """Returns the SHA-256 of the content so far, in lower-case hex."""
+        return self._digest.hexdigest()
+
+    def takes(self, data: bytes) -> bool:
+        """Takes a piece that completes no frame; returns False, and takes nothing, if it may complete one."""
+        if len(self._rest) + len(data) > FRAME:
+            return False
+        self._digest.update(data)
+        self._rest += data
+        return True
+
+    def frames(self, data: bytes) -> Iterator[bytes]:
+        """Yields all frames that can't be the last; what waits and `data` are together more than a frame."""
+        self._digest.update(data)
+        view = memoryview(data)
+        if self._rest:
+            missing = FRAME - len(self._rest)
+            self._rest += view[:missing]
+            yield self._sealed(self._rest, last=False)
+            view = view[missing:]
+        while len(view) > FRAME:
+            yield self._sealed(view[:FRAME], last=False)
+            view = view[FRAME:]
+        self._rest = bytearray(view)
+
+    def last(self) -> bytes:
+        """Returns the last frame, which may be empty."""
+        return self._sealed(self._rest, last=True)
+
+    def _sealed(self, plain: Plain, *, last: bool) -> bytes:
+        sealed = seal(self._cipher, self._number, plain, last=last)
+        self._number += 1
+        return sealed
 
 
 def layout(stored: int) -> Layout:

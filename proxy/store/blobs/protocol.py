@@ -1,11 +1,27 @@
 """The protocols of a blob store, and of a blob that is being written (CONTRACT U01, U05, U06)."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import IO, Final, Protocol, Self
+
+NAME: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBlob:
+    """A still encrypted blob that a worker process can read.
+
+    It is a file of its own, by its path, or `size` bytes from `start` on of an open file.
+    """
+
+    file: str | IO[bytes] = field(repr=False)
+    start: int = 0
+    size: int | None = None
 
 
 class BlobWriter(Protocol):
@@ -36,7 +52,7 @@ class Blobs(Protocol):
 
     @property
     def local_folders(self) -> Sequence[Path]:
-        """Returns the folders of the files that `local` gives: a worker process must be able to read them."""
+        """Returns the folders of the paths that `local` gives: a worker process must be able to read them."""
         ...
 
     def writer(self) -> BlobWriter:
@@ -48,8 +64,8 @@ class Blobs(Protocol):
         pieces."""
         ...
 
-    def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[Path]]:
-        """Gives the still encrypted blobs as files, in this order, for as long as the context lasts.
+    def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
+        """Gives the still encrypted blobs, in this order, for as long as the context lasts.
 
         BlobError for what is no blob's name.
         """
@@ -61,6 +77,10 @@ class Blobs(Protocol):
 
     async def stale(self, before: datetime) -> Sequence[str]:
         """Returns the names of the blobs that were last written before that time."""
+        ...
+
+    async def abort_uploads(self, before: datetime) -> None:
+        """Removes what blobs left that were begun before that time, and whose writers have died."""
         ...
 
     async def check(self) -> None:

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.audio.duration import seconds
 from proxy.store.blobs.frames import FRAME, SEALED, Layout, layout, unseal
+from proxy.store.blobs.protocol import LocalBlob
 
 
-def seconds_of(pieces: Sequence[tuple[str, bytes]]) -> float:
+def seconds_of(pieces: Sequence[tuple[LocalBlob, bytes]]) -> float:
     """Returns the length of a recording in seconds; `pieces` are those of Playback.
 
     It is a worker's task, and stands here since a worker imports the module of its task: from a flow's
@@ -23,16 +24,16 @@ def seconds_of(pieces: Sequence[tuple[str, bytes]]) -> float:
 
 
 class Playback(io.RawIOBase):
-    """A file made of the blobs at `pieces`, each a path and its key, in order. Nothing is decrypted to disk.
+    """A file made of the blobs in `pieces`, each with its key, in order. Nothing is decrypted to disk.
 
-    One blob is open at a time: a recorder that uploads every second makes more blobs than a process may have
+    One path is open at a time: a recorder that uploads every second makes more blobs than a process may have
     open files. Reading raises BlobError when a blob is not what was written.
     """
 
-    def __init__(self, pieces: Sequence[tuple[str, bytes]]) -> None:
+    def __init__(self, pieces: Sequence[tuple[LocalBlob, bytes]]) -> None:
         self._piece: _Piece | None = None
         self._pieces = pieces
-        self._layouts = [layout(Path(path).stat().st_size) for path, _ in pieces]
+        self._layouts = [layout(_size(blob)) for blob, _ in pieces]
         self._starts = list(accumulate((each.size for each in self._layouts), initial=0))
         self._position = 0
 
@@ -58,31 +59,42 @@ class Playback(io.RawIOBase):
 
     def close(self) -> None:
         if self._piece is not None:
-            self._piece.file.close()
+            self._piece.close()
         super().close()
 
     def _at(self, number: int) -> "_Piece":
         if self._piece is None or self._piece.number != number:
             if self._piece is not None:
-                self._piece.file.close()
-            path, key = self._pieces[number]
-            self._piece = _Piece(number, Path(path), key, self._layouts[number])
+                self._piece.close()
+            self._piece = _Piece(number, *self._pieces[number], self._layouts[number])
         return self._piece
 
 
 class _Piece:
     """One blob, open for reading."""
 
-    def __init__(self, number: int, path: Path, key: bytes, shape: Layout) -> None:
+    def __init__(self, number: int, blob: LocalBlob, key: bytes, shape: Layout) -> None:
         self.number = number
-        self.file = path.open("rb")
+        self._is_own = isinstance(blob.file, str)
+        self._file = Path(blob.file).open("rb") if isinstance(blob.file, str) else blob.file  # noqa: SIM115
+        self._start = blob.start
         self._layout = shape
         self._cipher = AESGCM(key)
 
     def at(self, offset: int, most: int) -> bytes:
         """Returns up to `most` bytes from `offset`, at most to the end of its frame."""
         number = offset // FRAME
-        self.file.seek(number * SEALED)
+        self._file.seek(self._start + number * SEALED)
         last = number == self._layout.frames - 1
-        plain = unseal(self._cipher, number, self.file.read(SEALED), last=last)
-        return plain[offset % FRAME :][:most]
+        sealed = self._file.read(self._layout.stored - number * SEALED if last else SEALED)
+        return unseal(self._cipher, number, sealed, last=last)[offset % FRAME :][:most]
+
+    def close(self) -> None:
+        if self._is_own:
+            self._file.close()
+
+
+def _size(blob: LocalBlob) -> int:
+    if blob.size is not None:
+        return blob.size
+    return Path(blob.file).stat().st_size if isinstance(blob.file, str) else 0

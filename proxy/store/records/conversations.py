@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -10,18 +10,18 @@ from proxy.store.records.owners import current
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, runs_again
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import upsert
 from proxy.store.sql.tables import conversations
 from proxy.values import folded_id
 
-_ONE: Final = PointRead(
-    select(conversations).where(
-        conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
-    )
+_OF_ONE: Final = select(conversations).where(
+    conversations.c.case_id == bindparam("case_id"), conversations.c.owner == bindparam("owner")
 )
+_ONE: Final = PointRead(_OF_ONE)
+_LOCKED: Final = PointRead(_OF_ONE.with_for_update())
 _CHANGE: Final = PointWrite(
     update(conversations).where(
         conversations.c.case_id == bindparam("of_case"), conversations.c.owner == bindparam("of_owner")
@@ -64,19 +64,19 @@ class Conversations:
             check_standing(conn, ref)
             upsert(conn, conversations, _key(case_id, current(conn, owner)), values)
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def add_sent(self, case_id: str, owner: str, hashes: Set[str]) -> None:
         """Notes passages as sent; does nothing when the conversation was dropped meanwhile."""
 
         def work(conn: Connection) -> None:
             now = current(conn, owner)
-            row = _row(conn, case_id, now)
+            row = _LOCKED.first(conn, **_key(case_id, now))
             if row is not None:
                 key = {"of_case": folded_id(case_id), "of_owner": now}
                 _CHANGE.run(conn, {**key, "sent": sorted({*row.sent, *hashes})})
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def drop(self, case_id: str, owner: str) -> None:
         """Forgets the conversation (LlamaChat answered 404 to it)."""
@@ -84,11 +84,7 @@ class Conversations:
         def work(conn: Connection) -> None:
             conn.execute(delete(conversations).filter_by(**_key(case_id, owner)))
 
-        await self.database.write(work)
-
-
-def _row(conn: Connection, case_id: str, owner: str) -> Any:
-    return _ONE.first(conn, **_key(case_id, owner))
+        await self.database.write(work, found=runs_again)
 
 
 def _key(case_id: str, owner: str) -> dict[str, str]:

@@ -11,7 +11,8 @@ from proxy.store.audit.trail import is_erased
 from proxy.store.records.reports import Reports
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database
+from proxy.store.sql.clock import Time, database_time
+from proxy.store.sql.database import Database, runs_again
 from proxy.store.sql.tables import deliveries
 from proxy.values import Json, ReportEvent, folded_id
 
@@ -75,25 +76,32 @@ class Deliveries:
                 applying(conn)
             same = select(deliveries.c.id).filter_by(digest=row["digest"])
             if conn.execute(same).first() is None:
-                conn.execute(insert(deliveries).values(row))
+                conn.execute(insert(deliveries).values({**row, "next_at": database_time(conn, at)}))
 
-        await self.database.write(work)
+        # A delivery of no report is a repeat only of itself.
+        turns = self.reports.turns(subject.report_id or f"of {row['digest']}", subject.case_id)
+        await self.database.write(work, turns=turns, found=runs_again)
 
     async def claim(self, now: datetime, until: datetime) -> Claimed | None:
         """Returns the first delivery that is due, for the caller alone until `until`; then it is due again.
 
+        On a database that several machines share, the database's clock counts, and of `until` only how long
+        after `now` it is.
+
         A claim has an end, since the process that made it may die. It is durable, since other processes look
         for due deliveries too.
         """
-        due = _due(now)
 
         def look(conn: Connection) -> Row[Any] | None:
-            return conn.execute(due).one_or_none()
+            return conn.execute(_due(database_time(conn, now))).one_or_none()
 
         def work(conn: Connection) -> Row[Any] | None:
-            row = look(conn)
+            # What another process is just claiming is not due for this one.
+            due = _due(database_time(conn, now)).with_for_update(skip_locked=True, of=deliveries)
+            row: Row[Any] | None = conn.execute(due).one_or_none()
             if row is not None:
-                _change(conn, row.id, attempts=row.attempts + 1, next_at=until)
+                end = database_time(conn, now, until - now)
+                _change(conn, row.id, attempts=row.attempts + 1, next_at=end)
             return row
 
         if await self.database.read(look) is None:  # nearly always so: a read does not wait for the writer
@@ -105,8 +113,13 @@ class Deliveries:
         """Notes that the consumer has the delivery. Its contents are removed, its row stays."""
         await self._write(number, state=_SENT, body=None, headers=None)
 
-    async def put_off(self, number: int, until: datetime) -> None:
-        await self._write(number, next_at=until)
+    async def put_off(self, number: int, now: datetime, until: datetime) -> None:
+        """Makes the delivery due again at `until`, by the clock of `claim`."""
+
+        def work(conn: Connection) -> None:
+            _change(conn, number, next_at=database_time(conn, now, until - now))
+
+        await self.database.write(work, found=runs_again)
 
     async def give_up(self, number: int) -> None:
         """Removes the delivery unsent. If the platform delivers it again, that is a new one."""
@@ -114,7 +127,7 @@ class Deliveries:
         def work(conn: Connection) -> None:
             conn.execute(delete(deliveries).filter_by(id=number))
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def waiting(self) -> int:
         """Returns how many deliveries have not been sent yet."""
@@ -126,7 +139,7 @@ class Deliveries:
         return await self.database.read(work)
 
     async def _write(self, number: int, **values: Any) -> None:
-        await self.database.write(lambda conn: _change(conn, number, **values))
+        await self.database.write(lambda conn: _change(conn, number, **values), found=runs_again)
 
     def _row(self, delivery: Delivery, subject: Subject, at: datetime) -> Mapping[str, Any]:
         # The digest of the body alone: while secrets change, a repeat may come with another signature.
@@ -139,7 +152,6 @@ class Deliveries:
             "received_at": at,
             "state": _WAITING,
             "attempts": 0,
-            "next_at": at,
             "headers": self.sealer.seal_json(headers, _HEADERS.at(digest)),
             "body": self.sealer.seal(delivery.body, _BODY.at(digest)),
         }
@@ -163,7 +175,7 @@ def delete_deliveries_before(conn: Connection, before: datetime) -> int:
     return count
 
 
-def _due(now: datetime) -> Select[*tuple[Any, ...]]:
+def _due(now: Time) -> Select[*tuple[Any, ...]]:
     earlier = deliveries.alias("earlier")
     ahead = exists().where(
         earlier.c.report_id == deliveries.c.report_id,

@@ -26,7 +26,7 @@ from proxy.store.records.sessions import check_standing, owner_of, session_rows,
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import note_change
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, Turn, runs_again
 from proxy.store.sql.memory import Memory, subject_of
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.rows import insert_missing, own_spelling, upsert
@@ -107,7 +107,7 @@ class Homes:
                 insert_missing(conn, homes, [{**_key(now, legacy_id), **row}])
             return home.side if home else side
 
-        return await self.database.write(work)
+        return await self.database.write(work, turns=[_turn(legacy_id)], found=runs_again)
 
     async def learn_legacy_case(self, token: str, session: Session, legacy_id: str, at: datetime) -> bool:
         """Stores, in one write, the token and the case of a newCase that the legacy server answered.
@@ -139,7 +139,9 @@ class Homes:
                 note_change(conn, home_subject)
             return True
 
-        written = await self.database.write(work)
+        # No session changes its owner meanwhile, and no home its side.
+        turns = [("token", token_hash(token)), _turn(legacy_id)]
+        written = await self.database.write(work, turns=turns, found=runs_again)
         # Other processes may go on with the owner's older legacy token: the legacy server gave it as well.
         self.memory.forget([subject_of("legacy_token", session.owner)])
         return written
@@ -169,7 +171,7 @@ class Homes:
             conn.execute(delete(legacy_sessions).where(same))
             note_change(conn, subject)
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def _legacy_session(self, owner: str) -> Any:
         return await self.database.find(_LEGACY_SESSION, owner=owner)
@@ -181,7 +183,7 @@ class Homes:
         def work(conn: Connection) -> None:
             insert_missing(conn, pairs, [{**ids, "owner": current(conn, owner), "at": at}])
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def candidate_of(self, control_id: str) -> str | None:
         """Returns the id of the same case on the other side, folded."""
@@ -241,6 +243,11 @@ def _sides() -> CompoundSelect[Any]:
 
 
 _SIDES: Final = PointRead(_sides())
+
+
+def _turn(legacy_id: str) -> Turn:
+    """Returns the turn of those who give this id a home, under whichever of an owner's hashes."""
+    return "home", folded_id(legacy_id)
 
 
 def _memory_key(owner: str | None, legacy_id: str) -> str:

@@ -1,13 +1,15 @@
 """Stores the journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from proxy.store.errors import StoreError
+from proxy.store.presence import Presence
 from proxy.store.records.cases import case_rows_of, insert_case
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
@@ -15,7 +17,7 @@ from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
-from proxy.store.sql.rows import left_over, nobody
+from proxy.store.sql.rows import Lives, left_over, nobody
 from proxy.store.sql.tables import journal
 from proxy.values import Case, folded_id
 
@@ -24,7 +26,19 @@ _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
 
 _BEGIN: Final = PointWrite(insert(journal))
-_STANDING: Final = PointRead(select(journal.c.id).where(journal.c.id == bindparam("standing")))
+_EARLIER_ENTRY: Final = journal.alias()
+# The entry that it relies on is locked: an erase that removes it either comes before, or finds this one, too.
+_BEGIN_STANDING: Final = PointWrite(
+    insert(journal).from_select(
+        [column.name for column in journal.columns],
+        select(*(bindparam(column.name, type_=column.type) for column in journal.columns)).where(
+            select(_EARLIER_ENTRY.c.id)
+            .where(_EARLIER_ENTRY.c.id == bindparam("standing"))
+            .with_for_update(read=True, key_share=True)
+            .exists()
+        ),
+    )
+)
 _EARLIER: Final = PointRead(
     select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
 )
@@ -62,11 +76,11 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The intents and their results; `process` is the process that writes them."""
+    """The intents and their results; `presence` is that of the process that writes them."""
 
     database: Database
     sealer: Sealer
-    process: str
+    presence: Presence
 
     async def begin(
         self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
@@ -85,12 +99,15 @@ class Journal:
                 each(conn)
             if earlier := _earlier(conn, entry):
                 return earlier
-            if standing is not None and _STANDING.first(conn, standing=standing) is None:
+            if standing is None:
+                _BEGIN.run(conn, columns)
+            elif not _BEGIN_STANDING.run(conn, {**columns, "standing": standing}):
                 raise NotStanding
-            _BEGIN.run(conn, columns)
             return None
 
-        row = await self.database.write(work)
+        turns = [] if entry.idempotency is None else [("once", entry.owner, entry.idempotency)]
+        found = partial(_is, entry_id=entry.id, values={})
+        row = await self.database.write(work, turns=turns, found=found, single=not first and ref is None)
         return None if row is None else self._entry(row)
 
     async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
@@ -112,7 +129,8 @@ class Journal:
             for each in also:
                 each(conn)
 
-        await self.database.write(work)
+        done = {"state": values["state"], "case_id": values["case_id"]}
+        await self.database.write(work, found=lambda conn: _is(conn, intent_id, done))
 
     async def fail(self, intent_id: str, cause: str, *, ambiguous: bool, case_id: str | None = None) -> None:
         """Notes that a call gave no case; `cause` is a short code.
@@ -130,9 +148,10 @@ class Journal:
         def work(conn: Connection) -> None:
             _resolve(conn, intent_id, values)
 
-        await self.database.write(work)
+        found = partial(_is, entry_id=intent_id, values=values)
+        await self.database.write(work, found=found, single=True)
 
-    async def resolve_abandoned(self, lives: Callable[[str | None], bool] = nobody) -> int:
+    async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""
 
         def work(conn: Connection) -> int:
@@ -162,7 +181,7 @@ class Journal:
     def _columns(self, entry: JournalEntry) -> dict[str, Any]:
         columns = {name: getattr(entry, name) for name in JournalEntry.__slots__}
         answer = None if entry.answer is None else self.sealer.seal(entry.answer, _ANSWER.at(entry.id))
-        return {**columns, "answer": answer, "process": self.process}
+        return {**columns, "answer": answer, "process": self.presence.name}
 
     def _entry(self, row: Row[Any]) -> JournalEntry:
         answer = None if row.answer is None else self.sealer.open(row.answer, _ANSWER.at(row.id))
@@ -174,6 +193,13 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Any:
     if entry.idempotency is None:
         return None
     return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
+
+
+def _is(conn: Connection, entry_id: str, values: Mapping[str, Any]) -> bool:
+    """Returns whether the entry is there with these values."""
+    query = select(journal.c.id).where(journal.c.id == entry_id)
+    same = [journal.c[name].is_not_distinct_from(value) for name, value in values.items()]
+    return conn.execute(query.where(*same)).first() is not None
 
 
 def _resolve(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Stores linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from proxy.store.sql.database import Database
-from proxy.store.sql.rows import batches, insert_missing, left_over, nobody, own_spelling, upsert
+from proxy.store.presence import Presence
+from proxy.store.sql.database import Database, runs_again
+from proxy.store.sql.rows import Lives, batches, insert_missing, left_over, nobody, own_spelling, upsert
 from proxy.store.sql.tables import cases, links
 from proxy.values import LinkedCase, PendingCall, folded_id
 
@@ -22,19 +23,25 @@ _MAY_BEGIN: Final = (None, _PENDING, "failed")
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The linked cases, one row per (case, SHA-256 of the audio); `process` writes the intents.
+    """The linked cases, one row per (case, SHA-256 of the audio).
 
-    A row is pending, then intent, then done, failed or ambiguous.
+    A row is pending, then intent, then done, failed or ambiguous. `presence` is that of the process that
+    writes it.
     """
 
     database: Database
-    process: str
+    presence: Presence
 
     async def plan(self, case_id: str, digests: Sequence[str], at: datetime) -> None:
         """Notes that the case will be made: if this process ends before it begins, another one sees it."""
-        same = {"case_id": folded_id(case_id), "state": _PENDING, "created_at": at, "process": self.process}
+        same = {
+            "case_id": folded_id(case_id),
+            "state": _PENDING,
+            "created_at": at,
+            "process": self.presence.name,
+        }
         rows = [{**same, "digest": each} for each in digests]
-        await self.database.write(lambda conn: insert_missing(conn, links, rows))
+        await self.database.write(lambda conn: insert_missing(conn, links, rows), found=runs_again)
 
     async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
         """Writes the intent and returns True. Returns False when an earlier intent did not clearly fail.
@@ -42,7 +49,7 @@ class Links:
         After False nothing may be sent.
         """
         key = {"case_id": folded_id(case_id), "digest": digest}
-        values = {"state": "intent", "cause": None, "created_at": at, "process": self.process}
+        values = {"state": "intent", "cause": None, "created_at": at, "process": self.presence.name}
 
         def work(conn: Connection) -> bool:
             state = conn.execute(select(links.c.state).filter_by(**key)).scalar_one_or_none()
@@ -51,7 +58,10 @@ class Links:
             upsert(conn, links, key, values)
             return True
 
-        return await self.database.write(work)
+        def found(conn: Connection) -> bool:
+            return conn.execute(select(links.c.digest).filter_by(**key, **values)).first() is not None
+
+        return await self.database.write(work, turns=[("link", *key.values())], found=found)
 
     async def done(self, case_id: str, digest: str, linked_case_id: str) -> None:
         """Stores the id of the case that was made."""
@@ -69,12 +79,12 @@ class Links:
         """Makes the case pending again, as `plan` leaves it: nothing was sent, and it will be tried again."""
         await self._set(case_id, digest, state=_PENDING, cause=cause)
 
-    async def pending(self, lives: Callable[[str | None], bool] = nobody) -> list[LinkedCase]:
+    async def pending(self, lives: Lives = nobody) -> list[LinkedCase]:
         """Returns the linked cases that dead processes had planned or put off, oldest first."""
 
         def work(conn: Connection) -> list[LinkedCase]:
             query = select(links).where(links.c.state == _PENDING).order_by(links.c.created_at)
-            return [_linked(row) for row in conn.execute(query) if not lives(row.process)]
+            return [_linked(row) for row in conn.execute(query) if not lives(conn, row.process)]
 
         return await self.database.read(work)
 
@@ -97,7 +107,7 @@ class Links:
         """Returns all rows of these cases, oldest first."""
         return await self.database.lookup(lambda conn: links_of(conn, case_ids))
 
-    async def resolve_abandoned(self, lives: Callable[[str | None], bool] = nobody) -> int:
+    async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""
 
         def work(conn: Connection) -> int:
@@ -111,7 +121,7 @@ class Links:
             same = update(links).filter_by(case_id=folded_id(case_id), digest=digest)
             conn.execute(same.values(**values))
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
 
 def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from proxy.store.records.rekeying import rekey
 from proxy.store.sealing.contexts import SealedColumn
@@ -14,6 +14,7 @@ from proxy.store.sql.changes import note_change
 from proxy.store.sql.database import Database, Work
 from proxy.store.sql.memory import ALL
 from proxy.store.sql.point_reads import PointRead
+from proxy.store.sql.rows import make
 from proxy.store.sql.tables import cases, owner_aliases, sessions
 
 _NOW: Final = PointRead(select(owner_aliases.c.owner).where(owner_aliases.c.alias == bindparam("alias")))
@@ -45,9 +46,13 @@ class Owners:
         left = partial(_not_noted, hashes=sorted({*older} - {owner}))
 
         def work(conn: Connection) -> None:
-            for each in left(conn):
+            # The alias comes first: of two processes that move the same hash, only one makes it.
+            moving = [
+                each for each in left(conn) if make(conn, owner_aliases, {"alias": each, "owner": owner})
+            ]
+            for each in moving:
                 rekey(conn, self.sealer, each, owner)
-                conn.execute(insert(owner_aliases).values(alias=each, owner=owner))
+            if moving:
                 note_change(conn, ALL)
 
         return work

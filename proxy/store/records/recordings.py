@@ -86,14 +86,21 @@ class Recordings:
         def work(conn: Connection) -> bool:
             check_standing(conn, ref)
             now = opening["owner"] = current(conn, owner)
-            last = conn.execute(_last(now, legacy_id)).one_or_none()
+            # Locked, lest a sweep removes the recording between the two statements.
+            newest = _last(now, legacy_id).with_for_update(read=True, key_share=True, of=recordings)
+            last = conn.execute(newest).one_or_none()
             if last is not None and last.sha256 == chunk.sha256:
                 return False
             position = _position(conn, self.sealer, last, opening, opens=opens, taken=taken)
             conn.execute(insert(chunks).values(**position, **columns))
             return True
 
-        return await self.database.write(work)
+        def found(conn: Connection) -> bool:
+            return conn.execute(select(chunks.c.blob).filter_by(blob=chunk.blob)).first() is not None
+
+        # Of the id alone: an owner's hash may change while the write waits.
+        turns = [("recording", folded_id(legacy_id))]
+        return await self.database.write(work, turns=turns, found=found)
 
     async def tip(self, owner: str, legacy_id: str) -> Tip | None:
         """Returns the end that the next chunk may continue. It opens no keys, for every chunk asks for it."""

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 
 from proxy.store.errors import StoreError
+from proxy.store.records.sessions import lock_sessions
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.tables import (
@@ -33,6 +34,8 @@ _MEETING: Final[Sequence[tuple[Table, Sequence[str], str | None]]] = (
 
 def rekey(conn: Connection, sealer: Sealer, old: str, new: str) -> None:
     """Moves all rows of the hash `old` to the hash `new`. The audit stays: its rows were written of `old`."""
+    # A write for one of these sessions ends before, or finds the session under the new hash.
+    lock_sessions(conn, (old,))
     for table in (sessions, cases, pairs):
         _move(conn, table, old, new)
     conn.execute(update(clients).where(clients.c.user == old).values(user=new))

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from proxy.store.audit.trail import is_erased
+from proxy.store.audit.trail import erasure_turn, is_erased
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database, Work
+from proxy.store.sql.database import Database, Turn, Work, runs_again
 from proxy.store.sql.rows import batches, upsert
 from proxy.store.sql.tables import reports
 from proxy.values import Report, ReportEvent, folded_id
@@ -42,10 +42,19 @@ class Reports:
 
         Returns False when it changed nothing.
         """
-        return await self.database.write(self.applying(event, received_at))
+        work, turns = self.applying(event, received_at), self.turns(event.report_id, event.case_id)
+        return await self.database.write(work, turns=turns, found=runs_again)
+
+    def turns(self, report_id: str | None, case_id: str | None) -> list[Turn]:
+        """Returns the turns of an event on this report and this case, as far as it names them.
+
+        Events on one report come one after the other, and none between the parts of an erasure.
+        """
+        case = [] if case_id is None else [erasure_turn(self.sealer.case(case_id))]
+        return case if report_id is None else [*case, ("report", report_id)]
 
     def applying(self, event: ReportEvent, received_at: datetime) -> Work[bool]:
-        """Returns the work of `apply`, for a write that does more."""
+        """Returns the work of `apply`, for a write that does more, and that has its `turns`."""
         values, cases = self._values(event, received_at), self.sealer.case_hashes(event.case_id)
 
         def work(conn: Connection) -> bool:

@@ -1,21 +1,22 @@
 """Stores sessions: legacy tokens, and the user and access token behind each (CONTRACT G05, G06)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from proxy.store.errors import StoreError
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import note_change
-from proxy.store.sql.database import Database, Work
+from proxy.store.sql.database import Database, Work, runs_again
 from proxy.store.sql.memory import Memory, subject_of
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
-from proxy.store.sql.rows import put, upsert
+from proxy.store.sql.rows import delete_unused, put, upsert
 from proxy.store.sql.tables import api_keys, sessions
 from proxy.values import Identity, Json, Session
 
@@ -30,7 +31,11 @@ _CHANGE: Final = PointWrite(update(sessions).where(sessions.c.token_hash == bind
 _NEWEST_OF: Final = (
     _WITH_KEY.where(sessions.c.owner == bindparam("owner")).order_by(sessions.c.expires_at.desc()).limit(1)
 )
-_OWNER_OF: Final = PointRead(select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token")))
+_OWNER: Final = select(sessions.c.owner).where(sessions.c.token_hash == bindparam("token"))
+_OWNER_OF: Final = PointRead(_OWNER)
+_STANDING: Final = PointRead(_OWNER.with_for_update(read=True, key_share=True))
+_KEY: Final = select(api_keys.c.api_key).where(api_keys.c.ref == bindparam("ref"))
+_KEY_IN_USE: Final = PointRead(_KEY.with_for_update(read=True, key_share=True))
 
 
 class SessionGone(Exception):
@@ -47,7 +52,7 @@ class Sessions:
 
     async def put(self, token: str, session: Session) -> None:
         """Stores the session; it replaces one under the same token."""
-        await self.database.write(self.putting(token, session))
+        await self.database.write(self.putting(token, session), found=runs_again)
 
     def putting(self, token: str, session: Session) -> Work[None]:
         """Returns the work of `put`, for a write that does more."""
@@ -108,7 +113,8 @@ class Sessions:
 
     async def renew(self, token: str, access_token: str, access_expires_at: datetime | None) -> None:
         """Gives the session a fresh access token; the legacy token stays the same (G06)."""
-        await self.database.write(self.renewing(token, access_token, access_expires_at))
+        work = self.renewing(token, access_token, access_expires_at)
+        await self.database.write(work, found=runs_again)
 
     def renewing(self, token: str, access_token: str, access_expires_at: datetime | None) -> Work[None]:
         """Returns the work of `renew`, for a write that does more."""
@@ -149,12 +155,20 @@ class SessionRows:
     who: Mapping[str, Any]
     access: Mapping[str, Any]
     sealed_key: bytes
+    opens_key: Callable[[bytes], bool]  # whether a stored value is this API key
 
 
 def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
     """Seals the private parts of a session; `write_session` writes the result."""
     identity, key = session.identity, token_hash(token)
     ref = sealer.digest("api_key", identity.api_key)
+
+    def opens_key(sealed: bytes) -> bool:
+        try:
+            return sealer.open_text(sealed, _API_KEY.at(ref)) == identity.api_key
+        except StoreError:  # it was sealed with a key that is gone
+            return False
+
     who: list[Json] = [identity.user, identity.organization, session.organization]
     return SessionRows(
         who={
@@ -169,6 +183,7 @@ def session_rows(sealer: Sealer, token: str, session: Session) -> SessionRows:
             "access_expires_at": session.access_expires_at,
         },
         sealed_key=sealer.seal_text(identity.api_key, _API_KEY.at(ref)),
+        opens_key=opens_key,
     )
 
 
@@ -178,7 +193,11 @@ def write_session(conn: Connection, token: str, rows: SessionRows, *, keep_acces
     `keep_access` is for a session that is certainly there: its access token stays.
     """
     key = {"token_hash": token_hash(token)}
-    upsert(conn, api_keys, {"ref": rows.who["key_ref"]}, {"api_key": rows.sealed_key})
+    ref = rows.who["key_ref"]
+    # Written only if need be: an organization's callers all have the same key, and would wait in line for it.
+    stored = _KEY_IN_USE.first(conn, ref=ref)
+    if stored is None or not rows.opens_key(stored.api_key):
+        upsert(conn, api_keys, {"ref": ref}, {"api_key": rows.sealed_key})
     if keep_access:
         _CHANGE.run(conn, {"token": key["token_hash"], **rows.who})
         return True
@@ -195,9 +214,9 @@ def check_standing(conn: Connection, ref: str | None) -> None:
     """Raises SessionGone, in the caller's transaction, when the session of this `Session.ref` has gone.
 
     A cached session may be a second old, and a write for an erased user would bring their data back. `ref`
-    None is a write for no session.
+    None is a write for no session. The session stays until the transaction ends.
     """
-    if ref is not None and _OWNER_OF.first(conn, token=ref) is None:
+    if ref is not None and _STANDING.first(conn, token=ref) is None:
         raise SessionGone
 
 
@@ -212,7 +231,13 @@ def delete_expired(conn: Connection, now: datetime) -> int:
 
 
 def delete_unused_keys(conn: Connection) -> None:
-    conn.execute(delete(api_keys).where(api_keys.c.ref.not_in(select(sessions.c.key_ref))))
+    delete_unused(conn, api_keys.c.ref, api_keys.c.ref.not_in(select(sessions.c.key_ref)))
+
+
+def lock_sessions(conn: Connection, owners: Collection[str]) -> None:
+    """Lets the writes end that are for these owners' sessions (`check_standing`), and no other one begin."""
+    query = select(sessions.c.token_hash).where(sessions.c.owner.in_(owners))
+    conn.execute(query.order_by(sessions.c.token_hash).with_for_update()).all()
 
 
 def _lives(session: Session, now: datetime) -> bool:

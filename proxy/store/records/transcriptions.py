@@ -10,7 +10,7 @@ from proxy.store.records.owners import current
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, runs_again
 from proxy.store.sql.rows import batches, upsert
 from proxy.store.sql.tables import transcriptions
 from proxy.values import Transcription, folded_id
@@ -72,7 +72,7 @@ class Transcriptions:
                 conn.execute(delete(transcriptions).where(*own, table.digest.in_(batch)))
             upsert(conn, transcriptions, key, values)
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def of(self, owner: str, legacy_id: str) -> list[Transcription]:
         """Returns all transcriptions of the id, in the order in which they were made."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
 from proxy.store.audit.trail import Audit, AuditEvent
@@ -20,11 +20,12 @@ from proxy.store.rollout.override_queries import (
 )
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, Turn, Work
 from proxy.store.sql.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
 
+_TURN: Final[Turn] = ("overrides",)
 _ORGANIZATION: Final = SealedColumn(overrides.c.organization)
 # The fields that the audit stores beside its own columns.
 _AUDITED: Final = frozenset({"revision", "route", "mode", "percent", "until", "reason", "undoes"})
@@ -91,7 +92,7 @@ class OverrideStore:
                 self._refuse_equal(conn, override, expected)
             return self._write(conn, override, expected)
 
-        return await self.database.write(work)
+        return await self._changed(work)
 
     def _refuse_equal(self, conn: Connection, draft: Override, expected: int | None) -> None:
         revision = current_revision(conn)
@@ -129,7 +130,7 @@ class OverrideStore:
             validate(change, at)
             return self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
 
-        return await self.database.write(work)
+        return await self._changed(work)
 
     async def history(self, *, limit: int = 100, route: str | None = None) -> list[Override]:
         """Returns the changes (of the route, if one is named), newest first."""
@@ -139,6 +140,19 @@ class OverrideStore:
             return list(conn.execute(query))
 
         return [self._read(row) for row in await self.database.read(work)]
+
+    async def _changed(self, work: Work[Override]) -> Override:
+        """Runs a work that adds a change; no other one is made between what it reads and writes."""
+        written: list[Override] = []
+
+        def noting(conn: Connection) -> Override:
+            written[:] = [work(conn)]
+            return written[0]
+
+        def found(conn: Connection) -> bool:
+            return conn.execute(_same(written[0])).first() is not None
+
+        return await self.database.write(noting, turns=[_TURN], found=found)
 
     def _write(self, conn: Connection, draft: Override, expected: int | None) -> Override:
         """Writes both rows, the change's and the audit's, in the transaction that gives the revision."""
@@ -166,6 +180,12 @@ class OverrideStore:
             return None if sealed is None else self.sealer.open_text(sealed, _ORGANIZATION.at(revision))
         except StoreError:
             return None
+
+
+def _same(override: Override) -> Select[int]:
+    """Returns the query for this very change: another process may have got the same revision meanwhile."""
+    names = ("revision", "at", "actor", "route", "scope", "reason")
+    return select(overrides.c.revision).filter_by(**{name: getattr(override, name) for name in names})
 
 
 def _refuse_stale(current: int, expected: int | None) -> None:

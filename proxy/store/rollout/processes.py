@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, select
 
-from proxy.store.sql.database import Database
-from proxy.store.sql.rows import upsert
+from proxy.store.sql.clock import database_time
+from proxy.store.sql.database import Database, runs_again
+from proxy.store.sql.rows import upsert_computed
 from proxy.store.sql.tables import processes
 
 # A process without a heartbeat for so long is gone: three heartbeats, and a moment.
@@ -56,11 +57,13 @@ class Processes:
         started_at: datetime,
         at: datetime,
     ) -> None:
-        """Writes a heartbeat, and removes the rows of processes that ended long ago."""
+        """Writes a heartbeat, and removes the rows of processes that ended long ago.
+
+        On a database that several machines share, the database's clock gives the time instead of `at`.
+        """
         values = {
             "name": name,
             "started_at": started_at,
-            "seen_at": at,
             "revision": revision,
             "mappings": mappings_digest,
             "rejected": list(rejected),
@@ -69,10 +72,11 @@ class Processes:
         }
 
         def work(conn: Connection) -> None:
-            upsert(conn, processes, {"id": id}, values)
-            conn.execute(delete(processes).where(processes.c.seen_at < at - _FORGOTTEN))
+            upsert_computed(conn, processes, {"id": id}, {**values, "seen_at": database_time(conn, at)})
+            long_ago = database_time(conn, at, -_FORGOTTEN)
+            conn.execute(delete(processes).where(processes.c.seen_at < long_ago))
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def leave(self, id: str) -> None:  # noqa: A002
         """Removes the row of a process that ends, so that nobody waits for it."""
@@ -80,13 +84,13 @@ class Processes:
         def work(conn: Connection) -> None:
             conn.execute(delete(processes).where(processes.c.id == id))
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     async def live(self, now: datetime, within: timedelta = LIVE) -> list[Process]:
-        """Returns the processes with a heartbeat within that time, by name."""
-        recent = select(processes).where(processes.c.seen_at >= now - within)
+        """Returns the processes with a heartbeat within that time, by name; the clock is that of `report`."""
 
         def work(conn: Connection) -> list[Process]:
+            recent = select(processes).where(processes.c.seen_at >= database_time(conn, now, -within))
             return [_process(row) for row in conn.execute(recent.order_by(processes.c.name))]
 
         return await self.database.read(work)

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, select
 
 from proxy.store.sealing import fernet
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, Turn, runs_again
 from proxy.store.sql.rows import upsert
 from proxy.store.sql.tables import meta
 
+_TURN: Final[Turn] = ("keys",)
 _NAME: Final = "keys"
 
 
@@ -29,14 +30,16 @@ class Keys:
 
         def work(conn: Connection) -> None:
             self.sealer.renew_pepper(conn)
-            _write(conn, {newest, *_read(conn)})
+            listed = _read(conn)
+            if newest not in listed:
+                _write(conn, {newest, *listed})
 
-        await self.database.write(work)
+        await self.database.write(work, turns=[_TURN], found=runs_again)
 
     async def renewed(self, others: Iterable[str]) -> None:
         """Leaves in the list only the newest key, and `others`, with which some process still seals."""
         left = {self.sealer.fingerprints[0], *others}
-        await self.database.write(lambda conn: _write(conn, left))
+        await self.database.write(lambda conn: _write(conn, left), turns=[_TURN], found=runs_again)
 
     async def refuse_fernet(self) -> None:
         """Makes the sealer refuse values of earlier releases, once a rotation has found that none is left."""

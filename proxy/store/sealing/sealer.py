@@ -13,12 +13,14 @@ from proxy.store.errors import StoreError
 from proxy.store.sealing import fernet
 from proxy.store.sealing.contexts import Context, named_context
 from proxy.store.sealing.keyring import Keyring
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, Turn, runs_again
 from proxy.store.sql.tables import meta
 from proxy.values import Json, folded_id, folded_mail
 
 _PEPPER: Final = named_context(fernet.PEPPER)
 _OF_PEPPER: Final = meta.c.name == fernet.PEPPER
+_STORED_PEPPER: Final = select(meta.c.value).where(_OF_PEPPER)
+_TURN: Final[Turn] = ("pepper",)
 _PEPPER_BYTES: Final = 32
 _FINGERPRINT: Final = 12  # hex digits
 _SHORT: Final = 16  # hex digits
@@ -88,9 +90,14 @@ class Sealer:
         return hmac.digest(self._pepper, b"".join(counted), "sha256").hex()
 
     def renew_pepper(self, conn: Connection) -> None:
-        """Seals the pepper, the key of all hashes, under the newest key."""
-        sealed = self.seal(self._pepper, _PEPPER)
-        conn.execute(update(meta).where(_OF_PEPPER).values(value=sealed))
+        """Seals the pepper, the key of all hashes, under the newest key, unless it is so already."""
+        if not self.has_newest_pepper(conn):
+            sealed = self.seal(self._pepper, _PEPPER)
+            conn.execute(update(meta).where(_OF_PEPPER).values(value=sealed))
+
+    def has_newest_pepper(self, conn: Connection) -> bool:
+        """Returns whether the stored pepper is under the newest key."""
+        return self._keyring.is_newest(conn.execute(_STORED_PEPPER).scalar_one())
 
     def owner(self, user: str, organization: str) -> str:
         """Returns the hash under which all of this user in this organization is stored (CONTRACT N06)."""
@@ -136,15 +143,15 @@ async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool =
 
     def work(conn: Connection) -> Sealer:
         takes_fernet = not fernet.is_refused(conn)
-        sealed = conn.execute(select(meta.c.value).where(_OF_PEPPER)).scalar_one_or_none()
+        sealed = conn.execute(_STORED_PEPPER).scalar_one_or_none()
         if sealed is None:
             return _first(conn, keys)
         pepper = _opened(Keyring(keys, takes_fernet=takes_fernet), sealed)
         return Sealer(keys, pepper, takes_fernet=takes_fernet)
 
-    sealer = await database.write(work)
-    if renews:
-        await database.write(sealer.renew_pepper)
+    sealer = await database.write(work, turns=[_TURN], found=runs_again)  # of two first starts, one makes it
+    if renews and not await database.lookup(sealer.has_newest_pepper):
+        await database.write(sealer.renew_pepper, found=runs_again)
     return sealer
 
 

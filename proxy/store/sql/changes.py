@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 
 from proxy.store.sql.database import NOTED, Database
 from proxy.store.sql.memory import ALL, Memory
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
+from proxy.store.sql.rows import has_one_writer
 from proxy.store.sql.tables import changes
 
 _MOST: Final = 1000  # in one read; a process that has missed more forgets everything
@@ -22,15 +23,26 @@ _SINCE: Final = (
     .limit(_MOST)
 )
 _INSERT: Final = PointWrite(insert(changes))
+# Revisions are given in the order of the commits. Else a lower one could commit after a process has followed
+# a higher one, and that process would never see it.
+_INSERT_IN_TURN: Final = text(
+    "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('changes', 0))) "
+    "INSERT INTO changes (subject) SELECT :subject FROM turn RETURNING revision"
+)
 
 
 def note_change(conn: Connection, subject: str) -> int:
     """Notes a change that ends cached values, in the transaction that makes it. Returns its revision.
 
     This process forgets the values once the write is done (see `Database.write`), before its caller goes on.
+    Call it after all other statements, but for those that add to the audit: until the transaction ends, no
+    other one can note a change.
     """
-    _INSERT.run(conn, {"subject": subject})
     conn.info.setdefault(NOTED, []).append(subject)
+    if not has_one_writer(conn):
+        revision: int = conn.execute(_INSERT_IN_TURN, {"subject": subject}).scalar_one()
+        return revision
+    _INSERT.run(conn, {"subject": subject})
     return _newest(conn)
 
 

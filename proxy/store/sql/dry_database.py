@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from proxy.store.errors import StoreError
-from proxy.store.sql.database import NOTED, Database, Work
+from proxy.store.sql.database import NOTED, Database, Turn, Work
 from proxy.store.sql.point_reads import PointRead
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ class DryDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._written: list[Work[object]] = []
+        self._turns: set[Turn] = set()
         self._turn = asyncio.Lock()
 
     async def lookup(self, work: Work[T]) -> T:
@@ -36,13 +37,22 @@ class DryDatabase:
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),
+        found: Work[bool] | None = None,  # noqa: ARG002  # what is undone is never found
+        single: bool = False,  # noqa: ARG002  # it is undone within a transaction
+    ) -> T:
         """Runs `work`, and undoes it before the transaction of the real writes beside it is committed.
 
         What `work` raises comes back. The next writes of the run do not see what such a work wrote.
         """
         async with self._turn:
-            result = await self._database.write(partial(_undone, before=tuple(self._written), work=work))
+            again = partial(_undone, before=tuple(self._written), work=work)
+            self._turns |= set(turns)
+            result = await self._database.write(again, turns=sorted(self._turns))
             self._written.append(work)
         return result
 

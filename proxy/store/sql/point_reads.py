@@ -2,53 +2,82 @@
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.sql.selectable import CompoundSelect
 
-DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+from proxy.store.sql.dialects import POSTGRESQL, SQLITE, on_driver, postgresql
+
+_Process: TypeAlias = Callable[[Any], Any]
 
 
 class PointRead:
     """A SELECT with `bindparam`s for the keys.
 
     SQLAlchemy takes four times as long to run a compiled statement as SQLite takes to answer it, and a few
-    such reads answer most requests. On any other database, SQLAlchemy runs the statement.
+    such reads answer most requests; with PostgreSQL's driver it is much the same. A bound value is passed as
+    it is: no `bindparam` may have a type of its own.
     """
 
     def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
-        compiled = statement.compile(dialect=DIALECT)
-        columns = [*statement.selected_columns]
         self._statement = statement
-        self._sql = str(compiled)
-        self._names: Sequence[str] = compiled.positiontup or ()
-        self._defaults = compiled.params
-        self._processors = [(n, p) for n, c in enumerate(columns) if (p := _processor(c.type))]
-        self._row = _row_of([column.key for column in columns])
+        self._sqlite = _compiled(statement, SQLITE)
+        self._row = _row_of([str(column.key) for column in statement.selected_columns])
+
+    @cached_property
+    def _postgresql(self) -> "_Compiled":
+        return _compiled(self._statement, postgresql())
 
     def first(self, conn: Connection, **values: Any) -> Any:
         """Returns the first row, its columns by their names; None when there is none."""
-        if conn.dialect.name != DIALECT.name:
-            return conn.execute(self._statement, values).first()
+        if conn.dialect.name == POSTGRESQL:
+            return on_driver(conn, lambda driver: self.first_of(driver, **values))
+        compiled = self._sqlite
         driver: Any = conn.connection.driver_connection
-        defaults = self._defaults
-        given = [values[name] if name in values else defaults[name] for name in self._names]
-        found = driver.execute(self._sql, given).fetchone()
+        return self._as_row(compiled, driver.execute(compiled.sql, compiled.given(values)).fetchone())
+
+    async def first_of(self, driver: Any, **values: Any) -> Any:
+        """Returns the same as `first`, by an open connection of PostgreSQL's driver."""
+        compiled = self._postgresql
+        return self._as_row(compiled, await driver.fetchrow(compiled.sql, *compiled.given(values)))
+
+    def _as_row(self, compiled: "_Compiled", found: Any) -> Any:
         if found is None:
             return None
-        if self._processors:
+        if compiled.processors:
             found = [*found]
-            for number, process in self._processors:
+            for number, process in compiled.processors:
                 found[number] = process(found[number])
         return self._row._make(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement in a dialect: its parameters in their order, and the processors of some columns."""
+
+    sql: str
+    names: Sequence[str]
+    defaults: dict[str, Any]
+    processors: Sequence[tuple[int, _Process]]
+
+    def given(self, values: dict[str, Any]) -> list[Any]:
+        return [values[name] if name in values else self.defaults[name] for name in self.names]
+
+
+def _compiled(statement: Select[Any] | CompoundSelect[Any], dialect: Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    columns = enumerate(statement.selected_columns)
+    found = [(number, process) for number, c in columns if (process := _processor(c.type, dialect))]
+    return _Compiled(str(compiled), compiled.positiontup or (), {**compiled.params}, found)
 
 
 def _row_of(names: Sequence[str]) -> Any:
     return namedtuple("Row", names)
 
 
-def _processor(kind: Any) -> Callable[[Any], Any] | None:
-    process: Callable[[Any], Any] | None = kind.dialect_impl(DIALECT).result_processor(DIALECT, None)
+def _processor(kind: Any, dialect: Dialect) -> _Process | None:
+    process: _Process | None = kind.dialect_impl(dialect).result_processor(dialect, None)
     return process

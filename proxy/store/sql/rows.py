@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, or_, select
 from sqlalchemy.dialects import sqlite
 
 from proxy.store.sql.point_writes import PointWrite
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
     _DialectInsert: TypeAlias = sqlite.Insert | postgresql.Insert
+
+# Returns, within a unit of work, whether the process of this name lives (`Presence.lives`).
+Lives: TypeAlias = Callable[[Connection, str | None], bool]
 
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -29,24 +32,57 @@ def upsert(conn: Connection, table: Table, key: Mapping[str, Any], values: Mappi
     _upsert_into(conn.dialect.name, table, (*values,)).run(conn, {**key, **values})
 
 
+def upsert_computed(
+    conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Does the same as `upsert` with `values` of which some are expressions; it takes longer."""
+    statement = _insert_into(conn.dialect.name, table).values(**key, **values)
+    changed = {name: statement.excluded[name] for name in values}
+    conn.execute(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
+
+
 def put(conn: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Does the same as `upsert`; returns whether the row was there."""
-    made = _insert_missing_into(conn.dialect.name, table).run(conn, {**key, **values}) == 1
-    if not made:
+    is_new = make(conn, table, {**key, **values})
+    if not is_new:
         upsert(conn, table, key, values)
-    return not made
+    return not is_new
+
+
+def make(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Makes the row unless its key is there; returns whether it did.
+
+    It waits for another transaction that has made the same row; so the first one has it for itself.
+    """
+    return _insert_missing_into(conn.dialect.name, table).run(conn, row) == 1
 
 
 def insert_missing(conn: Connection, table: Table, rows: _Rows) -> None:
     """Makes the rows whose keys are not there yet, and leaves the others as they are."""
     if rows:
-        _insert_missing_into(conn.dialect.name, table).run_all(conn, rows)
+        _insert_missing_into(conn.dialect.name, table).run_all(conn, _in_order(conn, table, rows))
+
+
+def delete_unused(conn: Connection, column: Column[Any], unused: ColumnElement[bool]) -> None:
+    """Removes the `unused` rows that no other transaction is about to use; `column` is their key.
+
+    The second statement looks again at rows that are locked by then: on a database with many writers, one
+    may have come into use since the first.
+    """
+    free = select(column).where(unused).order_by(column).with_for_update(skip_locked=True, of=column.table)
+    for batch in batches(conn.execute(free).scalars().all()):
+        conn.execute(delete(column.table).where(column.in_(batch), unused))
 
 
 def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
     """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
     if rows:
-        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, rows)
+        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, _in_order(conn, table, rows))
+
+
+def has_one_writer(conn: Connection) -> bool:
+    """Returns whether one write at a time runs: what a unit of work has read then stays true to its end."""
+    return conn.dialect.name != "postgresql"
 
 
 def own_spelling(spelling: str) -> str | None:
@@ -54,19 +90,19 @@ def own_spelling(spelling: str) -> str | None:
     return None if spelling == folded_id(spelling) else spelling
 
 
-def nobody(_process: str | None) -> bool:
+def nobody(_conn: Connection, _process: str | None) -> bool:
     """Returns that no process lives: the default for a single process that has just started."""
     return False
 
 
-def left_over(conn: Connection, table: Table, lives: Callable[[str | None], bool]) -> ColumnElement[bool]:
+def left_over(conn: Connection, table: Table, lives: Lives) -> ColumnElement[bool]:
     """Returns the condition for the table's intents whose process is dead.
 
     The processes with intents are read first, and only then asked whether they live: the other way round, a
     process that has just started would look dead.
     """
     owners = conn.execute(select(table.c.process).where(table.c.state == "intent").distinct())
-    dead = [process for process in owners.scalars() if not lives(process)]
+    dead = [process for process in owners.scalars() if not lives(conn, process)]
     return and_(table.c.state == "intent", or_(table.c.process.is_(None), table.c.process.in_(dead)))
 
 
@@ -109,6 +145,14 @@ def _insert_into(dialect: str, table: Table) -> "_DialectInsert":
 
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def _in_order(conn: Connection, table: Table, rows: _Rows) -> _Rows:
+    """Returns the rows by their keys: two transactions that lock the same rows never wait in a circle."""
+    if len(rows) == 1 or has_one_writer(conn):
+        return rows
+    keys = _key(table)
+    return sorted(rows, key=lambda row: [row[name] for name in keys])
 
 
 def _key(table: Table) -> list[str]:

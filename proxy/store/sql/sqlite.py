@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.errors import StoreError, because
-from proxy.store.sql.database import NOTED, Work
+from proxy.store.sql.database import NOTED, Turn, Work
 from proxy.store.sql.engines import OpenConnection
 from proxy.store.sql.migrate import migrate, no_others
 from proxy.store.sql.point_reads import PointRead
@@ -107,7 +107,14 @@ class SqliteDatabase:
         finally:
             readers.append(reader)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),  # noqa: ARG002  # SQLite has one writer
+        found: Work[bool] | None = None,  # noqa: ARG002  # its commits are never in doubt
+        single: bool = False,  # noqa: ARG002  # a group of writes has one transaction
+    ) -> T:
         """Runs `work`, and returns once its writes are on disk.
 
         Raises the error that `work` raises, with none of its writes done. Raises StoreError when the database
@@ -196,13 +203,15 @@ async def open_database(
     path: Path,
     forget: Callable[[Sequence[str]], None] = lambda _: None,
     refuse_others: Callable[[], None] = no_others,
+    *,
+    may_change: bool = True,
 ) -> AsyncIterator[SqliteDatabase]:
     """Opens the file, made or migrated if need be, and closes it at the end.
 
-    `forget` gets the subjects that each write has noted (see `Memory`); `refuse_others` is that of `migrate`.
-    Raises StoreError when the file can't be used.
+    `forget` gets the subjects that each write has noted (see `Memory`); `refuse_others` and `may_change` are
+    those of `migrate`. Raises StoreError when the file can't be used.
     """
-    await asyncio.to_thread(migrate, path, refuse_others)
+    await asyncio.to_thread(migrate, path, refuse_others, may_change=may_change)
     try:
         connections = await asyncio.to_thread(_Connections, path)
     except (SQLAlchemyError, sqlite3.Error) as error:

@@ -42,6 +42,10 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+# A number that may pass 2^31. SQLite's INTEGER has 64 bits, and it alone counts up by itself there.
+_BIG: Final = BigInteger().with_variant(Integer, "sqlite")
+
+
 def _sealed(name: str, *, nullable: bool = False) -> Column[bytes]:
     return Column(name, LargeBinary, nullable=nullable, info={_SEALED: True})
 
@@ -208,7 +212,7 @@ reports: Final = Table(
 audit: Final = Table(
     "audit",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _BIG, primary_key=True),
     _moment("at"),
     _text("actor"),
     _text("action"),
@@ -260,7 +264,7 @@ shadow_budget: Final = Table(
     metadata,
     _text("day", primary_key=True),
     _text("route", primary_key=True),
-    Column("used", Integer, nullable=False),
+    Column("used", _BIG, nullable=False),
 )
 
 # The whole state of the modes: the newest row of each (route, scope) is in force.
@@ -292,14 +296,14 @@ processes: Final = Table(
     _text("mappings"),
     Column("rejected", JSON, nullable=False),
     Column("keys", JSON),
-    Column("changes", Integer),
+    Column("changes", _BIG),
 )
 
 # The changes that end cached values (see `Changes`).
 changes: Final = Table(
     "changes",
     metadata,
-    Column("revision", Integer, primary_key=True),
+    Column("revision", _BIG, primary_key=True),
     _text("subject"),
 )
 
@@ -310,7 +314,7 @@ comparisons: Final = Table(
     _text("route", primary_key=True),
     _text("organization", primary_key=True),
     _text("outcome", primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", _BIG, nullable=False),
 )
 
 differences: Final = Table(
@@ -321,7 +325,7 @@ differences: Final = Table(
     _text("kind", primary_key=True),
     _text("control_type", primary_key=True),
     _text("candidate_type", primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", _BIG, nullable=False),
     Column("sample", JSON, nullable=False),
     _moment("first_seen"),
     _moment("last_seen"),
@@ -336,7 +340,7 @@ learned: Final = Table(
     _text("content_type", primary_key=True),
     _text("path", primary_key=True),
     _text("type", primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("count", _BIG, nullable=False),
     _moment("first_seen"),
     _moment("last_seen"),
 )
@@ -362,13 +366,13 @@ ledger: Final = Table(
     _text("route", primary_key=True),
     _text("mode", primary_key=True),
     Column("status", Integer, primary_key=True, autoincrement=False),
-    Column("count", Integer, nullable=False),
+    Column("count", _BIG, nullable=False),
 )
 
 requests: Final = Table(
     "requests",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _BIG, primary_key=True),
     Column("request_id", String, nullable=False, index=True),
     _moment("at"),
     Column("story", JSON, nullable=False),
@@ -377,7 +381,7 @@ requests: Final = Table(
 contract_runs: Final = Table(
     "contract_runs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _BIG, primary_key=True),
     _moment("at"),
     _text("target"),
     _text("route"),
@@ -390,7 +394,7 @@ contract_runs: Final = Table(
 deliveries: Final = Table(
     "deliveries",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _BIG, primary_key=True),
     Column("digest", String, nullable=False, unique=True),
     Column("report_id", String),
     Column("case_id", String, index=True),

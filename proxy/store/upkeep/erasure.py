@@ -1,28 +1,37 @@
 """Removes all that is stored of a case or of a user, on demand, with a row in the audit."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
-from proxy.store.audit.trail import CASE_ERASED, Audit, AuditEvent
+from proxy.store.audit.trail import CASE_ERASED, Audit, AuditEvent, erasure_turn
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.records.owners import Owners
 from proxy.store.records.sessions import delete_unused_keys
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.changes import delete_changes, note_change
-from proxy.store.sql.database import Database
+from proxy.store.sql.database import Database, Turn, runs_again
 from proxy.store.sql.memory import ALL
+from proxy.store.sql.rows import has_one_writer
 from proxy.store.sql.tables import chunks, recordings
-from proxy.store.upkeep.subjects import OfCase, OfUser, SubjectRows, Whose, noted_late, theirs
+from proxy.store.upkeep.subjects import OfCase, OfUser, SubjectRows, Whose, lock_user, noted_late, theirs
 
 __all__ = ["Erasure", "OfCase", "OfUser", "Removed", "Whose"]
 
 # The number of rows of each kind, under a word for the kind; kinds without rows are left out.
 Removed: TypeAlias = Mapping[str, int]
+
+
+class _TurnsNeeded(Exception):
+    """An error: there are cases whose turns the write does not have; nothing was removed."""
+
+    def __init__(self, turns: Set[Turn]) -> None:
+        super().__init__(f"{len(turns)} turns are needed")
+        self.turns = turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +73,15 @@ class Erasure:
         `Database.scrub` removes these.
         """
         whose = await self.whole(whose)
+        turns: set[Turn] = set()
 
         def work(conn: Connection) -> tuple[Removed, Sequence[str]]:
+            if isinstance(whose, OfUser):
+                lock_user(conn, whose)
             found = theirs(conn, whose)
+            needed = {erasure_turn(self.sealer.case(each)) for each in found.cases}
+            if not needed <= turns and not has_one_writer(conn):
+                raise _TurnsNeeded(needed)
             names = [name for part in found.parts for name in _blobs(conn, part)]
             removed = _without_zeros({part.what: _delete(conn, part) for part in found.parts})
             delete_unused_keys(conn)
@@ -77,7 +92,12 @@ class Erasure:
                 self.audit.append_in(conn, *self._events(whose, found.cases, actor, at, removed, reason))
             return removed, names
 
-        removed, names = await self.database.write(work)
+        while True:
+            try:
+                removed, names = await self.database.write(work, turns=sorted(turns))
+                break
+            except _TurnsNeeded as error:  # the cases are found only within the write
+                turns |= error.turns
         for name in names:
             await self.blobs.delete(name)
         return removed
@@ -89,7 +109,7 @@ class Erasure:
             for part in noted_late(owners):
                 _delete(conn, part)
 
-        await self.database.write(work)
+        await self.database.write(work, found=runs_again)
 
     def _events(
         self,
@@ -121,6 +141,8 @@ def _count(conn: Connection, part: SubjectRows) -> int:
 def _blobs(conn: Connection, part: SubjectRows) -> Sequence[str]:
     if part.table is not recordings:
         return []
+    ids = select(recordings.c.id).where(part.where).order_by(recordings.c.id)
+    conn.execute(ids.with_for_update()).all()  # no chunk comes in between its name and its end
     of_them: ColumnElement[bool] = chunks.c.recording_id.in_(select(recordings.c.id).where(part.where))
     return conn.execute(select(chunks.c.blob).where(of_them)).scalars().all()
 

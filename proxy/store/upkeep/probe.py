@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import try_room
 from proxy.store.sql.database import Database
-from proxy.store.sql.rows import upsert
+from proxy.store.sql.rows import has_one_writer, insert_missing, upsert
 from proxy.store.sql.tables import meta
 
 _SECONDS: Final = 5.0
@@ -50,11 +50,14 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Writes a row and a small file, at most once in 3 s; meanwhile every caller gets the last outcome."""
+    """Writes a row and a small file, at most once in 3 s; meanwhile every caller gets the last outcome.
+
+    `folder` is the database's own, if it has one here.
+    """
 
     database: Database
     blobs: Blobs
-    folders: tuple[Path, Path]
+    folder: Path | None
     last: Last = field(default_factory=Last)
 
     async def check(self, monotonic: Callable[[], float]) -> None:
@@ -67,13 +70,19 @@ class Probe:
         if last.failure is not None:
             raise StoreError(str(last.failure), last.failure.cause) from last.failure
 
-    async def space(self) -> Space:
-        """Returns the room of the fuller of the two disks. Raises StoreError when a folder is gone."""
+    async def space(self) -> Space | None:
+        """Returns the room of the fuller disk of this machine; None when nothing of the store is on it.
+
+        Raises StoreError when a folder is gone.
+        """
+        own = () if self.folder is None else (self.folder,)
+        folders = (*own, *self.blobs.local_folders)
         try:
-            found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in self.folders])
+            found = await asyncio.to_thread(lambda: [shutil.disk_usage(each) for each in folders])
         except OSError as error:
             raise because("the room on the store's disk can't be read", error) from error
-        return min((Space(each.free, each.total) for each in found), key=lambda each: each.share)
+        spaces = [Space(each.free, each.total) for each in found]
+        return min(spaces, key=lambda each: each.share, default=None)
 
     async def _outcome(self) -> StoreError | None:
         try:
@@ -89,12 +98,19 @@ class Probe:
     async def _write(self) -> None:
         """Writes a row, then a file: a row that fits into SQLite's log needs no room on the disk."""
         await self.database.write(_write_row)
-        try:
-            await asyncio.to_thread(try_room, self.folders[0])
-        except OSError as error:
-            raise because("MICHIQ_DATABASE_URL: no file can be written to its folder", error) from error
+        if self.folder is not None:
+            try:
+                await asyncio.to_thread(try_room, self.folder)
+            except OSError as error:
+                raise because("MICHIQ_DATABASE_URL: no file can be written to its folder", error) from error
         await self.blobs.check()
 
 
 def _write_row(conn: Connection) -> None:
-    upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})
+    if has_one_writer(conn):
+        upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})
+        return
+    # No row that others try too: one whose machine hangs within its transaction would make all unready.
+    row = {"name": f"probe {secrets.token_hex(8)}", "value": b""}
+    insert_missing(conn, meta, [row])
+    conn.execute(delete(meta).filter_by(name=row["name"]))

@@ -70,6 +70,7 @@ class Retention:
         await self._delete(names)
         orphans = await self._orphans(now - _ORPHANS)
         await self._delete(orphans)
+        await self.blobs.abort_uploads(now - _ORPHANS)
         await self._note(now)
         return Swept(removed_cases, removed_recordings, len(names) + len(orphans), unsent)
 

@@ -80,7 +80,9 @@ class Rotation:
 
     async def _refuse_fernet(self) -> None:
         """Refuses values of earlier releases from now on, when none is left and no process can add one."""
-        if await self.database.read(fernet.is_refused) or self.presence.others_format():
+        if await self.database.read(
+            lambda conn: fernet.is_refused(conn) or self.presence.others_format(conn)
+        ):
             return
         if await self.database.write(fernet.refuse_if_none_is_left):
             self.sealer.refuse_fernet()

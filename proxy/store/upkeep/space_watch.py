@@ -19,14 +19,14 @@ _log: Final = structlog.get_logger("proxy.space")
 class SpaceWatch:
     """A watch of the fullest disk of the store; it logs only changes since the last check."""
 
-    def __init__(self, space: Callable[[], Awaitable[Space]]) -> None:
+    def __init__(self, space: Callable[[], Awaitable[Space | None]]) -> None:
         self._space = space
         self._low = False
 
     async def look(self) -> None:
         """Logs that the disk has become low, or is no longer low."""
         space = await self._space()
-        if space.low != self._low:
+        if space is not None and space.low != self._low:
             self._low = space.low
             log = _log.warning if space.low else _log.info
             event = "store_space_low" if space.low else "store_space_enough"
@@ -34,7 +34,7 @@ class SpaceWatch:
 
 
 @asynccontextmanager
-async def watching_space(space: Callable[[], Awaitable[Space]]) -> AsyncIterator[None]:
+async def watching_space(space: Callable[[], Awaitable[Space | None]]) -> AsyncIterator[None]:
     """Checks the disk each minute while the block runs."""
     watch = SpaceWatch(space)
 

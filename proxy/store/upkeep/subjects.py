@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Table, exists, or_, select, union
 
+from proxy.store.records.sessions import lock_sessions
 from proxy.store.sealing.sealer import short_hash
 from proxy.store.sql.tables import (
     cases,
@@ -68,6 +69,16 @@ class Theirs:
 
     parts: tuple[SubjectRows, ...] = field(repr=False)
     cases: tuple[str, ...] = field(repr=False)
+
+
+def lock_user(conn: Connection, whose: OfUser) -> None:
+    """Locks the user's sessions and intents, on which other writes rely, until the transaction ends.
+
+    Such a write either has ended, and its rows are found, or it begins after the erasure.
+    """
+    lock_sessions(conn, whose.owners)
+    intents = select(journal.c.id).where(journal.c.owner.in_(whose.owners))
+    conn.execute(intents.order_by(journal.c.id).with_for_update()).all()
 
 
 def theirs(conn: Connection, whose: Whose) -> Theirs:

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from proxy.addresses import is_plain
 from proxy.outbound_proxy import OutboundProxy
+from proxy.trust import trusted
 from proxy.upstream.http1.dial import Dialer
 from proxy.upstream.http1.pool import Pool
-from proxy.upstream.http1.trust import trusted
 
 
 @asynccontextmanager

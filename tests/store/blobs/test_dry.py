@@ -1,55 +1,43 @@
-"""Blobs of a dry run: nothing of them is on disk."""
+"""Blobs of a dry run: nothing of them is stored."""
 
 import hashlib
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from proxy.store.blobs.dry import DryBlobs
-from proxy.store.blobs.folder import FolderBlobs
 from proxy.store.errors import BlobError
 
-REAL = "f" * 32
+from .conftest import Shelf, get, put
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> FolderBlobs:
-    return FolderBlobs(tmp_path / "blobs", lambda: REAL)
-
-
-def files(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*") if path.is_file()]
-
-
-async def test_a_dry_blob_is_hashed_and_is_nowhere(real: FolderBlobs, tmp_path: Path) -> None:
-    dry = DryBlobs(real)
+async def test_a_dry_blob_is_hashed_and_is_nowhere(shelf: Shelf) -> None:
+    dry = DryBlobs(shelf.blobs)
     async with dry.writer() as writer:
         await writer.write(b"a" * 100_000)
         await writer.write(b"b")
         name, key = await writer.commit()
-        assert files(tmp_path) == []
+        assert await shelf.names() == []
     assert writer.sha256 == hashlib.sha256(b"a" * 100_000 + b"b").hexdigest()
     with pytest.raises(BlobError):
-        [piece async for piece in dry.read(name, key)]
+        await get(dry, name, key)
     await dry.check()
-    assert files(tmp_path) == []
+    assert await shelf.names() == []
 
 
-async def test_two_dry_blobs_have_two_names(real: FolderBlobs) -> None:
-    dry = DryBlobs(real)
+async def test_two_dry_blobs_have_two_names(shelf: Shelf) -> None:
+    dry = DryBlobs(shelf.blobs)
     assert await dry.writer().commit() != await dry.writer().commit()
 
 
-async def test_a_real_blob_is_read_and_not_deleted(real: FolderBlobs, tmp_path: Path) -> None:
-    async with real.writer() as writer:
-        await writer.write(b"audio")
-        name, key = await writer.commit()
-    dry = DryBlobs(real)
+async def test_a_real_blob_is_read_and_not_deleted(shelf: Shelf) -> None:
+    name, key = await put(shelf.blobs, b"audio")
+    dry = DryBlobs(shelf.blobs)
     await dry.delete(name)
-    assert [piece async for piece in dry.read(name, key)] == [b"audio"]
+    await dry.abort_uploads(datetime(2999, 1, 1, tzinfo=UTC))
+    assert await get(dry, name, key) == b"audio"
     assert await dry.stale(datetime(2999, 1, 1, tzinfo=UTC)) == [name]
-    async with dry.local([name]) as (path,):
-        assert path.parent.parent in dry.local_folders
-        assert path.exists()
-    assert files(tmp_path) == [name]
+    async with dry.local([name]) as (there,), shelf.blobs.local([name]) as (here,):
+        assert (there.start, there.size) == (here.start, here.size)
+    assert dry.local_folders == shelf.blobs.local_folders
+    assert await shelf.names() == [name]

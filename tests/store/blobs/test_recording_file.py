@@ -1,49 +1,63 @@
 """A recording's chunks, played back as one file that can seek."""
 
 import io
-import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from proxy.store import BlobError, Store
+from proxy.store import BlobError
 from proxy.store.blobs.frames import FRAME
+from proxy.store.blobs.protocol import LocalBlob
 from proxy.store.blobs.recording_file import Playback
 
-Pieces = Sequence[tuple[str, bytes]]
+from .conftest import Shelf, put
+
+Pieces = Sequence[tuple[LocalBlob, bytes]]
+Damage = Callable[[bytes], bytes]
+Stored = Callable[..., Awaitable[list[tuple[LocalBlob, bytes]]]]
 SIZES = (7, FRAME, 1, 2 * FRAME + 5, 300)
 WHOLE = Random(1).randbytes(sum(SIZES))
-
-
-async def stored(store: Store, *contents: bytes) -> list[tuple[str, bytes]]:
-    pieces = []
-    for content in contents:
-        async with store.blobs.writer() as writer:
-            await writer.write(content)
-            name, key = await writer.commit()
-        async with store.blobs.local([name]) as (path,):
-            pieces.append((str(path), key))
-    return pieces
 
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def change(path: str, place: int) -> None:
-    file = Path(path)
-    raw = bytearray(file.read_bytes())
-    raw[place] ^= 1
-    file.write_bytes(raw)
+def changed(place: int) -> Damage:
+    """Returns a damage of one bit at this position."""
+
+    def damage(raw: bytes) -> bytes:
+        copy = bytearray(raw)
+        copy[place] ^= 1
+        return bytes(copy)
+
+    return damage
 
 
 @pytest.fixture
-async def pieces(store: Store) -> Pieces:
+async def stored(shelf: Shelf) -> AsyncIterator[Stored]:
+    """Stores contents, damages them if asked, and gives what a worker gets, until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def store(*contents: bytes, damage: Damage | None = None) -> list[tuple[LocalBlob, bytes]]:
+            written = [await put(shelf.blobs, each) for each in contents]
+            for name, _ in written if damage else ():
+                await shelf.replace(name, damage(await shelf.content(name)))  # type: ignore[misc]
+            names, keys = [name for name, _ in written], [key for _, key in written]
+            local = await stack.enter_async_context(shelf.blobs.local(names))
+            return list(zip(local, keys, strict=True))
+
+        yield store
+
+
+@pytest.fixture
+async def pieces(stored: Stored) -> Pieces:
     """Returns WHOLE in chunks of SIZES."""
     file = io.BytesIO(WHOLE)
-    return await stored(store, *(file.read(size) for size in SIZES))
+    return await stored(*(file.read(size) for size in SIZES))
 
 
 def test_the_chunks_are_read_as_one_file(pieces: Pieces) -> None:
@@ -95,14 +109,14 @@ def test_a_file_without_chunks_is_empty() -> None:
         assert file.read(10) == b""
 
 
-async def test_an_empty_chunk_is_passed_over(store: Store) -> None:
-    with Playback(await stored(store, b"", b"uno", b"", b"dos", b"")) as raw, io.BufferedReader(raw) as file:
+async def test_an_empty_chunk_is_passed_over(stored: Stored) -> None:
+    with Playback(await stored(b"", b"uno", b"", b"dos", b"")) as raw, io.BufferedReader(raw) as file:
         assert file.read() == b"unodos"
 
 
-async def test_a_recording_of_more_chunks_than_files_may_be_open_is_read_all_the_same(store: Store) -> None:
+async def test_a_recording_of_more_chunks_than_files_may_be_open_is_read_all_the_same(stored: Stored) -> None:
     numbers = [b"%03d" % number for number in range(100)]
-    chunks = await stored(store, *numbers)
+    chunks = await stored(*numbers)
     before = open_files()
     with Playback(chunks) as raw, io.BufferedReader(raw) as file:
         assert file.read() == b"".join(numbers)
@@ -111,21 +125,20 @@ async def test_a_recording_of_more_chunks_than_files_may_be_open_is_read_all_the
 
 
 @pytest.mark.parametrize("place", [0, FRAME + 16 + 3, -1])
-async def test_playback_U06_a_damaged_chunk_is_refused(store: Store, place: int) -> None:
-    ((path, key),) = await stored(store, WHOLE)
-    change(path, place)
-    with Playback([(path, key)]) as playback, pytest.raises(BlobError):
+async def test_playback_U06_a_damaged_chunk_is_refused(stored: Stored, place: int) -> None:
+    with Playback(await stored(WHOLE, damage=changed(place))) as playback, pytest.raises(BlobError):
         io.BufferedReader(playback).read()
 
 
-async def test_playback_U06_a_chunk_under_another_ones_key_is_refused(store: Store) -> None:
-    (path, _), (_, key) = await stored(store, b"uno", b"dos")
+async def test_playback_U06_a_chunk_under_another_ones_key_is_refused(stored: Stored) -> None:
+    (path, _), (_, key) = await stored(b"uno", b"dos")
     with Playback([(path, key)]) as file, pytest.raises(BlobError):
         file.read(1)
 
 
-async def test_playback_U06_a_chunk_that_was_cut_is_refused(store: Store) -> None:
-    ((path, key),) = await stored(store, WHOLE)
-    os.truncate(path, FRAME + 16)
-    with Playback([(path, key)]) as playback, pytest.raises(BlobError):
+async def test_playback_U06_a_chunk_that_was_cut_is_refused(stored: Stored) -> None:
+    with (
+        Playback(await stored(WHOLE, damage=lambda raw: raw[: FRAME + 16])) as playback,
+        pytest.raises(BlobError),
+    ):
         io.BufferedReader(playback).read()

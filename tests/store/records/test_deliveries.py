@@ -60,7 +60,7 @@ async def test_deliveries_W04_a_report_has_one_under_way_and_others_do_not_wait_
     await receive(store, b"x2", None)
     assert [await claimed(store) for _ in range(5)] == [b"a1", b"b1", b"x1", b"x2", None]
     first = (await _numbers(store))[0]
-    await store.deliveries.put_off(first, NOW + timedelta(hours=1))
+    await store.deliveries.put_off(first, NOW, NOW + timedelta(hours=1))
     assert await claimed(store, seconds=10) is None
     await store.deliveries.sent(first)
     assert await claimed(store, seconds=10) == b"a2"

@@ -181,9 +181,9 @@ class _Overtaken:
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], **how: Any) -> T:
         await self._first()
-        return await self._database.write(work)
+        return await self._database.write(work, **how)
 
     async def scrub(self) -> None:
         await self._database.scrub()

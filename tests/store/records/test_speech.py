@@ -110,5 +110,5 @@ async def test_what_was_put_off_is_pending_and_may_be_begun_again(store: Store) 
 
 async def test_what_a_living_process_has_before_it_is_not_pending_for_others(store: Store) -> None:
     await store.links.plan("case-1", ["audio-1"], NOW)
-    assert await store.links.pending(lambda name: name == store.links.process) == []
+    assert await store.links.pending(lambda _, name: name == store.presence.name) == []
     assert len(await store.links.pending(store.presence.lives)) == 0

@@ -17,7 +17,8 @@ from sqlalchemy import create_engine, text
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql import engines
-from proxy.store.sql.migrate import migrate, newest
+from proxy.store.sql.migrate import OLDEST, migrate, newest
+from proxy.store.sql.schema import Migrated
 from proxy.store.sql.tables import metadata
 
 
@@ -104,6 +105,77 @@ def test_a_database_of_a_newer_release_is_refused(path: Path) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="newer release"):
         migrate(path)
+
+
+@pytest.mark.parametrize("oldest", ["0001", newest()])
+def test_a_database_of_a_newer_release_that_this_one_can_serve_is_left_as_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, oldest: str
+) -> None:
+    by_a_newer_release(path, monkeypatch, oldest)
+    before = path.read_bytes()
+    assert migrate(path) == migrate(path, may_change=False) == Migrated("9999", "9999")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("oldest", ["9998", "9999"])
+def test_a_database_that_needs_a_newer_release_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, oldest: str
+) -> None:
+    by_a_newer_release(path, monkeypatch, oldest)
+    for may_change in (True, False):
+        with pytest.raises(StoreError, match="newer release"):
+            migrate(path, may_change=may_change)
+
+
+def by_a_newer_release(path: Path, monkeypatch: pytest.MonkeyPatch, oldest: str) -> None:
+    """Makes the file as a release would whose newest revision is 9999."""
+    with monkeypatch.context() as newer:
+        newer.setattr("proxy.store.sql.migrate.newest", lambda: "9999")
+        newer.setattr("proxy.store.sql.migrate.OLDEST", oldest)
+        assert migrate(path) == Migrated(None, "9999")
+
+
+def test_a_migration_that_only_its_own_release_can_serve_takes_an_older_note_away(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_a_newer_release(path, monkeypatch, "0011")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0010'")
+        connection.commit()
+    migrate(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM meta").fetchone() == (int(newest() > OLDEST),)
+
+
+def test_a_migration_says_what_it_did(path: Path) -> None:
+    assert migrate(path) == Migrated(None, newest())
+    assert migrate(path) == Migrated(newest(), newest())
+
+
+def test_tables_of_others_make_no_database_an_older_one(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE somebody_elses (id INTEGER)")
+        connection.commit()
+    with pytest.raises(StoreError, match="no tables yet"):
+        migrate(path, may_change=False)
+    assert migrate(path) == Migrated(None, newest())
+
+
+def test_one_that_may_not_migrate_makes_no_file(path: Path) -> None:
+    with pytest.raises(StoreError, match="run `michiq-proxy migrate` first"):
+        migrate(path, may_change=False)
+    assert [*path.parent.iterdir()] == []
+
+
+def test_one_that_may_not_migrate_changes_no_file(path: Path) -> None:
+    migrate(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0010'")
+        connection.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="revision 0010; this release needs"):
+        migrate(path, may_change=False)
+    assert path.read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:

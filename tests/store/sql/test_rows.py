@@ -66,15 +66,17 @@ class Recorded:
 
     def __init__(self, dialect: Any) -> None:
         self.dialect = dialect
-        self.connection = self.driver_connection = self
+        self.connection = self.driver_connection = self.dbapi_connection = self
         self.said: list[str] = []
 
-    def execute(self, statement: Any, _rows: Any) -> "Recorded":
-        said = statement if isinstance(statement, str) else str(statement.compile(dialect=self.dialect))
-        self.said.append(" ".join(said.split()))
-        return self
+    def execute(self, statement: str, *_values: Any) -> Any:
+        self.said.append(" ".join(statement.split()))
+        return self if self.dialect.name == "sqlite" else "INSERT 0 1"
 
     executemany = execute
+
+    def run_async(self, call: Any) -> Any:
+        return call(self)
 
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect, postgresql.dialect], ids=["sqlite", "postgresql"])

@@ -8,19 +8,19 @@ class BadAuthorities(Exception):
     """An unusable file of certificate authorities; the error's text is written for the operator."""
 
 
-def trusted(ca_file: Path | None) -> ssl.SSLContext:
+def trusted(ca_file: Path | None, setting: str = "MICHIQ_CA_FILE") -> ssl.SSLContext:
     """Returns a client's context that verifies every certificate and every host name.
 
-    Raises BadAuthorities when `ca_file` can't be read or has no certificate in it.
+    Raises BadAuthorities, which names `setting`, when `ca_file` can't be read or has no certificate in it.
     """
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is not None:
-        _add(context, ca_file)
+        _add(context, ca_file, setting)
     return context
 
 
-def _add(context: ssl.SSLContext, ca_file: Path) -> None:
+def _add(context: ssl.SSLContext, ca_file: Path, setting: str) -> None:
     # Python 3.13 also checks RFC 5280's rules for public authorities; a hospital's own often break them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
@@ -31,4 +31,4 @@ def _add(context: ssl.SSLContext, ca_file: Path) -> None:
         reason = f"can't be read: {error.strerror}"
     else:
         return
-    raise BadAuthorities(f"MICHIQ_CA_FILE {reason}")
+    raise BadAuthorities(f"{setting} {reason}")

@@ -1,0 +1,1 @@
+"""`michiq-proxy migrate`: brings the database to the schema of this release."""

@@ -1,0 +1,150 @@
+"""Opens the engine that MICHIQ_DATABASE_URL names, and the presence and locks that go with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from proxy.concurrency.locks import Locks
+from proxy.postgresql_url import PostgresqlUrl
+from proxy.store.errors import StoreError, because
+from proxy.store.locations import database_path, make_private
+from proxy.store.options import StoreOptions
+from proxy.store.presence import FilePresence, Presence, present
+from proxy.store.sql.database import Database
+from proxy.store.sql.memory import Memory
+from proxy.store.sql.migrate import migrate
+from proxy.store.sql.schema import Migrated
+from proxy.store.sql.sqlite import open_database
+
+if TYPE_CHECKING:
+    from proxy.store.sql.postgresql.connections import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """An open database, and how the processes that use it find each other.
+
+    `locks` is None where the processes of one machine keep order among themselves. `folder` is the database's
+    own folder, if it has one here.
+    """
+
+    database: Database
+    presence: Presence
+    locks: Locks | None
+    folder: Path | None
+
+
+@asynccontextmanager
+async def open_backend(
+    options: StoreOptions, memory: Memory, new_id: Callable[[], str]
+) -> AsyncIterator[Backend]:
+    """Opens the engine, its schema made or migrated if need be. Raises StoreError."""
+    url = options.postgresql
+    opening = _sqlite(options, memory, new_id) if url is None else _postgresql(url, options, memory, new_id)
+    async with opening as backend:
+        yield backend
+
+
+async def migrate_store(
+    options: StoreOptions, new_id: Callable[[], str], serving_role: str | None = None
+) -> Migrated:
+    """Brings the schema to this release's, made if absent, whatever MICHIQ_MIGRATE says.
+
+    In PostgreSQL, `serving_role` then gets the rights to serve, and no others. Raises StoreError.
+    """
+    if (url := options.postgresql) is not None:
+        return await _migrate_postgresql(url, options, serving_role)
+    if serving_role is not None:
+        raise StoreError("--serving-role: SQLite has no roles")
+    path = database_path(options.database_url)
+    async with AsyncExitStack() as stack:
+        presence = await _present(path, new_id, stack)
+        return await asyncio.to_thread(migrate, path, presence.refuse_others_format)
+
+
+async def _present(path: Path, new_id: Callable[[], str], stack: AsyncExitStack) -> FilePresence:
+    """Makes the database's folder, and this process present beside its file."""
+    try:
+        await asyncio.to_thread(make_private, path.parent)
+        return stack.enter_context(present(path.with_name(f"{path.name}.processes"), new_id()))
+    except OSError as error:
+        raise because(f"MICHIQ_DATABASE_URL: {error.strerror}: {error.filename}", error) from error
+
+
+@asynccontextmanager
+async def _sqlite(options: StoreOptions, memory: Memory, new_id: Callable[[], str]) -> AsyncIterator[Backend]:
+    path = database_path(options.database_url)
+    async with AsyncExitStack() as stack:
+        presence = await _present(path, new_id, stack)
+        may_change = options.migrate == "start"
+        opening = open_database(path, memory.forget, presence.refuse_others_format, may_change=may_change)
+        yield Backend(await stack.enter_async_context(opening), presence, None, path.parent)
+
+
+@asynccontextmanager
+async def _postgresql(
+    url: PostgresqlUrl, options: StoreOptions, memory: Memory, new_id: Callable[[], str]
+) -> AsyncIterator[Backend]:
+    # Imported only here: most have SQLite, and start faster without it.
+    with _library():
+        from proxy.store.cluster.lease import leased
+        from proxy.store.cluster.tickets import ticket_locks
+        from proxy.store.sql.postgresql.database import open_postgresql
+
+    server = _server(url, options)
+    await _prepare(server, may_change=options.migrate == "start")
+    async with AsyncExitStack() as stack:
+        # The lease has a connection of its own: no request must keep a renewal waiting.
+        leasing = await stack.enter_async_context(open_postgresql(server, 1))
+        lease = await stack.enter_async_context(leased(leasing, new_id))
+        database = await stack.enter_async_context(open_postgresql(server, options.pool, memory.forget))
+        locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, server))
+        yield Backend(database, lease, locks, None)
+
+
+async def _migrate_postgresql(
+    url: PostgresqlUrl, options: StoreOptions, serving_role: str | None
+) -> Migrated:
+    with _library():
+        from proxy.store.sql.postgresql.grants import grant
+
+    def also(conn: Connection) -> None:
+        if serving_role is not None:
+            grant(conn, serving_role)
+
+    return await _prepare(_server(url, options), may_change=True, also=also)
+
+
+def _server(url: PostgresqlUrl, options: StoreOptions) -> "Server":
+    with _library():
+        from proxy.store.sql.postgresql.connections import server_at
+
+    return server_at(url, pooler=options.pooler == "transaction", ca_file=options.here.ca_file)
+
+
+@contextmanager
+def _library() -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        missing = "PostgreSQL needs one more library: pip install 'michiq-proxy[postgresql]'"
+        raise StoreError(f"MICHIQ_DATABASE_URL: {missing}") from None
+
+
+async def _prepare(
+    server: "Server", *, may_change: bool, also: Callable[[Connection], None] = lambda _: None
+) -> Migrated:
+    """Checks the server's settings, and brings the schema to this release's (`migrating.migrate`)."""
+    from proxy.store.sql.postgresql import migrating
+
+    engine = server.engine()
+    try:
+        await migrating.check_durable(engine)
+        return await migrating.migrate(engine, may_change=may_change, also=also)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,1 @@
+"""Keeps order between processes on several machines that share a PostgreSQL database (DESIGN "Replicas")."""

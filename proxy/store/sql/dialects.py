@@ -1,0 +1,27 @@
+"""Names the two dialects of SQL, and reaches past SQLAlchemy to their drivers."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.dialects import sqlite
+
+SQLITE: Final = sqlite.dialect(paramstyle="qmark")
+POSTGRESQL: Final = "postgresql"
+
+
+@cache
+def postgresql() -> Dialect:
+    """Returns PostgreSQL's dialect, with the parameters of its driver asyncpg."""
+    # Imported only here, where it is used: it takes a tenth of a second.
+    from sqlalchemy.dialects.postgresql.asyncpg import dialect
+
+    made: Dialect = dialect()  # type: ignore[no-untyped-call]
+    return made
+
+
+def on_driver(conn: Connection, call: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Returns the result of a call of asyncpg's connection, from within a unit of work."""
+    adapted: Any = conn.connection.dbapi_connection
+    return adapted.run_async(call)

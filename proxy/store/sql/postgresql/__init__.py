@@ -1,0 +1,1 @@
+"""Runs the store on PostgreSQL, for several machines (docs/scale.md)."""

@@ -1,0 +1,1 @@
+"""Small models of protocols, and what enumerates them."""
