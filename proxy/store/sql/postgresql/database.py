@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.database import NOTED, Turn, Work
 from proxy.store.sql.fences import Fence, fences
 from proxy.store.sql.point_reads import PointRead
-from proxy.store.sql.postgresql.connections import Connections, Lent, Server
+from proxy.store.sql.postgresql.connections import Connections, Lent
 from proxy.store.sql.postgresql.errors import DRIVER_ERRORS, is_lost, may_run_again
 from proxy.store.sql.postgresql.turns import numbers
 
@@ -232,10 +233,10 @@ def _own_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_postgresql(
-    server: Server, pool: int, forget: Callable[[Sequence[str]], None] = lambda _: None
+    engine: AsyncEngine, pool: int, forget: Callable[[Sequence[str]], None] = lambda _: None
 ) -> AsyncIterator[PostgresqlDatabase]:
-    """Opens the database, whose schema is there already, and closes it at the end."""
-    database = PostgresqlDatabase(Connections(server.engine(), pool), forget)
+    """Opens the database of a `Server.engine`, whose schema is there already, and closes it at the end."""
+    database = PostgresqlDatabase(Connections(engine, pool), forget)
     try:
         yield database
     finally:
