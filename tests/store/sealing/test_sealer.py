@@ -21,6 +21,7 @@ from proxy.values import Json
 from tests.store.examples import fernet_key, opened
 from tests.store.older import FernetSealer
 
+BOTH = pytest.mark.usefixtures("engine")
 OLD, NEW, FOREIGN = fernet_key(1), fernet_key(2), fernet_key(3)
 PEPPER = b"p" * 32
 HERE = SealedColumn(reports.c.body).at("report-1")
@@ -130,6 +131,7 @@ def test_user_and_organization_make_an_owner_together(store: Store) -> None:
     assert len(owners) == 4
 
 
+@BOTH
 async def test_hashes_survive_a_change_of_keys(tmp_path: Path) -> None:
     seen = set()
     for keys in ([OLD], [NEW, OLD], [NEW]):  # the last one: the old key has gone
@@ -149,11 +151,13 @@ async def test_a_start_seals_the_pepper_again_only_under_a_newer_key(tmp_path: P
     assert [one == other for one, other in pairwise(seen)] == [True, False, True]
 
 
+@BOTH
 async def test_another_database_has_other_hashes(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as two:
         assert one.sealer.digest("x") != two.sealer.digest("x")
 
 
+@BOTH
 async def test_keys_that_do_not_open_the_database_are_a_settings_problem(tmp_path: Path) -> None:
     async with opened(tmp_path, [OLD]):
         pass
