@@ -148,7 +148,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=transcriptions,
         additions=Additions(database, transcriptions, reports),
-        links=Links(database, presence),
+        links=Links(database, presence, _new_id),
         conversations=Conversations(database, sealer),
         reports=reports,
         deliveries=Deliveries(database, sealer, reports),
