@@ -77,6 +77,15 @@ class Postgresql:
         async with self.admin() as driver:
             await driver.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    async def bytes_of(self, name: str) -> list[bytes]:
+        """Returns the bytes of the database's tables, and those of the server's log of changes."""
+        async with self.admin() as driver:
+            await driver.execute("CHECKPOINT")
+            number = await driver.fetchval("SELECT oid FROM pg_database WHERE datname = $1", name)
+        data = self.folder / "data"
+        files = [*(data / "base" / str(number)).iterdir(), *(data / "pg_wal").iterdir()]
+        return [path.read_bytes() for path in files if path.is_file()]
+
     def kill(self) -> None:
         """Kills the server and all its processes, as by a loss of power."""
         os.killpg(self.process.pid, signal.SIGKILL)

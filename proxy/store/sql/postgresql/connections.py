@@ -22,7 +22,7 @@ _LEND_SECONDS: Final = 10.0
 _OLD_SECONDS: Final = 1800.0  # a load balancer or a firewall may drop a connection that is older
 _STATEMENTS: Final = 1000
 _SESSION: Final[Mapping[str, str]] = {
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "15s",
     "lock_timeout": "10s",
     "jit": "off",  # short statements only
 }

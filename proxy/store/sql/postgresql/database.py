@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A transaction that wrote nothing does not wait for the synchronous standby: this makes it one that wrote.
-_WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
+WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
 _UNDIVIDED: Final = "22012"  # division by zero: a fence is not there
 _RESOLVE_SECONDS: Final = 20.0  # longer than a standby takes to be promoted
 _RESOLVE_PAUSE: Final = 0.5
@@ -195,7 +195,7 @@ class PostgresqlDatabase:
 
         def work(conn: Connection) -> bool:
             there = found(conn)
-            conn.exec_driver_sql(_WRITE_SOMETHING)
+            conn.exec_driver_sql(WRITE_SOMETHING)
             return there
 
         async with asyncio.timeout(_RESOLVE_SECONDS):

@@ -84,4 +84,4 @@ def _migrate(conn: Connection, *, may_change: bool, also: Callable[[Connection],
 
 
 def _was_locked(error: BaseException) -> bool:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) == "55P03"
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"
