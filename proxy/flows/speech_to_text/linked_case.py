@@ -13,6 +13,7 @@ from proxy.flows.shared.confirmed_callers import is_refusal
 from proxy.flows.shared.patient import CasePatient, metadata
 from proxy.flows.speech_to_text.recorded import outgoing
 from proxy.store.records.links import Attempt
+from proxy.store.sql.rows import Lives
 from proxy.values import Case, Identity, OutgoingFile, Recording, folded_id
 
 # Seconds between the attempts of a call that never reached the platform.
@@ -50,12 +51,12 @@ async def forward(case: Case, identity: Identity, transcribed: Sequence[_Transcr
             await deps.effects.pause(wait)
 
 
-async def resume(deps: Deps) -> None:
+async def resume(deps: Deps, lives: Lives) -> None:
     """Resumes the linked cases that a process had planned and not yet sent when it ended.
 
     So it does with this process's own ones whose task failed.
     """
-    pending = await deps.store.links.pending(deps.store.presence.lives)
+    pending = await deps.store.links.pending(lives)
     for case_id in dict.fromkeys(each.legacy_id for each in pending):
         case = await deps.store.cases.get(case_id)
         session = await deps.store.sessions.newest_of(case.owner) if case else None

@@ -178,7 +178,7 @@ links: Final = Table(
     metadata,
     _text("case_id", primary_key=True),
     _text("digest", primary_key=True),
-    _text("state"),
+    Column("state", String, nullable=False, index=True),
     Column("linked_case_id", String, index=True),
     Column("cause", String),
     _moment("created_at"),

@@ -9,6 +9,7 @@ down_revision = "0011"
 
 def upgrade() -> None:
     op.add_column("links", sa.Column("attempt", sa.String, nullable=True))
+    op.create_index("ix_links_state", "links", ["state"])  # each process asks for open ones all the time
     op.create_table(
         "canary_counts",
         sa.Column("route", sa.String, nullable=False),
