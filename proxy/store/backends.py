@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
 
@@ -27,6 +27,24 @@ if TYPE_CHECKING:
     from proxy.store.sql.postgresql.connections import Server
 
 
+class Jobs(Protocol):
+    """Work that is done from time to time, and by which process."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:
+        """Returns whether this process does the job now; no other one does within that time.
+
+        Raises StoreError.
+        """
+        ...
+
+
+class OwnJobs:
+    """The jobs of a process on a machine of its own: it does all of them (`Jobs`)."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:  # noqa: ARG002
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """An open database, and how the processes that use it find each other.
@@ -37,6 +55,7 @@ class Backend:
 
     database: Database
     presence: Presence
+    jobs: Jobs
     locks: Locks | None
     folder: Path | None
 
@@ -85,7 +104,7 @@ async def _sqlite(options: StoreOptions, memory: Memory, new_id: Callable[[], st
         presence = await _present(path, new_id, stack)
         may_change = options.migrate == "start"
         opening = open_database(path, memory.forget, presence.refuse_others_format, may_change=may_change)
-        yield Backend(await stack.enter_async_context(opening), presence, None, path.parent)
+        yield Backend(await stack.enter_async_context(opening), presence, OwnJobs(), None, path.parent)
 
 
 @asynccontextmanager
@@ -94,6 +113,7 @@ async def _postgresql(
 ) -> AsyncIterator[Backend]:
     # Imported only here: most have SQLite, and start faster without it.
     with _library():
+        from proxy.store.cluster.jobs import ReplicasJobs
         from proxy.store.cluster.lease import leased
         from proxy.store.cluster.tickets import ticket_locks
         from proxy.store.sql.postgresql.database import open_postgresql
@@ -107,7 +127,7 @@ async def _postgresql(
         lease = await stack.enter_async_context(leased(leasing, new_id))
         database = await stack.enter_async_context(open_postgresql(engine, options.pool, memory.forget))
         locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, server))
-        yield Backend(database, lease, locks, None)
+        yield Backend(database, lease, ReplicasJobs(database), locks, None)
 
 
 async def _migrate_postgresql(
