@@ -31,7 +31,7 @@ _OPEN: Final = (
 
 @dataclass
 class Findings:
-    """What is wrong, as sentences; a good run has none."""
+    """The faults that were found, as sentences; a good run has none."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What clients of the replicas were promised: answered cases, chunks, transcriptions and changes of modes."""
+"""The promises to the clients of the replicas: answered cases, chunks, transcriptions, changes of modes."""
 
 import json
 from collections import Counter

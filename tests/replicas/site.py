@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from proxy.postgresql_url import parse_postgresql_url
 from proxy.sandbox import Sandbox
 from tests.conftest import ROOT
 from tests.postgresql import free_port
@@ -83,6 +84,11 @@ class Site:
     code: Path = ROOT
     key: str = field(default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     started: list[float] = field(default_factory=list)
+
+    @property
+    def database(self) -> str:
+        """Returns the name of the database."""
+        return parse_postgresql_url(self.database_url).database
 
     async def start(self, one: Replica) -> None:
         """Starts a replica, whether or not it can be ready soon."""
