@@ -83,7 +83,7 @@ class Cluster:
 
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
-    """Asks the database again and again."""
+    """Asks the database again and again; each question must wait for its answer."""
     async with asyncio.timeout(30):
         while not await happened():
             pass

@@ -48,7 +48,7 @@ async def test_who_has_lost_its_lease_goes_on_under_a_new_name_and_never_under_t
         await cluster.end(one)
 
         async def renamed() -> bool:
-            return one.lease.name != old and await cluster.members() == {one.lease.name}
+            return await cluster.members() == {one.lease.name} != {old}
 
         await until(renamed)
         assert not await lives(one, old)

@@ -162,23 +162,30 @@ async def test_a_waiter_whose_lease_is_past_leaves_no_note(cluster: Cluster) -> 
 
 
 async def test_a_write_under_a_lock_that_was_lost_is_refused(cluster: Cluster) -> None:
+    begun, lost = asyncio.Event(), asyncio.Event()
+
+    async def guarded(member: Member) -> None:
+        async with member.locks.hold("key"):
+            await write(member, "before")
+            begun.set()
+            await lost.wait()
+            with pytest.raises(StoreError, match="lost its lock"):
+                await write(member)
+            with pytest.raises(StoreError, match="lost its lock"):
+                await asyncio.create_task(write(member))
+        await write(member, "after")
+
     async with cluster.member(renew_every=NEVER) as stopped, cluster.member() as other:
-        async with stopped.locks.hold("key"):
-            await write(stopped, "before")
-            await cluster.age(stopped)
-            async with other.locks.hold("key") as hold:
-                assert hold.lapsed
-                with pytest.raises(StoreError, match="lost its lock"):
-                    await write(stopped)
-                with pytest.raises(StoreError, match="lost its lock"):
-                    await asyncio.create_task(write(stopped))
-                await write(other, "other")
-        await write(stopped, "after")
-    assert {row[0] for row in await cluster.driver.fetch("SELECT name FROM meta")} == {
-        "before",
-        "other",
-        "after",
-    }
+        task = asyncio.create_task(guarded(stopped))
+        await begun.wait()
+        await cluster.age(stopped)
+        async with other.locks.hold("key") as hold:
+            assert hold.lapsed
+            lost.set()
+            await task
+            await write(other, "other")
+    names = {row[0] for row in await cluster.driver.fetch("SELECT name FROM meta")}
+    assert names == {"before", "other", "after"}
 
 
 async def test_what_runs_under_a_lock_ends_with_the_lease(cluster: Cluster) -> None:
