@@ -22,6 +22,8 @@ from proxy.store.sql.schema import Migrated
 from proxy.store.sql.sqlite import open_database
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from proxy.store.sql.postgresql.connections import Server
 
 
@@ -117,12 +119,13 @@ async def _postgresql(
         from proxy.store.sql.postgresql.database import open_postgresql
 
     server = _server(url, options)
-    await _prepare(server, may_change=options.migrate == "start")
+    engine = server.engine()  # one for all: its first connection asks the server about itself
+    await _prepare(engine, may_change=options.migrate == "start")
     async with AsyncExitStack() as stack:
         # The lease has a connection of its own: no request must keep a renewal waiting.
-        leasing = await stack.enter_async_context(open_postgresql(server, 1))
+        leasing = await stack.enter_async_context(open_postgresql(engine, 1))
         lease = await stack.enter_async_context(leased(leasing, new_id))
-        database = await stack.enter_async_context(open_postgresql(server, options.pool, memory.forget))
+        database = await stack.enter_async_context(open_postgresql(engine, options.pool, memory.forget))
         locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, server))
         yield Backend(database, lease, ReplicasJobs(database), locks, None)
 
@@ -137,7 +140,7 @@ async def _migrate_postgresql(
         if serving_role is not None:
             grant(conn, serving_role)
 
-    return await _prepare(_server(url, options), may_change=True, also=also)
+    return await _prepare(_server(url, options).engine(), may_change=True, also=also)
 
 
 def _server(url: PostgresqlUrl, options: StoreOptions) -> "Server":
@@ -157,14 +160,11 @@ def _library() -> Iterator[None]:
 
 
 async def _prepare(
-    server: "Server", *, may_change: bool, also: Callable[[Connection], None] = lambda _: None
+    engine: "AsyncEngine", *, may_change: bool, also: Callable[[Connection], None] = lambda _: None
 ) -> Migrated:
     """Checks the server's settings, and brings the schema to this release's (`migrating.migrate`)."""
     from proxy.store.sql.postgresql import migrating
 
-    engine = server.engine()
-    try:
-        await migrating.check_durable(engine)
-        return await migrating.migrate(engine, may_change=may_change, also=also)
-    finally:
-        await engine.dispose()
+    async with migrating.connected(engine) as conn:
+        await migrating.check_durable(conn)
+        return await migrating.migrate(conn, may_change=may_change, also=also)

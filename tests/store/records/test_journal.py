@@ -141,7 +141,7 @@ async def test_a_case_without_an_open_intent_is_refused(store: Store, intent_id:
 async def test_journal_N18_when_the_case_can_not_be_kept_the_intent_stays_open(store: Store) -> None:
     await record(store, case())
     await store.journal.begin(entry())
-    with pytest.raises(StoreError, match="IntegrityError"):
+    with pytest.raises(StoreError, match=r"IntegrityError|UniqueViolationError"):
         await store.journal.record("intent-1", case(), b"{}")
     assert await state(store) == "intent"
 
