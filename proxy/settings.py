@@ -202,9 +202,8 @@ class Settings(BaseModel):
     )
     blobs_url: Annotated[str, PlainValidator(_blobs_url)] = _default(
         "file:var/blobs",
-        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or "
-        "`s3://bucket/prefix?endpoint=…&region=…` ([scale.md](scale.md#audio-in-s3)), with the credentials "
-        "in `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
+        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or a bucket of an S3 "
+        "store, `s3://bucket/prefix?endpoint=…&region=…` (docs/scale.md)",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
         description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"

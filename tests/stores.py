@@ -1,17 +1,30 @@
 """The stores that tests use: by default in SQLite, and on PostgreSQL where a test has the fixture for it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import pytest
+from sqlalchemy import Connection, Row, create_engine, text
 
+from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
+from proxy.store.sql.postgresql.connections import server_at
 from tests.postgresql import Postgresql
 
+T = TypeVar("T")
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A closed store's database: the bytes of SQLite's file, or the name of a database."""
+
+    of: bytes | str
 
 
 class Engines:
@@ -42,6 +55,53 @@ class Engines:
         url = self.server.url(self.databases[folder])
         return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
 
+    def outside(self, folder: Path, work: Callable[[Connection], T]) -> T:
+        """Runs a unit of work past the store: as whoever has SQLite's file, or is PostgreSQL's superuser.
+
+        No trigger and no foreign key holds it up. It may be called while the loop runs: it blocks.
+        """
+        if self.server is None:
+            return _in_file(folder / "michiq.db", work)
+        with ThreadPoolExecutor(1) as thread:
+            url = self.server.url(self.databases[folder])
+            return thread.submit(asyncio.run, _as_superuser(url, work)).result()
+
+    def tamper(self, folder: Path, *statements: str) -> None:
+        """Changes the rows past the store."""
+        self.outside(folder, lambda conn: [conn.exec_driver_sql(each) for each in statements])
+
+    def rows(self, folder: Path, query: str) -> list[Row[Any]]:
+        """Returns what a query finds past the store."""
+        return self.outside(folder, lambda conn: [*conn.execute(text(query))])
+
+    async def end_sessions(self, folder: Path) -> None:
+        """Ends what PostgreSQL still does for processes that were killed."""
+        if self.server is not None:
+            await self.server.terminate(self.databases[folder])
+
+    async def bytes_of(self, folder: Path) -> bytes:
+        """Returns all bytes that the store has written, PostgreSQL's tables included."""
+        return b"".join([path.read_bytes() for path in _files(folder)] + await self._server_bytes(folder))
+
+    def copied(self, folder: Path) -> Copied:
+        """Returns the database of a closed store; the test's end leaves it."""
+        if self.server is None:
+            return Copied((folder / "michiq.db").read_bytes())
+        return Copied(self.databases.pop(folder))
+
+    async def put_copy(self, copied: Copied, folder: Path) -> None:
+        """Makes the folder's database a copy."""
+        if self.server is None:
+            assert isinstance(copied.of, bytes)
+            (folder / "michiq.db").write_bytes(copied.of)
+        else:
+            self.databases[folder] = await self.server.new(template=str(copied.of))
+
+    async def _server_bytes(self, folder: Path) -> list[bytes]:
+        if self.server is None:
+            return []
+        return await self.server.bytes_of(self.databases[folder])
+
     async def _drop(self, server: Postgresql) -> None:
         for name in self.databases.values():
             await server.drop(name)
@@ -49,6 +109,31 @@ class Engines:
 
 
 ENGINES = Engines()
+
+
+def _in_file(path: Path, work: Callable[[Connection], T]) -> T:
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.begin() as conn:
+            for what in ("update", "delete"):
+                conn.exec_driver_sql(f"DROP TRIGGER IF EXISTS audit_no_{what}")
+            return work(conn)
+    finally:
+        engine.dispose()
+
+
+async def _as_superuser(url: str, work: Callable[[Connection], T]) -> T:
+    engine = server_at(parse_postgresql_url(url)).engine().execution_options(isolation_level="READ COMMITTED")
+    try:
+        async with engine.begin() as conn:
+            await conn.exec_driver_sql("SET LOCAL session_replication_role = replica")  # no triggers
+            return await conn.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def sqlite_in(folder: Path | str = "var") -> StoreOptions:

@@ -31,6 +31,9 @@ class DryBlobs:
     def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
         return self._blobs.read(name, key)
 
+    def read_all(self, pieces: Sequence[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        return self._blobs.read_all(pieces)
+
     def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
         return self._blobs.local(names)
 

@@ -54,6 +54,12 @@ class FolderBlobs:
         finally:
             file.close()
 
+    async def read_all(self, pieces: Sequence[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        """Yields the contents of several blobs, one after the other."""
+        for name, key in pieces:
+            async for piece in self.read(name, key):
+                yield piece
+
     @asynccontextmanager
     async def local(self, names: Sequence[str]) -> AsyncIterator[Sequence[LocalBlob]]:
         """Gives the blobs' own files. Raises BlobError when the name is not a blob's."""

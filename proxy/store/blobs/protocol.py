@@ -64,6 +64,10 @@ class Blobs(Protocol):
         pieces."""
         ...
 
+    def read_all(self, pieces: Sequence[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        """Yields the contents of several blobs, each a name and its key, one after the other."""
+        ...
+
     def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
         """Gives the still encrypted blobs, in this order, for as long as the context lasts.
 

@@ -1,16 +1,19 @@
 """The audit trail: what is in it, and that nobody changes it unseen."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from sqlalchemy import Connection
 
-from proxy.store import Store
+from proxy.store import Store, StoreError
 from proxy.store.audit.trail import AuditEvent, AuditVerdict
 from tests.store.examples import NOW, ago, fernet_key, opened
+from tests.stores import ENGINES, EngineName
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 async def test_audit_N05_a_first_sight_is_noted_once(store: Store) -> None:
@@ -43,16 +46,6 @@ async def fill(store: Store, rows: int = 6) -> None:
         )
 
 
-def tamper(folder: Path, *statements: str) -> None:
-    """Changes the file as somebody would who has it, but no key."""
-    with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-        for what in ("update", "delete"):
-            connection.execute(f"DROP TRIGGER IF EXISTS audit_no_{what}")
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
-
 async def test_an_untouched_trail_is_whole(store: Store) -> None:
     assert await store.audit.verify() == AuditVerdict(0, 0, "")
     await fill(store)
@@ -74,20 +67,24 @@ async def test_the_trail_stays_whole_when_the_store_is_opened_again_with_a_new_k
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'eva'", "DELETE FROM audit"])
-async def test_the_database_refuses_to_change_or_remove_a_row(
-    store: Store, tmp_path: Path, statement: str
-) -> None:
+async def test_the_database_refuses_to_change_or_remove_a_row(store: Store, statement: str) -> None:
     await fill(store)
-    refused = pytest.raises(sqlite3.IntegrityError, match="only added to")
-    with closing(sqlite3.connect(tmp_path / "michiq.db")) as connection, refused:
-        connection.execute(statement)
+    with pytest.raises(StoreError) as caught:
+        await store.database.write(lambda conn: conn.exec_driver_sql(statement))
+    assert "only added to" in str(caught.value.__cause__)
 
 
-NEWEST_AS_END = """
-    UPDATE meta SET value = (
-        SELECT CAST(id || ' ' || hash || ' ' || hash AS BLOB) FROM audit ORDER BY id DESC LIMIT 1
-    ) WHERE name = 'audit_head'
-"""
+Spellings: TypeAlias = Mapping[EngineName, str]
+
+AS_END = "UPDATE meta SET value = (SELECT {} FROM audit ORDER BY id DESC LIMIT 1) WHERE name = 'audit_head'"
+NEWEST_AS_END: Spellings = {
+    "sqlite": AS_END.format("CAST(id || ' ' || hash || ' ' || hash AS BLOB)"),
+    "postgresql": AS_END.format("convert_to(id || ' ' || hash || ' ' || hash, 'UTF8')"),
+}
+NO_TIME: Spellings = {
+    "sqlite": "UPDATE audit SET at = 'noon' WHERE id = 3",
+    "postgresql": "UPDATE audit SET at = 9223372036854775807 WHERE id = 3",
+}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +102,7 @@ NEWEST_AS_END = """
             }.items()
         ],
         (["UPDATE audit SET hash = NULL WHERE id = 3"], 3, "row 3 is not as it was written"),
-        (["UPDATE audit SET at = 'noon' WHERE id = 3"], 3, "row 3 is not as it was written"),
+        ([NO_TIME], 3, "row 3 is not as it was written"),
         (["UPDATE audit SET actor = 'eva' WHERE id = 1"], 1, "row 1, or one before it"),
         (["UPDATE audit SET actor = 'eva' WHERE id = 6"], 6, "row 6 is not as it was written"),
         (["DELETE FROM audit WHERE id = 3"], 3, "rows 3 to 3 are missing"),
@@ -162,10 +159,15 @@ NEWEST_AS_END = """
     ids=str,
 )
 async def test_whoever_changes_the_file_is_found_out_and_stays_so_when_the_trail_goes_on(
-    store: Store, tmp_path: Path, statements: list[str], first_bad: int, said: str
+    store: Store,
+    tmp_path: Path,
+    engine: EngineName,
+    statements: list[str | Spellings],
+    first_bad: int,
+    said: str,
 ) -> None:
     await fill(store)
-    tamper(tmp_path, *statements)
+    ENGINES.tamper(tmp_path, *(each if isinstance(each, str) else each[engine] for each in statements))
     verdict = await store.audit.verify()
     assert (verdict.first_bad, said in verdict.reason) == (first_bad, True), verdict
     await fill(store)  # the proxy works on, and covers nothing up
@@ -176,7 +178,7 @@ async def test_whoever_changes_the_file_is_found_out_and_stays_so_when_the_trail
 
 async def test_a_gap_is_still_told_as_a_gap_when_the_trail_goes_on(store: Store, tmp_path: Path) -> None:
     await fill(store)
-    tamper(tmp_path, "DELETE FROM audit WHERE id > 4")
+    ENGINES.tamper(tmp_path, "DELETE FROM audit WHERE id > 4")
     await fill(store)
     assert (await store.audit.verify()).reason == "rows 5 to 6 are missing"
 
@@ -187,13 +189,13 @@ async def test_rows_of_a_release_before_the_chain_are_covered_by_the_first_one_a
     old = (
         "INSERT INTO audit (id, at, actor, action, subject) VALUES ({0}, {0}, 'proxy', 'first_user', 'u{0}')"
     )
-    tamper(tmp_path, *(old.format(number) for number in range(1, 4)))
+    ENGINES.tamper(tmp_path, *(old.format(number) for number in range(1, 4)))
     before = await store.audit.verify()
     assert (before.rows, before.chained, before.first_bad) == (3, 0, None)
     await fill(store, 2)
     whole = await store.audit.verify()
     assert (whole.rows, whole.chained, whole.first_bad) == (5, 2, None)
-    tamper(tmp_path, "DELETE FROM audit WHERE id = 2")
+    ENGINES.tamper(tmp_path, "DELETE FROM audit WHERE id = 2")
     assert (await store.audit.verify()).first_bad == 4
 
 

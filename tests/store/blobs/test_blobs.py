@@ -57,6 +57,21 @@ async def test_reading_goes_by_pieces_of_bounded_size(shelf: Shelf) -> None:
     assert [len(piece) async for piece in shelf.blobs.read(name, key)] == [FRAME, FRAME, FRAME, 7]
 
 
+async def test_several_blobs_are_read_one_after_the_other(shelf: Shelf) -> None:
+    contents = [content_of(size) for size in (7, 0, 3 * FRAME + 7, FRAME, *range(20))]
+    pieces = [await put(shelf.blobs, each) for each in contents]
+    assert b"".join([piece async for piece in shelf.blobs.read_all(pieces)]) == b"".join(contents)
+
+
+async def test_a_missing_blob_among_several_is_an_error_at_its_turn(shelf: Shelf) -> None:
+    pieces = [await put(shelf.blobs, each) for each in (b"one", b"two", b"three")]
+    await shelf.blobs.delete(pieces[1][0])
+    found = shelf.blobs.read_all(pieces)
+    assert await anext(found) == b"one"
+    with pytest.raises(BlobError, match="no such blob"):
+        await anext(found)
+
+
 async def test_blobs_U06_nothing_stored_is_in_the_clear(shelf: Shelf) -> None:
     name, _ = await put(shelf.blobs, b"canary of a patient" * 10_000)
     assert await shelf.names() == [name]

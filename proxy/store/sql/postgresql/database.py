@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.database import NOTED, Turn, Work
 from proxy.store.sql.fences import Fence, fences
 from proxy.store.sql.point_reads import PointRead
-from proxy.store.sql.postgresql.connections import Connections, Lent, Server
+from proxy.store.sql.postgresql.connections import LIMITS, Connections, Lent, Limits
 from proxy.store.sql.postgresql.errors import DRIVER_ERRORS, is_lost, may_run_again
 from proxy.store.sql.postgresql.turns import numbers
 
@@ -19,14 +20,31 @@ T = TypeVar("T")
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A transaction that wrote nothing does not wait for the synchronous standby: this makes it one that wrote.
-_WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
+WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
 _UNDIVIDED: Final = "22012"  # division by zero: a fence is not there
-_RESOLVE_SECONDS: Final = 20.0  # longer than a standby takes to be promoted
 _RESOLVE_PAUSE: Final = 0.5
 
 
 class _InDoubt(Exception):
     """An error: the connection was lost while it committed."""
+
+
+class _Run(Generic[T]):
+    """A unit of work, and what its last run returned and noted, also when its commit is in doubt."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self._work = work
+        self._result: list[T] = []
+        self.noted: Sequence[str] = ()
+
+    def __call__(self, conn: Connection) -> None:
+        conn.info.pop(NOTED, None)
+        self._result = [self._work(conn)]
+        self.noted = [*conn.info.pop(NOTED, ())]
+
+    def returned(self) -> T:
+        # A work of a single statement that was lost on its way has returned nothing, and returns None.
+        return self._result[0] if self._result else cast("T", None)
 
 
 class PostgresqlDatabase:
@@ -36,9 +54,12 @@ class PostgresqlDatabase:
     atomic, or they have turns. PostgreSQL joins the commits of several connections by itself.
     """
 
-    def __init__(self, connections: Connections, forget: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self, connections: Connections, forget: Callable[[Sequence[str]], None], resolve: float
+    ) -> None:
         self._connections = connections
         self._forget = forget
+        self._resolve = resolve
         self._closed = False
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -57,14 +78,22 @@ class PostgresqlDatabase:
         """
         return await self._again(lambda lent: self._transaction(lent, work, _READ))
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),
+        found: Work[bool] | None = None,
+        single: bool = False,
+    ) -> T:
         """Runs `work`, and returns once its writes are on disk, and on the synchronous standby's.
 
-        It goes on when the caller is cancelled. See `Database.write` for `turns`, `found` and the errors.
+        It goes on when the caller is cancelled. See `Database.write` for the rest.
         """
         if self._closed:
             raise StoreError("the store is closed")
-        beginning = _beginning(turns, fences())
+        held = fences()
+        beginning = None if single and not turns and not held else _beginning(turns, held)
         task = asyncio.create_task(self._write(work, beginning, found), name="store-write")
         self._writes.add(task)
         task.add_done_callback(self._written)
@@ -116,54 +145,51 @@ class PostgresqlDatabase:
         try:
             async with self._connections.lent() as lent:
                 return await use(lent)
-        except DRIVER_ERRORS as error:
-            if is_lost(error):
+        except (_InDoubt, *DRIVER_ERRORS) as error:
+            if isinstance(error, _InDoubt) or is_lost(error):
                 self._connections.lose_all()
             raise
 
-    async def _write(self, work: Work[T], beginning: str, found: Work[bool] | None) -> T:
+    async def _write(self, work: Work[T], beginning: str | None, found: Work[bool] | None) -> T:
         with _own_errors():
-            result: list[T] = []
+            run = _Run(work)
             try:
-                return await self._committed(work, beginning, result)
+                return await self._committed(run, beginning)
             except _InDoubt:
+                # It may be there for others, too.
+                self._forget(run.noted)
                 if found is not None and await self._resolved(found, beginning):
-                    return result[0]
+                    return run.returned()
                 if found is None:
                     raise
             except DRIVER_ERRORS as error:
                 if not is_lost(error) and not may_run_again(error):
                     raise
-            return await self._committed(work, beginning, result)
+            return await self._committed(run, beginning)
 
-    async def _committed(self, work: Work[T], beginning: str, result: list[T]) -> T:
-        """Runs one write, and puts its result into `result` before it commits. Raises _InDoubt."""
-
-        async def use(lent: Lent) -> list[str]:
-            noted: list[str] = []
-
-            def noting(conn: Connection) -> T:
-                conn.info.pop(NOTED, None)
-                returned = work(conn)
-                noted.extend(conn.info.pop(NOTED, ()))
-                return returned
-
-            result[:] = [await self._transaction(lent, noting, beginning)]
-            return noted
-
+    async def _committed(self, run: "_Run[T]", beginning: str | None) -> T:
+        """Runs one write. Raises _InDoubt."""
+        if beginning is None:
+            await self._used(lambda lent: _single(lent, run))
+        else:
+            await self._used(lambda lent: self._transaction(lent, run, beginning))
         # Before the caller goes on: one that has changed a value must read the new one.
-        self._forget(await self._used(use))
-        return result[0]
+        self._forget(run.noted)
+        return run.returned()
 
     async def _transaction(self, lent: Lent, work: Work[T], beginning: str) -> T:
         await lent.driver.execute(beginning)
-        worked = False
+        worked = lost = False
         try:
             result = await lent.conn.run_sync(work)
             worked = True
+        except DRIVER_ERRORS as error:
+            lost = is_lost(error)  # a server that is silent would not answer this either
+            raise
         finally:
-            if not worked and not lent.driver.is_closed():
-                await lent.driver.execute("ROLLBACK")
+            if not (worked or lost or lent.driver.is_closed()):
+                with suppress(*DRIVER_ERRORS):  # the connection is closed then, and the transaction with it
+                    await lent.driver.execute("ROLLBACK")
         try:
             ended = await lent.driver.execute("COMMIT")
         except DRIVER_ERRORS as error:
@@ -174,28 +200,38 @@ class PostgresqlDatabase:
             raise StoreError("PostgreSQL rolled the transaction back")
         return result
 
-    async def _resolved(self, found: Work[bool], beginning: str) -> bool:
+    async def _resolved(self, found: Work[bool], beginning: str | None) -> bool:
         """Returns whether a write is there whose commit is in doubt.
 
         Its own transaction writes, so that its commit, too, waits for the synchronous standby: what it has
-        seen is there for good. Raises StoreError when nobody can say within 20 s.
+        seen is there for good. Raises StoreError when nobody can say in time.
         """
 
         def work(conn: Connection) -> bool:
             there = found(conn)
-            conn.exec_driver_sql(_WRITE_SOMETHING)
+            conn.exec_driver_sql(WRITE_SOMETHING)
             return there
 
-        async with asyncio.timeout(_RESOLVE_SECONDS):
+        async with asyncio.timeout(self._resolve):
             while True:
                 try:
-                    return await self._used(lambda lent: self._transaction(lent, work, beginning))
+                    return await self._used(lambda lent: self._transaction(lent, work, beginning or "BEGIN"))
                 except _InDoubt:
                     pass
                 except DRIVER_ERRORS as error:
                     if not is_lost(error):
                         raise
                 await asyncio.sleep(_RESOLVE_PAUSE)
+
+
+async def _single(lent: Lent, work: Work[T]) -> T:
+    """Runs a work whose one writing statement is its own transaction. Raises _InDoubt."""
+    try:
+        return await lent.conn.run_sync(work)
+    except DRIVER_ERRORS as error:
+        if is_lost(error):
+            raise _InDoubt from error
+        raise
 
 
 def _beginning(turns: Sequence[Turn], held: Sequence[Fence]) -> str:
@@ -232,10 +268,14 @@ def _own_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_postgresql(
-    server: Server, pool: int, forget: Callable[[Sequence[str]], None] = lambda _: None
+    engine: AsyncEngine,
+    pool: int,
+    forget: Callable[[Sequence[str]], None] = lambda _: None,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[PostgresqlDatabase]:
-    """Opens the database, whose schema is there already, and closes it at the end."""
-    database = PostgresqlDatabase(Connections(server.engine(), pool), forget)
+    """Opens the database of a `Server.engine`, whose schema is there already, and closes it at the end."""
+    connections = Connections(engine, pool, limits.lend)
+    database = PostgresqlDatabase(connections, forget, limits.resolve)
     try:
         yield database
     finally:
