@@ -110,7 +110,7 @@ async def _stop(chaos: Chaos) -> None:
 
 async def _terminate(chaos: Chaos) -> None:
     for _ in range(3):
-        assert await chaos.pair.end_sessions()
+        await chaos.pair.end_sessions()
         await asyncio.sleep(chaos.random.uniform(0, 0.5))
 
 
@@ -129,6 +129,23 @@ async def _failover(chaos: Chaos) -> None:
 
 async def _restart_database(chaos: Chaos) -> None:
     await chaos.pair.restart()
+
+
+async def _restart_standby(chaos: Chaos) -> None:
+    """Kills the standby and starts it again: until it has caught up, no commit is acknowledged."""
+    standby = 1 - chaos.pair.primary
+    chaos.pair.kill(standby)
+    await asyncio.sleep(chaos.random.uniform(1, 4))
+    await chaos.pair.begin(standby)
+
+
+async def _failover_and_kill(chaos: Chaos) -> None:
+    await asyncio.gather(_failover(chaos), _kill(chaos))
+
+
+async def _stop_and_end_sessions(chaos: Chaos) -> None:
+    """Ends all sessions of the database while a replica is stopped for longer than its lease."""
+    await asyncio.gather(_stop(chaos), _terminate(chaos))
 
 
 async def _restart_storage(chaos: Chaos) -> None:
@@ -209,6 +226,9 @@ FAULTS: Final[Mapping[str, Callable[[Chaos], Awaitable[None]]]] = {
     "rolling restart": _roll,
     "cut S3": _cut("both", "S3"),
     "cut off": _cut_off,
+    "restart standby": _restart_standby,
+    "failover and kill": _failover_and_kill,
+    "stop and terminate": _stop_and_end_sessions,
 }
 # Those that need a network and a disk of our own.
 OF_ROOT: Final = frozenset(name for name in FAULTS if name.startswith("cut") or name == "full disk")
