@@ -20,7 +20,7 @@ import asyncpg
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store.sql.postgresql.connections import server_at
-from proxy.store.sql.postgresql.migrating import migrate
+from proxy.store.sql.postgresql.migrating import connected, migrate
 
 _BIN: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 _MEMORY: Final = Path("/dev/shm")
@@ -77,14 +77,19 @@ class Postgresql:
         async with self.admin() as driver:
             await driver.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    async def terminate(self, name: str) -> int:
+        """Ends all connections to the database; returns how many there were."""
+        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1"
+        async with self.admin() as driver:
+            return len(await driver.fetch(ended, name))
+
     async def bytes_of(self, name: str) -> list[bytes]:
-        """Returns the bytes of the database's tables, and those of the server's log of changes."""
+        """Returns the bytes of the files of the database's tables. The server's log is not among them."""
         async with self.admin() as driver:
             await driver.execute("CHECKPOINT")
             number = await driver.fetchval("SELECT oid FROM pg_database WHERE datname = $1", name)
-        data = self.folder / "data"
-        files = [*(data / "base" / str(number)).iterdir(), *(data / "pg_wal").iterdir()]
-        return [path.read_bytes() for path in files if path.is_file()]
+        files = self.folder / "data" / "base" / str(number)
+        return [path.read_bytes() for path in files.iterdir()]
 
     def kill(self) -> None:
         """Kills the server and all its processes, as by a loss of power."""
@@ -98,10 +103,8 @@ class Postgresql:
 
 async def make_schema(url: str) -> None:
     engine = server_at(parse_postgresql_url(url)).engine()
-    try:
-        await migrate(engine)
-    finally:
-        await engine.dispose()
+    async with connected(engine) as conn:
+        await migrate(conn)
 
 
 @contextmanager

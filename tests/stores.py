@@ -74,8 +74,13 @@ class Engines:
         """Returns what a query finds past the store."""
         return self.outside(folder, lambda conn: [*conn.execute(text(query))])
 
+    async def end_sessions(self, folder: Path) -> None:
+        """Ends what PostgreSQL still does for processes that were killed."""
+        if self.server is not None:
+            await self.server.terminate(self.databases[folder])
+
     async def bytes_of(self, folder: Path) -> bytes:
-        """Returns all bytes that the store has written: of its files, or of PostgreSQL's tables and log."""
+        """Returns all bytes that the store has written, PostgreSQL's tables included."""
         return b"".join([path.read_bytes() for path in _files(folder)] + await self._server_bytes(folder))
 
     def copied(self, folder: Path) -> Copied:

@@ -95,6 +95,11 @@ def nobody(_conn: Connection, _process: str | None) -> bool:
     return False
 
 
+def everybody(_conn: Connection, _process: str | None) -> bool:
+    """Returns that each process lives: for one that leaves the others' work to another one."""
+    return True
+
+
 def left_over(conn: Connection, table: Table, lives: Lives) -> ColumnElement[bool]:
     """Returns the condition for the table's intents whose process is dead.
 
