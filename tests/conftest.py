@@ -37,6 +37,7 @@ from tests.stores import ENGINES, Bucket
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
 STORES: Final = ("here", "replicated")
+_HERE_ONLY: Final = "here_only"
 _ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
 # Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
 _LONG: Final = ("cli", "contracts", "crash", "docker", "faults", "hostile", "isolated", "supervisor")
@@ -85,19 +86,24 @@ def case_form(**fields: str) -> aiohttp.FormData:
     return form
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Makes all tests quicker: each exception in a log, and each start, cost up to a second of processor.
 
     A log's exceptions are plain: by default they are drawn in colour, with all variables. The system's
     certificate authorities are left out: each proxy and command would read 140 of them. A test that calls
     https names its own authority.
     """
+    config.addinivalue_line("markers", f"{_HERE_ONLY}(reason): it is about SQLite, or about one machine")
     structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         os.environ[name] = os.devnull
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--store") == "replicated":
+        out = [item for item in items if item.get_closest_marker(_HERE_ONLY) is not None]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
     items.sort(key=lambda item: not any(item.path.is_relative_to(ROOT / "tests" / each) for each in _LONG))
 
 
@@ -193,6 +199,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stored_in" not in metafunc.fixturenames:
         return
     chosen = metafunc.config.getoption("--store")
+    if metafunc.definition.get_closest_marker(_HERE_ONLY) is not None:
+        return
     if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:
         metafunc.parametrize("stored_in", STORES, indirect=True)
     elif chosen is not None:

@@ -20,7 +20,8 @@ import asyncpg
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store.sql.postgresql.connections import server_at
-from proxy.store.sql.postgresql.migrating import migrate
+from proxy.store.sql.postgresql.migrating import connected, migrate
+from tests.certificates import Made
 
 _BIN: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 _MEMORY: Final = Path("/dev/shm")
@@ -77,14 +78,19 @@ class Postgresql:
         async with self.admin() as driver:
             await driver.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    async def bytes_of(self, name: str, *, log: bool = True) -> list[bytes]:
-        """Returns the bytes of the database's tables, and with `log` those of the server's log of changes."""
+    async def terminate(self, name: str) -> int:
+        """Ends all connections to the database; returns how many there were."""
+        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1"
+        async with self.admin() as driver:
+            return len(await driver.fetch(ended, name))
+
+    async def bytes_of(self, name: str) -> list[bytes]:
+        """Returns the bytes of the files of the database's tables; all databases share the server's log."""
         async with self.admin() as driver:
             await driver.execute("CHECKPOINT")
             number = await driver.fetchval("SELECT oid FROM pg_database WHERE datname = $1", name)
-        data = self.folder / "data"
-        files = [*(data / "base" / str(number)).iterdir(), *((data / "pg_wal").iterdir() if log else ())]
-        return [path.read_bytes() for path in files if path.is_file()]
+        files = self.folder / "data" / "base" / str(number)
+        return [path.read_bytes() for path in files.iterdir()]
 
     def kill(self) -> None:
         """Kills the server and all its processes, as by a loss of power."""
@@ -98,20 +104,22 @@ class Postgresql:
 
 async def make_schema(url: str) -> None:
     engine = server_at(parse_postgresql_url(url)).engine()
-    try:
-        await migrate(engine)
-    finally:
-        await engine.dispose()
+    async with connected(engine) as conn:
+        await migrate(conn)
 
 
 @contextmanager
-def postgresql(*, in_memory: bool = True, **settings: str) -> Iterator[Postgresql]:
+def postgresql(
+    *, in_memory: bool = True, certificate: Made | None = None, **settings: str
+) -> Iterator[Postgresql]:
     """Starts a server with a new cluster, and removes all of it at the end.
 
     `in_memory` puts its files where fsync costs nothing: the server still has fsync on.
     """
     with _folder(in_memory=in_memory) as folder:
         _run(_as_owner(folder, "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", *_INIT))
+        if certificate is not None:
+            settings |= _with_tls(folder, certificate)
         port = free_port()
         process = _started(folder, port, settings)
         server = Postgresql(folder, port, process, settings)
@@ -121,6 +129,18 @@ def postgresql(*, in_memory: bool = True, **settings: str) -> Iterator[Postgresq
         finally:
             server.process.send_signal(signal.SIGQUIT)
             server.process.wait()
+
+
+def _with_tls(folder: Path, certificate: Made) -> dict[str, str]:
+    """Gives the server a certificate; returns the settings."""
+    files = {"ssl_cert_file": certificate.certificate, "ssl_key_file": certificate.key}
+    for name, path in files.items():
+        copy = folder / name
+        copy.write_bytes(path.read_bytes())
+        copy.chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(copy, "postgres", "postgres")
+    return {"ssl": "on", **{name: str(folder / name) for name in files}}
 
 
 def free_port() -> int:

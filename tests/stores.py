@@ -111,14 +111,15 @@ class Engines:
             return _blocking(self.bucket.blobs())
         return {str(path): path.read_bytes() for path in _files(folder / "blobs")}
 
-    async def bytes_of(self, folder: Path, *, log: bool = True) -> bytes:
-        """Returns all bytes that the store has written: SQLite's files, blobs, and PostgreSQL's tables.
+    async def end_sessions(self, folder: Path) -> None:
+        """Ends what PostgreSQL still does for processes that were killed."""
+        if self.server is not None:
+            await self.server.terminate(self.databases[folder])
 
-        With `log`, those of PostgreSQL's log of changes too; it has what other tests wrote as well.
-        """
-        files = [path.read_bytes() for path in folder.glob("michiq.db*") if path.is_file()]
+    async def bytes_of(self, folder: Path) -> bytes:
+        """Returns all bytes that the store has written: SQLite's files, blobs, and PostgreSQL's tables."""
         blobs = self.blobs(folder).values()
-        return b"".join([*files, *blobs, *await self._server_bytes(folder, log=log)])
+        return b"".join([*_database_files(folder), *blobs, *await self._server_bytes(folder)])
 
     def copied(self, folder: Path) -> Copied:
         """Returns the database of a closed store; the test's end leaves it."""
@@ -134,10 +135,10 @@ class Engines:
         else:
             self.databases[folder] = await self.server.new(template=str(copied.of))
 
-    async def _server_bytes(self, folder: Path, *, log: bool) -> list[bytes]:
+    async def _server_bytes(self, folder: Path) -> list[bytes]:
         if self.server is None:
             return []
-        return await self.server.bytes_of(self.databases[folder], log=log)
+        return await self.server.bytes_of(self.databases[folder])
 
     async def _drop(self, server: Postgresql) -> None:
         for name in self.databases.values():
@@ -173,6 +174,10 @@ async def _as_superuser(url: str, work: Callable[[Connection], T]) -> T:
             return await conn.run_sync(work)
     finally:
         await engine.dispose()
+
+
+def _database_files(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.glob("michiq.db*") if path.is_file()]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -14,7 +14,6 @@ from proxy.values import Json, ReportEvent
 _EVENTS: Final = ("report.created", "report.updated", "report.deleted")
 
 _MAX_ID: Final = 200
-_PLAIN: Final = r"^[^\x00-\x1f\x7f]+$"  # PostgreSQL's texts hold no NUL, and no id has a control character
 
 
 def _moment(value: object) -> datetime:
@@ -24,7 +23,9 @@ def _moment(value: object) -> datetime:
     return from_rfc3339(value)
 
 
-Id = Annotated[str, Field(max_length=_MAX_ID, pattern=_PLAIN)]
+# Ids are stored as text: PostgreSQL refuses a NUL in it, and no log or command should print the others.
+_ID: Final = rf"^[^\x00-\x1f\x7f]{{1,{_MAX_ID}}}$"
+Id = Annotated[str, Field(pattern=_ID)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
@@ -75,8 +76,7 @@ def _subject(body: dict[str, Json]) -> Subject:
 
 
 def _id(value: Json) -> str | None:
-    plain = isinstance(value, str) and len(value) <= _MAX_ID and re.search(_PLAIN, value)
-    return value if plain else None
+    return value if isinstance(value, str) and re.fullmatch(_ID, value) else None
 
 
 def parse(body: Json) -> ReportEvent:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
 
@@ -22,7 +22,27 @@ from proxy.store.sql.schema import Migrated
 from proxy.store.sql.sqlite import open_database
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from proxy.store.sql.postgresql.connections import Server
+
+
+class Jobs(Protocol):
+    """Work that is done from time to time, and by which process."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:
+        """Returns whether this process does the job now; no other one does within that time.
+
+        Raises StoreError.
+        """
+        ...
+
+
+class OwnJobs:
+    """The jobs of a process on a machine of its own: it does all of them (`Jobs`)."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:  # noqa: ARG002
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class Backend:
 
     database: Database
     presence: Presence
+    jobs: Jobs
     locks: Locks | None
     folder: Path | None
 
@@ -83,7 +104,7 @@ async def _sqlite(options: StoreOptions, memory: Memory, new_id: Callable[[], st
         presence = await _present(path, new_id, stack)
         may_change = options.migrate == "start"
         opening = open_database(path, memory.forget, presence.refuse_others_format, may_change=may_change)
-        yield Backend(await stack.enter_async_context(opening), presence, None, path.parent)
+        yield Backend(await stack.enter_async_context(opening), presence, OwnJobs(), None, path.parent)
 
 
 @asynccontextmanager
@@ -92,19 +113,21 @@ async def _postgresql(
 ) -> AsyncIterator[Backend]:
     # Imported only here: most have SQLite, and start faster without it.
     with _library():
+        from proxy.store.cluster.jobs import ReplicasJobs
         from proxy.store.cluster.lease import leased
         from proxy.store.cluster.tickets import ticket_locks
         from proxy.store.sql.postgresql.database import open_postgresql
 
     server = _server(url, options)
-    await _prepare(server, may_change=options.migrate == "start")
+    engine = server.engine()  # one for all: its first connection asks the server about itself
+    await _prepare(engine, may_change=options.migrate == "start")
     async with AsyncExitStack() as stack:
         # The lease has a connection of its own: no request must keep a renewal waiting.
-        leasing = await stack.enter_async_context(open_postgresql(server, 1))
+        leasing = await stack.enter_async_context(open_postgresql(engine, 1))
         lease = await stack.enter_async_context(leased(leasing, new_id))
-        database = await stack.enter_async_context(open_postgresql(server, options.pool, memory.forget))
+        database = await stack.enter_async_context(open_postgresql(engine, options.pool, memory.forget))
         locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, server))
-        yield Backend(database, lease, locks, None)
+        yield Backend(database, lease, ReplicasJobs(database), locks, None)
 
 
 async def _migrate_postgresql(
@@ -117,7 +140,7 @@ async def _migrate_postgresql(
         if serving_role is not None:
             grant(conn, serving_role)
 
-    return await _prepare(_server(url, options), may_change=True, also=also)
+    return await _prepare(_server(url, options).engine(), may_change=True, also=also)
 
 
 def _server(url: PostgresqlUrl, options: StoreOptions) -> "Server":
@@ -137,14 +160,11 @@ def _library() -> Iterator[None]:
 
 
 async def _prepare(
-    server: "Server", *, may_change: bool, also: Callable[[Connection], None] = lambda _: None
+    engine: "AsyncEngine", *, may_change: bool, also: Callable[[Connection], None] = lambda _: None
 ) -> Migrated:
     """Checks the server's settings, and brings the schema to this release's (`migrating.migrate`)."""
     from proxy.store.sql.postgresql import migrating
 
-    engine = server.engine()
-    try:
-        await migrating.check_durable(engine)
-        return await migrating.migrate(engine, may_change=may_change, also=also)
-    finally:
-        await engine.dispose()
+    async with migrating.connected(engine) as conn:
+        await migrating.check_durable(conn)
+        return await migrating.migrate(conn, may_change=may_change, also=also)

@@ -15,6 +15,7 @@ from proxy.cli.migrate.run import sentence
 from proxy.store.sql.migrate import newest
 from proxy.store.sql.schema import Migrated
 from tests.postgresql import Postgresql
+from tests.store.older import as_of
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +39,7 @@ def migrated() -> dict[str, str | None]:
 
 def make_older(revision: str) -> None:
     with closing(sqlite3.connect("var/michiq.db")) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        connection.commit()
+        as_of(connection, revision)
 
 
 def test_it_makes_the_tables_once_and_says_so_and_where(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ async def test_session_G05_is_kept_under_the_tokens_digest_and_not_in_the_clear(
     token = (await begin(api))["token"]
     (kept,) = committed(tmp_path, "SELECT * FROM sessions")
     assert sha256(token.encode()).hexdigest() in kept
-    on_disk = await ENGINES.bytes_of(tmp_path, log=False)
+    on_disk = await ENGINES.bytes_of(tmp_path)
     for secret in (token, "sandbox-api-key", "ana@clinica.example", "Clínica Norte"):
         assert secret.encode() not in on_disk, secret
 

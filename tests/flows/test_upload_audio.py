@@ -534,7 +534,7 @@ async def test_upload_U06_nothing_of_the_audio_is_in_the_clear_on_disk(api: Api,
     case = await patient(api)
     canary = b"CANARY of a voice "
     await case.uploaded(opening(5000) + canary * 9000, canary * 10, filename="voz de Pérez.webm")
-    stored = await ENGINES.bytes_of(tmp_path, log=False)
+    stored = await ENGINES.bytes_of(tmp_path)
     assert ENGINES.blobs(tmp_path)
     assert canary not in stored
     assert "Pérez".encode() not in stored

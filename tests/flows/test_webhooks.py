@@ -164,7 +164,7 @@ async def test_webhook_W02_the_platforms_own_deliveries_are_taken(api: Api) -> N
 
 async def test_webhook_W02_no_text_of_a_report_is_in_the_clear_on_disk(api: Api, tmp_path: Path) -> None:
     await accepted(api, event(content="CANARY", structuredData={"CANARY": 1}))
-    stored = await ENGINES.bytes_of(tmp_path, log=False)
+    stored = await ENGINES.bytes_of(tmp_path)
     assert b"report-1" in stored
     assert b"CANARY" not in stored
 
@@ -273,6 +273,9 @@ BAD_BODIES: Final[dict[str, bytes | dict[str, Any]]] = {
     "no event": without("event"),
     "an event that is no text": event() | {"event": 1},
     "no organization": without("organizationId"),
+    "an id with a NUL": event(id="report\0"),
+    "a case with a line end": event(caseId="case-1\n"),
+    "an agent with a control character": event(agent={"id": "a\x7f"}),
     "no time": without("timestamp"),
     "a number for a time": event(timestamp=1711015200),
     "digits for a time": event(timestamp="1711015200"),

@@ -1,15 +1,16 @@
 """A store on each engine, fresh for each test."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from proxy.store import Store
-from proxy.store.sql.postgresql.connections import Server
+from proxy.store.sql.dialects import POSTGRESQL
 from tests.stores import EngineName, engine
 
 from .examples import opened
@@ -29,17 +30,34 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         if isinstance(connection, sqlite3.Connection):
             connection.set_trace_callback(seen.append)
 
-    connect = Server.connect
+    def prepared(
+        conn: Connection, _cursor: object, said: str, _values: object, _context: object, many: bool
+    ) -> None:
+        if conn.dialect.name == POSTGRESQL and not many:
+            seen.append(said)
 
-    async def traced(server: Server) -> Any:
-        driver = await connect(server)
-        driver.add_query_logger(lambda query: seen.append(query.query))
-        return driver
-
-    event.listen(Engine, "connect", trace)
-    monkeypatch.setattr(Server, "connect", traced)
+    for name in ("execute", "executemany", "fetch", "fetchrow", "fetchval"):
+        monkeypatch.setattr(asyncpg.Connection, name, _seeing(getattr(asyncpg.Connection, name), seen))
+    listening: dict[str, Callable[..., None]] = {"connect": trace, "before_cursor_execute": prepared}
+    for name, listener in listening.items():
+        event.listen(Engine, name, listener)
     yield seen
-    event.remove(Engine, "connect", trace)
+    for name, listener in listening.items():
+        event.remove(Engine, name, listener)
+
+
+def _seeing(method: Callable[..., Any], seen: list[str]) -> Callable[..., Any]:
+    def seeing(driver: object, said: str, *values: Any, **more: Any) -> Any:
+        seen.append(said)
+        return method(driver, said, *values, **more)
+
+    return seeing
+
+
+def writes_in(statements: Sequence[str], engine: EngineName) -> int:
+    """Returns how many transactions began that may write."""
+    begins = "BEGIN IMMEDIATE" if engine == "sqlite" else "BEGIN"
+    return [each.partition("; ")[0] for each in statements].count(begins)
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ from proxy.store.presence import present
 
 from .examples import NOW, entry, opened
 
+BOTH = pytest.mark.usefixtures("engine")
 
+
+@BOTH
 async def test_journal_N17_an_intent_of_a_process_that_lives_is_left_alone(tmp_path: Path) -> None:
     async with opened(tmp_path) as one, opened(tmp_path) as other:
         await one.journal.begin(entry())
@@ -18,6 +21,7 @@ async def test_journal_N17_an_intent_of_a_process_that_lives_is_left_alone(tmp_p
         assert await one.journal.resolve_abandoned(one.presence.lives) == 0
 
 
+@BOTH
 async def test_journal_N17_an_intent_of_a_process_that_ended_is_settled_by_another(tmp_path: Path) -> None:
     async with opened(tmp_path) as other:
         async with opened(tmp_path) as one:
@@ -25,6 +29,7 @@ async def test_journal_N17_an_intent_of_a_process_that_ended_is_settled_by_anoth
         assert await other.journal.resolve_abandoned(other.presence.lives) == 1
 
 
+@BOTH
 async def test_links_S05_an_intent_is_settled_when_its_process_is_gone_and_not_before(tmp_path: Path) -> None:
     async with opened(tmp_path) as other:
         async with opened(tmp_path) as one:
@@ -35,11 +40,13 @@ async def test_links_S05_an_intent_is_settled_when_its_process_is_gone_and_not_b
     assert (link.state, link.cause) == ("ambiguous", "interrupted")
 
 
+@BOTH
 async def test_links_S05_a_second_try_is_the_process_s_that_makes_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as other:
         async with opened(tmp_path) as one:
-            await one.links.begin("case-1", "digest-1", NOW)
-            await one.links.fail("case-1", "digest-1", "refused", ambiguous=False)
+            attempt = await one.links.begin("case-1", "digest-1", NOW)
+            assert attempt
+            await one.links.fail(attempt, "refused", ambiguous=False)
         assert await other.links.begin("case-1", "digest-1", NOW)
         assert await other.links.resolve_abandoned(other.presence.lives) == 0
 

@@ -40,8 +40,11 @@ class Lease:
         database: PostgresqlDatabase,
         new_name: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        renew_every: float = _RENEW_SECONDS,
     ) -> None:
         self._database = database
+        self._renew_every = renew_every
         self._new_name = new_name
         self._monotonic = monotonic
         self._name = new_name()
@@ -81,7 +84,7 @@ class Lease:
     async def keep(self) -> None:
         """Renews the lease for ever, and ends the leases of others that are past."""
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.sleep(self._renew_every)
             await self._renew_or_join()
 
     async def leave(self) -> None:

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, 
 from proxy.store.errors import StoreError
 from proxy.store.presence import Presence
 from proxy.store.records.cases import case_rows_of, insert_case
+from proxy.store.records.in_hand import InHand
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database, Work
+from proxy.store.sql.database import Database, Work, runs_again
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import Lives, left_over, nobody
@@ -39,8 +40,15 @@ _BEGIN_STANDING: Final = PointWrite(
         ),
     )
 )
+# It is locked: a transaction that only reads waits for no standby, and a failover could take away the answer
+# that a client gets again.
 _EARLIER: Final = PointRead(
-    select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
+    select(journal)
+    .where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
+    .with_for_update()
+)
+_OWN_OPEN: Final = select(journal.c.id).where(
+    journal.c.state == "intent", journal.c.process == bindparam("me")
 )
 _RESOLVE: Final = PointWrite(
     update(journal).where(
@@ -76,11 +84,15 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The intents and their results; `presence` is that of the process that writes them."""
+    """The intents and their results; `presence` is that of the process that writes them.
+
+    `in_hand` has the ids of the intents on which this process works: from before `begin` to the end.
+    """
 
     database: Database
     sealer: Sealer
     presence: Presence
+    in_hand: InHand = field(default_factory=InHand)
 
     async def begin(
         self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
@@ -159,6 +171,26 @@ class Journal:
             return conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
 
         return await self.database.write(work)
+
+    async def resolve_own(self) -> int:
+        """Makes this process's intents ambiguous that it does not work on any more; returns how many.
+
+        Their outcomes could not be written. The entries are read first, and compared afterwards: the other
+        way round, an intent that has just begun would look left over.
+        """
+
+        def read(conn: Connection) -> list[str]:
+            return [*conn.execute(_OWN_OPEN, {"me": self.presence.name}).scalars()]
+
+        left = [each for each in await self.database.lookup(read) if each not in self.in_hand]
+        if not left:
+            return 0
+
+        def work(conn: Connection) -> int:
+            still = update(journal).where(journal.c.id.in_(left), journal.c.state == "intent")
+            return conn.execute(still.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
+
+        return await self.database.write(work, found=runs_again)
 
     async def pending(self) -> list[JournalEntry]:
         """Returns the ambiguous calls, oldest first; `Store.pending` has those of linked cases too."""

@@ -54,7 +54,8 @@ class Database(Protocol):
         connection broke: it returns whether the rows of `work` are there; if not, `work` runs again. Without
         `found`, such a write fails, and may be done all the same.
 
-        A `single` work ends with its one statement that writes: that may be its own transaction.
+        A `single` work ends with its one statement that writes, which may be its own transaction, and returns
+        None.
 
         What `work` raises comes back, with nothing of it written; StoreError when the database refused it,
         the commit failed or the store is closed. A caller that is cancelled while it waits can't know whether

@@ -88,7 +88,7 @@ async def test_the_structure_of_a_legacy_answer_is_learned_without_its_values(
     found = await eventually(lambda: learned(api, "doc"), bool)
     assert {(200, "document.username", "string"), (200, "document.input", "object")} <= found
     assert not any(path.startswith("document.input.") for _, path, _ in found), "it is the hospital's"
-    stored = await ENGINES.bytes_of(tmp_path, log=False)
+    stored = await ENGINES.bytes_of(tmp_path)
     leaked = [word for word in (NAME, "xenofrosis", API_KEY, made["token"]) if word.encode() in stored]
     assert leaked == []
 

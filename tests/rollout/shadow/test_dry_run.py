@@ -26,6 +26,7 @@ from proxy.store import StoreError
 from proxy.store.blobs.dry import DryBlobs
 from proxy.store.blobs.folder import FolderBlobs
 from proxy.store.blobs.s3 import S3Blobs
+from proxy.store.cluster.lease import Lease
 from proxy.store.sql.dry_database import DryDatabase
 from proxy.store.sql.postgresql.database import PostgresqlDatabase
 from proxy.store.sql.sqlite import SqliteDatabase
@@ -319,7 +320,7 @@ async def test_no_part_of_a_dry_store_has_a_way_to_the_real_writers(api: Api) ->
     assert len([each for each in dry if isinstance(each, DryDatabase | DryBlobs)]) == len(writers)
 
 
-_ENDS: Final = (*_WRITERS, DryDatabase, DryBlobs)
+_ENDS: Final = (*_WRITERS, DryDatabase, DryBlobs, Lease)  # a lease shows its process, and no unit of work
 
 
 def reached(part: object) -> Iterator[object]:

@@ -6,9 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.store import Store
 from proxy.store.audit.trail import Access, AuditEvent
 from tests.store.examples import NOW, OTHER, OWNER, ago, opened
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def access(**changes: Any) -> Access:

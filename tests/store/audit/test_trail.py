@@ -76,15 +76,10 @@ async def test_the_database_refuses_to_change_or_remove_a_row(store: Store, stat
 
 Spellings: TypeAlias = Mapping[EngineName, str]
 
-
-def _newest_as_end(value: str) -> str:
-    newest = f"SELECT {value} FROM audit ORDER BY id DESC LIMIT 1"
-    return f"UPDATE meta SET value = ({newest}) WHERE name = 'audit_head'"
-
-
+AS_END = "UPDATE meta SET value = (SELECT {} FROM audit ORDER BY id DESC LIMIT 1) WHERE name = 'audit_head'"
 NEWEST_AS_END: Spellings = {
-    "sqlite": _newest_as_end("CAST(id || ' ' || hash || ' ' || hash AS BLOB)"),
-    "postgresql": _newest_as_end("convert_to(id || ' ' || hash || ' ' || hash, 'UTF8')"),
+    "sqlite": AS_END.format("CAST(id || ' ' || hash || ' ' || hash AS BLOB)"),
+    "postgresql": AS_END.format("convert_to(id || ' ' || hash || ' ' || hash, 'UTF8')"),
 }
 NO_TIME: Spellings = {
     "sqlite": "UPDATE audit SET at = 'noon' WHERE id = 3",

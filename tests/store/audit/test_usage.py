@@ -6,10 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.store import Store
 from proxy.store.audit.usage import Usage, Visit
-from tests.flows._client import everything
 from tests.store.examples import NOW, ago, opened
+from tests.stores import ENGINES
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def visit(**changes: Any) -> Visit:
@@ -125,7 +129,7 @@ async def test_store_G10_who_called_is_not_on_disk_in_the_clear(tmp_path: Path) 
     async with opened(tmp_path) as store:
         await add(store, visit(organization="canary-organization", agent="canary-agent/1.0"))
         (calls,) = await store.ledger.calls()
-        raw = everything(tmp_path)
+        raw = await ENGINES.bytes_of(tmp_path)
     assert "canary" in calls.client.agent
     assert "canary" not in repr(calls) + repr(visit(organization="canary", agent="canary"))
     assert b"c" * 64 in raw  # what is not private shows that the write-ahead log is among the files

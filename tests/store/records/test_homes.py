@@ -14,8 +14,10 @@ from proxy.store import Store
 from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.values import Identity, Session, Side
-from tests.flows._client import everything
 from tests.store.examples import NOW, OTHER, OWNER, add_chunk, ago, case, opened, record, session
+from tests.stores import ENGINES
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 T = TypeVar("T")
 
@@ -229,6 +231,6 @@ async def test_store_G10_a_legacy_token_and_what_it_stands_for_are_not_on_disk_i
     async with opened(tmp_path) as store:
         await learn(store, "canary-token", identity=who, organization="canary-legacy-name")
         assert await store.homes.legacy_token(OWNER, NOW) == "canary-token"
-        raw = everything(tmp_path)
+        raw = await ENGINES.bytes_of(tmp_path)
     assert b"legacy-1" in raw  # what is not private shows that the write-ahead log is among the files
     assert b"canary" not in raw

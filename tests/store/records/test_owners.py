@@ -14,6 +14,8 @@ from proxy.store.upkeep.erasure import OfUser
 from proxy.values import Identity, Session
 from tests.store.examples import NOW, ago, case, cases_of, chunk, entry, opened, session, transcription
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 MAIL, SHOUTED, ORGANIZATION = "ana@clinica.example", "Ana@Clinica.EXAMPLE", "Clínica"
 ID = "case-1"
 

@@ -1,12 +1,13 @@
 """Reports as the webhook's events leave them."""
 
 import asyncio
-import tempfile
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -14,6 +15,9 @@ from proxy.store import Store
 from proxy.store.sql.tables import reports
 from proxy.values import Report, ReportEvent
 from tests.store.examples import NOW, ago, event, opened
+from tests.stores import EngineName
+
+T = TypeVar("T")
 
 LATER = NOW + timedelta(seconds=1)
 
@@ -167,17 +171,43 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+class OneStore:
+    """A store for all examples of a test; each leaves it empty."""
+
+    def __init__(self, folder: Path, runner: asyncio.Runner) -> None:
+        self._opening = opened(folder)
+        self._runner = runner
+        self._store = runner.run(self._opening.__aenter__())
+
+    def run(self, use: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+        return self._runner.run(use(self._store))
+
+    def close(self) -> None:
+        self._runner.run(self._opening.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def emptied(tmp_path: Path, engine: EngineName) -> Iterator[OneStore]:
+    with asyncio.Runner() as runner:
+        one = OneStore(tmp_path, runner)
+        yield one
+        one.close()
+
+
+ONE_STORE: Any = {
+    "deadline": None,
+    "derandomize": True,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+}
+
+
+@settings(max_examples=60, **ONE_STORE)
 @given(events=st.lists(EVENTS, min_size=2, max_size=8))
 def test_reports_W03_any_events_in_any_order_leave_the_newest_that_came_last(
-    events: list[ReportEvent],
+    emptied: OneStore, events: list[ReportEvent]
 ) -> None:
-    async def left() -> list[Report]:
-        with tempfile.TemporaryDirectory() as folder:
-            async with opened(Path(folder)) as store:
-                return await left_by(store, *events, *events[:2])
-
-    assert [report.content for report in asyncio.run(left())] == expected([*events, *events[:2]])
+    left = emptied.run(lambda store: left_by(store, *events, *events[:2]))
+    assert [report.content for report in left] == expected([*events, *events[:2]])
 
 
 ORDERS = st.lists(EVENTS, min_size=2, max_size=6, unique_by=lambda each: (each.event, each.at)).flatmap(
@@ -185,15 +215,13 @@ ORDERS = st.lists(EVENTS, min_size=2, max_size=6, unique_by=lambda each: (each.e
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, **ONE_STORE)
 @given(orders=ORDERS)
 def test_reports_W03_any_order_of_events_of_different_times_or_kinds_ends_alike(
-    orders: tuple[list[ReportEvent], list[ReportEvent]],
+    emptied: OneStore, orders: tuple[list[ReportEvent], list[ReportEvent]]
 ) -> None:
-    async def both() -> list[list[Report]]:
-        with tempfile.TemporaryDirectory() as folder:
-            async with opened(Path(folder)) as store:
-                return [await left_by(store, *events) for events in orders]
+    async def both(store: Store) -> list[list[Report]]:
+        return [await left_by(store, *events) for events in orders]
 
-    in_order, out_of_order = asyncio.run(both())
+    in_order, out_of_order = emptied.run(both)
     assert in_order == out_of_order

@@ -13,7 +13,11 @@ from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.rollout.contract_runs import ContractRun
 from proxy.store.rollout.evidence import ComparisonCount, Outcome, SeenAnswer
 from tests.store.audit.test_usage import visit
+from tests.store.conftest import writes_in
 from tests.store.examples import NOW, ago, opened
+from tests.stores import EngineName
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 TODAY, YESTERDAY = NOW.date(), ago(days=1).date()
 NONE = Leaf("none", None, None)
@@ -124,8 +128,10 @@ async def test_learned_structure_is_told_apart_by_side(store: Store) -> None:
     assert [row.side for row in await store.evidence.learned()] == ["legacy", "new"]
 
 
-async def test_a_batch_of_everything_is_one_write(statements: list[str], store: Store) -> None:
-    before = statements.count("BEGIN IMMEDIATE")
+async def test_a_batch_of_everything_is_one_write(
+    statements: list[str], store: Store, engine: EngineName
+) -> None:
+    before = writes_in(statements, engine)
     await store.evidence.add(
         outcomes=[outcome("difference", difference())] * 50,
         seen=[seen(("a", "null"))] * 50,
@@ -133,7 +139,7 @@ async def test_a_batch_of_everything_is_one_write(statements: list[str], store: 
         stories=[RequestTrace("request-1", NOW, {})] * 50,
         at=NOW,
     )
-    assert statements.count("BEGIN IMMEDIATE") == before + 1
+    assert writes_in(statements, engine) == before + 1
     assert [row.count for row in await store.evidence.differences()] == [50]
     assert [calls.count for calls in await store.ledger.calls()] == [50]
     assert len(await store.stories.of("request-1")) == 50

@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,9 @@ from proxy.store import Store
 from proxy.store.rollout.override_queries import uncovered
 from proxy.store.rollout.overrides import NothingToUndo, StaleRevision
 from tests.store.examples import NOW, ago, fernet_key, opened
-from tests.store.test_store import files_in
+from tests.stores import ENGINES, EngineName
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -80,7 +83,7 @@ async def test_an_organizations_name_is_not_on_disk_in_the_clear(tmp_path: Path)
     async with opened(tmp_path) as store:
         await change(store, "new", organization="canary-Norte")
         await back(store)
-        raw = b"".join(path.read_bytes() for path in files_in(tmp_path))
+        raw = await ENGINES.bytes_of(tmp_path)
     assert b"evidence" in raw
     assert b"canary" not in raw
 
@@ -309,12 +312,13 @@ async def test_each_change_has_its_row_in_the_audit(store: Store) -> None:
 CHANGING: Final = """
 import asyncio, itertools, sys
 from datetime import UTC, datetime
-from pathlib import Path
 from proxy.modes import Change
-from tests.store.examples import opened
+from proxy.store import StoreOptions, open_store
+from tests.store.examples import KEY
 
 async def main():
-    async with opened(Path(sys.argv[1])) as store:
+    options = StoreOptions(database_url=sys.argv[1], blobs_url=sys.argv[2])
+    async with open_store(options, [KEY]) as store:
         for mode in itertools.cycle(["shadow", "new", None]):
             at = datetime.now(UTC)
             if mode is None:
@@ -328,12 +332,17 @@ asyncio.run(main())
 """
 
 
-async def test_a_process_that_is_killed_while_it_changes_leaves_both_rows_or_neither(tmp_path: Path) -> None:
+KILLS: Mapping[EngineName, int] = {"sqlite": 10, "postgresql": 4}
+
+
+async def test_a_process_that_is_killed_while_it_changes_leaves_both_rows_or_neither(
+    tmp_path: Path, engine: EngineName
+) -> None:
     told = 0
-    for kill in range(10):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CHANGING, str(tmp_path), cwd=ROOT, stdout=PIPE, stderr=DEVNULL
-        )
+    options = await ENGINES.options(tmp_path)
+    command = [sys.executable, "-c", CHANGING, options.database_url, options.blobs_url]
+    for kill in range(KILLS[engine]):
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=DEVNULL)
         assert process.stdout
         async with asyncio.timeout(60):
             for _ in range(1 + 3 * kill):
@@ -342,9 +351,10 @@ async def test_a_process_that_is_killed_while_it_changes_leaves_both_rows_or_nei
             *whole, _cut = (await process.stdout.read()).split(b"\n")
             told = max(told, *(int(line) for line in whole[-1:]), 0)
             assert await process.wait() == -signal.SIGKILL
+        await ENGINES.end_sessions(tmp_path)
         async with opened(tmp_path) as store:
             await _both_rows_agree(store, told)
-    assert told >= 145
+    assert told >= sum(1 + 3 * kill for kill in range(KILLS[engine]))
 
 
 async def _both_rows_agree(store: Store, told: int) -> None:

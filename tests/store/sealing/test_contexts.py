@@ -1,14 +1,11 @@
 """A sealed value opens in its own column and row alone, whatever is done to the tables."""
 
-import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column
+from sqlalchemy import Column, Connection, Row, select, update
 
 from proxy.store import Store, StoreError
 from proxy.store.sealing.contexts import NATURAL_KEYS
@@ -17,6 +14,7 @@ from proxy.store.upkeep.rotation import Progress
 from proxy.values import Identity
 from tests.store.examples import NOW, OWNER, add_chunk, entry, opened, session
 from tests.store.upkeep.test_rotation import fill
+from tests.stores import ENGINES, Copied, EngineName
 
 COLUMNS = [column for columns in SEALED.values() for column in columns]
 # How each column is read, where its value is of another row.
@@ -44,11 +42,9 @@ DOORS: Mapping[str, Callable[[Store], Awaitable[object]]] = {
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Returns a database with at least two rows in each table that has sealed values."""
-    folder = tmp_path_factory.mktemp("filled")
-    asyncio.run(_fill(folder))
-    return (folder / "michiq.db").read_bytes()
+def filled() -> dict[EngineName, Copied]:
+    """Returns a database of each engine with at least two rows in each table that has sealed values."""
+    return {}
 
 
 async def _fill(folder: Path) -> None:
@@ -63,32 +59,42 @@ async def _fill(folder: Path) -> None:
 
 
 @pytest.fixture
-def folder(filled: bytes, tmp_path: Path) -> Path:
-    (tmp_path / "michiq.db").write_bytes(filled)
+async def folder(
+    filled: dict[EngineName, Copied],
+    engine: EngineName,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    if engine not in filled:
+        first = tmp_path_factory.mktemp("filled")
+        await _fill(first)
+        filled[engine] = ENGINES.copied(first)
+    await ENGINES.put_copy(filled[engine], tmp_path)
     return tmp_path
 
 
-def sealed(folder: Path, column: Column[Any]) -> list[Mapping[str, Any]]:
-    """Returns a row of each natural key that has a value, in the order of the keys."""
-    key = ", ".join(each.name for each in NATURAL_KEYS[column.table])
-    query = f"SELECT rowid AS number, {column.name} AS value FROM {column.table.name} ORDER BY {key}"
-    with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(query) if row["value"] is not None]
+def sealed(folder: Path, column: Column[Any]) -> list[Row[Any]]:
+    """Returns the row of each natural key that has a value, in the order of the keys."""
+    rows = select(column.table).where(column.is_not(None)).order_by(*NATURAL_KEYS[column.table])
+    return ENGINES.outside(folder, lambda conn: [*conn.execute(rows)])
 
 
-def put(folder: Path, column: Column[Any], rowid: int, value: bytes) -> None:
-    with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-        update = f"UPDATE {column.table.name} SET {column.name} = ? WHERE rowid = ?"
-        connection.execute(update, (value, rowid))
-        connection.commit()
+def put(folder: Path, column: Column[Any], *changes: tuple[Row[Any], bytes]) -> None:
+    """Gives rows other values."""
+
+    def work(conn: Connection) -> None:
+        for row, value in changes:
+            key = [each == row._mapping[each] for each in column.table.primary_key]
+            conn.execute(update(column.table).where(*key).values({column: value}))
+
+    ENGINES.outside(folder, work)
 
 
 def turn(folder: Path, column: Column[Any]) -> int:
     """Gives each row the value of another; returns how many there are."""
     rows = sealed(folder, column)
-    for row, other in zip(rows, [*rows[1:], rows[0]], strict=True):
-        put(folder, column, row["number"], other["value"])
+    values = [row._mapping[column] for row in rows]
+    put(folder, column, *zip(rows, [*values[1:], values[0]], strict=True))
     return len(rows)
 
 
@@ -117,7 +123,7 @@ async def test_values_of_a_column_that_change_their_rows_do_not_open(
 async def test_a_value_of_another_column_does_not_open(folder: Path, column: Column[Any]) -> None:
     foreign = COLUMNS[COLUMNS.index(column) - 1]
     own, other = sealed(folder, column)[0], sealed(folder, foreign)[0]
-    put(folder, column, own["number"], other["value"])
+    put(folder, column, (own, other._mapping[foreign]))
     assert await lost(folder) == 1
 
 

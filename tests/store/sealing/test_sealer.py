@@ -2,23 +2,26 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection, select
 
 from proxy.store import Store
 from proxy.store.errors import StoreError
 from proxy.store.sealing.contexts import Context, SealedColumn
 from proxy.store.sealing.keyring import Keyring
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.tables import journal, reports
+from proxy.store.sql.tables import journal, meta, reports
 from proxy.values import Json
 from tests.store.examples import fernet_key, opened
 from tests.store.older import FernetSealer
 
+BOTH = pytest.mark.usefixtures("engine")
 OLD, NEW, FOREIGN = fernet_key(1), fernet_key(2), fernet_key(3)
 PEPPER = b"p" * 32
 HERE = SealedColumn(reports.c.body).at("report-1")
@@ -128,6 +131,7 @@ def test_user_and_organization_make_an_owner_together(store: Store) -> None:
     assert len(owners) == 4
 
 
+@BOTH
 async def test_hashes_survive_a_change_of_keys(tmp_path: Path) -> None:
     seen = set()
     for keys in ([OLD], [NEW, OLD], [NEW]):  # the last one: the old key has gone
@@ -136,11 +140,24 @@ async def test_hashes_survive_a_change_of_keys(tmp_path: Path) -> None:
     assert len(seen) == 1
 
 
+async def test_a_start_seals_the_pepper_again_only_under_a_newer_key(tmp_path: Path) -> None:
+    def stored(conn: Connection) -> Any:
+        return conn.execute(select(meta.c.value).filter_by(name="pepper")).scalar_one()
+
+    seen = []
+    for keys in ([OLD], [OLD, NEW], [NEW, OLD], [NEW, OLD]):
+        async with opened(tmp_path, keys) as store:
+            seen.append(await store.database.read(stored))
+    assert [one == other for one, other in pairwise(seen)] == [True, False, True]
+
+
+@BOTH
 async def test_another_database_has_other_hashes(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as two:
         assert one.sealer.digest("x") != two.sealer.digest("x")
 
 
+@BOTH
 async def test_keys_that_do_not_open_the_database_are_a_settings_problem(tmp_path: Path) -> None:
     async with opened(tmp_path, [OLD]):
         pass

@@ -15,6 +15,7 @@ from proxy.store.sql.memory import ALL, Memory, subject_of
 from proxy.store.upkeep.erasure import OfCase, OfUser
 from proxy.values import Chunk
 from tests.store.examples import NOW, OTHER, OWNER, ago, case, entry, opened, record, session, transcription
+from tests.stores import EngineName
 
 
 class Clock:
@@ -89,7 +90,7 @@ class Two:
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Two]:
+async def two(tmp_path: Path, engine: EngineName) -> AsyncIterator[Two]:
     async with AsyncExitStack() as stack:
         both = Two(*[await stack.enter_async_context(opened(tmp_path)) for _ in range(2)])
         await both.follow()
@@ -112,6 +113,7 @@ async def test_what_is_in_memory_is_not_read_again(two: Two) -> None:
     assert await two.there.sessions.get("token", NOW) == session()
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_store_that_follows_nothing_reads_everything_again(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.sessions.put("token", session())

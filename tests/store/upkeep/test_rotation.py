@@ -1,13 +1,11 @@
 """Tests a change of keys: all values under the newest, in steps that can be cut short, while others write."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from proxy.modes import Change
 from proxy.store import Store, StoreError
@@ -31,6 +29,9 @@ from tests.store.examples import (
     session,
     transcription,
 )
+from tests.stores import ENGINES
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 OLD, NEW, FOREIGN = fernet_key(1), fernet_key(2), fernet_key(3)
 
@@ -211,10 +212,9 @@ async def test_a_process_that_still_seals_with_the_old_key_is_noticed(tmp_path: 
 
     def write(progress: Progress) -> None:
         if progress.table == "conversations":
-            with closing(sqlite3.connect(tmp_path / "michiq.db")) as connection:
-                late = behind.sealer.seal(b"late", SealedColumn(conversations.c.conversation).at("case-1"))
-                connection.execute("UPDATE conversations SET conversation = ?", [late])
-                connection.commit()
+            late = behind.sealer.seal(b"late", SealedColumn(conversations.c.conversation).at("case-1"))
+            change = update(conversations).values(conversation=late)
+            ENGINES.outside(tmp_path, lambda conn: conn.execute(change))
 
     async with opened(tmp_path, [NEW, OLD]) as store:
         assert await store.rotation.run(write) == Rotated(renewed=3, left=1, lost=0)

@@ -16,9 +16,6 @@ from proxy.postgresql_url import PostgresqlUrl
 from proxy.store.errors import StoreError
 from proxy.trust import BadAuthorities, trusted
 
-_CONNECT_SECONDS: Final = 5.0
-_COMMAND_SECONDS: Final = 30.0
-_LEND_SECONDS: Final = 10.0
 _OLD_SECONDS: Final = 1800.0  # a load balancer or a firewall may drop a connection that is older
 _STATEMENTS: Final = 1000
 _SESSION: Final[Mapping[str, str]] = {
@@ -26,6 +23,22 @@ _SESSION: Final[Mapping[str, str]] = {
     "lock_timeout": "10s",
     "jit": "off",  # short statements only
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The seconds for which the database is waited for.
+
+    `resolve` is how long a commit may be in doubt: longer than a standby takes to be promoted.
+    """
+
+    connect: float = 5.0
+    command: float = 30.0
+    lend: float = 10.0
+    resolve: float = 20.0
+
+
+LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class Server:
     url: PostgresqlUrl
     tls: ssl.SSLContext | bool | str = False
     pooler: bool = False
+    limits: Limits = LIMITS
 
     async def connect(self) -> Any:
         """Returns a new connection of the driver. Raises the driver's errors, OSError and TimeoutError."""
@@ -52,8 +66,8 @@ class Server:
             database=self.url.database,
             target_session_attrs=self.url.target_session_attrs,
             ssl=self.tls,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_COMMAND_SECONDS,
+            timeout=self.limits.connect,
+            command_timeout=self.limits.command,
             statement_cache_size=0 if self.pooler else _STATEMENTS,
             server_settings=None if self.pooler else self._session(),
         )
@@ -73,9 +87,11 @@ class Server:
         )
 
 
-def server_at(url: PostgresqlUrl, *, pooler: bool = False, ca_file: Path | None = None) -> Server:
+def server_at(
+    url: PostgresqlUrl, *, pooler: bool = False, ca_file: Path | None = None, limits: Limits = LIMITS
+) -> Server:
     """Returns the database at a URL. Raises StoreError when its certificates can't be used."""
-    return Server(url, _tls(url, ca_file), pooler)
+    return Server(url, _tls(url, ca_file), pooler, limits)
 
 
 def _tls(url: PostgresqlUrl, ca_file: Path | None) -> ssl.SSLContext | bool | str:
@@ -116,12 +132,13 @@ class Lent:
 
 
 class Connections:
-    """The open connections of a process, at most `most`."""
+    """The open connections of a process, at most `most`; who needs one waits at most `lend` seconds."""
 
     def __init__(
-        self, engine: AsyncEngine, most: int, monotonic: Callable[[], float] = time.monotonic
+        self, engine: AsyncEngine, most: int, lend: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = engine
+        self._lend = lend
         self._idle: list[Lent] = []
         self._room = asyncio.Semaphore(most)
         self._generation = 0
@@ -131,10 +148,10 @@ class Connections:
     async def lent(self) -> AsyncIterator[Lent]:
         """Lends a connection while the block runs; one that is left within a transaction is closed.
 
-        Raises StoreError when none is free within 10 s, and the driver's errors when none can be opened.
+        Raises StoreError when none is free in time, and the driver's errors when none can be opened.
         """
         try:
-            async with asyncio.timeout(_LEND_SECONDS):
+            async with asyncio.timeout(self._lend):
                 await self._room.acquire()
         except TimeoutError:
             raise StoreError("no connection to the database was free (MICHIQ_DATABASE_POOL)") from None

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.database import NOTED, Turn, Work
 from proxy.store.sql.fences import Fence, fences
 from proxy.store.sql.point_reads import PointRead
-from proxy.store.sql.postgresql.connections import Connections, Lent, Server
+from proxy.store.sql.postgresql.connections import LIMITS, Connections, Lent, Limits
 from proxy.store.sql.postgresql.errors import DRIVER_ERRORS, is_lost, may_run_again
 from proxy.store.sql.postgresql.turns import numbers
 
@@ -21,12 +22,29 @@ _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A transaction that wrote nothing does not wait for the synchronous standby: this makes it one that wrote.
 WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
 _UNDIVIDED: Final = "22012"  # division by zero: a fence is not there
-_RESOLVE_SECONDS: Final = 20.0  # longer than a standby takes to be promoted
 _RESOLVE_PAUSE: Final = 0.5
 
 
 class _InDoubt(Exception):
     """An error: the connection was lost while it committed."""
+
+
+class _Run(Generic[T]):
+    """A unit of work, and what its last run returned and noted, also when its commit is in doubt."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self._work = work
+        self._result: list[T] = []
+        self.noted: Sequence[str] = ()
+
+    def __call__(self, conn: Connection) -> None:
+        conn.info.pop(NOTED, None)
+        self._result = [self._work(conn)]
+        self.noted = [*conn.info.pop(NOTED, ())]
+
+    def returned(self) -> T:
+        # A work of a single statement that was lost on its way has returned nothing, and returns None.
+        return self._result[0] if self._result else cast("T", None)
 
 
 class PostgresqlDatabase:
@@ -36,9 +54,12 @@ class PostgresqlDatabase:
     atomic, or they have turns. PostgreSQL joins the commits of several connections by itself.
     """
 
-    def __init__(self, connections: Connections, forget: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self, connections: Connections, forget: Callable[[Sequence[str]], None], resolve: float
+    ) -> None:
         self._connections = connections
         self._forget = forget
+        self._resolve = resolve
         self._closed = False
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -131,49 +152,42 @@ class PostgresqlDatabase:
 
     async def _write(self, work: Work[T], beginning: str | None, found: Work[bool] | None) -> T:
         with _own_errors():
-            result: list[T] = []
+            run = _Run(work)
             try:
-                return await self._committed(work, beginning, result)
+                return await self._committed(run, beginning)
             except _InDoubt:
+                # It may be there for others, too.
+                self._forget(run.noted)
                 if found is not None and await self._resolved(found, beginning):
-                    return result[0]
+                    return run.returned()
                 if found is None:
                     raise
             except DRIVER_ERRORS as error:
                 if not is_lost(error) and not may_run_again(error):
                     raise
-            return await self._committed(work, beginning, result)
+            return await self._committed(run, beginning)
 
-    async def _committed(self, work: Work[T], beginning: str | None, result: list[T]) -> T:
-        """Runs one write, and puts its result into `result` before it commits. Raises _InDoubt."""
-
-        async def use(lent: Lent) -> list[str]:
-            noted: list[str] = []
-
-            def noting(conn: Connection) -> T:
-                conn.info.pop(NOTED, None)
-                returned = work(conn)
-                noted.extend(conn.info.pop(NOTED, ()))
-                return returned
-
-            if beginning is None:
-                result[:] = [await _single(lent, noting)]
-            else:
-                result[:] = [await self._transaction(lent, noting, beginning)]
-            return noted
-
+    async def _committed(self, run: "_Run[T]", beginning: str | None) -> T:
+        """Runs one write. Raises _InDoubt."""
+        if beginning is None:
+            await self._used(lambda lent: _single(lent, run))
+        else:
+            await self._used(lambda lent: self._transaction(lent, run, beginning))
         # Before the caller goes on: one that has changed a value must read the new one.
-        self._forget(await self._used(use))
-        return result[0]
+        self._forget(run.noted)
+        return run.returned()
 
     async def _transaction(self, lent: Lent, work: Work[T], beginning: str) -> T:
         await lent.driver.execute(beginning)
-        worked = False
+        worked = lost = False
         try:
             result = await lent.conn.run_sync(work)
             worked = True
+        except DRIVER_ERRORS as error:
+            lost = is_lost(error)  # a server that is silent would not answer this either
+            raise
         finally:
-            if not worked and not lent.driver.is_closed():
+            if not (worked or lost or lent.driver.is_closed()):
                 with suppress(*DRIVER_ERRORS):  # the connection is closed then, and the transaction with it
                     await lent.driver.execute("ROLLBACK")
         try:
@@ -190,7 +204,7 @@ class PostgresqlDatabase:
         """Returns whether a write is there whose commit is in doubt.
 
         Its own transaction writes, so that its commit, too, waits for the synchronous standby: what it has
-        seen is there for good. Raises StoreError when nobody can say within 20 s.
+        seen is there for good. Raises StoreError when nobody can say in time.
         """
 
         def work(conn: Connection) -> bool:
@@ -198,7 +212,7 @@ class PostgresqlDatabase:
             conn.exec_driver_sql(WRITE_SOMETHING)
             return there
 
-        async with asyncio.timeout(_RESOLVE_SECONDS):
+        async with asyncio.timeout(self._resolve):
             while True:
                 try:
                     return await self._used(lambda lent: self._transaction(lent, work, beginning or "BEGIN"))
@@ -254,10 +268,14 @@ def _own_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_postgresql(
-    server: Server, pool: int, forget: Callable[[Sequence[str]], None] = lambda _: None
+    engine: AsyncEngine,
+    pool: int,
+    forget: Callable[[Sequence[str]], None] = lambda _: None,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[PostgresqlDatabase]:
-    """Opens the database, whose schema is there already, and closes it at the end."""
-    database = PostgresqlDatabase(Connections(server.engine(), pool), forget)
+    """Opens the database of a `Server.engine`, whose schema is there already, and closes it at the end."""
+    connections = Connections(engine, pool, limits.lend)
+    database = PostgresqlDatabase(connections, forget, limits.resolve)
     try:
         yield database
     finally:

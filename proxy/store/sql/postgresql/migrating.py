@@ -1,13 +1,14 @@
 """Brings a PostgreSQL database to this release's schema, one process at a time, and checks its settings."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.dialects import on_driver
@@ -32,8 +33,19 @@ def nothing_else(_: Connection) -> None:
     """Does nothing: the default where a migration is all that there is to do."""
 
 
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Opens one connection for what is done before the database is used. Raises StoreError."""
+    with _reaching():
+        conn = await engine.execution_options(isolation_level="READ COMMITTED").connect()
+    try:
+        yield conn
+    finally:
+        await conn.close()
+
+
 async def migrate(
-    engine: AsyncEngine, *, may_change: bool = True, also: Callable[[Connection], None] = nothing_else
+    conn: AsyncConnection, *, may_change: bool = True, also: Callable[[Connection], None] = nothing_else
 ) -> Migrated:
     """Makes or upgrades the schema, and does `also` something, in one transaction. Raises StoreError.
 
@@ -44,7 +56,7 @@ async def migrate(
     while True:
         tries += 1
         try:
-            async with engine.execution_options(isolation_level="READ COMMITTED").begin() as conn:
+            async with conn.begin():
                 return await conn.run_sync(partial(_migrate, may_change=may_change, also=also))
         except DRIVER_ERRORS as error:
             if tries == _TRIES or not _was_locked(error):
@@ -52,14 +64,12 @@ async def migrate(
         await asyncio.sleep(_PAUSE)
 
 
-async def check_durable(engine: AsyncEngine) -> None:
+async def check_durable(conn: AsyncConnection) -> None:
     """Raises StoreError when the server can't be reached, or may lose what it has acknowledged."""
     asked = text(", ".join(f"current_setting('{name}')" for name in _DURABLE).join(("SELECT ", "")))
-    try:
-        async with engine.connect() as conn:
+    with _reaching():
+        async with conn.begin():
             found = (await conn.execute(asked)).one()
-    except DRIVER_ERRORS as error:
-        raise because("MICHIQ_DATABASE_URL: the database can't be reached", error) from error
     for (name, safe), value in zip(_DURABLE.items(), found, strict=True):
         if value not in safe:
             raise StoreError(
@@ -81,6 +91,14 @@ def _migrate(conn: Connection, *, may_change: bool, also: Callable[[Connection],
     migrated = bring_up_to_date(conn, make_beside_tables, may_change=may_change)
     also(conn)
     return migrated
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise because("MICHIQ_DATABASE_URL: the database can't be reached", error) from error
 
 
 def _was_locked(error: BaseException) -> bool:

@@ -1,0 +1,1 @@
+"""Tests of what keeps order between processes on several machines."""
