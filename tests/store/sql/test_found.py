@@ -83,7 +83,6 @@ WRITES: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
     "chunk": lambda store: add_chunk(store, b"RIFF first", opens=True),
     "plan": lambda store: store.links.plan("case-1", ["a", "b"], NOW),
     "linked intent": lambda store: store.links.begin("case-1", "a", NOW),
-    "linked case": lambda store: store.links.done("case-1", "a", "case-2"),
     "report": lambda store: store.reports.apply(event(), NOW),
     "delivery": lambda store: store.deliveries.receive(
         Delivery(b"{}", "signature", ""), Subject("report-1", "case-1"), event(), NOW
@@ -110,3 +109,9 @@ async def test_a_write_in_doubt_is_found_or_may_run_again(store: Store, name: st
     await WRITES[name](store.over(doubting, store.blobs))
     assert doubting.writes == 1
     assert (await store.audit.verify()).first_bad is None
+
+
+async def test_a_linked_case_in_doubt_is_found(store: Store) -> None:
+    attempt = await store.links.begin("case-1", "a", NOW)
+    assert attempt is not None
+    assert await store.over(Doubting(store.database), store.blobs).links.done(attempt, "case-2")

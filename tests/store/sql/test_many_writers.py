@@ -231,10 +231,11 @@ async def test_N17_the_second_call_with_a_key_gets_the_first_ones_entry(two: Two
 
 
 async def test_S05_a_linked_case_is_begun_once(two: Two) -> None:
-    assert await two.both(
+    begun = await two.both(
         lambda store: store.links.begin("case-1", "digest", NOW),
         lambda store: store.links.begin("case-1", "digest", NOW),
-    ) == (True, False)
+    )
+    assert [attempt is not None for attempt in begun] == [True, False]
 
 
 async def test_W03_an_older_event_never_overwrites_a_newer_one(two: Two) -> None:
