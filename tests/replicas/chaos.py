@@ -93,8 +93,8 @@ class Chaos:
             yield from again
 
 
-async def _kill(chaos: Chaos) -> None:
-    one = chaos.any_replica()
+async def _kill(chaos: Chaos, one: Replica | None = None) -> None:
+    one = one or chaos.any_replica()
     await chaos.site.kill(one)
     await asyncio.sleep(chaos.random.uniform(0, 3))
     await chaos.site.start(one)
@@ -114,7 +114,7 @@ async def _terminate(chaos: Chaos) -> None:
         await asyncio.sleep(chaos.random.uniform(0, 0.5))
 
 
-async def _failover(chaos: Chaos) -> None:
+async def _failover(chaos: Chaos, beside: Replica | None = None) -> None:
     """The primary dies and the standby takes its place; that is the cure. Later it gets a new standby."""
     pair = chaos.pair
     dead = pair.primary
@@ -122,7 +122,8 @@ async def _failover(chaos: Chaos) -> None:
     pair.kill(dead)
     await asyncio.sleep(1)
     await pair.promote()
-    await chaos.site.until_all_ready()
+    others = [each for each in chaos.site.replicas if each is not beside]
+    await asyncio.gather(*map(chaos.site.until_ready, others))
     chaos.failovers.append(time.monotonic() - died)
     await pair.make_standby()
 
@@ -140,7 +141,8 @@ async def _restart_standby(chaos: Chaos) -> None:
 
 
 async def _failover_and_kill(chaos: Chaos) -> None:
-    await asyncio.gather(_failover(chaos), _kill(chaos))
+    one = chaos.any_replica()
+    await asyncio.gather(_failover(chaos, beside=one), _kill(chaos, one))
 
 
 async def _stop_and_end_sessions(chaos: Chaos) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 from collections import Counter
@@ -180,7 +181,8 @@ def _rows(run: Run) -> list[Row]:
         ),
         _row(
             f"replicas agree on a change <= {_AGREE_SECONDS:g} s",
-            f"at most {max(agreed, default=0):.1f} s of {len(agreed)} without a fault meanwhile",
+            f"at most {max(agreed, default=0):.1f} s, median {statistics.median(agreed or [0]):.1f} s, of "
+            f"{len(agreed)} without a fault meanwhile",
             met=bool(agreed) and max(agreed) <= _AGREE_SECONDS,
         ),
     ]
