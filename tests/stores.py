@@ -34,6 +34,7 @@ class Engines:
         self.server: Postgresql | None = None
         self.blobs_url: str | None = None
         self.databases: dict[Path, str] = {}
+        self._changed: set[str] = set()
 
     @contextmanager
     def on(self, server: Postgresql | None, blobs_url: str | None = None) -> Iterator[None]:
@@ -44,14 +45,14 @@ class Engines:
         finally:
             self.server = self.blobs_url = None
             if server is not None:
-                asyncio.run(self._drop(server))
+                self._give_back(server)
 
     async def options(self, folder: Path) -> StoreOptions:
         """The options of the folder's store, whose database is made if need be."""
         if self.server is None:
             return sqlite_in(folder)
         if folder not in self.databases:
-            self.databases[folder] = await self.server.new()
+            self.databases[folder] = await self.server.used_again()
         url = self.server.url(self.databases[folder])
         return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
 
@@ -67,7 +68,8 @@ class Engines:
             return thread.submit(asyncio.run, _as_superuser(url, work)).result()
 
     def tamper(self, folder: Path, *statements: str) -> None:
-        """Changes the rows past the store."""
+        """Changes the rows past the store, or the schema."""
+        self._changed.add(self.databases.get(folder, ""))
         self.outside(folder, lambda conn: [conn.exec_driver_sql(each) for each in statements])
 
     def rows(self, folder: Path, query: str) -> list[Row[Any]]:
@@ -102,9 +104,9 @@ class Engines:
             return []
         return await self.server.bytes_of(self.databases[folder])
 
-    async def _drop(self, server: Postgresql) -> None:
-        for name in self.databases.values():
-            await server.drop(name)
+    def _give_back(self, server: Postgresql) -> None:
+        for name in {*self.databases.values()} - self._changed:
+            server.give_back(name)
         self.databases.clear()
 
 
