@@ -34,6 +34,7 @@ class Engines:
         self.server: Postgresql | None = None
         self.blobs_url: str | None = None
         self.databases: dict[Path, str] = {}
+        self.unused = False
         self._changed: set[str] = set()
 
     @contextmanager
@@ -44,6 +45,7 @@ class Engines:
             yield
         finally:
             self.server = self.blobs_url = None
+            self.unused = False
             if server is not None:
                 self._give_back(server)
 
@@ -52,7 +54,8 @@ class Engines:
         if self.server is None:
             return sqlite_in(folder)
         if folder not in self.databases:
-            self.databases[folder] = await self.server.used_again()
+            making = self.server.new if self.unused else self.server.used_again
+            self.databases[folder] = await making()
         url = self.server.url(self.databases[folder])
         return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
 
@@ -150,3 +153,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EngineName]:
     server = request.getfixturevalue("postgresql_server") if name == "postgresql" else None
     with ENGINES.on(server):
         yield name
+
+
+@pytest.fixture
+def unused_files(engine: EngineName) -> EngineName:
+    """Runs the test on each engine, with no byte of an earlier test in the database's files."""
+    ENGINES.unused = True
+    return engine
