@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 EXPORT := $(UV) export --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
 
-.PHONY: run test lint tests test-clients bench soak mutants check lock clean
+.PHONY: run test lint tests test-clients image bench soak mutants check lock clean
 .NOTPARALLEL:
 
 run: $(VENV)/.run-stamp  ## install, then start the proxy with a sandbox of all three systems
@@ -21,11 +21,16 @@ lint: $(VENV)/.dev-stamp  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Compiled once: where Python may write no bytecode, each command that tests start would compile it again.
 tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
-	$(BIN)/pytest -n 2 --dist loadfile -rs $(ARGS)
+	$(BIN)/python -m compileall -q proxy
+	$(BIN)/pytest -n 2 --dist worksteal -rs $(ARGS)
 
 test-clients: $(VENV)/.dev-stamp  ## real clients in seven languages; ARGS=--write renews docs/clients.md
 	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)
+
+image: $(VENV)/.dev-stamp  ## build docker/Dockerfile without a registry, start it, look into it (root, buildah, debootstrap)
+	$(BIN)/pytest -rs tests/docker/image/check_image.py
 
 bench: $(VENV)/.dev-stamp  ## the proxy beside a plain aiohttp floor; ARGS='L1 L2 --secs 3 --rounds 3' chooses
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -60,6 +60,11 @@ IN_FILES: Final = (
     "outbound_proxy",
 )
 
+# Variables of a command, and no settings: they may be set while other commands run.
+TO_DATABASE_URL: Final = f"{PREFIX}TO_DATABASE_URL"
+TO_BLOBS_URL: Final = f"{PREFIX}TO_BLOBS_URL"
+_OF_COMMANDS: Final = frozenset({TO_DATABASE_URL, TO_DATABASE_URL + FILE, TO_BLOBS_URL})
+
 
 class SettingsError(Exception):
     """Settings that can't be used; each of `problems` names a setting and its remedy, never a value."""
@@ -202,9 +207,8 @@ class Settings(BaseModel):
     )
     blobs_url: Annotated[str, PlainValidator(_blobs_url)] = _default(
         "file:var/blobs",
-        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or "
-        "`s3://bucket/prefix?endpoint=…&region=…` ([scale.md](scale.md#audio-in-s3)), with the credentials "
-        "in `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
+        "the recordings, encrypted: `file:PATH`, a folder that all processes share, or a bucket of an S3 "
+        "store, `s3://bucket/prefix?endpoint=…&region=…` (docs/scale.md)",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], PlainValidator(_fernet_keys)] = Field(
         description="keys that encrypt the store, newest first, commas between them; `demo` makes its own"
@@ -364,7 +368,7 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
         given = {**(read_env_file(env_file) if env_file else {}), **environ}
     except Unreadable as error:
         raise SettingsError(error.problems) from None
-    stripped = {name: value.strip() for name, value in given.items() if name.upper().startswith(PREFIX)}
+    stripped = {name: value.strip() for name, value in given.items() if _is_ours(name)}
     named, unread = read_secret_files(stripped, _from_files())
     fields = _fields()
     unknown = [name for name in sorted(named) if name not in fields]
@@ -379,6 +383,10 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and name not in _OF_COMMANDS
 
 
 def without_files(fixed: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from zlib import crc32
 
 import aiohttp
 import pytest
+import structlog
 from aioresponses import aioresponses
 from cryptography.fernet import Fernet
 
@@ -30,13 +31,15 @@ from proxy.store.sql.schema import Migrated
 from proxy.web.service import Running, running
 from tests.postgresql import Postgresql, postgresql
 from tests.preloaded import Preloaded
-from tests.seaweedfs import CREDENTIALS, SeaweedFS, shared_seaweedfs
+from tests.seaweedfs import CREDENTIALS, WEED, SeaweedFS, shared_seaweedfs
 from tests.stores import ENGINES
 
 ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
 STORES: Final = ("here", "replicated")
 _ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
+# Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
+_LONG: Final = ("cli", "contracts", "crash", "docker", "faults", "hostile", "isolated", "supervisor")
 _REAL_START: Final = ("tests/isolated",)  # what starts a fork server for its own sake
 IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
 
@@ -83,12 +86,19 @@ def case_form(**fields: str) -> aiohttp.FormData:
 
 
 def pytest_configure() -> None:
-    """Leaves the system's certificate authorities out: each proxy and command would read 140 of them.
+    """Makes all tests quicker: each exception in a log, and each start, cost up to a second of processor.
 
-    A test that calls https names its own authority.
+    A log's exceptions are plain: by default they are drawn in colour, with all variables. The system's
+    certificate authorities are left out: each proxy and command would read 140 of them. A test that calls
+    https names its own authority.
     """
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         os.environ[name] = os.devnull
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(item.path.is_relative_to(ROOT / "tests" / each) for each in _LONG))
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -146,6 +156,8 @@ def mocked() -> Iterator[aioresponses]:
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     """Yields the S3 store of all test processes; each test takes a prefix of its own (`s3_url`)."""
+    if not WEED.exists() and os.environ.get("CI") != "true":
+        pytest.skip("needs SeaweedFS: `weed` of the development group")
     base = tmp_path_factory.getbasetemp()
     with shared_seaweedfs((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "s3") as server:
         yield server
@@ -178,7 +190,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs some tests with a proxy on PostgreSQL and S3 too, always the same ones; `--store` runs all."""
-    if "stored_in" not in metafunc.fixturenames:
+    chosen_by_the_test = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "stored_in" not in metafunc.fixturenames or "stored_in" in chosen_by_the_test:
         return
     chosen = metafunc.config.getoption("--store")
     if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:

@@ -14,12 +14,15 @@ PAGES = (
     "SECURITY.md",
     "CONTRIBUTING.md",
     "docs/operate.md",
+    "docs/scale.md",
     "docs/settings.md",
     "docs/move.md",
+    "docs/scale.md",
     "docs/clients.md",
     "docs/reliability.md",
     "docs/performance.md",
     "docs/DESIGN.md",
+    "docs/scale.md",
 )
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import os
+import struct
 from collections.abc import Iterator
+from functools import cache
 from io import SEEK_END
 from pathlib import Path
 
@@ -27,9 +29,11 @@ from proxy.values import Content
 SIZES = [0, 1, HEAD + 1, PIECE, MEMORY_LIMIT, MEMORY_LIMIT + 1, 3 * MEMORY_LIMIT + 17]
 
 
+@cache
 def sample(size: int) -> bytes:
     """Bytes of which no two pieces are alike."""
-    return b"".join(count.to_bytes(4, "big") for count in range(size // 4 + 1))[:size]
+    counts = range(size // 4 + 1)
+    return struct.pack(f">{len(counts)}I", *counts)[:size]
 
 
 def spooled(content: bytes, folder: Path, step: int = 100_000, budget: MemoryBudget | None = None) -> Stored:

@@ -1,5 +1,6 @@
 """Validates and stores a webhook delivery of the new platform (CONTRACT W02–W04)."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -22,7 +23,9 @@ def _moment(value: object) -> datetime:
     return from_rfc3339(value)
 
 
-Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID)]
+# Ids are stored as text: PostgreSQL refuses a NUL in it, and no log or command should print the others.
+_ID: Final = rf"^[^\x00-\x1f\x7f]{{1,{_MAX_ID}}}$"
+Id = Annotated[str, Field(pattern=_ID)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
@@ -73,7 +76,7 @@ def _subject(body: dict[str, Json]) -> Subject:
 
 
 def _id(value: Json) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_ID else None
+    return value if isinstance(value, str) and re.fullmatch(_ID, value) else None
 
 
 def parse(body: Json) -> ReportEvent:

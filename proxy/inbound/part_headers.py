@@ -49,7 +49,8 @@ def read_headers(block: bytes) -> PartHeaders:
     """
     # A line end that isn't one of the framing: two readers would find different lines.
     without_ends = block.replace(b"\r\n", b"")
-    if b"\r" in without_ends or b"\n" in without_ends or block.startswith((b" ", b"\t")):
+    # A NUL: some readers end a value there (RFC 9110, section 5.5).
+    if any(sign in without_ends for sign in b"\r\n\0") or block.startswith((b" ", b"\t")):
         raise broken()
     if b"\r\n " in block or b"\r\n\t" in block:
         if _EMPTY_FOLD.search(block):

@@ -28,6 +28,7 @@ from proxy.store.records.recordings import Recordings
 from proxy.store.records.reports import Reports
 from proxy.store.records.sessions import Sessions
 from proxy.store.records.transcriptions import Transcriptions
+from proxy.store.records.unfinished import is_any_unfinished
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
@@ -100,6 +101,13 @@ class Store:
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
 
+    async def unfinished(self) -> bool:
+        """Returns whether a call of any process is unfinished, or a linked case is planned.
+
+        Raises StoreError.
+        """
+        return await is_any_unfinished(self.database)
+
     async def check(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Raises StoreError when a write does not go through within 5 s; readiness asks (see `Probe`)."""
         await self.probe.check(monotonic)
@@ -148,7 +156,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=transcriptions,
         additions=Additions(database, transcriptions, reports),
-        links=Links(database, presence),
+        links=Links(database, presence, _new_id),
         conversations=Conversations(database, sealer),
         reports=reports,
         deliveries=Deliveries(database, sealer, reports),

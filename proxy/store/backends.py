@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
 
@@ -20,11 +20,30 @@ from proxy.store.sql.memory import Memory
 from proxy.store.sql.migrate import migrate
 from proxy.store.sql.schema import Migrated
 from proxy.store.sql.sqlite import open_database
+from proxy.store.stillness import Check, nothing_held, still_sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from proxy.store.sql.postgresql.connections import Server
+
+
+class Jobs(Protocol):
+    """Work that is done from time to time, and by which process."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:
+        """Returns whether this process does the job now; no other one does within that time.
+
+        Raises StoreError.
+        """
+        ...
+
+
+class OwnJobs:
+    """The jobs of a process on a machine of its own: it does all of them (`Jobs`)."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:  # noqa: ARG002
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,7 @@ class Backend:
 
     database: Database
     presence: Presence
+    jobs: Jobs
     locks: Locks | None
     folder: Path | None
 
@@ -69,6 +89,43 @@ async def migrate_store(
         return await asyncio.to_thread(migrate, path, presence.refuse_others_format)
 
 
+@asynccontextmanager
+async def held_still(options: StoreOptions) -> AsyncIterator[Check]:
+    """Lets nobody write to the open database while the block runs. Raises StoreError.
+
+    In PostgreSQL, only the role that owns the tables can do so.
+    """
+    url = options.postgresql
+    opening = still_sqlite(database_path(options.database_url)) if url is None else _still(url, options)
+    async with opening as check:
+        yield check
+
+
+@asynccontextmanager
+async def copied_by_one(options: StoreOptions) -> AsyncIterator[Check]:
+    """Makes sure that no other process copies into the same PostgreSQL database. Raises StoreError.
+
+    For SQLite, the presence says so (`Presence.others`): it ends with a process that is killed.
+    """
+    async with AsyncExitStack() as stack:
+        if (url := options.postgresql) is not None:
+            with _library():
+                from proxy.store.sql.postgresql.stillness import copying_alone
+
+            yield await stack.enter_async_context(copying_alone(_server(url, options)))
+        else:
+            yield nothing_held
+
+
+@asynccontextmanager
+async def _still(url: PostgresqlUrl, options: StoreOptions) -> AsyncIterator[Check]:
+    with _library():
+        from proxy.store.sql.postgresql.stillness import still_postgresql
+
+    async with still_postgresql(_server(url, options)) as check:
+        yield check
+
+
 async def _present(path: Path, new_id: Callable[[], str], stack: AsyncExitStack) -> FilePresence:
     """Makes the database's folder, and this process present beside its file."""
     try:
@@ -85,7 +142,7 @@ async def _sqlite(options: StoreOptions, memory: Memory, new_id: Callable[[], st
         presence = await _present(path, new_id, stack)
         may_change = options.migrate == "start"
         opening = open_database(path, memory.forget, presence.refuse_others_format, may_change=may_change)
-        yield Backend(await stack.enter_async_context(opening), presence, None, path.parent)
+        yield Backend(await stack.enter_async_context(opening), presence, OwnJobs(), None, path.parent)
 
 
 @asynccontextmanager
@@ -94,6 +151,7 @@ async def _postgresql(
 ) -> AsyncIterator[Backend]:
     # Imported only here: most have SQLite, and start faster without it.
     with _library():
+        from proxy.store.cluster.jobs import ReplicasJobs
         from proxy.store.cluster.lease import leased
         from proxy.store.cluster.tickets import ticket_locks
         from proxy.store.sql.postgresql.database import open_postgresql
@@ -107,7 +165,7 @@ async def _postgresql(
         lease = await stack.enter_async_context(leased(leasing, new_id))
         database = await stack.enter_async_context(open_postgresql(engine, options.pool, memory.forget))
         locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, server))
-        yield Backend(database, lease, locks, None)
+        yield Backend(database, lease, ReplicasJobs(database), locks, None)
 
 
 async def _migrate_postgresql(

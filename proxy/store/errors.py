@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -32,7 +33,7 @@ _OF_POSTGRESQL: Final[Mapping[str, tuple[Cause, str]]] = {
     "55P03": ("store-locked", "another session holds a lock on it; end that session, or wait for it"),
     "42501": (
         "store-failed",
-        "this role lacks a right; `michiq-proxy migrate` needs the role that owns the tables",
+        "this role lacks a right; use the role that owns the tables (docs/scale.md)",
     ),
     "28P01": ("store-failed", _USER),
     "28000": ("store-failed", _USER),
@@ -89,9 +90,7 @@ def _own(error: BaseException) -> tuple[Cause, str] | None:
         return None if error.cause == "store-failed" else (error.cause, str(error))
     if isinstance(state := getattr(error, "sqlstate", None), str):
         return _OF_POSTGRESQL.get(state)
-    if (
-        getattr(error, "library", None) == "SSL"
-    ):  # an error of the module ssl has an errno, and means nothing by it
+    if isinstance(error, ssl.SSLError):  # its errno is none of the system's
         return "store-failed", _NO_TLS
     return _OF_SYSTEM.get(error.errno) if isinstance(error, OSError) else None
 

@@ -26,10 +26,8 @@ from proxy.concurrency.tasks import Tasks
 from proxy.flows.deps import Deps, Effects
 from proxy.flows.query.readings import Readings
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
-from proxy.flows.speech_to_text.linked_case import resume
 from proxy.flows.tee import Tee, teeing
 from proxy.isolated.pool import IsolatedPool
-from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
 from proxy.rollout.service import Moving, moving_over
@@ -46,7 +44,7 @@ from proxy.server.sockets import ADMIN, LISTEN, STATUS, SharedResources, bound
 from proxy.server.tls import Tls
 from proxy.settings import Settings
 from proxy.spool import MemoryBudget
-from proxy.store import Store, open_store
+from proxy.store import open_store
 from proxy.store.options import store_options
 from proxy.store.upkeep.space_watch import watching_space
 from proxy.trust import trusted
@@ -54,6 +52,7 @@ from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
 from proxy.upstream.call_log import note_call
 from proxy.upstream.http1.pool import SPARES
+from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.sweeping import sweeping
@@ -90,7 +89,7 @@ class Running:
 
     def take_over_soon(self) -> None:
         """Takes over the unfinished work of a process that has ended: it is shown or continued."""
-        self.deps.tasks.start("take-over", _take_over(self.moving.live.now.table, self.deps))
+        self.deps.tasks.start("take-over", take_over.take_over(self.moving.live, self.deps))
 
 
 @asynccontextmanager
@@ -107,7 +106,7 @@ async def running(
     `folder` is the source of `table`, to be watched for changes; None watches nothing. `shared` has the
     sockets and locks that this process shares with others; None is for a process that serves alone.
 
-    The end undoes the steps of the start in reverse:
+    The end undoes the steps of the start in reverse, and takes nothing over any more:
 
     1. clients: the listener closes once their requests are answered (`Ending.leave`);
     2. tasks of requests are drained, in the rest of the time (`Ending.drain`), then the tee ends;
@@ -131,7 +130,7 @@ async def running(
         listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
         await listening.to_operators(shared)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
-        _resume(table, deps)
+        await stack.enter_async_context(take_over.taking_over(moving.live, deps))
         deps.workers.warm_soon()  # only a request that needs one at once waits for it
         urls = url_of(shared.listen, tls), url_of(shared.admin, None)
         status_url = url_of(shared.status, None) if shared.status else None
@@ -143,8 +142,7 @@ async def _begin_upkeep(settings: Settings, deps: Deps, serving: Serving, stack:
     """Notes the unfinished work of earlier processes, and starts the upkeep of the store."""
     store = deps.store
     await store.keys.note()
-    await _mark_ambiguous(store)
-    await _show_pending(store)
+    await take_over.begin(store)
     await stack.enter_async_context(
         sweeping(store, settings, serving, deps.effects.clock, deps.effects.monotonic)
     )
@@ -252,35 +250,6 @@ def _listener(
     listener = Listener(QuietRunner(app, lambda: str(uuid.uuid4()), 0, broken, limits))
     ending.watch(listener)
     return listener
-
-
-async def _mark_ambiguous(store: Store) -> int:
-    """Marks the unfinished calls of ended processes: they are never sent again (CONTRACT N17, S05).
-
-    Returns their number.
-    """
-    lives = store.presence.lives
-    return await store.journal.resolve_abandoned(lives) + await store.links.resolve_abandoned(lives)
-
-
-async def _show_pending(store: Store) -> None:
-    for entry in await store.journal.pending():
-        _log.warning("ambiguous_case", intent=entry.id, cause=entry.cause, at=entry.created_at.isoformat())
-    for call in await store.links.ambiguous():
-        _log.warning("ambiguous_linked_case", cause=call.cause, at=call.at.isoformat())
-
-
-def _resume(table: Table, deps: Deps) -> None:
-    """Continues the linked cases of ended processes, unless they are no longer wanted (CONTRACT S05)."""
-    mapping = table.routes["speech_to_text"].mapping
-    if isinstance(mapping, SpeechToText) and mapping.forward == "linked-case":
-        deps.tasks.start("linked_cases", resume(deps))
-
-
-async def _take_over(table: Table, deps: Deps) -> None:
-    if await _mark_ambiguous(deps.store):
-        await _show_pending(deps.store)
-    _resume(table, deps)
 
 
 def _log_call(metrics: Metrics, call: CallRecord) -> None:

@@ -17,6 +17,8 @@ from proxy.store import Store, StoreError
 Doubt: TypeAlias = Literal["clock-jumped", "clock-ahead"]
 
 _SWEEP_SECONDS: Final = 3600.0
+_JOB: Final = "retention"
+_JOB_SECONDS: Final = 3540.0  # a little shorter: several clocks measure it
 _JUMP: Final = timedelta(days=7)
 _AHEAD: Final = timedelta(days=30)
 _PATIENCE: Final = timedelta(hours=24)
@@ -59,13 +61,15 @@ class Sweeper:
         self._held_since: ClockReading | None = None
 
     async def look(self) -> None:
-        """Sweeps, or logs the reason why not."""
+        """Sweeps, unless another process has just done so; or logs the reason why not."""
         now, swept_at = self._now(), await self._store.retention.last_active()
         doubt = doubt_at(now, self._anchor, swept_at)
         if doubt is not None and not self._over(now, swept_at):
             self._hold(now, doubt, swept_at)
             return
         self._anchor, self._held_since, self._serving.held = now, None, None
+        if not await self._store.backend.jobs.claim(_JOB, _JOB_SECONDS):
+            return
         swept = await self._store.retention.sweep(now.clock, *self._days)
         _log.info("swept", cases=swept.cases, recordings=swept.recordings, unsent=swept.unsent)
 

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG_ANSWERS
     if PEER_CORE == LOAD_CORE:
         _say("there is one core only: load and peer take it from each other, and no figure means much")
-    with Stage(given.secs, given.cases, given.scale) as stage:
+    with Stage(given.secs, given.cases, given.scale, postgresql=given.postgresql) as stage:
         if not _right(stage):
             return WRONG_ANSWERS
         found = [row for load in loads for row in _measured(stage, load, given.rounds, given.profile)]
@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="peers take turns; medians are printed")
     parser.add_argument("--cases", type=int, default=100_000, help="very many cases, in the load `cases`")
     parser.add_argument("--scale", type=float, default=1, help="1 is the full size; less proves only answers")
+    parser.add_argument(
+        "--postgresql", action="store_true", help="the proxy's database is PostgreSQL, on the load's core"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="replace the table in docs/performance.md")
     parser.add_argument("--profile", action="store_true", help="profile the proxy by py-spy meanwhile")
     return parser

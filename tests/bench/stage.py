@@ -1,5 +1,6 @@
 """The stage of a run, shared by all loads: the fake upstreams, the two peers, and the run's size."""
 
+import asyncio
 import tempfile
 import time
 from collections.abc import Iterator
@@ -7,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.bench import machine
 from tests.bench.processes import Kind, Peer, Upstream, floor, served, upstream
+from tests.postgresql import Postgresql, postgresql
 
 # By then a process has started the others of its own that it starts beside serving.
 STARTED_SECONDS: Final = 3.0
@@ -16,7 +19,9 @@ STARTED_SECONDS: Final = 3.0
 class Stage:
     """The stage that all loads of a run share."""
 
-    def __init__(self, seconds: float, cases: int, scale: float = 1) -> None:
+    def __init__(self, seconds: float, cases: int, scale: float = 1, *, postgresql: bool = False) -> None:
+        self._postgresql = postgresql
+        self._server: Postgresql | None = None
         self.seconds = seconds
         self.cases = cases
         self._scale = scale
@@ -26,6 +31,9 @@ class Stage:
     def __enter__(self) -> "Stage":
         self.folder = Path(self._left.enter_context(tempfile.TemporaryDirectory(prefix="michiq-bench-")))
         self.upstream = self._left.enter_context(upstream(self.folder))
+        if self._postgresql:
+            with machine.on_core(machine.LOAD_CORE):
+                self._server = self._left.enter_context(postgresql(in_memory=False))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,5 +58,8 @@ class Stage:
         """Starts a peer of its own on a new folder, behind these upstreams or those of the run."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             start = served if kind == "proxy" else floor
+            if self._server is not None and kind == "proxy":
+                database = asyncio.run(self._server.new())
+                environ = {"MICHIQ_DATABASE_URL": self._server.url(database), **environ}
             with start(Path(name), behind or self.upstream, **environ) as peer:
                 yield peer

@@ -15,6 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, update
 
+from proxy.cli.erase.run import traces
 from proxy.store import Store, open_store
 from proxy.store.audit.trail import AuditEvent
 from proxy.store.sql.tables import sessions
@@ -259,3 +260,24 @@ def test_a_command_that_only_looks_leaves_a_process_without_the_new_key_able_to_
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", f"{Fernet.generate_key().decode()},{shop.key}")
     assert shop.call("rotate-keys", "--check").exit_code == 1
     assert len(shop.fill(owned)) == 1
+
+
+@pytest.mark.parametrize(
+    ("database_url", "blobs_url", "said"),
+    [
+        ("sqlite:///var/michiq.db", "file:var/blobs", "no file of the store holds a trace of it"),
+        (
+            "postgresql://db.example.com/michiq",
+            "file:var/blobs",
+            "PostgreSQL's log, standbys and backups may hold encrypted bytes of it for a while",
+        ),
+        (
+            "postgresql://db.example.com/michiq",
+            "s3://bucket",
+            "PostgreSQL's log, standbys and backups and a bucket with versions may hold encrypted bytes of "
+            "it for a while",
+        ),
+    ],
+)
+def test_erase_promises_what_the_engines_can_do(database_url: str, blobs_url: str, said: str) -> None:
+    assert traces(database_url, blobs_url) == said

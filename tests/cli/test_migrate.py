@@ -1,7 +1,9 @@
 """`michiq-proxy migrate`, and `serve` that may not migrate."""
 
+import asyncio
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from proxy.cli import main
 from proxy.cli.migrate.run import sentence
 from proxy.store.sql.migrate import newest
 from proxy.store.sql.schema import Migrated
+from tests.postgresql import Postgresql
+from tests.store.older import as_of
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +39,7 @@ def migrated() -> dict[str, str | None]:
 
 def make_older(revision: str) -> None:
     with closing(sqlite3.connect("var/michiq.db")) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        connection.commit()
+        as_of(connection, revision)
 
 
 def test_it_makes_the_tables_once_and_says_so_and_where(tmp_path: Path) -> None:
@@ -86,6 +89,32 @@ def test_without_leave_to_migrate_serve_leaves_an_older_schema_as_it_is(
     result = call("serve")
     assert (result.exit_code, "run `michiq-proxy migrate` first" in result.stderr) == (2, True)
     assert (tmp_path / "var" / "michiq.db").read_bytes() == before
+
+
+@pytest.fixture
+def empty(postgresql_server: Postgresql, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yields the settings' database: an empty one of PostgreSQL."""
+    name = asyncio.run(postgresql_server.new(template="template0"))
+    url = postgresql_server.url(name).replace("postgres@", "postgres:CANARY-7f3a@")
+    monkeypatch.setenv("MICHIQ_DATABASE_URL", url)
+    yield name
+    asyncio.run(postgresql_server.drop(name))
+
+
+def test_in_postgresql_a_command_makes_no_tables_and_names_the_one_that_does(empty: str) -> None:
+    result = call("mode")
+    assert (result.exit_code, "no tables yet; run `michiq-proxy migrate` first" in result.stderr) == (2, True)
+    made = call("migrate")
+    assert (made.exit_code, made.stdout) == (0, f"tables made: revision {newest()}\n")
+    assert made.stderr.startswith("store: postgresql://postgres@127.0.0.1:")
+    assert call("mode").exit_code == 0
+    assert "CANARY" not in result.output + made.output
+
+
+def test_a_role_that_is_not_there_gets_nothing(empty: str) -> None:
+    result = call("migrate", "--serving-role", "nobody_there")
+    assert (result.exit_code, "there is no such role" in result.stderr) == (2, True)
+    assert call("mode").exit_code == 2, "the tables were made all the same"
 
 
 def test_a_role_is_asked_for_in_postgresql_only() -> None:

@@ -138,6 +138,13 @@ async def upstream_url(aiohttp_server: AiohttpServer) -> str:
 
 
 @pytest.fixture
+async def balancer(run_balancer: RunNginx, upstream_url: str) -> AsyncIterator[Nginx]:
+    """Yields each of them in front of that server."""
+    async with run_balancer(upstream_url) as running:
+        yield running
+
+
+@pytest.fixture
 async def nginx(run_nginx: RunNginx, upstream_url: str) -> AsyncIterator[Nginx]:
     async with run_nginx(upstream_url) as running:
         yield running

@@ -15,6 +15,7 @@ from proxy.settings import load_settings
 ROOT: Final = Path(__file__).parents[2]
 DOCKERFILE: Final = ROOT / "docker/Dockerfile"
 COMPOSE: Final = ROOT / "docker/compose.yaml"
+SCALE: Final = ROOT / "docker/compose.scale.yaml"
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def services() -> dict[str, dict[str, Any]]:
     "command",
     [
         ["hadolint", str(DOCKERFILE)],
-        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE), str(SCALE)],
     ],
     ids=["hadolint", "compose-spec"],
 )
@@ -61,8 +62,9 @@ def test_everything_copied_into_the_image_passes_the_dockerignore() -> None:
     assert copied == allowed
 
 
-def test_every_service_is_read_only_and_without_capabilities(services: dict[str, dict[str, Any]]) -> None:
-    for service in services.values():
+@pytest.mark.parametrize("path", [COMPOSE, SCALE], ids=lambda path: path.name)
+def test_every_service_is_read_only_and_without_capabilities(path: Path) -> None:
+    for service in YAML(typ="safe").load(path)["services"].values():
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert any(mount.startswith("/tmp:") for mount in service["tmpfs"])
 

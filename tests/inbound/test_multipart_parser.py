@@ -147,3 +147,9 @@ def test_form_N16_takes_no_memory_for_what_has_gone_by(before: bytes, filler: by
         assert tracemalloc.get_traced_memory()[1] < 10 * len(piece)
     finally:
         tracemalloc.stop()
+
+
+def test_form_N16_a_NUL_in_a_parts_header_breaks_the_form() -> None:
+    for sign, parts in ((b"x", 1), (b"\0", None)):
+        found = parsed(b"--f-r\r\n" + HEAD + b"; filename=a" + sign + b"\r\n\r\nx\r\n--f-r--", [])
+        assert (found and len(found)) == parts

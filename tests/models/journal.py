@@ -24,7 +24,7 @@ class Rules:
     repeats_by_writing: bool = True  # the transaction that finds an earlier answer writes, so it waits too
     records_open_ones_only: bool = True  # UPDATE … WHERE state IN (intent, ambiguous)
     takes_over: bool = True
-    takes_over_in_one_statement: bool = True  # not by a list of live members that was read before
+    asks_who_lives_last: bool = True  # after it has read the entries: a process may join in between
     takes_over_its_own: bool = True  # its open entries that no request of the process has in hand
     reads_its_own_first: bool = True  # and only then compares them with what is in hand
 
@@ -270,7 +270,7 @@ class _Protocol:
 
     def _takeover(self, state: State) -> _Steps:
         db = state.database
-        if self.rules.takes_over_in_one_statement:
+        if self.rules.asks_who_lives_last:
             yield from self._shown("takeover", state, [e for e in db.entries if e.member not in db.members])
         elif state.list_of is None:
             if any(each.at == "out" for each in state.processes) or self._left_over(db):

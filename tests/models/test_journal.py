@@ -38,7 +38,7 @@ def test_every_interleaving_sends_once_and_leaves_no_call_unseen(faults: Faults)
         ("repeats_by_writing", Faults(2, cuts=True, failover=True), "an answer without a record"),
         ("records_open_ones_only", Faults(1, cuts=True), "a case recorded twice"),
         ("takes_over", Faults(1, kills=True), UNSEEN),
-        ("takes_over_in_one_statement", Faults(0), FALSE_ALARM),
+        ("asks_who_lives_last", Faults(0), FALSE_ALARM),
         ("reads_its_own_first", Faults(0), FALSE_ALARM),
         ("takes_over_its_own", Faults(1, gives_up=True), UNSEEN),
     ],

@@ -28,19 +28,18 @@ class Rules:
     fences: bool = True
     fences_for_share: bool = True
     leaves_a_mark: bool = True
-    marks_what_it_deletes: bool = (
-        True  # by the deleted row's `taken`, not by an earlier look at the lowest id
-    )
+    marks_what_it_deletes: bool = True  # each key of a deleted ticket, not the lowest ones of an earlier look
     takes_before_it_reads_the_mark: bool = True  # a reaper may leave one between a look for it and the taking
-    clears_the_mark_with_the_abandoning: bool = True  # in one transaction, not when the lock is taken
+    keeps_the_mark_while_it_holds: bool = True
+    clears_the_mark_only_if_done: bool = True  # a holder that ends early may not have abandoned anything
+    clears_the_mark_with_its_ticket: bool = (
+        True  # a second try to give back may meet the mark of a later holder
+    )
     renews_by_update: bool = True
     returns_strays: bool = True  # a renewal deletes own tickets whose nonce the process has not in hand
     reads_strays_first: bool = True  # and only then compares them with what is in hand
     ends_idle_transactions: bool = True  # idle_in_transaction_session_timeout
-    takes_durably: bool = True  # the standby has what takes before it is acknowledged; all else may be lost
-    takes_again_by_a_write: bool = (
-        True  # after a lost COMMIT: a transaction that only reads waits for no standby
-    )
+    takes_durably: bool = True  # the standby has the ticket before its holder goes on; all else may be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,6 @@ class Ticket(NamedTuple):
     id: int
     nonce: tuple[int, int]
     member: tuple[int, int]
-    taken: bool = False
 
 
 class Database(NamedTuple):
@@ -87,6 +85,7 @@ class Process(NamedTuple):
     turn: int = 0
     conversation: int = 0
     must_abandon: bool = False
+    is_done: bool = False
     saw_nobody: bool = False
     read_mark: bool | None = None  # by a process that looks for the mark before it takes
     in_hand: int | None = None  # the attempt that a renewal noted before it reads the tickets
@@ -216,14 +215,10 @@ class _Protocol:
             yield _step(number, "polls", _put(state, number, read_mark=None))
 
     def _take(self, state: State, number: int, me: Process) -> _Steps:
-        db, clears = state.database, not self.rules.clears_the_mark_with_the_abandoning
-        taken = tuple(each._replace(taken=each.taken or each.id == me.id) for each in db.tickets)
-        after = db._replace(tickets=taken, mark=db.mark and not clears)
-        if self.faults.cuts and state.faults:
-            cut = _commit(state._replace(faults=state.faults - 1), after, durable=False)
-            yield _fault(number, "takes, and loses the connection in COMMIT", cut)
-        durable = self.rules.takes_durably and (self.rules.takes_again_by_a_write or after != db)
-        state = _commit(state, after, durable=durable)._replace(turn=state.turn + 1)
+        db = state.database
+        keeps = self.rules.keeps_the_mark_while_it_holds
+        taken = db if keeps else db._replace(mark=False)
+        state = _commit(state, taken, durable=self.rules.takes_durably)._replace(turn=state.turn + 1)
         mark = db.mark if me.read_mark is None else me.read_mark
         saw = {"turn": state.turn, "conversation": db.conversation, "must_abandon": mark}
         yield _step(number, f"takes with ticket {me.id}", _put(state, number, at="holds", **saw))
@@ -238,7 +233,7 @@ class _Protocol:
             yield _step(number, f"asks in conversation {me.conversation}", _put(after, number, at="asked"))
         elif self._passes(state, number, me):
             db = state.database
-            after = _commit(state, db._replace(conversation=db.conversation + 1, mark=False), durable=True)
+            after = _commit(state, db._replace(conversation=db.conversation + 1), durable=True)
             after = self._written(after, me)
             new = {"conversation": db.conversation + 1, "must_abandon": False}
             yield _step(number, "abandons the conversation", _put(after, number, **new))
@@ -260,17 +255,20 @@ class _Protocol:
 
     def _checked(self, state: State, number: int, me: Process) -> _Steps:
         after = self._written(_commit(state, state.database, durable=True), me)
-        yield _step(number, "writes", _put(after, number, at="giving"))
+        yield _step(number, "writes", _put(after, number, at="giving", is_done=True))
 
     def _giving(self, state: State, number: int, me: Process) -> _Steps:
-        mine = self._mine(state.database, number, me)
-        rest = tuple(each for each in state.database.tickets if each != mine)
-        after = _commit(state, state.database._replace(tickets=rest), durable=False)
-        done = {"at": "done", "id": 0, "turn": 0, "conversation": 0, "must_abandon": False}
-        yield _step(number, "gives back", _put(after, number, **done))
+        db, mine = state.database, self._mine(state.database, number, me)
+        clears = me.is_done or not self.rules.clears_the_mark_only_if_done
+        clears = clears and (mine is not None or not self.rules.clears_the_mark_with_its_ticket)
+        rest = tuple(each for each in db.tickets if each != mine)
+        given = _commit(state, db._replace(tickets=rest, mark=db.mark and not clears), durable=False)
+        end = Process("done", me.runs, me.generation, me.attempt)
+        yield _step(number, "gives back", _set(given, number, end))
         if self.faults.cuts and state.faults:
-            after = state._replace(faults=state.faults - 1)
-            yield _fault(number, "fails to give back", _put(after, number, **done))
+            fewer = state.faults - 1
+            yield _fault(number, "gives back, and hears nothing", given._replace(faults=fewer))
+            yield _fault(number, "fails to give back", _set(state._replace(faults=fewer), number, end))
 
     def _done(self, state: State, number: int, me: Process) -> _Steps:
         yield from ()
@@ -351,7 +349,7 @@ class _Protocol:
         for name, live in state.database.members:
             if not live and not self._is_locked(state, name):
                 gone = [each for each in state.database.tickets if each.member == name]
-                yield from self._reap(state, name, mark=any(each.taken for each in gone))
+                yield from self._reap(state, name, mark=bool(gone))
 
     def _look(self, state: State) -> _Steps:
         if state.look is not None:

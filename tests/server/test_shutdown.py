@@ -97,24 +97,28 @@ async def test_what_is_told_first_is_that_it_is_not_ready_and_requests_are_answe
     assert [(answer.status, answer.last) for answer in answers] == [(401, True), (200, True)]
 
 
-async def test_a_connection_that_was_open_before_learns_by_its_next_answer_that_it_ends(api: Api) -> None:
-    connection = await Connection.open(api.url)
-    assert not (await connection.ask(CASES)).last
-    async with notified(api):
-        assert (await connection.ask(CASES)).last
-        assert await connection.ended()
-    connection.close()
+async def test_a_connection_that_was_open_before_learns_by_its_next_answer_that_it_ends(
+    start_proxy: StartProxy,
+) -> None:
+    async with start_proxy(MICHIQ_DRAIN_SECONDS="60") as api:
+        connection = await Connection.open(api.url)
+        assert not (await connection.ask(CASES)).last
+        async with notified(api):
+            assert (await connection.ask(CASES)).last
+            assert await connection.ended()
+        connection.close()
 
 
-async def test_a_request_that_was_under_way_before_ends_its_connection(api: Api) -> None:
-    connection = await Connection.open(api.url)
-    connection.send(CASE[:HALF])
-    await until(lambda: bool(_busy(api)))
-    async with notified(api):
-        reply = await connection.ask(CASE[HALF:])
-        assert (reply.status, reply.last) == (200, True)
-        assert await connection.ended()
-    connection.close()
+async def test_a_request_that_was_under_way_before_ends_its_connection(start_proxy: StartProxy) -> None:
+    async with start_proxy(MICHIQ_DRAIN_SECONDS="60") as api:
+        connection = await Connection.open(api.url)
+        connection.send(CASE[:HALF])
+        await until(lambda: bool(_busy(api)))
+        async with notified(api):
+            reply = await connection.ask(CASE[HALF:])
+            assert (reply.status, reply.last) == (200, True)
+            assert await connection.ended()
+        connection.close()
 
 
 async def test_what_the_legacy_server_answers_is_the_last_of_its_connection_too(
@@ -123,7 +127,8 @@ async def test_what_the_legacy_server_answers_is_the_last_of_its_connection_too(
     def legacy(text: str) -> str:
         return text.replace('mode = "new"', 'mode = "legacy"')
 
-    async with start_proxy({"encounters": legacy}, legacy=True) as api, notified(api):
+    long = {"MICHIQ_DRAIN_SECONDS": "60"}
+    async with start_proxy({"encounters": legacy}, legacy=True, **long) as api, notified(api):
         reply = await ask(api.url, CASES)
         assert (reply.status, reply.last, len(api.sandbox.michiq.calls)) == (401, True, 1)
 

@@ -30,6 +30,7 @@ PARTS: Final = (
     "at_rest",
     "hostile",
     "slow",
+    "replicas",
 )
 
 

@@ -56,6 +56,15 @@ def made_old(new: Path, old: Path, revision: str, edit: Edit, key: str) -> None:
                     connection.execute(insert(table).values(kept))
 
 
+def as_of(connection: sqlite3.Connection, revision: str) -> None:
+    """Takes a database of this release back to revision 0010 or 0011, which have the same tables."""
+    connection.executescript(
+        "DROP TABLE canary_counts; DROP INDEX ix_links_state; ALTER TABLE links DROP COLUMN attempt"
+    )
+    connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    connection.commit()
+
+
 def _unbound(table: str, rows: list[Row], key: str) -> list[Row]:
     """Returns the rows with their sealed values as Fernet's."""
     keyring, old = Keyring([key], takes_fernet=False), Fernet(key)

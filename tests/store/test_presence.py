@@ -44,8 +44,9 @@ async def test_links_S05_an_intent_is_settled_when_its_process_is_gone_and_not_b
 async def test_links_S05_a_second_try_is_the_process_s_that_makes_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as other:
         async with opened(tmp_path) as one:
-            await one.links.begin("case-1", "digest-1", NOW)
-            await one.links.fail("case-1", "digest-1", "refused", ambiguous=False)
+            attempt = await one.links.begin("case-1", "digest-1", NOW)
+            assert attempt
+            await one.links.fail(attempt, "refused", ambiguous=False)
         assert await other.links.begin("case-1", "digest-1", NOW)
         assert await other.links.resolve_abandoned(other.presence.lives) == 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.store import Store, StoreError
+from proxy.store.sql.migrate import newest
 from proxy.store.upkeep.rotation import Progress, Rotated
 
 from .examples import KEY, NOW, case, fernet_key, opened, record, session
@@ -148,7 +149,7 @@ async def test_a_rotation_refuses_nothing_while_a_process_of_another_release_liv
 async def test_0_1_0_finds_a_revision_that_it_does_not_know(old: Path) -> None:
     assert revision(old) == "0009"
     async with opened(old):
-        assert revision(old) == "0011"
+        assert revision(old) == newest()
 
 
 async def test_the_legacy_token_of_a_user_whose_hash_changes_is_sealed_anew(old: Path) -> None:

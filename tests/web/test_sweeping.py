@@ -1,7 +1,7 @@
 """The retention with a wrong machine's clock: a sweep by it would remove data for ever."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -151,3 +151,24 @@ def test_an_operator_sees_the_last_sweep_and_sweeps_at_once(
     swept = json.loads(here.call("retention", "--run", "--json").stdout)
     assert swept["swept"] == {"cases": 1, "recordings": 0}
     assert "last sweep: 20" in here.call("retention").stdout
+
+
+class Claimed:
+    """The jobs of replicas of which another one has just swept."""
+
+    async def claim(self, name: str, every_seconds: float) -> bool:
+        assert (name, every_seconds) == ("retention", 3540.0)
+        return False
+
+
+async def test_of_replicas_one_sweeps_and_a_wrong_clock_of_another_is_found_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        replica = replace(store, backend=replace(store.backend, jobs=Claimed()))
+        place = await started(replica, tmp_path, Machine())
+        await record(store, case(created_at=NOW - 10 * 365 * DAY))
+        assert await place.is_kept()
+        place.machine.clock += 73 * 365 * DAY
+        assert await place.is_kept()
+        assert place.serving.held == "clock-jumped"

@@ -14,7 +14,8 @@ from proxy.cli.common import Failure
 from proxy.cli.shared.store_access import with_store
 from proxy.settings import Settings
 from proxy.store import Store, StoreError
-from proxy.store.blobs.opening import Surroundings, open_bucket
+from proxy.store.blobs.opening import open_bucket
+from proxy.store.options import store_options
 
 _SECONDS: Final = 5.0
 _SOON: Final = timedelta(days=14)
@@ -51,7 +52,7 @@ async def _writable(store: Store) -> None:
 
 async def _of_bucket(settings: Settings) -> list[tuple[bool, str]]:
     """Returns the bucket's error, or warnings if it stores what the proxy has deleted (SECURITY.md)."""
-    here = Surroundings(os.environ, settings.ca_file, settings.outbound)
+    here = store_options(settings, os.environ).here
     try:
         async with open_bucket(settings.blobs_url, here) as (bucket, _):
             found = [_VERSIONED] if await bucket.is_versioned() else []

@@ -11,12 +11,14 @@ from typing import Final, Literal, TextIO
 
 import click
 
+from proxy.addresses.s3 import SCHEME
 from proxy.cli.common import Failure, Misuse, named_organizations, read_settings
 from proxy.cli.mode.request import actor_named, check_reason
 from proxy.cli.shared.console import plural
 from proxy.cli.shared.store_access import echo_json, name_store, with_store
 from proxy.cli.shared.wait_for_revision import changes_of, wait_for
 from proxy.mapping.complaints import did_you_mean
+from proxy.postgresql_url import is_postgresql
 from proxy.store import Store
 from proxy.store.upkeep.erasure import OfCase, OfUser, Removed, Whose
 from proxy.times import rfc3339
@@ -89,10 +91,22 @@ def run(
     if as_json:
         echo_json({"removed": {**erased.removed}, "seconds": seconds})
     elif erased.removed:
-        click.echo(f"{_sentence('erased', erased.removed)}; no file of the store holds a trace of it")
+        left = traces(settings.database_url.get_secret_value(), settings.blobs_url)
+        click.echo(f"{_sentence('erased', erased.removed)}; {left}")
     if not erased.removed:
         known = {*named_organizations(settings), *with_store(settings, lambda s: s.ledger.organizations())}
         raise Failure(_nothing(asked, known))
+
+
+def traces(database_url: str, blobs_url: str) -> str:
+    """Returns what may still hold encrypted bytes of what was erased."""
+    servers = [
+        *(["PostgreSQL's log, standbys and backups"] if is_postgresql(database_url) else []),
+        *(["a bucket with versions"] if blobs_url.startswith(SCHEME) else []),
+    ]
+    if not servers:
+        return "no file of the store holds a trace of it"
+    return f"{' and '.join(servers)} may hold encrypted bytes of it for a while"
 
 
 async def _erased(store: Store, whose: Whose, actor: str, reason: str | None) -> _Erased:

@@ -51,6 +51,7 @@ class Making:
             user = None if confirmed else await self._me()
             if caller.idempotency is not None:
                 await held.enter_async_context(turn(caller.owner, caller.idempotency, self._deps))
+            held.enter_context(self._deps.store.journal.in_hand.holding([self._intent.id]))
             try:
                 earlier = await self._begin(confirmed)
             except NotStanding:

@@ -13,7 +13,7 @@ from proxy.flows.deps import Deps
 from proxy.flows.shared.access import authenticate, own_id
 from proxy.flows.shared.chat import chat_of
 from proxy.flows.shared.json_body import read_text
-from proxy.flows.speech_to_text.linked_case import forward
+from proxy.flows.speech_to_text.linked_case import plan
 from proxy.flows.speech_to_text.recorded import length, outgoing
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import FlowSpec, Route
@@ -81,9 +81,7 @@ async def _transcribe(
     transcribed = [(recording, await transcriber.transcribe(recording)) for recording in chosen]
     if forwarded is not None:
         texts = [(recording, transcription.text) for recording, transcription in transcribed]
-        # Durable before the answer, which promises the linked case: another process resumes it after a kill.
-        await deps.store.links.plan(forwarded.id, [each.digest for each in chosen], deps.effects.clock())
-        deps.tasks.start("linked_case", forward(forwarded, identity, texts, deps))
+        await plan(forwarded, texts, identity, deps)
     return transcribed
 
 

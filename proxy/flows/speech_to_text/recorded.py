@@ -31,10 +31,8 @@ class RecordedAudio:
     def size(self) -> int:
         return self.recording.size
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for chunk in self.recording.chunks:
-            async for piece in self.blobs.read(chunk.blob, chunk.key):
-                yield piece
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self.blobs.read_all([(each.blob, each.key) for each in self.recording.chunks])
 
 
 def outgoing(recording: Recording, deps: Deps) -> OutgoingFile:

@@ -135,12 +135,12 @@ def _seen(conn: Connection, action: str, subjects: Sequence[str]) -> bool:
     return conn.execute(select(audit.c.id).where(*same).limit(1)).first() is not None
 
 
-def erasure_turn(digest: str) -> Turn:
+def erasure_turn(hashed: str) -> Turn:
     """Returns the turn of the case of this hash (`Sealer.case`), for its erasure and what comes of it later.
 
     Several cases share one turn: a user who is erased may have more cases than a database has locks.
     """
-    return "case", digest[:_TURN_DIGITS]
+    return "case", hashed[:_TURN_DIGITS]
 
 
 def is_erased(conn: Connection, hashes: Sequence[str]) -> bool:

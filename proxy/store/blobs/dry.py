@@ -31,8 +31,20 @@ class DryBlobs:
     def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
         return self._blobs.read(name, key)
 
+    def read_all(self, pieces: Sequence[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        return self._blobs.read_all(pieces)
+
     def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
         return self._blobs.local(names)
+
+    async def stored_size(self, name: str) -> int | None:
+        return await self._blobs.stored_size(name)
+
+    def sealed(self, name: str) -> AsyncIterator[bytes]:
+        return self._blobs.sealed(name)
+
+    async def adopt(self, name: str, frames: AsyncIterator[bytes]) -> None:
+        """Drops the blob."""
 
     async def delete(self, name: str) -> None:
         """Leaves the blob as it is."""

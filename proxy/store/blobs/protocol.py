@@ -64,11 +64,27 @@ class Blobs(Protocol):
         pieces."""
         ...
 
+    def read_all(self, pieces: Sequence[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        """Yields the contents of several blobs, each a name and its key, one after the other."""
+        ...
+
     def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
         """Gives the still encrypted blobs, in this order, for as long as the context lasts.
 
         BlobError for what is no blob's name.
         """
+        ...
+
+    async def stored_size(self, name: str) -> int | None:
+        """Returns how many bytes are stored of the blob, encrypted as it is; None if it is not there."""
+        ...
+
+    def sealed(self, name: str) -> AsyncIterator[bytes]:
+        """Yields the blob as it is stored, frame by frame. BlobError when it is not there."""
+        ...
+
+    async def adopt(self, name: str, frames: AsyncIterator[bytes]) -> None:
+        """Stores the frames that `sealed` of another blob store yields, and replaces what is there."""
         ...
 
     async def delete(self, name: str) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from proxy.concurrency.tasks import beside
 from proxy.store.errors import StoreError
@@ -15,10 +15,14 @@ from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.postgresql.database import PostgresqlDatabase
 from proxy.store.sql.postgresql.tables import members
 
+# A ticket's key and nonce.
+Ticket: TypeAlias = tuple[str, str]
+
 _LEASE_SECONDS: Final = 10.0
 _RENEW_SECONDS: Final = 3.0
 _JOIN: Final = "SELECT michiq_join($1, $2)"
-_RENEW: Final = "SELECT michiq_renew($1, $2, $3)"
+_RENEW: Final = "SELECT renewed, others_past, keys, nonces FROM michiq_renew($1, $2)"
+_REAP: Final = "SELECT michiq_reap()"
 _MEMBER: Final = PointRead(select(members.c.name).where(members.c.name == bindparam("member")))
 
 _log: Final = structlog.get_logger("proxy.lease")
@@ -46,7 +50,9 @@ class Lease:
         self._name = new_name()
         self._until = 0.0
         self._reaps_from = 0.0
+        self._lost = False
         self._on_loss: list[Callable[[], None]] = []
+        self._on_renewal: list[Callable[[Sequence[Ticket]], None]] = []
 
     @property
     def name(self) -> str:
@@ -56,6 +62,13 @@ class Lease:
         """Returns whether the process of this name has a lease: a row that is not there never comes again."""
         return name is not None and _MEMBER.first(conn, member=name) is not None
 
+    def others(self, conn: Connection) -> Sequence[str]:
+        """Returns the names of the other processes that have a lease; a killed one has it for 10 s more."""
+        named = select(members.c.name).where(
+            members.c.until > func.clock_timestamp(), members.c.name != self._name
+        )
+        return conn.execute(named).scalars().all()
+
     def others_format(self, _conn: Connection) -> bool:
         """Returns that no process seals in another format: no earlier release uses such a database."""
         return False
@@ -63,6 +76,10 @@ class Lease:
     def when_lost(self, call: Callable[[], None]) -> None:
         """Adds a function that is called when the lease may be lost: this process holds no lock any more."""
         self._on_loss.append(call)
+
+    def when_renewed(self, call: Callable[[Sequence["Ticket"]], None]) -> None:
+        """Adds a function that is called at each renewal, with the tickets that this process has by then."""
+        self._on_renewal.append(call)
 
     async def join(self) -> None:
         """Begins a lease under a new name. Raises StoreError."""
@@ -83,36 +100,48 @@ class Lease:
 
     async def _renew_or_join(self) -> None:
         at = self._monotonic()
+        if at > self._until:
+            # The database was away, and all leases are past. Others get the time to renew theirs, too.
+            self._reaps_from = at + _LEASE_SECONDS
         try:
             async with asyncio.timeout(_RENEW_SECONDS):
-                renewed = await self._renew(at)
+                (row,) = await self._database.rows(_RENEW, self._name, _LEASE_SECONDS)
         except (StoreError, TimeoutError):
             if self._monotonic() > self._until:
                 self._lose("lease_not_renewed")
             return
-        if renewed:
-            self._until = at + _LEASE_SECONDS
+        if not row["renewed"]:
+            self._lose("lease_lost")
+            await self._join_again()
             return
-        self._lose("lease_lost")
+        self._until, self._lost = at + _LEASE_SECONDS, False
+        tickets = [*zip(row["keys"] or (), row["nonces"] or (), strict=True)]
+        for call in self._on_renewal:
+            call(tickets)
+        if row["others_past"] and at >= self._reaps_from:
+            await self._reap()
+
+    async def _join_again(self) -> None:
         try:
             await self.join()
         except StoreError:
             _log.exception("lease_not_begun")
+        else:
+            self._lost = False
 
-    async def _renew(self, at: float) -> bool:
-        """Renews the row; returns False when it is gone.
-
-        A process whose own lease was past does not end those of others at once: when the database was away,
-        all of them are past, and each is renewed within seconds.
-        """
-        if at > self._until:
-            self._reaps_from = at + _LEASE_SECONDS
-        reaps = at >= self._reaps_from
-        return bool(await self._database.call(_RENEW, self._name, _LEASE_SECONDS, reaps))
+    async def _reap(self) -> None:
+        """Ends the leases that are past: in a transaction of its own, so that it undoes no renewal."""
+        try:
+            async with asyncio.timeout(_RENEW_SECONDS):
+                await self._database.call(_REAP)
+        except (StoreError, TimeoutError):
+            _log.warning("leases_not_ended", exc_info=True)
 
     def _lose(self, event: str) -> None:
+        if self._lost:
+            return
+        self._lost = True
         _log.error(event, member=self._name)
-        self._until = float("inf")  # said once
         for call in self._on_loss:
             call()
 

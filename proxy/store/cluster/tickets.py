@@ -1,7 +1,7 @@
 """Hands out first-come-first-served locks to processes on several machines (`concurrency.locks.Locks`)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,11 +11,11 @@ import structlog
 
 from proxy.concurrency.locks import Hold, KeyedLocks, LockLost
 from proxy.concurrency.tasks import beside
-from proxy.store.cluster.lease import Lease
+from proxy.store.cluster.lease import Lease, Ticket
 from proxy.store.errors import StoreError
 from proxy.store.sql.fences import Fence, raise_fence
 from proxy.store.sql.postgresql.connections import Server
-from proxy.store.sql.postgresql.database import PostgresqlDatabase
+from proxy.store.sql.postgresql.database import WRITE_SOMETHING, PostgresqlDatabase
 from proxy.store.sql.postgresql.errors import DRIVER_ERRORS
 
 _CHANNEL: Final = "michiq_locks"
@@ -24,7 +24,7 @@ _LISTEN_AGAIN_SECONDS: Final = 5.0
 _TAKE: Final = "SELECT ticket, holds, was_lost FROM michiq_take($1, $2, $3)"
 _GIVE_BACK: Final = "SELECT michiq_give_back($1, $2, $3)"
 _OWN: Final = """
-    SELECT t.id, EXISTS (SELECT 1 FROM lapsed l WHERE l.key = t.key) AS was_lost,
+    SELECT t.id, t.nonce, EXISTS (SELECT 1 FROM lapsed l WHERE l.key = t.key) AS was_lost,
       NOT EXISTS (SELECT 1 FROM tickets o WHERE o.key = t.key AND o.id < t.id) AS holds
     FROM tickets t WHERE t.id = ANY ($1)
 """
@@ -53,10 +53,12 @@ class TicketLocks:
         self._nonce = nonce
         self._waiting: dict[int, _Ticket] = {}
         self._holds: set[Hold] = set()
+        self._in_hand: set[str] = set()
         self._left: list[tuple[str, str, bool]] = []
         self._wake = asyncio.Event()
         self._arrivals = KeyedLocks()
         lease.when_lost(self._lose)
+        lease.when_renewed(self._give_strays_back)
 
     @asynccontextmanager
     async def hold(self, *key: Hashable) -> AsyncIterator[Hold]:
@@ -67,6 +69,7 @@ class TicketLocks:
         digest = sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
         nonce, clean = self._nonce(), False
         fence: Fence | None = None
+        self._in_hand.add(nonce)
         try:
             # One after another: of two requests of this process, the earlier one gets the lower ticket.
             async with self._arrivals.hold(digest):
@@ -74,6 +77,8 @@ class TicketLocks:
             fence = Fence(ticket, nonce)
             if not holds:
                 was_lost = await self._turn(_Ticket(digest, fence))
+                # After a failover without this ticket, nothing would tell the next holder of this one.
+                await self._database.call(WRITE_SOMETHING)
             raise_fence(fence)
             hold = Hold(lapsed=was_lost)
             self._holds.add(hold)
@@ -90,6 +95,7 @@ class TicketLocks:
                 fence.lowered = True
             # Whoever waits for this process's answer need not wait for this.
             self._left.append((digest, nonce, clean))
+            self._in_hand.discard(nonce)
             self._wake.set()
 
     async def keep(self) -> None:
@@ -140,9 +146,9 @@ class TicketLocks:
             del self._waiting[ticket.fence.ticket]
 
     async def _pause(self) -> None:
-        """Waits until there is something to do: for a while only, if anybody waits for a lock."""
+        """Waits until there is something to do: for a while only, if anybody waits or something failed."""
         try:
-            async with asyncio.timeout(_POLL_SECONDS if self._waiting else None):
+            async with asyncio.timeout(_POLL_SECONDS if self._waiting or self._left else None):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -159,10 +165,21 @@ class TicketLocks:
         for number, ticket in asked.items():
             if ticket.turn.done():
                 continue
-            if number not in own:
+            if number not in own or own[number]["nonce"] != ticket.fence.nonce:
+                # A server that crashed may give a number twice: only the nonce tells whose ticket it is.
                 ticket.turn.set_exception(StoreError("the wait for a lock has ended: its lease was lost"))
             elif own[number]["holds"]:
                 ticket.turn.set_result(own[number]["was_lost"])
+
+    def _give_strays_back(self, tickets: Sequence[Ticket]) -> None:
+        """Gives tickets back that nobody here has: their taking, or their giving back, was lost on the way.
+
+        A nonce is in hand before its ticket is made, so that no new ticket looks like one of these.
+        """
+        left = [(key, nonce, False) for key, nonce in tickets if nonce not in self._in_hand]
+        self._left += left
+        if left:
+            self._wake.set()
 
     def _lose(self) -> None:
         for hold in self._holds:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
@@ -10,10 +11,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, 
 from proxy.store.errors import StoreError
 from proxy.store.presence import Presence
 from proxy.store.records.cases import case_rows_of, insert_case
+from proxy.store.records.in_hand import InHand
 from proxy.store.records.sessions import check_standing
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.database import Database, Work
+from proxy.store.sql.database import Database, Work, runs_again
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import Lives, left_over, nobody
@@ -25,13 +27,28 @@ _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
 
 _BEGIN: Final = PointWrite(insert(journal))
-_STANDING: Final = PointRead(
-    select(journal.c.id)
-    .where(journal.c.id == bindparam("standing"))
-    .with_for_update(read=True, key_share=True)  # so that nobody erases the entry before this write has ended
+_EARLIER_ENTRY: Final = journal.alias()
+# The entry that it relies on is locked: an erase that removes it either comes before, or finds this one, too.
+_BEGIN_STANDING: Final = PointWrite(
+    insert(journal).from_select(
+        [column.name for column in journal.columns],
+        select(*(bindparam(column.name, type_=column.type) for column in journal.columns)).where(
+            select(_EARLIER_ENTRY.c.id)
+            .where(_EARLIER_ENTRY.c.id == bindparam("standing"))
+            .with_for_update(read=True, key_share=True)
+            .exists()
+        ),
+    )
 )
+# It is locked: a transaction that only reads waits for no standby, and a failover could take away the answer
+# that a client gets again.
 _EARLIER: Final = PointRead(
-    select(journal).where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
+    select(journal)
+    .where(journal.c.owner == bindparam("of"), journal.c.idempotency == bindparam("key"))
+    .with_for_update()
+)
+_OWN_OPEN: Final = select(journal.c.id).where(
+    journal.c.state == "intent", journal.c.process == bindparam("me")
 )
 _RESOLVE: Final = PointWrite(
     update(journal).where(
@@ -67,11 +84,15 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The intents and their results; `presence` is that of the process that writes them."""
+    """The intents and their results; `presence` is that of the process that writes them.
+
+    `in_hand` has the ids of the intents on which this process works: from before `begin` to the end.
+    """
 
     database: Database
     sealer: Sealer
     presence: Presence
+    in_hand: InHand = field(default_factory=InHand)
 
     async def begin(
         self, entry: JournalEntry, *first: Work[object], standing: str | None = None, ref: str | None = None
@@ -90,13 +111,15 @@ class Journal:
                 each(conn)
             if earlier := _earlier(conn, entry):
                 return earlier
-            if standing is not None and _STANDING.first(conn, standing=standing) is None:
+            if standing is None:
+                _BEGIN.run(conn, columns)
+            elif not _BEGIN_STANDING.run(conn, {**columns, "standing": standing}):
                 raise NotStanding
-            _BEGIN.run(conn, columns)
             return None
 
         turns = [] if entry.idempotency is None else [("once", entry.owner, entry.idempotency)]
-        row = await self.database.write(work, turns=turns, found=lambda conn: _is(conn, entry.id, {}))
+        found = partial(_is, entry_id=entry.id, values={})
+        row = await self.database.write(work, turns=turns, found=found, single=not first and ref is None)
         return None if row is None else self._entry(row)
 
     async def record(self, intent_id: str, case: Case, answer: bytes, *also: Work[object]) -> None:
@@ -137,7 +160,8 @@ class Journal:
         def work(conn: Connection) -> None:
             _resolve(conn, intent_id, values)
 
-        await self.database.write(work, found=lambda conn: _is(conn, intent_id, values))
+        found = partial(_is, entry_id=intent_id, values=values)
+        await self.database.write(work, found=found, single=True)
 
     async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""
@@ -147,6 +171,26 @@ class Journal:
             return conn.execute(left.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
 
         return await self.database.write(work)
+
+    async def resolve_own(self) -> int:
+        """Makes this process's intents ambiguous that it does not work on any more; returns how many.
+
+        Their outcomes could not be written. The entries are read first, and compared afterwards: the other
+        way round, an intent that has just begun would look left over.
+        """
+
+        def read(conn: Connection) -> list[str]:
+            return [*conn.execute(_OWN_OPEN, {"me": self.presence.name}).scalars()]
+
+        left = [each for each in await self.database.lookup(read) if each not in self.in_hand]
+        if not left:
+            return 0
+
+        def work(conn: Connection) -> int:
+            still = update(journal).where(journal.c.id.in_(left), journal.c.state == "intent")
+            return conn.execute(still.values(state="ambiguous", cause=_INTERRUPTED)).rowcount
+
+        return await self.database.write(work, found=runs_again)
 
     async def pending(self) -> list[JournalEntry]:
         """Returns the ambiguous calls, oldest first; `Store.pending` has those of linked cases too."""

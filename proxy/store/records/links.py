@@ -1,14 +1,15 @@
 """Stores linked cases: the second upstream case that is made for new audio (CONTRACT S05)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
 
 from proxy.store.presence import Presence
+from proxy.store.records.in_hand import InHand
 from proxy.store.sql.database import Database, runs_again
 from proxy.store.sql.rows import Lives, batches, insert_missing, left_over, nobody, own_spelling, upsert
 from proxy.store.sql.tables import cases, links
@@ -17,8 +18,21 @@ from proxy.values import LinkedCase, PendingCall, folded_id
 _FLOW: Final = "speech_to_text"  # the flow that makes these calls
 _INTERRUPTED: Final = "interrupted"
 _PENDING: Final = "pending"
+_OWN_OPEN: Final = select(links.c.case_id, links.c.digest, links.c.attempt).where(
+    links.c.state == "intent", links.c.process == bindparam("me")
+)
 _OF_CASES: Final = select(links).where(links.c.case_id.in_(bindparam("case_ids", expanding=True)))
 _MAY_BEGIN: Final = (None, _PENDING, "failed")
+_OPEN: Final = ("intent", "ambiguous")  # the states that a late outcome may still resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to make a linked case: only it writes its outcome, and only once."""
+
+    case_id: str
+    digest: str
+    nonce: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +40,14 @@ class Links:
     """The linked cases, one row per (case, SHA-256 of the audio).
 
     A row is pending, then intent, then done, failed or ambiguous. `presence` is that of the process that
-    writes it.
+    writes it. `in_hand` has the rows (case, digest) on which a task of this process works: from before `plan`
+    or `begin` to its end.
     """
 
     database: Database
     presence: Presence
+    new_nonce: Callable[[], str]
+    in_hand: InHand = field(default_factory=InHand)
 
     async def plan(self, case_id: str, digests: Sequence[str], at: datetime) -> None:
         """Notes that the case will be made: if this process ends before it begins, another one sees it."""
@@ -43,50 +60,64 @@ class Links:
         rows = [{**same, "digest": each} for each in digests]
         await self.database.write(lambda conn: insert_missing(conn, links, rows), found=runs_again)
 
-    async def begin(self, case_id: str, digest: str, at: datetime) -> bool:
-        """Writes the intent and returns True. Returns False when an earlier intent did not clearly fail.
+    async def begin(self, case_id: str, digest: str, at: datetime) -> Attempt | None:
+        """Writes the intent and returns its attempt, or None when an earlier intent did not clearly fail.
 
-        After False nothing may be sent.
+        After None nothing may be sent.
         """
-        key = {"case_id": folded_id(case_id), "digest": digest}
+        attempt = Attempt(folded_id(case_id), digest, self.new_nonce())
+        key = {"case_id": attempt.case_id, "digest": digest}
         values = {"state": "intent", "cause": None, "created_at": at, "process": self.presence.name}
 
-        def work(conn: Connection) -> bool:
+        def work(conn: Connection) -> Attempt | None:
             state = conn.execute(select(links.c.state).filter_by(**key)).scalar_one_or_none()
             if state not in _MAY_BEGIN:
-                return False
-            upsert(conn, links, key, values)
-            return True
+                return None
+            upsert(conn, links, key, {**values, "attempt": attempt.nonce})
+            return attempt
 
         def found(conn: Connection) -> bool:
-            return conn.execute(select(links.c.digest).filter_by(**key, **values)).first() is not None
+            return _is(conn, attempt, state="intent")
 
         return await self.database.write(work, turns=[("link", *key.values())], found=found)
 
-    async def done(self, case_id: str, digest: str, linked_case_id: str) -> None:
-        """Stores the id of the case that was made."""
+    async def done(self, attempt: Attempt, linked_case_id: str) -> bool:
+        """Stores the id of the case that was made. Returns False when the attempt's row is gone."""
         linked = {
             "linked_case_id": folded_id(linked_case_id),
             "linked_spelling": own_spelling(linked_case_id),
         }
-        await self._set(case_id, digest, state="done", cause=None, **linked)
+        return await self._set(attempt, state="done", cause=None, **linked)
 
-    async def fail(self, case_id: str, digest: str, cause: str, *, ambiguous: bool) -> None:
-        """Notes a failure; `cause` is a short code. Only one that is not ambiguous may be tried again."""
-        await self._set(case_id, digest, state="ambiguous" if ambiguous else "failed", cause=cause)
+    async def fail(self, attempt: Attempt, cause: str, *, ambiguous: bool) -> bool:
+        """Notes a failure; `cause` is a short code. Only one that is not ambiguous may be tried again.
 
-    async def put_off(self, case_id: str, digest: str, cause: str) -> None:
-        """Makes the case pending again, as `plan` leaves it: nothing was sent, and it will be tried again."""
-        await self._set(case_id, digest, state=_PENDING, cause=cause)
+        Returns False when the attempt's row is gone.
+        """
+        return await self._set(attempt, state="ambiguous" if ambiguous else "failed", cause=cause)
+
+    async def put_off(self, attempt: Attempt, cause: str) -> bool:
+        """Makes the case pending again, as `plan` leaves it: nothing was sent, and it will be tried again.
+
+        Returns False when the attempt's row is gone.
+        """
+        return await self._set(attempt, state=_PENDING, cause=cause)
 
     async def pending(self, lives: Lives = nobody) -> list[LinkedCase]:
-        """Returns the linked cases that dead processes had planned or put off, oldest first."""
+        """Returns the planned or put off cases on which nobody works, oldest first.
+
+        They are those of dead processes, and those of this process that none of its tasks has in hand. The
+        rows are read first, and compared with what is in hand afterwards.
+        """
 
         def work(conn: Connection) -> list[LinkedCase]:
             query = select(links).where(links.c.state == _PENDING).order_by(links.c.created_at)
-            return [_linked(row) for row in conn.execute(query) if not lives(conn, row.process)]
+            mine = self.presence.name
+            rows = [row for row in conn.execute(query) if row.process == mine or not lives(conn, row.process)]
+            return [_linked(row) for row in rows]
 
-        return await self.database.read(work)
+        found = await self.database.read(work)
+        return [each for each in found if (each.legacy_id, each.digest) not in self.in_hand]
 
     async def ambiguous(self) -> list[PendingCall]:
         """Returns one call for each case that may have been made, even when several recordings are for it."""
@@ -116,12 +147,36 @@ class Links:
 
         return await self.database.write(work)
 
-    async def _set(self, case_id: str, digest: str, **values: str | None) -> None:
-        def work(conn: Connection) -> None:
-            same = update(links).filter_by(case_id=folded_id(case_id), digest=digest)
-            conn.execute(same.values(**values))
+    async def resolve_own(self) -> int:
+        """Makes this process's intents ambiguous that none of its tasks has in hand; returns how many.
 
-        await self.database.write(work, found=runs_again)
+        Their outcomes could not be written. As in `pending`, the rows are read first. An attempt that has
+        begun since then is another one.
+        """
+
+        def read(conn: Connection) -> list[Row[Any]]:
+            return [*conn.execute(_OWN_OPEN, {"me": self.presence.name})]
+
+        found = await self.database.lookup(read)
+        left = [row for row in found if (row.case_id, row.digest) not in self.in_hand]
+        if not left:
+            return 0
+
+        def work(conn: Connection) -> int:
+            return sum(conn.execute(_left(row)).rowcount for row in left)
+
+        return await self.database.write(work, found=runs_again)
+
+    async def _set(self, attempt: Attempt, **values: str | None) -> bool:
+        """Writes the outcome of an attempt that is open; returns whether its row is there."""
+
+        def work(conn: Connection) -> bool:
+            return conn.execute(_open_of(attempt).values(**values)).rowcount == 1
+
+        def found(conn: Connection) -> bool:
+            return _is(conn, attempt, **values)
+
+        return await self.database.write(work, found=found)
 
 
 def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:
@@ -135,3 +190,24 @@ def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:
 def _linked(row: Row[Any]) -> LinkedCase:
     linked = row.linked_spelling or row.linked_case_id
     return LinkedCase(row.case_id, row.digest, row.state, linked, row.cause, row.created_at)
+
+
+def _open_of(attempt: Attempt) -> Update:
+    same = update(links).filter_by(case_id=attempt.case_id, digest=attempt.digest, attempt=attempt.nonce)
+    return same.where(links.c.state.in_(_OPEN))
+
+
+def _is(conn: Connection, attempt: Attempt, **values: str | None) -> bool:
+    """Returns whether the row has this attempt, with these values."""
+    query = select(links.c.digest).filter_by(
+        case_id=attempt.case_id, digest=attempt.digest, attempt=attempt.nonce
+    )
+    same = [links.c[name].is_not_distinct_from(value) for name, value in values.items()]
+    return conn.execute(query.where(*same)).first() is not None
+
+
+def _left(row: Row[Any]) -> Update:
+    """Returns the statement that makes one attempt ambiguous which nobody ends."""
+    same = update(links).filter_by(case_id=row.case_id, digest=row.digest, state="intent")
+    of_attempt = same.where(links.c.attempt.is_not_distinct_from(row.attempt))
+    return of_attempt.values(state="ambiguous", cause=_INTERRUPTED)

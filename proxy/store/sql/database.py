@@ -39,13 +39,23 @@ class Database(Protocol):
         """Runs `work` on one consistent state of the database; it can't write. StoreError when that fails."""
         ...
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),
+        found: Work[bool] | None = None,
+        single: bool = False,
+    ) -> T:
         """Runs `work`, and returns once what it wrote is on disk.
 
         While it runs, no other write of any process has one of its `turns`: a work needs them that first
         reads and then writes what it has read. `found` is for a commit whose result is unknown, since the
         connection broke: it returns whether the rows of `work` are there; if not, `work` runs again. Without
         `found`, such a write fails, and may be done all the same.
+
+        A `single` work ends with its one statement that writes, which may be its own transaction, and returns
+        None.
 
         What `work` raises comes back, with nothing of it written; StoreError when the database refused it,
         the commit failed or the store is closed. A caller that is cancelled while it waits can't know whether

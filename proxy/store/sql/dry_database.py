@@ -43,6 +43,7 @@ class DryDatabase:
         *,
         turns: Sequence[Turn] = (),
         found: Work[bool] | None = None,  # noqa: ARG002  # what is undone is never found
+        single: bool = False,  # noqa: ARG002  # it is undone within a transaction
     ) -> T:
         """Runs `work`, and undoes it before the transaction of the real writes beside it is committed.
 

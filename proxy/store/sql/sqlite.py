@@ -113,6 +113,7 @@ class SqliteDatabase:
         *,
         turns: Sequence[Turn] = (),  # noqa: ARG002  # SQLite has one writer
         found: Work[bool] | None = None,  # noqa: ARG002  # its commits are never in doubt
+        single: bool = False,  # noqa: ARG002  # a group of writes has one transaction
     ) -> T:
         """Runs `work`, and returns once its writes are on disk.
 

@@ -178,12 +178,13 @@ links: Final = Table(
     metadata,
     _text("case_id", primary_key=True),
     _text("digest", primary_key=True),
-    _text("state"),
+    Column("state", String, nullable=False, index=True),
     Column("linked_case_id", String, index=True),
     Column("cause", String),
     _moment("created_at"),
     Column("process", String),
     _spelling("linked_spelling"),
+    Column("attempt", String),  # the nonce of the last one that began
 )
 
 conversations: Final = Table(
@@ -315,6 +316,19 @@ comparisons: Final = Table(
     _text("organization", primary_key=True),
     _text("outcome", primary_key=True),
     Column("count", _BIG, nullable=False),
+)
+
+# The outcomes of canaries in steps of time, counted since a revision of the override.
+canary_counts: Final = Table(
+    "canary_counts",
+    metadata,
+    _text("route", primary_key=True),
+    _text("scope", primary_key=True),
+    _text("kind", primary_key=True),
+    Column("since", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, primary_key=True),
+    Column("count", _BIG, nullable=False),
+    Column("bad", _BIG, nullable=False),
 )
 
 differences: Final = Table(

@@ -6,7 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,12 +21,12 @@ _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "michiq
 _TAG: Final = "michiq-proxy"
 
 
-def output(*command: str | Path, cwd: Path | None = None, **environ: str) -> str:
+def output(*command: str | Path, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> str:
     """Returns what a program wrote to stdout. Raises AssertionError with all that it wrote if it failed."""
     ran = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, **environ},
+        env={**os.environ, **(environ or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -46,10 +46,15 @@ class Image:
 
     @property
     def command(self) -> list[str]:
-        return [*self.config["Entrypoint"], *self.config["Cmd"]]
+        """Returns the command line that the image starts with."""
+        found: list[str] = self.config["Entrypoint"] + self.config["Cmd"]
+        return found
 
     @property
     def healthcheck(self) -> list[str]:
+        """Returns the command line that says whether a container is healthy."""
+        form: str
+        command: list[str]
         form, *command = self.config["Healthcheck"]["Test"]
         assert form == "CMD"
         return command
@@ -69,28 +74,29 @@ class Image:
 def built(folder: Path, context: Path) -> Iterator[Image]:
     """Builds the image of `context` with all state in `folder`, and yields it with its files unpacked."""
     # vfs and chroot ask the least of the machine that builds.
-    where = ["buildah", "--root", folder / "store", "--runroot", folder / "run", "--storage-driver", "vfs"]
+    where = ("buildah", "--root", folder / "store", "--runroot", folder / "run", "--storage-driver", "vfs")
+    try:
+        yield _built(where, folder, context)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _built(where: tuple[str | Path, ...], folder: Path, context: Path) -> Image:
     base = _base()
     home = folder / "home"
     (home / ".config/pip").mkdir(parents=True)
     (home / ".config/pip/pip.conf").write_text("[global]\nno-index = true\nfind-links = /mnt\n")
     wheels = _wheels(folder / "wheels")
-    build = [*where, "bud", "--isolation", "chroot", "--format", "docker", "--quiet"]
+    build = (*where, "bud", "--isolation", "chroot", "--format", "docker", "--quiet")
     (folder / "Dockerfile").write_text(f"FROM scratch\nADD {base.name} /\n")
     output(*build, "--tag", "base", "--file", folder / "Dockerfile", base.parent)
     # Over folders that the base has, for the time of the build alone: nothing of them is in a layer.
-    mounts = ["--volume", f"{home}:/root:ro", "--volume", f"{wheels}:/mnt:ro"]
-    output(
-        *(*build, *mounts, "--tag", _TAG, "--build-arg", "BASE=localhost/base"),
-        *("--file", context / "docker/Dockerfile", context),
-    )
+    mounts = ("--volume", f"{home}:/root:ro", "--volume", f"{wheels}:/mnt:ro")
+    stand_in = ("--build-arg", "BASE=localhost/base")
+    output(*build, *mounts, *stand_in, "--tag", _TAG, "--file", context / "docker/Dockerfile", context)
     config = json.loads(output(*where, "inspect", "--type", "image", _TAG))["Docker"]["config"]
     container = output(*where, "from", "--pull-never", _TAG).strip()
-    try:
-        yield Image(Path(output(*where, "mount", container).strip()), config)
-    finally:
-        output(*where, "rm", "--all")
-        shutil.rmtree(folder)
+    return Image(Path(output(*where, "mount", container).strip()), config)
 
 
 def committed(context: Path) -> None:
@@ -112,14 +118,16 @@ def _base() -> Path:
         assert pip is not None
         assert pip.origin is not None
         folder = Path(pip.origin).parent.parent
-        output("sh", HERE / "base.sh", suite, _mirror(suite), folder, found, **_apt_proxy())
+        made = ("sh", HERE / "base.sh", suite, _mirror(suite), folder, found)
+        output(*made, environ=_apt_proxy())
     return found
 
 
 def _mirror(suite: str) -> str:
     """Returns the mirror from which apt gets the system's own release here."""
-    targets = output("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages")
-    mirrors = [line.split(" ", 1)[1] for line in targets.splitlines() if line.split(" ", 1)[0] == suite]
+    form = "$(REPO_URI) $(RELEASE) $(CODENAME)"  # such as stable and bookworm
+    targets = output("apt-get", "indextargets", "--format", form, "Created-By: Packages")
+    mirrors = [uri for uri, *names in map(str.split, targets.splitlines()) if suite in names]
     assert mirrors, f"apt has no source of {suite}"
     return mirrors[0]
 

@@ -1,4 +1,4 @@
-"""The image of docker/Dockerfile, built and started. Only `make image` names this file."""
+"""The image of docker/Dockerfile, built and started; only `make image` runs this file."""
 
 import asyncio
 import json

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import ssl
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -16,11 +18,13 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 from structlog.testing import capture_logs
 
+from proxy.outbound_proxy import parse_no_proxy, parse_outbound_proxy
 from proxy.store import BlobError, StoreError
 from proxy.store.blobs.opening import Surroundings, open_blobs
 from proxy.store.blobs.protocol import Blobs
 from tests.certificates import Made, make
 from tests.seaweedfs import CREDENTIALS, SeaweedFS, own_seaweedfs
+from tests.upstream.http1.tinyproxy import NEEDED, PASSWORD, tinyproxy
 
 from .conftest import Names, S3Shelf, at_once, get, put, s3_shelf
 from .relay import Relay
@@ -120,6 +124,21 @@ async def test_a_full_store_is_named(shelf: S3Shelf, relay: Relay, answer: tuple
     assert caught.value.cause == "store-full"
 
 
+async def test_a_temporary_folder_that_is_gone_is_named_and_small_blobs_need_none(
+    shelf: S3Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    async with s3_shelf_of(shelf) as blobs, blobs.writer() as one, blobs.writer() as other:
+        name, _ = await put(blobs, LARGE[:300_000])
+        await one.write(LARGE[:PART])
+        with pytest.raises(BlobError, match="TMPDIR: the temporary folder can't be written to"):
+            await other.write(LARGE[:PART])
+        with pytest.raises(BlobError, match="TMPDIR: the temporary folder can't be written to"):
+            async with blobs.local([name]):
+                pass
+    assert await shelf.names() == [name]
+
+
 @pytest.mark.parametrize("kind", ["put", "begin", "part", "complete"])
 async def test_a_cancelled_write_leaves_nothing(shelf: S3Shelf, relay: Relay, kind: str) -> None:
     relay.faults[kind] += ["held"]
@@ -196,6 +215,11 @@ async def test_all_pages_of_unfinished_uploads_are_read(aiohttp_server: AiohttpS
     async with opened(f"s3://audio?endpoint=http://127.0.0.1:{(await aiohttp_server(app)).port}") as blobs:
         await blobs.abort_uploads(FUTURE)
     assert aborted == ["id-a", "id-b"]
+
+
+def s3_shelf_of(shelf: S3Shelf) -> Any:
+    """Opens the same prefix again, as another process does."""
+    return opened(f"s3://audio/{shelf.prefix}?endpoint={shelf.raw.client.url.origin()}")
 
 
 def opened(url: str, here: Surroundings = Surroundings(CREDENTIALS)) -> Any:  # noqa: B008 - frozen
@@ -312,6 +336,29 @@ async def test_a_store_behind_tls_is_trusted_by_either_file_of_authorities_alone
     with pytest.raises(StoreError, match="MICHIQ_BLOBS_URL: ca_file can't be read"):
         async with opened(f"{url}&ca_file=nowhere.pem"):
             pass
+
+
+@NEEDED
+async def test_outbound_proxy_leads_to_a_store_behind_tls(
+    relay: Relay, aiohttp_server: AiohttpServer, made: Made, tmp_path: Path
+) -> None:
+    server = await aiohttp_server(relay.app, ssl=serving_with(made))
+    url = f"s3://audio?endpoint=https://127.0.0.1:{server.port}&ca_file={made.certificate}"
+    async with tinyproxy(tmp_path) as hospital:
+        proxy = parse_outbound_proxy(hospital.url)
+        async with opened(url, Surroundings(CREDENTIALS, proxy=proxy)) as blobs:
+            name, key = await put(blobs, LARGE)
+            assert await get(blobs, name, key) == LARGE
+            await blobs.delete(name)
+        assert hospital.tunnels == 1
+        direct = replace(proxy, unless=parse_no_proxy("127.0.0.0/8"))
+        async with opened(url, Surroundings(CREDENTIALS, proxy=direct)) as blobs:
+            await blobs.check()
+        assert hospital.tunnels == 1
+        wrong = parse_outbound_proxy(hospital.url.replace(PASSWORD, "canary"))
+        async with opened(url, Surroundings(CREDENTIALS, proxy=wrong)) as blobs:
+            text = await failure(blobs.check)
+        assert ("the connection failed" in text, "canary" in text) == (True, False)
 
 
 async def put_while_it_dies(blobs: Blobs, server: SeaweedFS) -> None:

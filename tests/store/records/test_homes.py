@@ -1,7 +1,7 @@
 """Tests the home of a case, and the names that both sides have for it and its user."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from proxy.store import Store
-from proxy.store.sql.database import Database, Turn, Work
+from proxy.store.sql.database import Database, Work
 from proxy.store.sql.point_reads import PointRead
 from proxy.values import Identity, Session, Side
 from tests.store.examples import NOW, OTHER, OWNER, add_chunk, ago, case, opened, record, session
@@ -183,9 +183,9 @@ class _Overtaken:
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(work)
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(self, work: Work[T], **how: Any) -> T:
         await self._first()
-        return await self._database.write(work, turns=turns, found=found)
+        return await self._database.write(work, **how)
 
     async def scrub(self) -> None:
         await self._database.scrub()

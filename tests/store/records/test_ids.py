@@ -81,8 +81,9 @@ async def test_id_G03_all_that_joins_a_case_is_under_one_id(store: Store, spelt:
     await add(store, UPPER, b"two", opens=False)
     await store.transcriptions.put(OWNER, spelt, transcription())
     await store.conversations.put(spelt, OWNER, "conversation")
-    await store.links.begin(spelt, "audio-1", NOW)
-    await store.links.done(LOWER, "audio-1", OTHER.upper())
+    attempt = await store.links.begin(spelt, "audio-1", NOW)
+    assert attempt
+    await store.links.done(attempt, OTHER.upper())
     await store.reports.apply(event(case_id=spelt), NOW)
     await store.homes.pair("control", spelt, OWNER, NOW)
     for each in (LOWER, UPPER, MIXED):
@@ -117,8 +118,9 @@ async def test_id_G03_a_case_is_erased_in_any_spelling_and_what_comes_late_too(
 ) -> None:
     await record(store, case(MIXED))
     await add(store, UPPER, b"one")
-    await store.links.begin(LOWER, "audio-1", NOW)
-    await store.links.done(LOWER, "audio-1", OTHER.upper())
+    attempt = await store.links.begin(LOWER, "audio-1", NOW)
+    assert attempt
+    await store.links.done(attempt, OTHER.upper())
     body = Delivery(b"{}", "signature", "application/json")
     await store.deliveries.receive(body, Subject("report-1", UPPER), None, NOW)
     for each in (spelt, OTHER):
@@ -140,8 +142,9 @@ async def test_id_G03_a_call_that_nobody_knows_the_end_of_is_told_under_the_case
     store: Store,
 ) -> None:
     await record(store, case(UPPER))
-    await store.links.begin(LOWER, "audio-1", NOW)
-    await store.links.fail(LOWER, "audio-1", "timeout", ambiguous=True)
+    attempt = await store.links.begin(LOWER, "audio-1", NOW)
+    assert attempt
+    await store.links.fail(attempt, "timeout", ambiguous=True)
     assert [each.id for each in await store.pending()] == [UPPER]
 
 
@@ -171,8 +174,9 @@ async def test_id_G03_old_rows_in_capitals_are_found_after_the_migration(tmp_pat
         await add(store, LOWER, b"one")
         await store.transcriptions.put(OWNER, LOWER, transcription())
         await store.conversations.put(LOWER, OWNER, "conversation")
-        await store.links.begin(LOWER, "audio-1", NOW)
-        await store.links.done(LOWER, "audio-1", OTHER)
+        attempt = await store.links.begin(LOWER, "audio-1", NOW)
+        assert attempt
+        await store.links.done(attempt, OTHER)
         await store.reports.apply(event(case_id=LOWER), NOW)
         await store.homes.pair(OTHER, LOWER, OWNER, NOW)
         await store.homes.learn_legacy_case("token", session(), OTHER, NOW)

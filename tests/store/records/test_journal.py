@@ -1,14 +1,20 @@
 """The journal of newCase, and the case records that it writes."""
 
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from proxy.store import Store, StoreError
 from proxy.store.records import cases
 from proxy.store.records.journal import NotStanding
+from proxy.store.sql.database import Work
 from proxy.store.upkeep.erasure import OfUser
-from tests.store.examples import NOW, OTHER, OWNER, ago, case, entry, event, record, session
+from tests.store.examples import NOW, OTHER, OWNER, ago, case, entry, event, opened, record, session
+
+T = TypeVar("T")
 
 
 async def state(store: Store, key: str = "idempotency-1") -> str | None:
@@ -192,3 +198,35 @@ async def test_journal_N19_an_id_that_is_another_users_case_is_not_erased_with_t
     await store.journal.fail("intent-2", "made-for-refused", ambiguous=True, case_id="case-1")
     await store.reports.apply(event(case_id="case-1"), NOW)
     assert await store.erasure.erase(OfUser(OWNER), "eva", NOW) == {"kept answer": 1}
+
+
+async def test_journal_N17_an_own_intent_is_shown_once_no_request_works_on_it(store: Store) -> None:
+    with store.journal.in_hand.holding(["intent-1"]):
+        await store.journal.begin(entry())
+        assert await store.journal.resolve_own() == 0
+    assert await store.journal.resolve_own() == 1
+    assert [(each.id, each.cause) for each in await store.journal.pending()] == [("intent-1", "interrupted")]
+    assert await store.journal.resolve_own() == 0
+
+
+async def test_journal_N17_an_intent_that_begins_while_the_own_ones_are_read_is_left_alone(
+    store: Store,
+) -> None:
+    """The entries are read first and compared afterwards; the other way round, this one would be shown."""
+    with ExitStack() as held:
+
+        class Beginning:
+            async def lookup(self, work: Work[T]) -> T:
+                held.enter_context(store.journal.in_hand.holding(["intent-1"]))
+                await store.journal.begin(entry())
+                return await store.database.lookup(work)
+
+        looking: Any = Beginning()
+        assert await replace(store.journal, database=looking).resolve_own() == 0
+        assert await store.journal.pending() == []
+
+
+async def test_journal_N17_an_intent_of_another_process_is_no_own_one(store: Store, tmp_path: Path) -> None:
+    async with opened(tmp_path) as other:
+        await other.journal.begin(entry())
+        assert await store.journal.resolve_own() == 0

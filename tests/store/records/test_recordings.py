@@ -151,8 +151,9 @@ async def test_recordings_S04_what_was_heard_with_a_short_chunk_that_moved_on_is
     await add_chunk(store, b"R", short=short(b"R"))
     (whole,) = await store.recordings.of(OWNER, "case-1")
     await store.transcriptions.put(OWNER, "case-1", transcription(whole.digest))
-    await store.links.begin("case-1", whole.digest, NOW)
-    await store.links.done("case-1", whole.digest, "case-9")
+    attempt = await store.links.begin("case-1", whole.digest, NOW)
+    assert attempt
+    await store.links.done(attempt, "case-9")
     await add_chunk(store, b"IFF", opens=True, taken=1)
     first, second = await store.recordings.of(OWNER, "case-1")
     assert await store.transcriptions.of(OWNER, "case-1") == [transcription(first.digest)]
@@ -164,9 +165,10 @@ async def test_recordings_S05_a_linked_case_under_way_keeps_its_name(store: Stor
     await add_chunk(store, b"webm")
     await add_chunk(store, b"R", short=short(b"R"))
     (whole,) = await store.recordings.of(OWNER, "case-1")
-    await store.links.begin("case-1", whole.digest, NOW)
+    attempt = await store.links.begin("case-1", whole.digest, NOW)
+    assert attempt
     await add_chunk(store, b"IFF", opens=True, taken=1)
-    await store.links.done("case-1", whole.digest, "case-9")
+    await store.links.done(attempt, "case-9")
     (link,) = await store.links.of("case-1")
     assert (link.digest, link.state) == (whole.digest, "done")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -57,6 +58,19 @@ async def test_an_api_key_is_kept_once_for_all_its_sessions(store: Store) -> Non
     for token in ("one", "two"):
         await store.sessions.put(token, session())
     assert await store.database.read(count) == 1
+
+
+async def test_an_api_key_is_written_again_only_when_it_does_not_open(store: Store) -> None:
+    def stored(conn: Connection) -> Any:
+        return conn.execute(select(api_keys.c.api_key)).scalar_one()
+
+    await store.sessions.put("one", session())
+    first = await store.database.read(stored)
+    await store.sessions.put("two", session())
+    assert await store.database.read(stored) == first
+    await store.database.write(lambda conn: conn.execute(api_keys.update().values(api_key=b"\x01 lost")))
+    await store.sessions.put("three", session())
+    assert await store.sessions.get("one") == session()
 
 
 async def test_sessions_N19_the_newest_access_token_of_a_caller_is_one_that_is_known_to_live(

@@ -2,19 +2,21 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection, select
 
 from proxy.store import Store
 from proxy.store.errors import StoreError
 from proxy.store.sealing.contexts import Context, SealedColumn
 from proxy.store.sealing.keyring import Keyring
 from proxy.store.sealing.sealer import Sealer
-from proxy.store.sql.tables import journal, reports
+from proxy.store.sql.tables import journal, meta, reports
 from proxy.values import Json
 from tests.store.examples import fernet_key, opened
 from tests.store.older import FernetSealer
@@ -136,6 +138,17 @@ async def test_hashes_survive_a_change_of_keys(tmp_path: Path) -> None:
         async with opened(tmp_path, keys) as store:
             seen.add(store.sealer.owner("ana@clinic.example", "Clínica"))
     assert len(seen) == 1
+
+
+async def test_a_start_seals_the_pepper_again_only_under_a_newer_key(tmp_path: Path) -> None:
+    def stored(conn: Connection) -> Any:
+        return conn.execute(select(meta.c.value).filter_by(name="pepper")).scalar_one()
+
+    seen = []
+    for keys in ([OLD], [OLD, NEW], [NEW, OLD], [NEW, OLD]):
+        async with opened(tmp_path, keys) as store:
+            seen.append(await store.database.read(stored))
+    assert [one == other for one, other in pairwise(seen)] == [True, False, True]
 
 
 @BOTH

@@ -35,7 +35,7 @@ def dry(database: Database) -> DryDatabase:
 
 
 def stored(conn: Connection) -> set[str]:
-    return set(conn.execute(select(meta.c.name)).scalars())
+    return set(conn.execute(select(meta.c.name)).scalars()) - {"oldest_revision"}
 
 
 def adding(name: str) -> Work[set[str]]:
@@ -67,7 +67,7 @@ async def test_a_dry_write_sees_the_earlier_ones_of_its_run_and_no_other_run_doe
 async def test_a_dry_read_is_one_of_what_is_really_stored(database: Database, dry: DryDatabase) -> None:
     await database.write(adding("real"))
     await dry.write(adding("dry"))
-    found = PointRead(select(meta.c.name))
+    found = PointRead(select(meta.c.name).where(meta.c.name != "oldest_revision"))
     assert await dry.read(stored) == await dry.lookup(stored) == {"real"}
     assert (await dry.find(found)).name == "real"
 

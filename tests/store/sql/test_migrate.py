@@ -20,6 +20,7 @@ from proxy.store.sql import engines
 from proxy.store.sql.migrate import OLDEST, migrate, newest
 from proxy.store.sql.schema import Migrated
 from proxy.store.sql.tables import metadata
+from tests.store.older import as_of
 
 
 @pytest.fixture
@@ -103,6 +104,7 @@ def test_a_database_of_a_newer_release_is_refused(path: Path) -> None:
     migrate(path)
     with create_engine(f"sqlite:///{path}").begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("DELETE FROM meta WHERE name = 'oldest_revision'"))
     with pytest.raises(StoreError, match="newer release"):
         migrate(path)
 
@@ -140,8 +142,7 @@ def test_a_migration_that_only_its_own_release_can_serve_takes_an_older_note_awa
 ) -> None:
     by_a_newer_release(path, monkeypatch, "0011")
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0010'")
-        connection.commit()
+        as_of(connection, "0010")
     migrate(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM meta").fetchone() == (int(newest() > OLDEST),)
@@ -170,8 +171,7 @@ def test_one_that_may_not_migrate_makes_no_file(path: Path) -> None:
 def test_one_that_may_not_migrate_changes_no_file(path: Path) -> None:
     migrate(path)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0010'")
-        connection.commit()
+        as_of(connection, "0010")
     before = path.read_bytes()
     with pytest.raises(StoreError, match="revision 0010; this release needs"):
         migrate(path, may_change=False)

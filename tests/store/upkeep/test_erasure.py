@@ -42,8 +42,9 @@ async def fill_case(store: Store, owner: str, case_id: str) -> None:
     await store.journal.record(f"intent-{case_id}", case(case_id, owner=owner), answer)
     await store.conversations.put(case_id, owner, f"conversation of {case_id}")
     await store.transcriptions.put(owner, case_id, transcription(f"audio of {case_id}"))
-    await store.links.begin(case_id, f"audio of {case_id}", NOW)
-    await store.links.done(case_id, f"audio of {case_id}", f"linked-{case_id}")
+    attempt = await store.links.begin(case_id, f"audio of {case_id}", NOW)
+    assert attempt
+    await store.links.done(attempt, f"linked-{case_id}")
     for of in (case_id, f"linked-{case_id}"):
         await store.reports.apply(event(case_id=of, report_id=f"report of {of}"), NOW)
     delivery = Delivery(f'{{"caseId": "{case_id}"}}'.encode(), "signature", "application/json")

@@ -531,7 +531,8 @@ async def test_a_requests_story_is_found_by_its_id_whatever_signs_it_has(moved: 
         assert told["request_id"] == request_id
         assert told["stories"][0]["story"]["route"] == "encounters"
     assert (await ana.get("requests/a/b:c=+1")).status == 200
-    assert (await ana.get("requests/r-2")).status == 404
+    for unknown in ("r-2", "r-1%00", "r-1%0A", "r-1%FF"):
+        assert (await ana.get(f"requests/{unknown}")).status == 404
 
 
 async def test_calls_of_which_nobody_knows_are_shown_without_data(moved: Api, ana: Operator) -> None:

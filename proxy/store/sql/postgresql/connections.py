@@ -19,7 +19,7 @@ from proxy.trust import BadAuthorities, trusted
 _OLD_SECONDS: Final = 1800.0  # a load balancer or a firewall may drop a connection that is older
 _STATEMENTS: Final = 1000
 _SESSION: Final[Mapping[str, str]] = {
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "15s",
     "lock_timeout": "10s",
     "jit": "off",  # short statements only
 }

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Generic, TypeVar
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A transaction that wrote nothing does not wait for the synchronous standby: this makes it one that wrote.
-_WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
+WRITE_SOMETHING: Final = "SELECT pg_logical_emit_message(true, 'michiq', '')"
 _UNDIVIDED: Final = "22012"  # division by zero: a fence is not there
 _RESOLVE_PAUSE: Final = 0.5
 
@@ -34,13 +34,17 @@ class _Run(Generic[T]):
 
     def __init__(self, work: Work[T]) -> None:
         self._work = work
-        self.result: list[T] = []
+        self._result: list[T] = []
         self.noted: Sequence[str] = ()
 
     def __call__(self, conn: Connection) -> None:
         conn.info.pop(NOTED, None)
-        self.result = [self._work(conn)]
+        self._result = [self._work(conn)]
         self.noted = [*conn.info.pop(NOTED, ())]
+
+    def returned(self) -> T:
+        # A work of a single statement that was lost on its way has returned nothing, and returns None.
+        return self._result[0] if self._result else cast("T", None)
 
 
 class PostgresqlDatabase:
@@ -74,14 +78,22 @@ class PostgresqlDatabase:
         """
         return await self._again(lambda lent: self._transaction(lent, work, _READ))
 
-    async def write(self, work: Work[T], *, turns: Sequence[Turn] = (), found: Work[bool] | None = None) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        turns: Sequence[Turn] = (),
+        found: Work[bool] | None = None,
+        single: bool = False,
+    ) -> T:
         """Runs `work`, and returns once its writes are on disk, and on the synchronous standby's.
 
-        It goes on when the caller is cancelled. See `Database.write` for `turns`, `found` and the errors.
+        It goes on when the caller is cancelled. See `Database.write` for the rest.
         """
         if self._closed:
             raise StoreError("the store is closed")
-        beginning = _beginning(turns, fences())
+        held = fences()
+        beginning = None if single and not turns and not held else _beginning(turns, held)
         task = asyncio.create_task(self._write(work, beginning, found), name="store-write")
         self._writes.add(task)
         task.add_done_callback(self._written)
@@ -133,12 +145,12 @@ class PostgresqlDatabase:
         try:
             async with self._connections.lent() as lent:
                 return await use(lent)
-        except DRIVER_ERRORS as error:
-            if is_lost(error):
+        except (_InDoubt, *DRIVER_ERRORS) as error:
+            if isinstance(error, _InDoubt) or is_lost(error):
                 self._connections.lose_all()
             raise
 
-    async def _write(self, work: Work[T], beginning: str, found: Work[bool] | None) -> T:
+    async def _write(self, work: Work[T], beginning: str | None, found: Work[bool] | None) -> T:
         with _own_errors():
             run = _Run(work)
             try:
@@ -147,7 +159,7 @@ class PostgresqlDatabase:
                 # It may be there for others, too.
                 self._forget(run.noted)
                 if found is not None and await self._resolved(found, beginning):
-                    return run.result[0]
+                    return run.returned()
                 if found is None:
                     raise
             except DRIVER_ERRORS as error:
@@ -155,12 +167,15 @@ class PostgresqlDatabase:
                     raise
             return await self._committed(run, beginning)
 
-    async def _committed(self, run: "_Run[T]", beginning: str) -> T:
+    async def _committed(self, run: "_Run[T]", beginning: str | None) -> T:
         """Runs one write. Raises _InDoubt."""
-        await self._used(lambda lent: self._transaction(lent, run, beginning))
+        if beginning is None:
+            await self._used(lambda lent: _single(lent, run))
+        else:
+            await self._used(lambda lent: self._transaction(lent, run, beginning))
         # Before the caller goes on: one that has changed a value must read the new one.
         self._forget(run.noted)
-        return run.result[0]
+        return run.returned()
 
     async def _transaction(self, lent: Lent, work: Work[T], beginning: str) -> T:
         await lent.driver.execute(beginning)
@@ -173,7 +188,8 @@ class PostgresqlDatabase:
             raise
         finally:
             if not (worked or lost or lent.driver.is_closed()):
-                await lent.driver.execute("ROLLBACK")
+                with suppress(*DRIVER_ERRORS):  # the connection is closed then, and the transaction with it
+                    await lent.driver.execute("ROLLBACK")
         try:
             ended = await lent.driver.execute("COMMIT")
         except DRIVER_ERRORS as error:
@@ -184,7 +200,7 @@ class PostgresqlDatabase:
             raise StoreError("PostgreSQL rolled the transaction back")
         return result
 
-    async def _resolved(self, found: Work[bool], beginning: str) -> bool:
+    async def _resolved(self, found: Work[bool], beginning: str | None) -> bool:
         """Returns whether a write is there whose commit is in doubt.
 
         Its own transaction writes, so that its commit, too, waits for the synchronous standby: what it has
@@ -193,19 +209,29 @@ class PostgresqlDatabase:
 
         def work(conn: Connection) -> bool:
             there = found(conn)
-            conn.exec_driver_sql(_WRITE_SOMETHING)
+            conn.exec_driver_sql(WRITE_SOMETHING)
             return there
 
         async with asyncio.timeout(self._resolve):
             while True:
                 try:
-                    return await self._used(lambda lent: self._transaction(lent, work, beginning))
+                    return await self._used(lambda lent: self._transaction(lent, work, beginning or "BEGIN"))
                 except _InDoubt:
                     pass
                 except DRIVER_ERRORS as error:
                     if not is_lost(error):
                         raise
                 await asyncio.sleep(_RESOLVE_PAUSE)
+
+
+async def _single(lent: Lent, work: Work[T]) -> T:
+    """Runs a work whose one writing statement is its own transaction. Raises _InDoubt."""
+    try:
+        return await lent.conn.run_sync(work)
+    except DRIVER_ERRORS as error:
+        if is_lost(error):
+            raise _InDoubt from error
+        raise
 
 
 def _beginning(turns: Sequence[Turn], held: Sequence[Fence]) -> str:

@@ -102,4 +102,4 @@ def _reaching() -> Iterator[None]:
 
 
 def _was_locked(error: BaseException) -> bool:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) == "55P03"
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,13 +10,14 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
+from proxy.modes import Change
 from proxy.store import StoreError, open_store
 from proxy.store.backends import migrate_store
 from proxy.store.options import StoreOptions
 from proxy.store.sql.migrate import newest
 from proxy.store.sql.postgresql.grants import tables_of_the_store
 from proxy.store.sql.schema import Migrated
-from tests.postgresql import Postgresql, postgresql
+from tests.postgresql import Postgresql
 
 KEY: Final = "k" * 43 + "="
 OWNER: Final = "michiq_owner"
@@ -24,10 +25,9 @@ SERVING: Final = 'serving "role"'
 ADDED_TO: Final = ("audit", "overrides")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgresql]:
-    with postgresql() as server:
-        yield server
+@pytest.fixture
+def server(postgresql_server: Postgresql) -> Postgresql:
+    return postgresql_server
 
 
 @pytest.fixture
@@ -135,6 +135,23 @@ async def refused(driver: Any, statement: str) -> bool:
     except asyncpg.InsufficientPrivilegeError:
         return True
     return False
+
+
+async def test_to_encrypt_the_history_of_the_modes_anew_takes_the_owner(
+    server: Postgresql, database: str, tmp_path: object
+) -> None:
+    owner = options(server, database, tmp_path)
+    await migrate_store(owner, new_id, SERVING)
+    serving = replace(options(server, database, tmp_path, user=SERVING), migrate="never")
+    change = Change(actor="ana", route="doc", organization="Clínica Norte", mode="off", reason="test")
+    async with open_store(serving, [KEY]) as store:
+        await store.overrides.change(change, expected=0, at=datetime(2026, 1, 1, tzinfo=UTC))
+    keys = ["n" * 43 + "=", KEY]
+    async with open_store(serving, keys, renews=False) as store:
+        with pytest.raises(StoreError, match="use the role that owns the tables"):
+            await store.rotation.run(lambda _: None)
+    async with open_store(owner, keys, renews=False) as store:
+        assert (await store.rotation.run(lambda _: None)).left == 0
 
 
 @pytest.mark.parametrize(

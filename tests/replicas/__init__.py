@@ -1,0 +1,1 @@
+"""Several replicas on one PostgreSQL and one S3 store, under load and faults: nothing promised is lost."""
