@@ -1,4 +1,4 @@
-"""What several replicas on one PostgreSQL and S3 do together, and what an operator sees of all of them."""
+"""Tests what replicas on one PostgreSQL and S3 do together, and what an operator sees of all of them."""
 
 import asyncio
 import json
