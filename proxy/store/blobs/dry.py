@@ -37,6 +37,15 @@ class DryBlobs:
     def local(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LocalBlob]]:
         return self._blobs.local(names)
 
+    async def stored_size(self, name: str) -> int | None:
+        return await self._blobs.stored_size(name)
+
+    def sealed(self, name: str) -> AsyncIterator[bytes]:
+        return self._blobs.sealed(name)
+
+    async def adopt(self, name: str, frames: AsyncIterator[bytes]) -> None:
+        """Drops the blob."""
+
     async def delete(self, name: str) -> None:
         """Leaves the blob as it is."""
 

@@ -37,8 +37,7 @@ class FolderBlobs:
 
     def writer(self) -> "FolderWriter":
         """Returns a new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
-        name = self._new_name()
-        return FolderWriter(self._folder / _TEMPORARY / name, self._path(name))
+        return FolderWriter(self._new_file(self._new_name()))
 
     async def read(self, name: str, key: bytes) -> AsyncIterator[bytes]:
         """Yields the content in pieces of at most 64 KiB.
@@ -65,6 +64,31 @@ class FolderBlobs:
         """Gives the blobs' own files. Raises BlobError when the name is not a blob's."""
         yield [LocalBlob(str(self._path(name))) for name in names]
 
+    async def stored_size(self, name: str) -> int | None:
+        """Returns the size of the blob's file; None if it is not there."""
+        try:
+            return (await asyncio.to_thread(self._path(name).stat)).st_size
+        except FileNotFoundError:
+            return None
+
+    async def sealed(self, name: str) -> AsyncIterator[bytes]:
+        """Yields the blob's file, frame by frame."""
+        file = await asyncio.to_thread(self._open, name)
+        try:
+            while frame := await asyncio.to_thread(file.read, SEALED):
+                yield frame
+        finally:
+            file.close()
+
+    async def adopt(self, name: str, frames: AsyncIterator[bytes]) -> None:
+        """Stores the encrypted frames of another blob store as the blob's file."""
+        with self._new_file(name) as file:
+            async for frame in frames:
+                with _own_errors():
+                    await asyncio.to_thread(file.write, frame)
+            with _own_errors():
+                await asyncio.to_thread(file.commit)
+
     async def delete(self, name: str) -> None:
         """Removes the blob, if it is there."""
         await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
@@ -87,11 +111,60 @@ class FolderBlobs:
             raise BlobError("no such blob")
         return self._folder / name[:2] / name
 
+    def _new_file(self, name: str) -> "_NewFile":
+        return _NewFile(self._folder / _TEMPORARY / name, self._path(name))
+
     def _open(self, name: str) -> BinaryIO:
         try:
             return self._path(name).open("rb")
         except FileNotFoundError as error:
             raise BlobError("no such blob") from error
+
+
+class _NewFile:
+    """A file that gets its name only when it is whole; a `with` block that ends before that removes it."""
+
+    def __init__(self, temporary: Path, path: Path) -> None:
+        self._temporary = temporary
+        self._path = path
+        self._file: BinaryIO
+        self.committed = False
+
+    @property
+    def name(self) -> str:
+        return self._path.name
+
+    def __enter__(self) -> Self:
+        # Not in a thread: it takes microseconds, and a caller that is cancelled could not undo it there.
+        with _own_errors():
+            self._file = _create(self._temporary)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.committed:
+            self.discard()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def commit(self) -> None:
+        """Puts the file on disk for good, under its name."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        make_private(self._path.parent)
+        self._temporary.rename(self._path)
+        sync_folder(self._path.parent)
+        self._file.close()
+        self.committed = True
+
+    def discard(self) -> None:
+        # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. On a
+        # full disk the last flush fails a second time; the caller has that error already.
+        with suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 class FolderWriter:
@@ -101,24 +174,19 @@ class FolderWriter:
     A piece that completes a frame is hashed, sealed and written in one go, in a thread.
     """
 
-    def __init__(self, temporary: Path, path: Path) -> None:
-        self._temporary = temporary
-        self._path = path
+    def __init__(self, file: _NewFile) -> None:
+        self._file = file
         self._sealer = FrameSealer()
-        self._committed = False
-        self._file: BinaryIO
 
     async def __aenter__(self) -> Self:
-        # Not in a thread: it takes microseconds, and a caller that is cancelled could not undo it there.
-        with _own_errors():
-            self._file = _create(self._temporary)
+        self._file.__enter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._committed:
-            await asyncio.to_thread(self._discard)
+        if not self._file.committed:
+            await asyncio.to_thread(self._file.discard)
 
     @property
     def sha256(self) -> str:
@@ -135,8 +203,7 @@ class FolderWriter:
         """Puts the blob on disk for good; returns its name and its key, which is stored nowhere else."""
         with _own_errors():
             await asyncio.to_thread(self._commit)
-        self._committed = True
-        return self._path.name, self._sealer.key
+        return self._file.name, self._sealer.key
 
     def _write_frames(self, data: bytes) -> None:
         for frame in self._sealer.frames(data):
@@ -144,19 +211,7 @@ class FolderWriter:
 
     def _commit(self) -> None:
         self._file.write(self._sealer.last())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        make_private(self._path.parent)
-        self._temporary.rename(self._path)
-        sync_folder(self._path.parent)
-        self._file.close()
-
-    def _discard(self) -> None:
-        # The file's own lock makes closing wait for a write that a cancelled caller left in its thread. On a
-        # full disk the last flush fails a second time; the caller has that error already.
-        with suppress(OSError):
-            self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        self._file.commit()
 
 
 @contextmanager

@@ -75,6 +75,18 @@ class Blobs(Protocol):
         """
         ...
 
+    async def stored_size(self, name: str) -> int | None:
+        """Returns how many bytes are stored of the blob, encrypted as it is; None if it is not there."""
+        ...
+
+    def sealed(self, name: str) -> AsyncIterator[bytes]:
+        """Yields the blob as it is stored, frame by frame. BlobError when it is not there."""
+        ...
+
+    async def adopt(self, name: str, frames: AsyncIterator[bytes]) -> None:
+        """Stores the frames that `sealed` of another blob store yields, and replaces what is there."""
+        ...
+
     async def delete(self, name: str) -> None:
         """Removes the blob, if it is there."""
         ...

@@ -18,6 +18,7 @@ from proxy.store.blobs.frames import unseal
 from proxy.store.blobs.protocol import NAME, LocalBlob
 from proxy.store.blobs.s3_bucket import S3Bucket
 from proxy.store.blobs.s3_part import Part, unwritable
+from proxy.store.blobs.s3_upload import S3Upload
 from proxy.store.blobs.s3_writer import S3Writer
 from proxy.store.errors import BlobError
 
@@ -48,9 +49,7 @@ class S3Blobs:
     def writer(self) -> S3Writer:
         """Returns a new blob: `async with` it, `write` its pieces, `commit`; without commit nothing stays."""
         name = self._new_name()
-        return S3Writer(
-            self._bucket, name, self._path(name), lambda: Part(self._room, self._spool), self._tasks
-        )
+        return S3Writer(name, self._upload(name))
 
     async def read(self, name: str, key: bytes) -> AsyncGenerator[bytes, None]:
         """Yields the content in pieces of at most 64 KiB.
@@ -87,6 +86,23 @@ class S3Blobs:
             sizes = await self._spooled(paths, file)
             starts = accumulate(sizes, initial=0)
             yield [LocalBlob(file, *each) for each in zip(starts, sizes, strict=False)]
+
+    async def stored_size(self, name: str) -> int | None:
+        """Returns the size of the blob's object; None if it is not there."""
+        return await self._bucket.size(self._path(name))
+
+    async def sealed(self, name: str) -> AsyncGenerator[bytes, None]:
+        """Yields the blob's object, frame by frame."""
+        async with aclosing(self._bucket.frames(self._path(name))) as frames:
+            async for frame in frames:
+                yield frame
+
+    async def adopt(self, name: str, frames: AsyncIterator[bytes]) -> None:
+        """Stores the encrypted frames of another blob store as the blob's object."""
+        async with self._upload(name) as upload:
+            async for frame in frames:
+                await upload.add(frame)
+            await upload.commit()
 
     async def delete(self, name: str) -> None:
         """Removes the blob, if it is there."""
@@ -131,6 +147,9 @@ class S3Blobs:
         async with aclosing(self._bucket.frames(path)) as frames:
             async for frame in frames:
                 yield number, frame
+
+    def _upload(self, name: str) -> S3Upload:
+        return S3Upload(self._bucket, self._path(name), lambda: Part(self._room, self._spool), self._tasks)
 
     def _path(self, name: str) -> str:
         """Returns the object's path. Raises BlobError when the name is not a blob's."""

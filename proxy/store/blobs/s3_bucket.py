@@ -62,6 +62,11 @@ class S3Bucket:
                 raise failure
             await self.calls.wait(failures)
 
+    async def size(self, path: str) -> int | None:
+        """Returns the size of the object; None if it is not there."""
+        answer = await self.calls.call("HEAD", path, fine=(_OK, _NOT_FOUND))
+        return int(answer.headers.get("Content-Length", "-1")) if answer.status == _OK else None
+
     async def begin(self, path: str) -> str:
         """Begins an upload in parts; returns its id."""
         answer = await self.calls.call("POST", path, {"uploads": ""})
@@ -81,7 +86,7 @@ class S3Bucket:
         try:
             await self.calls.call("POST", path, {"uploadId": upload}, body)
         except S3Error as error:
-            if error.code != "NoSuchUpload" or await self._size(path) != size:
+            if error.code != "NoSuchUpload" or await self.size(path) != size:
                 raise
 
     async def abort(self, path: str, upload: str) -> None:
@@ -126,10 +131,6 @@ class S3Bucket:
 
     async def _page(self, params: Mapping[str, str]) -> "_Element":
         return _root(await self.calls.call("GET", "", params))
-
-    async def _size(self, path: str) -> int | None:
-        answer = await self.calls.call("HEAD", path, fine=(_OK, _NOT_FOUND))
-        return int(answer.headers.get("Content-Length", "-1")) if answer.status == _OK else None
 
     async def _delete(self, path: str, params: Mapping[str, str] | None, tries: int) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -55,6 +55,35 @@ async def test_blobs_U06_what_0_1_wrote_opens(shelf: Shelf) -> None:
 async def test_reading_goes_by_pieces_of_bounded_size(shelf: Shelf) -> None:
     name, key = await put(shelf.blobs, content_of(3 * FRAME + 7))
     assert [len(piece) async for piece in shelf.blobs.read(name, key)] == [FRAME, FRAME, FRAME, 7]
+
+
+@pytest.mark.parametrize("size", [0, FRAME, 3 * FRAME + 7, 6 * 1024 * 1024])
+async def test_a_blob_is_adopted_as_it_is_encrypted_and_replaces_what_is_there(
+    shelf: Shelf, size: int
+) -> None:
+    (name, key), adopted = await put(shelf.blobs, content_of(size), FRAME), "a" * 32
+    for _ in range(2):
+        await shelf.blobs.adopt(adopted, shelf.blobs.sealed(name))
+        assert await shelf.content(adopted) == await shelf.content(name)
+        assert await get(shelf.blobs, adopted, key) == content_of(size)
+        await shelf.replace(adopted, b"something else")
+
+
+async def test_the_stored_size_is_that_of_the_encrypted_blob(shelf: Shelf) -> None:
+    name, _ = await put(shelf.blobs, content_of(FRAME + 1))
+    assert await shelf.blobs.stored_size(name) == FRAME + 1 + 2 * 16
+    assert await shelf.blobs.stored_size("a" * 32) is None
+
+
+async def test_nothing_stays_of_a_blob_whose_frames_break_off(shelf: Shelf) -> None:
+    async def frames() -> AsyncIterator[bytes]:
+        for _ in range(90):
+            yield bytes(SEALED)
+        raise BlobError("no such blob")
+
+    with pytest.raises(BlobError):
+        await shelf.blobs.adopt("a" * 32, frames())
+    assert await shelf.names() == []
 
 
 async def test_several_blobs_are_read_one_after_the_other(shelf: Shelf) -> None:

@@ -22,6 +22,7 @@ async def test_a_dry_blob_is_hashed_and_is_nowhere(shelf: Shelf) -> None:
     with pytest.raises(BlobError):
         await get(dry, name, key)
     await dry.check()
+    await dry.adopt("a" * 32, dry.sealed("b" * 32))
     assert await shelf.names() == []
 
 
@@ -36,6 +37,8 @@ async def test_a_real_blob_is_read_and_not_deleted(shelf: Shelf) -> None:
     await dry.delete(name)
     await dry.abort_uploads(datetime(2999, 1, 1, tzinfo=UTC))
     assert await get(dry, name, key) == b"audio"
+    assert await dry.stored_size(name) == len(b"audio") + 16
+    assert [len(frame) async for frame in dry.sealed(name)] == [len(b"audio") + 16]
     assert await dry.stale(datetime(2999, 1, 1, tzinfo=UTC)) == [name]
     async with dry.local([name]) as (there,), shelf.blobs.local([name]) as (here,):
         assert (there.start, there.size) == (here.start, here.size)
