@@ -34,6 +34,8 @@ class Engines:
         self.server: Postgresql | None = None
         self.blobs_url: str | None = None
         self.databases: dict[Path, str] = {}
+        self.unused = False
+        self._changed: set[str] = set()
 
     @contextmanager
     def on(self, server: Postgresql | None, blobs_url: str | None = None) -> Iterator[None]:
@@ -43,15 +45,17 @@ class Engines:
             yield
         finally:
             self.server = self.blobs_url = None
+            self.unused = False
             if server is not None:
-                asyncio.run(self._drop(server))
+                self._give_back(server)
 
     async def options(self, folder: Path) -> StoreOptions:
         """The options of the folder's store, whose database is made if need be."""
         if self.server is None:
             return sqlite_in(folder)
         if folder not in self.databases:
-            self.databases[folder] = await self.server.new()
+            making = self.server.new if self.unused else self.server.used_again
+            self.databases[folder] = await making()
         url = self.server.url(self.databases[folder])
         return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
 
@@ -67,7 +71,8 @@ class Engines:
             return thread.submit(asyncio.run, _as_superuser(url, work)).result()
 
     def tamper(self, folder: Path, *statements: str) -> None:
-        """Changes the rows past the store."""
+        """Changes the rows past the store, or the schema."""
+        self._changed.add(self.databases.get(folder, ""))
         self.outside(folder, lambda conn: [conn.exec_driver_sql(each) for each in statements])
 
     def rows(self, folder: Path, query: str) -> list[Row[Any]]:
@@ -102,9 +107,9 @@ class Engines:
             return []
         return await self.server.bytes_of(self.databases[folder])
 
-    async def _drop(self, server: Postgresql) -> None:
-        for name in self.databases.values():
-            await server.drop(name)
+    def _give_back(self, server: Postgresql) -> None:
+        for name in {*self.databases.values()} - self._changed:
+            server.give_back(name)
         self.databases.clear()
 
 
@@ -148,3 +153,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EngineName]:
     server = request.getfixturevalue("postgresql_server") if name == "postgresql" else None
     with ENGINES.on(server):
         yield name
+
+
+@pytest.fixture
+def unused_files(engine: EngineName) -> EngineName:
+    """Runs the test on each engine, with no byte of an earlier test in the database's files."""
+    ENGINES.unused = True
+    return engine
