@@ -60,6 +60,11 @@ IN_FILES: Final = (
     "outbound_proxy",
 )
 
+# Variables of a command, and no settings: they may be set while other commands run.
+TO_DATABASE_URL: Final = f"{PREFIX}TO_DATABASE_URL"
+TO_BLOBS_URL: Final = f"{PREFIX}TO_BLOBS_URL"
+_OF_COMMANDS: Final = frozenset({TO_DATABASE_URL, TO_DATABASE_URL + FILE, TO_BLOBS_URL})
+
 
 class SettingsError(Exception):
     """Settings that can't be used; each of `problems` names a setting and its remedy, never a value."""
@@ -363,7 +368,7 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
         given = {**(read_env_file(env_file) if env_file else {}), **environ}
     except Unreadable as error:
         raise SettingsError(error.problems) from None
-    stripped = {name: value.strip() for name, value in given.items() if name.upper().startswith(PREFIX)}
+    stripped = {name: value.strip() for name, value in given.items() if _is_ours(name)}
     named, unread = read_secret_files(stripped, _from_files())
     fields = _fields()
     unknown = [name for name in sorted(named) if name not in fields]
@@ -378,6 +383,10 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and name not in _OF_COMMANDS
 
 
 def without_files(fixed: Mapping[str, str]) -> dict[str, str]:

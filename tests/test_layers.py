@@ -46,6 +46,8 @@ LAYERS: Final = {
     "proxy.store.sql": 31,
     "proxy.store.sql.postgresql": 31,
     "proxy.store.cluster": 32,
+    "proxy.store.copy_note": 32,
+    "proxy.store.stillness": 32,
     "proxy.store.sealing": 32,
     "proxy.store.blobs": 32,
     "proxy.store.audit": 33,

@@ -28,6 +28,9 @@ SUMMARIES: Final[dict[str, str]] = {
         "Check over HTTP whether a host (the old server, this proxy, a rebuilt one) keeps the contract."
     ),
     "migrate": "Bring the database's tables to this release, and make them if there are none.",
+    "copy-store": (
+        "Copy the store of the settings, while no proxy runs, to another database and another blob store."
+    ),
     "rotate-keys": "Encrypt everything in the store again, with the first key of MICHIQ_SECRET_KEYS.",
     "erase": "Remove everything stored about a case or a user, from the database, its log and the blobs.",
     "retention": "Show when data past its retention was last removed, or remove it now.",
@@ -63,6 +66,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "--user ana@clinica.example --read-only",
     ),
     "migrate": ("michiq-proxy migrate", "michiq-proxy migrate --serving-role michiq"),
+    "copy-store": (
+        "MICHIQ_TO_DATABASE_URL_FILE=new-database-url michiq-proxy copy-store --to-blobs s3://michiq-audio",
+        "michiq-proxy copy-store --to-database sqlite:///back/michiq.db --to-blobs file:back/blobs",
+    ),
     "rotate-keys": ("michiq-proxy rotate-keys --check", "michiq-proxy rotate-keys"),
     "erase": (
         "michiq-proxy erase --case a8085aea-653f-4ec1-9795-f5d809ff3bd4",
@@ -85,6 +92,7 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "explain": _STORE,
     "contract": ("CONTRACT_API_KEY", "with --record:", *_MODES),
     "migrate": (*_STORE, "MICHIQ_DATABASE_POOLER", "MICHIQ_CA_FILE"),
+    "copy-store": (*_STORE, "MICHIQ_TO_DATABASE_URL or MICHIQ_TO_DATABASE_URL_FILE, MICHIQ_TO_BLOBS_URL"),
     "rotate-keys": _STORE,
     "erase": (*_STORE, "MICHIQ_MAPPINGS"),
     "retention": (*_STORE, "MICHIQ_CONTENT_DAYS", "MICHIQ_AUDIO_DAYS"),

@@ -20,6 +20,7 @@ from proxy.store.sql.memory import Memory
 from proxy.store.sql.migrate import migrate
 from proxy.store.sql.schema import Migrated
 from proxy.store.sql.sqlite import open_database
+from proxy.store.stillness import Check, nothing_held, still_sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -86,6 +87,43 @@ async def migrate_store(
     async with AsyncExitStack() as stack:
         presence = await _present(path, new_id, stack)
         return await asyncio.to_thread(migrate, path, presence.refuse_others_format)
+
+
+@asynccontextmanager
+async def held_still(options: StoreOptions) -> AsyncIterator[Check]:
+    """Lets nobody write to the open database while the block runs. Raises StoreError.
+
+    In PostgreSQL, only the role that owns the tables can do so.
+    """
+    url = options.postgresql
+    opening = still_sqlite(database_path(options.database_url)) if url is None else _still(url, options)
+    async with opening as check:
+        yield check
+
+
+@asynccontextmanager
+async def copied_by_one(options: StoreOptions) -> AsyncIterator[Check]:
+    """Makes sure that no other process copies into the same PostgreSQL database. Raises StoreError.
+
+    For SQLite, the presence says so (`Presence.others`): it ends with a process that is killed.
+    """
+    async with AsyncExitStack() as stack:
+        if (url := options.postgresql) is not None:
+            with _library():
+                from proxy.store.sql.postgresql.stillness import copying_alone
+
+            yield await stack.enter_async_context(copying_alone(_server(url, options)))
+        else:
+            yield nothing_held
+
+
+@asynccontextmanager
+async def _still(url: PostgresqlUrl, options: StoreOptions) -> AsyncIterator[Check]:
+    with _library():
+        from proxy.store.sql.postgresql.stillness import still_postgresql
+
+    async with still_postgresql(_server(url, options)) as check:
+        yield check
 
 
 async def _present(path: Path, new_id: Callable[[], str], stack: AsyncExitStack) -> FilePresence:

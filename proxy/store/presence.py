@@ -1,7 +1,7 @@
 """Shows which processes use this store: beside SQLite, each holds a file's lock, which ends with it."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ class Presence(Protocol):
         """
         ...
 
+    def others(self, conn: Connection) -> Sequence[str]:
+        """Returns, within a unit of work, the names of the other processes that live."""
+        ...
+
     def others_format(self, conn: Connection) -> bool:
         """Returns whether a process lives that seals in another format, as those of earlier releases do."""
         ...
@@ -56,6 +60,11 @@ class FilePresence:
             return False
         path.unlink(missing_ok=True)
         return False
+
+    def others(self, _conn: Connection | None = None) -> Sequence[str]:
+        """Returns the names of the other processes that live."""
+        names = [path.name for path in _files(self.folder)]
+        return [name for name in names if name != self.name and self.lives(None, name)]
 
     def others_format(self, _conn: Connection | None = None) -> bool:
         """Returns whether a process lives that seals in another format, as those of earlier releases do."""

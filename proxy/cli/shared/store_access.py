@@ -57,7 +57,7 @@ def echo_json(value: Json) -> None:
 async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
     async with AsyncExitStack() as stack:
         try:
-            options = _for_a_command(store_options(settings, os.environ))
+            options = for_a_command(store_options(settings, os.environ))
             keys = [key.get_secret_value() for key in settings.secret_keys]
             opening = open_store(options, keys, renews=False)
             store = await stack.enter_async_context(opening)
@@ -69,7 +69,7 @@ async def _run(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
             raise Failure(str(error)) from None
 
 
-def _for_a_command(options: StoreOptions) -> StoreOptions:
+def for_a_command(options: StoreOptions) -> StoreOptions:
     """Returns the options with which a command never makes a new store: it would work on an empty one.
 
     Raises Failure when there is no file. In PostgreSQL, only `serve` and `migrate` change tables.

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import structlog
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from proxy.concurrency.tasks import beside
 from proxy.store.errors import StoreError
@@ -61,6 +61,13 @@ class Lease:
     def lives(self, conn: Connection, name: str | None) -> bool:
         """Returns whether the process of this name has a lease: a row that is not there never comes again."""
         return name is not None and _MEMBER.first(conn, member=name) is not None
+
+    def others(self, conn: Connection) -> Sequence[str]:
+        """Returns the names of the other processes that have a lease; a killed one has it for 10 s more."""
+        named = select(members.c.name).where(
+            members.c.until > func.clock_timestamp(), members.c.name != self._name
+        )
+        return conn.execute(named).scalars().all()
 
     def others_format(self, _conn: Connection) -> bool:
         """Returns that no process seals in another format: no earlier release uses such a database."""

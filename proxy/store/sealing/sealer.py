@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
+from proxy.store.copy_note import COPY_NOTE, UNFINISHED_COPY
 from proxy.store.errors import StoreError
 from proxy.store.sealing import fernet
 from proxy.store.sealing.contexts import Context, named_context
@@ -20,7 +21,8 @@ from proxy.values import Json, folded_id, folded_mail
 _PEPPER: Final = named_context(fernet.PEPPER)
 _OF_PEPPER: Final = meta.c.name == fernet.PEPPER
 _STORED_PEPPER: Final = select(meta.c.value).where(_OF_PEPPER)
-_TURN: Final[Turn] = ("pepper",)
+_PEPPER_AND_COPY: Final = select(meta.c.name, meta.c.value).where(meta.c.name.in_((fernet.PEPPER, COPY_NOTE)))
+PEPPER_TURN: Final[Turn] = ("pepper",)
 _PEPPER_BYTES: Final = 32
 _FINGERPRINT: Final = 12  # hex digits
 _SHORT: Final = 16  # hex digits
@@ -62,6 +64,11 @@ class Sealer:
         Raises the StoreError of `open`.
         """
         return self.seal(self.open(sealed, old), new)
+
+    @property
+    def takes_fernet(self) -> bool:
+        """Returns whether values of earlier releases still open."""
+        return self._keyring.takes_fernet
 
     def refuse_fernet(self) -> None:
         """Makes the sealer open no value of an earlier release any more."""
@@ -138,21 +145,42 @@ async def load_sealer(database: Database, keys: Sequence[str], *, renews: bool =
 
     If `renews`, the pepper is sealed again under the newest key: it is the only value that stays for ever,
     and it must still open when the old keys have gone. A command that only reads does not renew it, so that a
-    process without the newest key can start again. Raises StoreError when none of the keys opens the pepper.
+    process without the newest key can start again. Raises StoreError when none of the keys opens the pepper,
+    and for a copy that is not finished.
     """
 
     def work(conn: Connection) -> Sealer:
-        takes_fernet = not fernet.is_refused(conn)
-        sealed = conn.execute(_STORED_PEPPER).scalar_one_or_none()
-        if sealed is None:
-            return _first(conn, keys)
-        pepper = _opened(Keyring(keys, takes_fernet=takes_fernet), sealed)
-        return Sealer(keys, pepper, takes_fernet=takes_fernet)
+        stored = {row.name: row.value for row in conn.execute(_PEPPER_AND_COPY)}
+        if COPY_NOTE in stored:
+            raise StoreError(UNFINISHED_COPY)
+        sealed = stored.get(fernet.PEPPER)
+        return _first(conn, keys) if sealed is None else _sealer(conn, keys, sealed)
 
-    sealer = await database.write(work, turns=[_TURN], found=runs_again)  # of two first starts, one makes it
+    # Of two first starts, one makes it.
+    sealer = await database.write(work, turns=[PEPPER_TURN], found=runs_again)
     if renews and not await database.lookup(sealer.has_newest_pepper):
         await database.write(sealer.renew_pepper, found=runs_again)
     return sealer
+
+
+def stored_pepper(conn: Connection) -> bytes | None:
+    """Returns the pepper as it is stored, sealed; None before the store's first use."""
+    return conn.execute(_STORED_PEPPER).scalar_one_or_none()
+
+
+def existing_sealer(conn: Connection, keys: Sequence[str]) -> Sealer | None:
+    """Returns the sealer of a store in use, by a unit of work that only reads; None before its first use.
+
+    Raises StoreError when none of the keys opens the pepper.
+    """
+    sealed = stored_pepper(conn)
+    return None if sealed is None else _sealer(conn, keys, sealed)
+
+
+def _sealer(conn: Connection, keys: Sequence[str], sealed: bytes) -> Sealer:
+    takes_fernet = not fernet.is_refused(conn)
+    pepper = _opened(Keyring(keys, takes_fernet=takes_fernet), sealed)
+    return Sealer(keys, pepper, takes_fernet=takes_fernet)
 
 
 def _first(conn: Connection, keys: Sequence[str]) -> Sealer:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.store.errors import StoreError
 from proxy.store.sql.point_reads import PointRead
@@ -76,6 +77,23 @@ class OpenConnection:
 
     def close(self) -> None:
         self._conn.close()
+        self._engine.dispose()
+
+
+class OpenTransaction:
+    """A transaction that is alone allowed to write, and never does."""
+
+    def __init__(self, path: Path, wait_ms: int) -> None:
+        self._engine = _engine(path, wait_ms, {})
+        self._conn = self._engine.connect()
+        try:
+            self._conn.exec_driver_sql("BEGIN IMMEDIATE")
+        except SQLAlchemyError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._conn.close()  # which rolls back
         self._engine.dispose()
 
 

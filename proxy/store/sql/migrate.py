@@ -19,7 +19,7 @@ from proxy.store.sql.tables import meta, metadata
 # The revision of the oldest release that can serve the newest schema. A step that only adds doesn't change
 # it. A step that removes or changes what that release uses sets it to a revision whose release does without.
 OLDEST: Final = "0012"
-_OLDEST_NOTE: Final = "oldest_revision"
+OLDEST_NOTE: Final = "oldest_revision"
 
 _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process
 # SQLAlchemy's tables have no triggers.
@@ -104,16 +104,16 @@ def _schema(connection: Connection) -> Schema:
 def _note_oldest(connection: Connection) -> None:
     """Notes which older releases can serve the schema; without a note, none can."""
     if newest() > OLDEST:
-        upsert(connection, meta, {"name": _OLDEST_NOTE}, {"value": OLDEST.encode()})
+        upsert(connection, meta, {"name": OLDEST_NOTE}, {"value": OLDEST.encode()})
     else:
-        connection.execute(delete(meta).where(meta.c.name == _OLDEST_NOTE))
+        connection.execute(delete(meta).where(meta.c.name == OLDEST_NOTE))
 
 
 def _oldest(connection: Connection) -> str | None:
     """Returns the oldest revision that can serve the schema, as the newest release noted it."""
     if not inspect(connection).has_table(meta.name):
         return None
-    noted = connection.scalar(select(meta.c.value).where(meta.c.name == _OLDEST_NOTE))
+    noted = connection.scalar(select(meta.c.value).where(meta.c.name == OLDEST_NOTE))
     return noted.decode() if noted is not None else None
 
 

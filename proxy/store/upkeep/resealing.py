@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import add
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, func, select, tuple_, update
+from sqlalchemy import Column, Connection, Row, Table, func, select, update
 
 from proxy.store.errors import StoreError
 from proxy.store.sealing.contexts import NATURAL_KEYS, SealedColumn
 from proxy.store.sealing.sealer import Sealer
+from proxy.store.upkeep.pages import last_of_page, lengths, within
 
 # The limits of one step: all other writes wait for its write, and a row may have megabytes.
 _BYTES: Final = 1024 * 1024
@@ -49,15 +48,11 @@ def next_rows(
     conn: Connection, table: Table, columns: Sequence[Column[Any]], after: tuple[Any, ...] | None
 ) -> Sequence[Row[Any]]:
     """Returns the rows whose keys come next: as many as are together not too large, and at least one."""
-    key = tuple_(*table.primary_key.columns)
-    beyond = [] if after is None else [key > tuple_(*after)]
-    sizes = select(*table.primary_key.columns, _size(columns)).where(*beyond)
-    sized = conn.execute(sizes.order_by(*table.primary_key.columns).limit(_ROWS)).all()
-    if not sized:
+    last = last_of_page(conn, table, lengths(columns), after, most_rows=_ROWS, most_bytes=_BYTES)
+    if last is None:
         return []
-    last = tuple(sized[_fitting([row[-1] for row in sized]) - 1][:-1])
     natural = [column for column in NATURAL_KEYS[table] if not column.primary_key]
-    query = select(*table.primary_key.columns, *natural, *columns).where(*beyond, key <= tuple_(*last))
+    query = select(*table.primary_key.columns, *natural, *columns).where(*within(table, after, last))
     rows: Sequence[Row[Any]] = conn.execute(query.order_by(*table.primary_key.columns)).all()
     return rows
 
@@ -99,17 +94,3 @@ def _change(
         if renewed is not None:
             new[column.name] = renewed
     return Resealed(key, {name: row._mapping[name] for name in new}, new), lost
-
-
-def _size(columns: Sequence[Column[Any]]) -> ColumnElement[int]:
-    return reduce(add, (func.coalesce(func.length(column), 0) for column in columns))
-
-
-def _fitting(sizes: Sequence[int]) -> int:
-    """Returns how many of the first rows are together not too large, at least 1."""
-    total = 0
-    for count, size in enumerate(sizes):
-        total += size
-        if total > _BYTES:
-            return max(1, count)
-    return len(sizes)
