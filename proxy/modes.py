@@ -80,6 +80,11 @@ class Overrides:
         found = (self._newest(*key, now) for key in self.stacks)
         return sorted(filter(None, found), key=lambda each: (each.route, each.organization or "", each.scope))
 
+    def newest_change(self, route: str, scope: str) -> int:
+        """Returns the revision of the newest change of this route and scope that counts; 0 before any."""
+        stack = self.stacks.get((route, scope))
+        return stack[0].revision if stack else 0
+
     def _newest(self, route: str, scope: str, now: datetime) -> Override | None:
         for override in self.stacks.get((route, scope), ()):
             if override.until is None or now < override.until:

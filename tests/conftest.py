@@ -190,7 +190,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs some tests with a proxy on PostgreSQL and S3 too, always the same ones; `--store` runs all."""
-    if "stored_in" not in metafunc.fixturenames:
+    chosen_by_the_test = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "stored_in" not in metafunc.fixturenames or "stored_in" in chosen_by_the_test:
         return
     chosen = metafunc.config.getoption("--store")
     if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:

@@ -21,6 +21,7 @@ import asyncpg
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store.sql.postgresql.connections import server_at
 from proxy.store.sql.postgresql.migrating import connected, migrate
+from tests.certificates import Made
 
 _BIN: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 _MEMORY: Final = Path("/dev/shm")
@@ -84,7 +85,7 @@ class Postgresql:
             return len(await driver.fetch(ended, name))
 
     async def bytes_of(self, name: str) -> list[bytes]:
-        """Returns the bytes of the files of the database's tables. The server's log is not among them."""
+        """Returns the bytes of the files of the database's tables; all databases share the server's log."""
         async with self.admin() as driver:
             await driver.execute("CHECKPOINT")
             number = await driver.fetchval("SELECT oid FROM pg_database WHERE datname = $1", name)
@@ -108,13 +109,17 @@ async def make_schema(url: str) -> None:
 
 
 @contextmanager
-def postgresql(*, in_memory: bool = True, **settings: str) -> Iterator[Postgresql]:
+def postgresql(
+    *, in_memory: bool = True, certificate: Made | None = None, **settings: str
+) -> Iterator[Postgresql]:
     """Starts a server with a new cluster, and removes all of it at the end.
 
     `in_memory` puts its files where fsync costs nothing: the server still has fsync on.
     """
     with _folder(in_memory=in_memory) as folder:
         _run(_as_owner(folder, "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", *_INIT))
+        if certificate is not None:
+            settings |= _with_tls(folder, certificate)
         port = free_port()
         process = _started(folder, port, settings)
         server = Postgresql(folder, port, process, settings)
@@ -124,6 +129,18 @@ def postgresql(*, in_memory: bool = True, **settings: str) -> Iterator[Postgresq
         finally:
             server.process.send_signal(signal.SIGQUIT)
             server.process.wait()
+
+
+def _with_tls(folder: Path, certificate: Made) -> dict[str, str]:
+    """Gives the server a certificate; returns the settings."""
+    files = {"ssl_cert_file": certificate.certificate, "ssl_key_file": certificate.key}
+    for name, path in files.items():
+        copy = folder / name
+        copy.write_bytes(path.read_bytes())
+        copy.chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(copy, "postgres", "postgres")
+    return {"ssl": "on", **{name: str(folder / name) for name in files}}
 
 
 def free_port() -> int:

@@ -49,12 +49,13 @@ class ConfigWatcher:
     async def catch_up(self) -> None:
         """Puts the newest overrides into force. Raises StoreError."""
         store = self._deps.store
-        if subjects := await store.changes.follow():
+        followed = await store.changes.follow()
+        if followed.subjects:
             self._live.changed.set()
-            if ALL in subjects:
+            if ALL in followed.subjects:
                 self._deps.readings.forget()
                 self._deps.confirmed_callers.forget_all()
-        if await store.overrides.revision() != self._live.now.overrides.revision:
+        if followed.overrides != self._live.now.overrides.revision:
             self._live.follow(await store.overrides.load())
 
     async def reload(self) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import structlog
 
@@ -14,9 +14,11 @@ from proxy.store import Store, StoreError
 from proxy.store.audit.accesses import Access
 from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.usage import Visit
+from proxy.store.rollout.canary_counts import CanaryCount, CanaryWindow
 from proxy.store.rollout.evidence import Outcome, SeenAnswer
 
 T = TypeVar("T")
+CheckCanaries: TypeAlias = Callable[[Collection[CanaryWindow]], Awaitable[None]]
 
 _FLUSH_SECONDS: Final = 1.0
 _AT_MOST: Final = 5_000  # of each kind between two writes; more are counted, not stored
@@ -24,6 +26,10 @@ _MANY: Final = _AT_MOST // 2  # this many are written early
 _STORIES: Final = 2_000  # the store has no more: it would drop the older ones of the same second
 
 _log: Final = structlog.get_logger("proxy.recorder")
+
+
+async def _nothing(_: Collection[CanaryWindow]) -> None:
+    """Checks nothing: the default where nobody watches canaries."""
 
 
 class Recorder:
@@ -40,7 +46,13 @@ class Recorder:
         self._stories: deque[RequestTrace] = deque(maxlen=_STORIES)
         # The audit has one a day of each kind, so the first one is enough.
         self._accesses: dict[tuple[date, str, str, str], Access] = {}
+        self._canaries: dict[CanaryWindow, CanaryCount] = {}
+        self._check: CheckCanaries = _nothing
         self._lost = 0
+
+    def when_counted(self, check: CheckCanaries) -> None:
+        """Sets what is done once a canary's outcomes are written, beside those of all other processes."""
+        self._check = check
 
     def compared(self, outcome: Outcome) -> None:
         self._take(self._outcomes, outcome)
@@ -59,6 +71,12 @@ class Recorder:
     def traced(self, story: RequestTrace) -> None:
         self._stories.append(story)
 
+    def counted(self, window: CanaryWindow, *, bad: bool) -> None:
+        """Counts one outcome of a canary."""
+        if window in self._canaries or self._is_room(len(self._canaries)):
+            seen, so_far = self._canaries.get(window, (0, 0))
+            self._canaries[window] = CanaryCount(seen + 1, so_far + bad)
+
     async def flush(self) -> None:
         """Writes everything so far durably. Raises StoreError when it is lost."""
         outcomes, self._outcomes = self._outcomes, []
@@ -66,18 +84,22 @@ class Recorder:
         visits, self._visits = self._visits, []
         stories, self._stories = [*self._stories], deque(maxlen=_STORIES)
         accesses, self._accesses = [*self._accesses.values()], {}
+        canaries, self._canaries = self._canaries, {}
         if self._lost:
             _log.warning("evidence_over_the_limit", lost=self._lost)
             self._lost = 0
-        if outcomes or seen or visits or stories or accesses:
+        if outcomes or seen or visits or stories or accesses or canaries:
             await self._store.evidence.add(
                 outcomes=outcomes,
                 seen=seen,
                 visits=visits,
                 stories=stories,
                 accesses=accesses,
+                canaries=canaries,
                 at=self._clock(),
             )
+        if canaries:
+            await self._check(canaries.keys())
 
     async def write(self) -> None:
         """Writes for ever, each second or once there is much."""

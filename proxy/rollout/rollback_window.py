@@ -3,12 +3,11 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from math import floor
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from proxy.mapping.moving import StepBack
 from proxy.rollout.evidence.readiness import Reason
-
-Outcome: TypeAlias = Literal["error", "difference"]
+from proxy.store.rollout.canary_counts import CanaryCount, CanaryOutcome
 
 MAX_WINDOWS: Final = 4096
 # The window moves in this many steps: it is up to one step shorter than its length, and never longer.
@@ -20,36 +19,45 @@ class StepBackWatch:
     """Counts by route, scope and kind of outcome; of more than MAX_WINDOWS the longest unused is dropped."""
 
     def __init__(self) -> None:
-        self._windows: OrderedDict[tuple[str, str, Outcome], _Window] = OrderedDict()
-        self._silent: set[tuple[str, str]] = set()
+        self._windows: OrderedDict[tuple[str, str, CanaryOutcome], _Window] = OrderedDict()
+        self._silent: dict[tuple[str, str], int] = {}
 
     def note(
-        self, route: str, scope: str, *, bad: bool, kind: Outcome, at: float, rules: StepBack
+        self,
+        route: str,
+        scope: str,
+        *,
+        bad: bool,
+        kind: CanaryOutcome,
+        at: float,
+        rules: StepBack,
+        since: int = 0,
     ) -> Reason | None:
         """Returns the reason to step back, once: then the route is silent for this scope until `reset`.
 
-        `at` is in seconds of a monotonic clock. A window of another length than before begins anew.
+        `at` is in seconds of a monotonic clock. A window begins anew when its length changes, and with each
+        revision `since` which outcomes count.
         """
-        if (route, scope) in self._silent:
+        if self._silent.get((route, scope)) == since:
             return None
-        window = self._window((route, scope, kind), rules.window.total_seconds())
+        window = self._window((route, scope, kind), rules.window.total_seconds(), since)
         window.add(at, bad=bad)
-        reason = _reason(window, kind, rules)
+        reason = reason_of(window.totals(), kind, rules)
         if reason is not None:
             self.reset(route, scope)
-            self._silent.add((route, scope))
+            self._silent[route, scope] = since
         return reason
 
     def reset(self, route: str, scope: str) -> None:
         """Watches again, from nothing."""
-        self._silent.discard((route, scope))
+        self._silent.pop((route, scope), None)
         self._windows.pop((route, scope, "error"), None)
         self._windows.pop((route, scope, "difference"), None)
 
-    def _window(self, key: tuple[str, str, Outcome], seconds: float) -> "_Window":
+    def _window(self, key: tuple[str, str, CanaryOutcome], seconds: float, since: int) -> "_Window":
         window = self._windows.pop(key, None)
-        if window is None or window.seconds != seconds:
-            window = _Window(seconds)
+        if window is None or (window.seconds, window.since) != (seconds, since):
+            window = _Window(seconds, since)
         self._windows[key] = window
         if len(self._windows) > MAX_WINDOWS:
             self._windows.popitem(last=False)
@@ -61,6 +69,7 @@ class _Window:
     """The last `seconds`, as counts (seen, bad) of equal parts of it."""
 
     seconds: float
+    since: int
     newest: int | None = None
     counts: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -72,17 +81,20 @@ class _Window:
         oldest = self.newest - _BUCKETS
         self.counts = {each: count for each, count in self.counts.items() if each > oldest}
 
-    def totals(self) -> tuple[int, int]:
-        return sum(seen for seen, _ in self.counts.values()), sum(bad for _, bad in self.counts.values())
+    def totals(self) -> CanaryCount:
+        counts = self.counts.values()
+        return CanaryCount(sum(seen for seen, _ in counts), sum(bad for _, bad in counts))
 
 
-def _reason(window: _Window, kind: Outcome, rules: StepBack) -> Reason | None:
-    seen, bad = window.totals()
+def reason_of(count: CanaryCount, kind: CanaryOutcome, rules: StepBack) -> Reason | None:
+    """Returns the reason to step back that the outcomes within the window give."""
+    seen, bad = count
     allowed = rules.max_error_percent if kind == "error" else rules.max_difference_percent
     if seen < rules.least or 100 * bad <= allowed * seen:
         return None
+    seconds = rules.window.total_seconds()
     said = (
-        f"{_WHAT[kind]} in the last {window.seconds:g} s: {bad:,} of {seen:,}, {100 * bad / seen:.1f} %; "
+        f"{_WHAT[kind]} in the last {seconds:g} s: {bad:,} of {seen:,}, {100 * bad / seen:.1f} %; "
         f"{allowed:g} % are allowed."
     )
     return Reason(ok=False, sentence=said)

@@ -47,7 +47,8 @@ async def moving_over(
     live = Live(Snapshot(table, modes.NONE), mappings_digest(folder) if folder else "")
     follower = ConfigWatcher(live, deps, folder)
     recorder = Recorder(deps.store, deps.effects.clock)
-    step_backs = AutoRollback(live, deps, StepBackWatch(), follower.look)
+    step_backs = AutoRollback(live, deps, StepBackWatch(), recorder.counted, follower.look)
+    recorder.when_counted(step_backs.check)
     report = _reporter(recorder, step_backs, deps)
     shadow = ShadowQueue(partial(deps.store.sealer.digest, "shadow"), report)
     async with AsyncExitStack() as stack:

@@ -93,8 +93,8 @@ class Chaos:
             yield from again
 
 
-async def _kill(chaos: Chaos) -> None:
-    one = chaos.any_replica()
+async def _kill(chaos: Chaos, one: Replica | None = None) -> None:
+    one = one or chaos.any_replica()
     await chaos.site.kill(one)
     await asyncio.sleep(chaos.random.uniform(0, 3))
     await chaos.site.start(one)
@@ -110,11 +110,11 @@ async def _stop(chaos: Chaos) -> None:
 
 async def _terminate(chaos: Chaos) -> None:
     for _ in range(3):
-        assert await chaos.pair.end_sessions()
+        await chaos.pair.end_sessions()
         await asyncio.sleep(chaos.random.uniform(0, 0.5))
 
 
-async def _failover(chaos: Chaos) -> None:
+async def _failover(chaos: Chaos, beside: Replica | None = None) -> None:
     """The primary dies and the standby takes its place; that is the cure. Later it gets a new standby."""
     pair = chaos.pair
     dead = pair.primary
@@ -122,13 +122,32 @@ async def _failover(chaos: Chaos) -> None:
     pair.kill(dead)
     await asyncio.sleep(1)
     await pair.promote()
-    await chaos.site.until_all_ready()
+    others = [each for each in chaos.site.replicas if each is not beside]
+    await asyncio.gather(*map(chaos.site.until_ready, others))
     chaos.failovers.append(time.monotonic() - died)
     await pair.make_standby()
 
 
 async def _restart_database(chaos: Chaos) -> None:
     await chaos.pair.restart()
+
+
+async def _restart_standby(chaos: Chaos) -> None:
+    """Kills the standby and starts it again: until it has caught up, no commit is acknowledged."""
+    standby = 1 - chaos.pair.primary
+    chaos.pair.kill(standby)
+    await asyncio.sleep(chaos.random.uniform(1, 4))
+    await chaos.pair.begin(standby)
+
+
+async def _failover_and_kill(chaos: Chaos) -> None:
+    one = chaos.any_replica()
+    await asyncio.gather(_failover(chaos, beside=one), _kill(chaos, one))
+
+
+async def _stop_and_end_sessions(chaos: Chaos) -> None:
+    """Ends all sessions of the database while a replica is stopped for longer than its lease."""
+    await asyncio.gather(_stop(chaos), _terminate(chaos))
 
 
 async def _restart_storage(chaos: Chaos) -> None:
@@ -209,6 +228,9 @@ FAULTS: Final[Mapping[str, Callable[[Chaos], Awaitable[None]]]] = {
     "rolling restart": _roll,
     "cut S3": _cut("both", "S3"),
     "cut off": _cut_off,
+    "restart standby": _restart_standby,
+    "failover and kill": _failover_and_kill,
+    "stop and terminate": _stop_and_end_sessions,
 }
 # Those that need a network and a disk of our own.
 OF_ROOT: Final = frozenset(name for name in FAULTS if name.startswith("cut") or name == "full disk")

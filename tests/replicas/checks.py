@@ -114,6 +114,9 @@ async def _documents(site: Site, clients: Clients) -> list[str]:
             continue
         if not await clients.ask_encounters(person):
             wrong.append(f"{person.mail} gets no list")
+        for legacy_id, token in person.later.items():
+            document = await clients.ask_doc(person, legacy_id, token, also=(401, 404))
+            clients.promises.found_later += document is not None
         for legacy_id in person.cases:
             document = await clients.ask_doc(person, legacy_id)
             if document is None:

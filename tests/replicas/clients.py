@@ -55,6 +55,8 @@ class Clients:
     base: Callable[[], str]
     random: Random
     pause: tuple[float, float] = (0.1, 0.7)
+    calm: Callable[[], float | None] = lambda: None
+    is_of_legacy: Callable[[str], bool] = lambda _: False
     over: bool = False
     errors: dict[str, set[tuple[int, bytes]]] = field(default_factory=lambda: _documented())
 
@@ -121,14 +123,21 @@ class Clients:
         if attempt.answer is None:
             attempt.answer = body
             person = attempt.person
+            if self.calm() is None and self.is_of_legacy(attempt.case):
+                # The legacy server has made it, whether or not the store can be written to.
+                person.later[attempt.case] = json.loads(body)["token"]
+                return
             person.cases.append(attempt.case)
             person.token = json.loads(body)["token"]
 
     async def _doc(self, person: Person) -> None:
         await self.ask_doc(person, self.random.choice(person.cases))
 
-    async def ask_doc(self, person: Person, legacy_id: str) -> dict[str, Any] | None:
-        reply = await self.ask(person, "doc", "GET", f"/michiQ/doc/{legacy_id}", bearer(person.token))
+    async def ask_doc(
+        self, person: Person, legacy_id: str, token: str | None = None, also: tuple[int, ...] = ()
+    ) -> dict[str, Any] | None:
+        headers = bearer(token or person.token)
+        reply = await self.ask(person, "doc", "GET", f"/michiQ/doc/{legacy_id}", headers, also=also)
         if reply is None or reply.status != 200:
             return None
         document: dict[str, Any] = reply.json()["document"]

@@ -1,13 +1,12 @@
 """A PostgreSQL primary and its synchronous standby: each can be killed, promoted, restarted and filled up."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ _BIN: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/
 _SECONDS: Final = 60.0
 _DISK: Final = "384m"
 _NAME: Final = "michiq"
+_ZEROS: Final = bytes(1 << 20)
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "100",
@@ -94,7 +94,7 @@ class Pair:
         self.held_down.add(number)
         process = self.processes[number]
         assert process is not None
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -142,12 +142,10 @@ class Pair:
     def full_disk(self) -> Iterator[None]:
         """Fills the primary's disk to its last byte while the block runs."""
         filler = self._disk(self.primary) / "filler"
-        free = shutil.disk_usage(filler.parent).free
-        with filler.open("wb") as file, contextlib.suppress(OSError):
-            os.posix_fallocate(file.fileno(), 0, free - 64 * 1024)
-            while file.seek(0, os.SEEK_END) and file.write(b"\0" * 4096):
-                file.flush()
         try:
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while file.write(_ZEROS[: shutil.disk_usage(filler.parent).free or 1]):
+                    pass
             yield
         finally:
             filler.unlink()

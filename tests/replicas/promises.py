@@ -16,13 +16,14 @@ MOVING: Final = ("Clínica Mudanza", "Clínica Traslado")
 
 @dataclass
 class Person:
-    """A user with words that nobody else has."""
+    """A user with words that nobody else has; `later` are cases that the legacy server made in a fault."""
 
     mail: str
     organization: str
     words: dict[str, str]
     token: str = ""
     cases: list[str] = field(default_factory=list)
+    later: dict[str, str] = field(default_factory=dict)
 
     @property
     def moves(self) -> bool:
@@ -90,6 +91,7 @@ class Promises:
     foreign: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     agreed: list[float] = field(default_factory=list)
+    found_later: int = 0
 
     def new_person(self, organization: str) -> Person:
         number = len(self.people)

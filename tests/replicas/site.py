@@ -40,6 +40,7 @@ class Replica:
     folder: Path
     process: Process | None = None
     stopped: bool = False
+    held_down: bool = False
 
     @property
     def host(self) -> str:
@@ -92,6 +93,7 @@ class Site:
 
     async def start(self, one: Replica) -> None:
         """Starts a replica, whether or not it can be ready soon."""
+        one.held_down = False
         inside = one.link.command if one.link else lambda *arguments: [*arguments]
         with one.log.open("ab") as log:
             one.process = await asyncio.create_subprocess_exec(
@@ -113,7 +115,7 @@ class Site:
         async with asyncio.timeout(seconds):
             while not await self.is_ready(one):
                 assert one.process is not None
-                if one.process.returncode is not None:
+                if one.process.returncode is not None and not one.held_down:
                     await self.start(one)
                 await asyncio.sleep(0.1)
         self.started.append(time.monotonic() - began)
@@ -128,8 +130,9 @@ class Site:
         return False
 
     async def kill(self, one: Replica) -> None:
-        """Ends a replica as by a loss of power; what it had started goes with it."""
+        """Ends a replica as by a loss of power; only `start` starts it again."""
         assert one.process is not None
+        one.held_down = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(one.process.pid, signal.SIGKILL)
         await one.process.wait()
@@ -137,6 +140,7 @@ class Site:
     async def end(self, one: Replica) -> int:
         """Lets a replica end in order, and returns its exit code."""
         assert one.process is not None
+        one.held_down = True
         with contextlib.suppress(ProcessLookupError):
             one.process.terminate()
         return await one.process.wait()

@@ -55,6 +55,15 @@ def test_it_fires_as_soon_as_the_share_passes_the_bound_and_enough_was_seen(
     assert fired(outcomes(StepBackWatch(), signs)) == when
 
 
+def test_after_a_change_of_the_override_it_counts_from_nothing() -> None:
+    watch = StepBackWatch()
+    assert fired(outcomes(watch, "x" * 9)) == []
+    assert fired(outcomes(watch, "x" * 9, since=1)) == []
+    assert fired(outcomes(watch, "x", since=1)) == [1]
+    assert fired(outcomes(watch, "x" * 30, since=1)) == []
+    assert fired(outcomes(watch, "x" * 10, since=2)) == [10]
+
+
 def test_the_reason_has_the_figures() -> None:
     (reason,) = filter(None, outcomes(StepBackWatch(), "......xxxx"))
     assert reason == Reason(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 from collections import Counter
@@ -97,8 +98,15 @@ async def soaked(seconds: float, faults: list[str], *, own_network: bool, seed: 
         site.url = await stack.enter_async_context(nginx(folder, replicas))
         sandbox.llamalitica.webhook_url = f"{site.url}/webhooks/llamalitica"
         promises = Promises(Random(seed + 1))
-        clients = Clients(promises, http, lambda: site.url, Random(seed + 2))
         chaos = Chaos(site, pair, objects, Random(seed + 3))
+        clients = Clients(
+            promises,
+            http,
+            lambda: site.url,
+            Random(seed + 2),
+            calm=chaos.calm,
+            is_of_legacy=sandbox.michiq.encounters.__contains__,
+        )
         finished = asyncio.Event()
         load = asyncio.create_task(clients.run(10, 4, 4, finished), name="load")
         changing = keep_changing(site, promises, Random(seed + 4), chaos.calm)
@@ -128,7 +136,8 @@ def _rows(run: Run) -> list[Row]:
         _row(
             "0 acknowledged lost: cases, chunks, transcriptions, reports, changes of modes",
             f"{len(answered)} cases, {chunks} chunks, {len(promises.changes)} changes; "
-            f"{sum(kinds.values())} faults ({_named(kinds)}); {_said(findings.lost)}",
+            f"{sum(kinds.values())} faults ({_named(kinds)}); {_said(findings.lost)}; of the legacy server's "
+            f"in a fault {promises.found_later} of {sum(len(each.later) for each in promises.people)} found",
             met=not findings.lost and bool(kinds) and not chaos.failed,
         ),
         _row(
@@ -172,7 +181,8 @@ def _rows(run: Run) -> list[Row]:
         ),
         _row(
             f"replicas agree on a change <= {_AGREE_SECONDS:g} s",
-            f"at most {max(agreed, default=0):.1f} s of {len(agreed)} without a fault meanwhile",
+            f"at most {max(agreed, default=0):.1f} s, median {statistics.median(agreed or [0]):.1f} s, of "
+            f"{len(agreed)} without a fault meanwhile",
             met=bool(agreed) and max(agreed) <= _AGREE_SECONDS,
         ),
     ]

@@ -1,6 +1,6 @@
 """Stores the evidence for moving a route: counts of comparisons, differences, structure (DESIGN "Modes")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -19,6 +19,13 @@ from proxy.store.audit.tallies import (
 from proxy.store.audit.trail import Access, Audit
 from proxy.store.audit.usage import Usage
 from proxy.store.audit.visits import Visit, write_visits
+from proxy.store.rollout.canary_counts import (
+    NO_COUNTS,
+    CanaryCount,
+    CanaryWindow,
+    add_canary_counts,
+    canary_count,
+)
 from proxy.store.sql.database import Database
 from proxy.store.sql.rows import count_up, insert_missing
 from proxy.store.sql.tables import comparisons, differences, learned, shadow_budget
@@ -83,6 +90,7 @@ class Evidence:
         visits: Sequence[Visit] = (),
         stories: Sequence[RequestTrace] = (),
         accesses: Sequence[Access] = (),
+        canaries: Mapping[CanaryWindow, CanaryCount] = NO_COUNTS,
         at: datetime,
     ) -> None:
         """Adds a batch in one write: either all of it counts or nothing."""
@@ -96,9 +104,14 @@ class Evidence:
             count_up(conn, learned, leaves, newest=("last_seen",))
             write_visits(conn, called)
             write_stories(conn, stories)
+            add_canary_counts(conn, canaries, at)
             self.audit.accessed(conn, accesses)
 
         await self.database.write(work)
+
+    async def canary(self, window: CanaryWindow, at: datetime) -> CanaryCount:
+        """Returns the outcomes that all processes have counted within the window. Raises StoreError."""
+        return await self.database.lookup(lambda conn: canary_count(conn, window, at))
 
     async def comparisons(self, route: str, since: date) -> list[ComparisonCount]:
         """Returns the route's outcomes from that day on, by day, organization and outcome."""

@@ -90,6 +90,10 @@ class Keyring:
         """Returns whether the value says that it is in this format and under the newest key."""
         return sealed.startswith(self._newest)
 
+    @property
+    def takes_fernet(self) -> bool:
+        return self._takes_fernet
+
     def refuse_fernet(self) -> None:
         """Makes the ring open no value of an earlier release any more."""
         self._takes_fernet = False

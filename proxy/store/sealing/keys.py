@@ -43,7 +43,7 @@ class Keys:
 
     async def refuse_fernet(self) -> None:
         """Makes the sealer refuse values of earlier releases, once a rotation has found that none is left."""
-        if await self.database.lookup(fernet.is_refused):
+        if self.sealer.takes_fernet and await self.database.lookup(fernet.is_refused):
             self.sealer.refuse_fernet()
 
     async def missing(self) -> bool:

@@ -65,6 +65,11 @@ class Sealer:
         """
         return self.seal(self.open(sealed, old), new)
 
+    @property
+    def takes_fernet(self) -> bool:
+        """Returns whether values of earlier releases still open."""
+        return self._keyring.takes_fernet
+
     def refuse_fernet(self) -> None:
         """Makes the sealer open no value of an earlier release any more."""
         self._keyring.refuse_fernet()

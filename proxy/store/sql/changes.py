@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 
@@ -11,11 +11,18 @@ from proxy.store.sql.memory import ALL, Memory
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import has_one_writer
-from proxy.store.sql.tables import changes
+from proxy.store.sql.tables import changes, overrides
 
 _MOST: Final = 1000  # in one read; a process that has missed more forgets everything
 
 _NEWEST: Final = PointRead(select(func.coalesce(func.max(changes.c.revision), 0).label("revision")))
+# One statement: each process asks all the time.
+_BOTH_NEWEST: Final = PointRead(
+    select(
+        func.coalesce(select(func.max(changes.c.revision)).scalar_subquery(), 0).label("changes"),
+        func.coalesce(select(func.max(overrides.c.revision)).scalar_subquery(), 0).label("overrides"),
+    )
+)
 _SINCE: Final = (
     select(changes.c.revision, changes.c.subject)
     .where(changes.c.revision > bindparam("after"))
@@ -46,6 +53,13 @@ def note_change(conn: Connection, subject: str) -> int:
     return _newest(conn)
 
 
+class Followed(NamedTuple):
+    """The subjects of the changes since the last look, and the newest revision of the overrides."""
+
+    subjects: frozenset[str]
+    overrides: int
+
+
 @dataclass(slots=True)
 class _Seen:
     revision: int | None = None  # None before the first look
@@ -65,13 +79,19 @@ class Changes:
         """Returns the newest change that this process has seen; its cached values are not older."""
         return self._seen.revision or 0
 
-    async def follow(self) -> frozenset[str]:
-        """Forgets what was changed since the last call, here or elsewhere, and returns the subjects.
+    async def follow(self) -> Followed:
+        """Forgets what was changed since the last call, here or elsewhere.
 
         Raises StoreError when the store can't be read; after one second no cached value is used any more.
         """
         at = self.monotonic()
-        newest = await self.database.lookup(_newest)
+        found = await self.database.find(_BOTH_NEWEST)
+        subjects = await self._changed(found.changes)
+        self.memory.asked(at)
+        return Followed(subjects, found.overrides)
+
+    async def _changed(self, newest: int) -> frozenset[str]:
+        """Forgets what was changed up to the newest change, and returns the subjects."""
         if newest == self._seen.revision and self.memory.fresh():
             subjects = frozenset[str]()
         elif self._seen.revision is None or not self.memory.fresh():
@@ -85,7 +105,6 @@ class Changes:
             subjects = frozenset({ALL}) if missed else frozenset(subject for _, subject in found)
             if found:
                 self._forget(subjects, found[-1][0])
-        self.memory.asked(at)
         return subjects
 
     async def note(self, subject: str = ALL) -> int:

@@ -3,7 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, cast, extract, func, literal, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    cast,
+    extract,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
 
 from proxy.store.sql.rows import has_one_writer
 from proxy.store.sql.tables import Moment
@@ -23,3 +33,12 @@ def database_time(conn: Connection, at: datetime, later: timedelta = timedelta()
     # Not `now()`, which is the time at which the transaction began: it may have waited since.
     microseconds = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
     return type_coerce(microseconds + literal(later // _MICROSECOND, BigInteger), Moment)
+
+
+def database_now(conn: Connection, at: datetime) -> datetime:
+    """Returns `at`, the time of this process, or the database's as `database_time` does, as a value."""
+    now = database_time(conn, at)
+    if isinstance(now, datetime):
+        return now
+    asked: datetime = conn.execute(select(now)).scalar_one()
+    return asked

@@ -74,10 +74,20 @@ def delete_unused(conn: Connection, column: Column[Any], unused: ColumnElement[b
         conn.execute(delete(column.table).where(column.in_(batch), unused))
 
 
-def count_up(conn: Connection, table: Table, rows: _Rows, newest: Sequence[str] = ()) -> None:
-    """Adds each row's `count` to the one under its key and sets its columns `newest`; makes missing ones."""
+def count_up(
+    conn: Connection,
+    table: Table,
+    rows: _Rows,
+    newest: Sequence[str] = (),
+    adding: Sequence[str] = ("count",),
+) -> None:
+    """Adds each row's columns `adding` to those under its key and sets its columns `newest`.
+
+    It makes the missing rows.
+    """
     if rows:
-        _count_up_in(conn.dialect.name, table, (*newest,)).run_all(conn, _in_order(conn, table, rows))
+        counting = _count_up_in(conn.dialect.name, table, (*newest,), (*adding,))
+        counting.run_all(conn, _in_order(conn, table, rows))
 
 
 def has_one_writer(conn: Connection) -> bool:
@@ -135,10 +145,13 @@ def _insert_missing_into(dialect: str, table: Table) -> PointWrite:
 
 
 @cache
-def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...]) -> PointWrite:
+def _count_up_in(dialect: str, table: Table, newest: tuple[str, ...], adding: tuple[str, ...]) -> PointWrite:
     statement = _insert_into(dialect, table)
     new = statement.excluded
-    changed = {"count": table.c.count + new["count"], **{name: new[name] for name in newest}}
+    changed = {
+        **{name: table.c[name] + new[name] for name in adding},
+        **{name: new[name] for name in newest},
+    }
     return PointWrite(statement.on_conflict_do_update(index_elements=_key(table), set_=changed))
 
 

@@ -14,6 +14,7 @@ from proxy.store.records.deliveries import DELIVERY_LIFE, delete_deliveries_befo
 from proxy.store.records.homes import delete_homes_before
 from proxy.store.records.journal import Journal
 from proxy.store.records.sessions import delete_expired
+from proxy.store.rollout.canary_counts import delete_old_canary_counts
 from proxy.store.rollout.contract_runs import delete_runs_before
 from proxy.store.rollout.evidence import delete_evidence_before
 from proxy.store.sql.changes import delete_changes, note_change
@@ -64,7 +65,7 @@ class Retention:
         """
         removed_cases = await self._sweep_content(now - timedelta(days=content_days), now)
         unsent = await self._sweep_deliveries(now - DELIVERY_LIFE)
-        await self._sweep_evidence(now - _EVIDENCE)
+        await self._sweep_evidence(now)
         await self.journal.forget_before(now - _ANSWERS)
         removed_recordings, names = await self._sweep_audio(now - timedelta(days=audio_days))
         await self._delete(names)
@@ -114,8 +115,11 @@ class Retention:
     async def _sweep_deliveries(self, before: datetime) -> int:
         return await self.database.write(lambda conn: delete_deliveries_before(conn, before))
 
-    async def _sweep_evidence(self, before: datetime) -> None:
+    async def _sweep_evidence(self, now: datetime) -> None:
+        before = now - _EVIDENCE
+
         def work(conn: Connection) -> None:
+            delete_old_canary_counts(conn, now)
             delete_evidence_before(conn, before)
             delete_calls_before(conn, before)
             delete_runs_before(conn, before)

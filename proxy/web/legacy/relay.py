@@ -27,6 +27,8 @@ from proxy.web.legacy.passthrough import Passed, Plan, pass_through
 from proxy.web.notices import notice_headers
 
 _UNMAPPED_SECONDS: Final = 60.0
+# Seconds before each further try to store a case: a database is back within them after a failover.
+_WAITS: Final = (1.0, 5.0, 25.0)
 _TESTER: Final = frozenset({TESTER.lower().encode()})
 
 _log: Final = structlog.get_logger("proxy.from_legacy")
@@ -160,6 +162,7 @@ class _Newcomer:
             await self._store(made.token, made.legacy_id)
         except StoreError:
             _log.exception("legacy_case_not_kept")
+            self._deps.tasks.start("legacy-case-later", self._store_later(made.token, made.legacy_id))
         except Refusal as refusal:
             # This proxy would have refused these headers. The legacy server took them: its answer is sent.
             _log.warning("legacy_case_not_kept", cause=refusal.cause)
@@ -167,6 +170,18 @@ class _Newcomer:
         if self._context.session is None or mine is None or mine == made.token:
             return None
         return made.with_token(mine)
+
+    async def _store_later(self, token: str, legacy_id: str) -> None:
+        """Stores the case once the store is back: without it, only the legacy server finds the case."""
+        for wait in _WAITS:
+            await self._deps.effects.pause(wait)
+            try:
+                await self._store(token, legacy_id)
+            except StoreError as error:
+                _log.warning("legacy_case_not_kept", cause=error.cause)
+            else:
+                _log.info("legacy_case_stored_later")
+                return
 
     async def _store(self, token: str, legacy_id: str) -> None:
         deps = self._deps

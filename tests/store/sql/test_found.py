@@ -1,6 +1,7 @@
 """Tests that a write whose commit is in doubt is found again by its own rows, or may run twice."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 from proxy.modes import Change
 from proxy.store import Store
 from proxy.store.records.deliveries import Delivery, Subject
+from proxy.store.records.links import Attempt
 from proxy.store.sql.database import Database, Turn, Work, runs_again
 from proxy.store.sql.point_reads import PointRead
 from tests.store.examples import (
@@ -75,15 +77,17 @@ def change(**values: Any) -> Change:
     return Change(**{"actor": "eva", "route": "doc", "mode": "new", "reason": "test", **values})
 
 
+ATTEMPT: Final = Attempt("case-1", "b", "nonce")
+
 WRITES: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
     "intent": lambda store: store.journal.begin(entry("intent-2", idempotency="another")),
     "record": lambda store: store.journal.record("intent-1", case("case-2"), b"{}"),
     "failure": lambda store: store.journal.fail("intent-1", "refused", ambiguous=False),
     "doubt": lambda store: store.journal.fail("intent-1", "cut", ambiguous=True, case_id="case-2"),
     "chunk": lambda store: add_chunk(store, b"RIFF first", opens=True),
-    "plan": lambda store: store.links.plan("case-1", ["a", "b"], NOW),
+    "plan": lambda store: store.links.plan("case-1", ["a", "c"], NOW),
     "linked intent": lambda store: store.links.begin("case-1", "a", NOW),
-    "linked case": lambda store: store.links.done("case-1", "a", "case-2"),
+    "linked case": lambda store: store.links.done(ATTEMPT, "case-2"),
     "report": lambda store: store.reports.apply(event(), NOW),
     "delivery": lambda store: store.deliveries.receive(
         Delivery(b"{}", "signature", ""), Subject("report-1", "case-1"), event(), NOW
@@ -105,6 +109,7 @@ WRITES: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
 async def test_a_write_in_doubt_is_found_or_may_run_again(store: Store, name: str) -> None:
     await record(store, case())
     await store.journal.begin(entry())
+    assert await replace(store.links, new_nonce=lambda: "nonce").begin("case-1", "b", NOW) == ATTEMPT
     await store.overrides.change(change(mode="legacy"), expected=None, at=NOW)
     doubting = Doubting(store.database)
     await WRITES[name](store.over(doubting, store.blobs))
