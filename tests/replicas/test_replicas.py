@@ -51,7 +51,7 @@ async def test_replicas_N17_N18_U04_Q06_G05_nothing_promised_is_lost_by_a_kill_a
 ) -> None:
     bases = cycle([each.url for each in site.replicas])
     promises = Promises(Random(SEED))
-    clients = Clients(promises, site.http, lambda: next(bases), Random(SEED), pause=(0.0, 0.1))
+    clients = Clients(promises, site.http, lambda: next(bases), Random(SEED), pause=(0.0, 0.1), twice=0.4)
     finished = asyncio.Event()
     load = asyncio.create_task(clients.run(5, 1, 2, finished))
     killed, _ = site.replicas
