@@ -90,7 +90,7 @@ class Store:
 
     def over(self, database: Database, blobs: Blobs) -> "Store":
         """Returns a store of the same parts over another database and other blobs, with this one's keys."""
-        backend = replace(self.backend, database=database)
+        backend = replace(self.backend, database=database, locks=None)
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
