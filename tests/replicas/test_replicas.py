@@ -55,13 +55,13 @@ async def test_replicas_N17_N18_U04_Q06_G05_nothing_promised_is_lost_by_a_kill_a
     finished = asyncio.Event()
     load = asyncio.create_task(clients.run(5, 1, 2, finished))
     killed, _ = site.replicas
-    await calls(promises, 60)
+    await calls(promises, 40)
     await site.kill(killed)
     await end_lease(killed, postgresql_server, site)
     await site.start(killed)
     await site.until_ready(killed)
     await end_connections(postgresql_server, site)
-    await calls(promises, 60)
+    await calls(promises, 40)
     finished.set()
     await load
     findings = await check_all(site, clients, listener)
