@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import asyncpg
 import pytest
 
-from proxy.store import StoreOptions, open_store
+from proxy.store import Store, StoreOptions, open_store
 from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.blobs.opening import Surroundings
 from proxy.store.copies import opened_copy
@@ -68,21 +68,33 @@ async def stores(tmp_path: Path, postgresql_server: Postgresql, s3_url: str) -> 
 
 @pytest.fixture
 async def source(stores: Stores) -> StoreOptions:
-    """Returns the options of a closed store `here` with all kinds of rows, and large and small blobs."""
+    """Returns the options of a closed store `here` with a row in nearly every table, and some blobs."""
     options = stores.options("here", "source")
     async with open_store(options, [KEY]) as store:
         await fill(store)
-        await store.evidence.add(
-            stories=[RequestTrace("request", NOW, {"number": number}) for number in range(_TRACES)], at=NOW
-        )
-        for number, size in enumerate((0, 3, _LARGE)):
-            async with store.blobs.writer() as writer:
-                await writer.write(bytes(size))
-                name, key = await writer.commit()
-            added = Chunk(name, key, size, f"{number:064x}")
-            about: Any = {"filename": "a.webm", "content_type": "audio/webm", "container": "webm"}
-            await store.recordings.add_chunk(OWNER, "case-1", added, opens=not number, at=NOW, **about)
+        await add_blobs(store, 0, 3, 100_000)
     return options
+
+
+@pytest.fixture
+async def large_source(source: StoreOptions) -> StoreOptions:
+    """Returns the same with more rows than a page has, and a blob that S3 takes in parts only."""
+    async with open_store(source, [KEY]) as store:
+        traces = [RequestTrace("request", NOW, {"number": number}) for number in range(_TRACES)]
+        await store.evidence.add(stories=traces, at=NOW)
+        await add_blobs(store, _LARGE)
+    return source
+
+
+async def add_blobs(store: Store, *sizes: int) -> None:
+    """Adds a recording with chunks of these sizes."""
+    about: Any = {"filename": "a.webm", "content_type": "audio/webm", "container": "webm"}
+    for number, size in enumerate(sizes):
+        async with store.blobs.writer() as writer:
+            await writer.write(bytes(size))
+            name, key = await writer.commit()
+        added = Chunk(name, key, size, f"{size:064x}")
+        await store.recordings.add_chunk(OWNER, "case-1", added, opens=not number, at=NOW, **about)
 
 
 def nothing(_progress: Progress) -> None:
@@ -96,20 +108,21 @@ async def copy(
         return await copying.run(report)
 
 
-def tamper(options: StoreOptions, statement: str) -> None:
-    """Changes the rows past the store, even while its loop runs: it blocks."""
+def tamper(options: StoreOptions, statement: str) -> list[Any]:
+    """Runs a statement past the store, even while its loop runs; returns the rows that it finds."""
     if options.postgresql is None:
-        with closing(sqlite3.connect(_file(options))) as connection, connection:
-            connection.execute(statement)
-        return
+        with closing(sqlite3.connect(_file(options), timeout=0)) as connection, connection:
+            connection.execute("DROP TRIGGER IF EXISTS audit_no_update")
+            return connection.execute(statement).fetchall()
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _as_superuser(options.database_url, statement)).result()
+        return thread.submit(asyncio.run, _as_superuser(options.database_url, statement)).result()
 
 
-async def _as_superuser(url: str, statement: str) -> None:
+async def _as_superuser(url: str, statement: str) -> list[Any]:
     driver = await asyncpg.connect(url)
     try:
-        await driver.execute(f"SET session_replication_role = replica; {statement}")
+        await driver.execute("SET session_replication_role = replica; SET lock_timeout = '10ms'")
+        return [tuple(row) for row in await driver.fetch(statement)]
     finally:
         await driver.close()
 
