@@ -200,7 +200,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stored_in" not in metafunc.fixturenames or "stored_in" in chosen_by_the_test:
         return
     chosen = metafunc.config.getoption("--store")
-    if metafunc.definition.get_closest_marker(_HERE_ONLY) is not None:
+    named = any(mark.args[0] == "stored_in" for mark in metafunc.definition.iter_markers("parametrize"))
+    if named or metafunc.definition.get_closest_marker(_HERE_ONLY) is not None:
         return
     if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:
         metafunc.parametrize("stored_in", STORES, indirect=True)

@@ -1,6 +1,7 @@
 """The stores that tests use: by default in SQLite, and on PostgreSQL where a test has the fixture for it."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
+from proxy.store.blobs.opening import Surroundings
 from proxy.store.sql.postgresql.connections import server_at
 from tests.postgresql import Postgresql
 from tests.seaweedfs import SeaweedFS
@@ -73,7 +75,13 @@ class Engines:
             self.databases[folder] = await making()
         url = self.server.url(self.databases[folder])
         blobs_url = self.bucket.server.url(self.bucket.prefix) if self.bucket else f"file:{folder}/blobs"
-        return StoreOptions(database_url=url, blobs_url=blobs_url)
+        here = Surroundings(os.environ)
+        return StoreOptions(database_url=url, blobs_url=blobs_url, here=here)
+
+    async def environ(self, folder: Path) -> dict[str, str]:
+        """Returns the settings of the folder's store, for a command beside its proxy."""
+        stored = await self.options(folder)
+        return {"MICHIQ_DATABASE_URL": stored.database_url, "MICHIQ_BLOBS_URL": stored.blobs_url}
 
     def outside(self, folder: Path, work: Callable[[Connection], T]) -> T:
         """Runs a unit of work past the store: as whoever has SQLite's file, or is PostgreSQL's superuser.

@@ -19,9 +19,8 @@ AUDIO = samples.wav(0.1)
 async def erase(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs `michiq-proxy erase` beside the processes that serve."""
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", key)
-    stored = await ENGINES.options(folder)
-    monkeypatch.setenv("MICHIQ_DATABASE_URL", stored.database_url)
-    monkeypatch.setenv("MICHIQ_BLOBS_URL", stored.blobs_url)
+    for name, value in (await ENGINES.environ(folder)).items():
+        monkeypatch.setenv(name, value)
     of_user = ("--user", IDENTITY["user_mail"], "--organization", IDENTITY["organization"])
     result = await asyncio.to_thread(CliRunner().invoke, main, ("erase", *of_user, "--yes"))
     assert result.exit_code == 0, result.output
