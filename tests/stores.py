@@ -51,6 +51,8 @@ class Engines:
         self.server: Postgresql | None = None
         self.bucket: Bucket | None = None
         self.databases: dict[Path, str] = {}
+        self.unused = False
+        self._changed: set[str] = set()
 
     @contextmanager
     def on(self, server: Postgresql | None, bucket: Bucket | None = None) -> Iterator[None]:
@@ -60,15 +62,17 @@ class Engines:
             yield
         finally:
             self.server = self.bucket = None
+            self.unused = False
             if server is not None:
-                asyncio.run(self._drop(server))
+                self._give_back(server)
 
     async def options(self, folder: Path) -> StoreOptions:
         """The options of the folder's store, whose database is made if need be."""
         if self.server is None:
             return sqlite_in(folder)
         if folder not in self.databases:
-            self.databases[folder] = await self.server.new()
+            making = self.server.new if self.unused else self.server.used_again
+            self.databases[folder] = await making()
         url = self.server.url(self.databases[folder])
         blobs_url = self.bucket.server.url(self.bucket.prefix) if self.bucket else f"file:{folder}/blobs"
         here = Surroundings(os.environ)
@@ -89,7 +93,8 @@ class Engines:
         return _blocking(_as_superuser(self.server.url(self.databases[folder]), work))
 
     def tamper(self, folder: Path, *statements: str) -> None:
-        """Changes the rows past the store."""
+        """Changes the rows past the store, or the schema."""
+        self._changed.add(self.databases.get(folder, ""))
         self.outside(folder, lambda conn: [conn.exec_driver_sql(each) for each in statements])
 
     def rows(self, folder: Path, query: str) -> list[tuple[Any, ...]]:
@@ -148,9 +153,9 @@ class Engines:
             return []
         return await self.server.bytes_of(self.databases[folder])
 
-    async def _drop(self, server: Postgresql) -> None:
-        for name in self.databases.values():
-            await server.drop(name)
+    def _give_back(self, server: Postgresql) -> None:
+        for name in {*self.databases.values()} - self._changed:
+            server.give_back(name)
         self.databases.clear()
 
 
@@ -204,3 +209,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EngineName]:
     server = request.getfixturevalue("postgresql_server") if name == "postgresql" else None
     with ENGINES.on(server):
         yield name
+
+
+@pytest.fixture
+def unused_files(engine: EngineName) -> EngineName:
+    """Runs the test on each engine, with no byte of an earlier test in the database's files."""
+    ENGINES.unused = True
+    return engine

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Final
@@ -43,11 +43,11 @@ async def opened_copy(
     if _database(source) == _database(target):
         raise NotOpened(f"{TO_DATABASE} names the database that is to be copied")
     async with AsyncExitStack() as stack:
-        with _not_opened({}):
+        with _not_opened():
             here, blobs_here = await _opened(replace(source, migrate="never"), stack)
         still = await stack.enter_async_context(held_still(source))
         await _refuse_others(here, "source", copies=False)
-        with _not_opened(_OPTIONS):
+        with _not_opened(TO_DATABASE):
             there, blobs_there = await _opened(replace(target, migrate="start"), stack)
         alone = await stack.enter_async_context(copied_by_one(target))
         await _refuse_others(there, "target", copies=target.postgresql is None)
@@ -62,19 +62,24 @@ async def opened_copy(
         )
 
 
-def rename_settings(said: str, names: Mapping[str, str] = _OPTIONS) -> str:
+def rename_settings(said: str) -> str:
     """Returns an error's text with the options in the place of the settings that they stand for."""
-    for setting, option in names.items():
+    for setting, option in _OPTIONS.items():
         said = said.replace(setting, option)
     return said
 
 
 @contextmanager
-def _not_opened(names: Mapping[str, str]) -> Iterator[None]:
+def _not_opened(option: str | None = None) -> Iterator[None]:
+    """Raises NotOpened for any StoreError; its text names the option, if the store is that of an option."""
     try:
         yield
     except StoreError as error:
-        raise NotOpened(rename_settings(str(error), names), error.cause) from error
+        said = str(error)
+        if option is not None:
+            renamed = rename_settings(said)
+            said = renamed if renamed != said else f"{option}: {said}"
+        raise NotOpened(said, error.cause) from error
 
 
 async def _opened(options: StoreOptions, stack: AsyncExitStack) -> tuple[Backend, Blobs]:

@@ -142,7 +142,8 @@ def _sentences(copied: Copied) -> str:
     blobs = f"{plural(copied.blobs, 'recording chunk')} ({copied.size / _MB:,.1f} MB)"
     lines = [f"copied and compared: {plural(copied.rows, 'row')}, {blobs}; the target can be served"]
     if copied.lacking:
-        lines.append(f"{plural(copied.lacking, 'chunk')} of recordings were missing in the source already")
+        lacking = "1 chunk of a recording was" if copied.lacking == 1 else f"{copied.lacking:,} chunks were"
+        lines.append(f"{lacking} missing in the source already")
     if copied.audit.first_bad is not None:
         lines.append(f"the audit is damaged, as it is in the source: {copied.audit.reason}")
     return "\n".join(lines)
