@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
@@ -119,7 +119,11 @@ class Engines:
         if self.server is None:
             with closing(sqlite3.connect(f"file:{folder}/michiq.db?mode=ro", uri=True, timeout=30)) as found:
                 return found.execute(query).fetchall()
-        return self.outside(folder, lambda conn: [tuple(row) for row in conn.execute(text(query))])
+        return _blocking(self._server_rows(self.server, self.databases[folder], query))
+
+    async def _server_rows(self, server: Postgresql, name: str, query: str) -> list[tuple[Any, ...]]:
+        async with server.admin(name) as driver:
+            return [tuple(row) for row in await driver.fetch(query)]
 
     def everything(self, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
         """Returns every row of every table but those that a process renews, and every blob."""
