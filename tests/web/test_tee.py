@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import pytest
 from pytest_aiohttp import AiohttpServer
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, select
 
 from proxy import jsons
 from proxy.flows import tee
 from proxy.flows.tee import is_too_old, pause, verdict_of
 from proxy.sandbox.reports import signature
-from proxy.store.sql.tables import deliveries, reports
+from proxy.store.sql.tables import deliveries
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.damage import damage
@@ -139,20 +139,19 @@ async def test_tee_W04_without_a_consumer_nothing_is_kept_for_one(api: Api) -> N
     assert await rows(api) == []
 
 
+REFUSE_DELIVERIES: Final = {
+    "here": "CREATE TRIGGER no BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END",
+    "replicated": "ALTER TABLE deliveries ADD CHECK (false)",
+}
+
+
 async def test_tee_W04_the_report_and_its_delivery_are_written_together_or_not_at_all(
-    start_proxy: StartProxy, consumer: Consumer
+    start_proxy: StartProxy, tmp_path: Path, stored_in: str, consumer: Consumer
 ) -> None:
-    def refuse(conn: Connection) -> None:
-        conn.execute(text("ALTER TABLE deliveries RENAME TO gone"))
-
-    def kept(conn: Connection) -> list[Any]:
-        return list(conn.execute(select(reports)))
-
     async with start_proxy(MICHIQ_TEE_URL=consumer.url) as api:
-        database = api.proxy.deps.store.database
-        await database.write(refuse)
+        await damage(tmp_path, REFUSE_DELIVERIES[stored_in])
         assert (await deliver(api, event())).status == 500
-        assert await database.read(kept) == []
+        assert ENGINES.rows(tmp_path, "SELECT id FROM reports") == []
 
 
 async def test_tee_W04_who_can_not_take_it_now_is_asked_again_until_it_can(
