@@ -1,56 +1,46 @@
 """doc, encounters and query of a user with 20 cases, in a store of 1,000 cases and in one of very many."""
 
-import shutil
-import sqlite3
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from tests.bench import bodies, calls
 from tests.bench.client import Client
 from tests.bench.processes import ROOT, Kind, Peer, served
 from tests.bench.stage import Stage
+from tests.bench.stored import Stored
 from tests.bench.values import Sample, Void
 
 _FEW: Final = 1000
 _OWN: Final = 20
 _OTHER: Final = 1  # the number of the caller whose one case is multiplied
-_TABLES: Final = ("cases", "case_files", "journal", "homes", "conversations")
-# Columns that name a case or its owner; 20 cases make an owner. A freed key is NULL.
-_NEW_VALUES: Final[Mapping[str, str]] = {
-    "case": "printf('%08x-0000-4000-9000-%012x', n, n)",
-    "owner": f"printf('%032x', n / {_OWN})",
-}
-_CASE_COLUMNS: Final = frozenset({"id", "case_id", "legacy_id"})
 
 
 def crowded(stage: Stage, kind: Kind) -> Sample:
     """Returns medians with many cases in the store, and how many times those with few they are."""
     with ExitStack() as opened:
-        folder = stage.folder / "few"
-        folder.mkdir()
         environ = {"MICHIQ_MAPPINGS": str(ROOT / "mappings"), "MICHIQ_LEGACY_URL": ""}
-        with _serving(stage, folder, environ) as peer:
+        fewer = stage.stored(stage.folder / "few")
+        with _serving(stage, fewer, environ) as peer:
             environ["MICHIQ_SECRET_KEYS"] = peer.environ["MICHIQ_SECRET_KEYS"]
             other, *cases = _prepared(peer)
-        many = shutil.copytree(folder, stage.folder / "many")
-        _multiply(folder / "michiq.db", other, _FEW - _OWN - 1)
-        _multiply(many / "michiq.db", other, stage.cases - _OWN - 1)
-        peers = [opened.enter_context(_serving(stage, each, environ)) for each in (folder, many)]
+        stores = [fewer, fewer.copy(stage.folder / "many")]
+        for store, count in zip(stores, (_FEW, stage.cases), strict=True):
+            store.multiply(other.id, count - _OWN - 1, _OWN)
+        peers = [opened.enter_context(_serving(stage, each, environ)) for each in stores]
         few, much = _compared(stage, peers, cases)
-    for each in (folder, many):
-        shutil.rmtree(each)
+    for store in stores:
+        store.close()
     return {name: time_ * 1000 for name, time_ in much.items()} | {
         f"{name}_ratio": much[name] / few[name] for name in few
     }
 
 
 @contextmanager
-def _serving(stage: Stage, folder: Path, environ: Mapping[str, str]) -> Iterator[Peer]:
-    with served(folder, stage.upstream, **environ) as peer:
+def _serving(stage: Stage, store: Stored, environ: Mapping[str, str]) -> Iterator[Peer]:
+    with served(store.folder, stage.upstream, **environ, **store.environ) as peer:
         yield peer
 
 
@@ -62,32 +52,6 @@ def _prepared(peer: Peer) -> list[calls.Case]:
         for case in cases:
             calls.good(client.send(case.query("¿Qué tensión tiene?")))
     return cases
-
-
-def _multiply(database: Path, case: calls.Case, count: int) -> None:
-    """Copies the rows of a case under new ids and owners."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for table in _TABLES:
-            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            values = ", ".join(_value(table, column) for column in columns)
-            key = next(each for each in ("case_id", "legacy_id", "id") if each in columns)
-            connection.execute(
-                f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) "
-                f"INSERT INTO {table} ({', '.join(columns)}) "
-                f"SELECT {values} FROM numbers CROSS JOIN (SELECT * FROM {table} WHERE {key} = ?)",
-                (count, case.id),
-            )
-        connection.execute("ANALYZE")
-        (found,) = connection.execute("SELECT count(*) FROM cases").fetchone()
-        if found != count + 1 + _OWN:
-            raise Void(f"the store has {found} cases")
-
-
-def _value(table: str, column: str) -> str:
-    if column in _CASE_COLUMNS:
-        return _NEW_VALUES["case"]
-    return "NULL" if column == "idempotency" else _NEW_VALUES.get(column, column)
 
 
 def _compared(stage: Stage, peers: list[Peer], cases: list[calls.Case]) -> tuple[dict[str, float], ...]:

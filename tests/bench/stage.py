@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.bench import machine
 from tests.bench.processes import Kind, Peer, Upstream, floor, served, upstream
+from tests.bench.stored import InFile, InServer, Stored
 from tests.postgresql import Postgresql, postgresql
 
 # By then a process has started the others of its own that it starts beside serving.
@@ -52,6 +53,13 @@ class Stage:
         if kind not in self._peers:
             self._peers[kind] = self._left.enter_context(self.fresh(kind))
         return self._peers[kind]
+
+    def stored(self, folder: Path) -> Stored:
+        """Returns a store of its own, on a new folder."""
+        folder.mkdir()
+        if self._server is None:
+            return InFile(folder)
+        return InServer(folder, self._server, asyncio.run(self._server.new()))
 
     @contextmanager
     def fresh(self, kind: Kind, behind: Upstream | None = None, **environ: str) -> Iterator[Peer]:
