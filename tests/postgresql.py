@@ -39,6 +39,25 @@ _SETTINGS: Final = {
 }
 
 
+_END_OTHERS: Final = """
+    SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_NO_ROWS: Final = """
+    DO $$ DECLARE name text; BEGIN
+      PERFORM set_config('session_replication_role', 'replica', true);  -- no trigger, and no foreign key
+      FOR name IN
+        SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+      LOOP
+        EXECUTE format('DELETE FROM %I', name);
+      END LOOP;
+      FOR name IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' LOOP
+        PERFORM setval(quote_ident(name)::regclass, 1, false);
+      END LOOP;
+    END $$
+"""
+
+
 @dataclass(slots=True)
 class Postgresql:
     """A running server; its superuser is `postgres`, and asks for no password on the loopback."""
@@ -48,6 +67,7 @@ class Postgresql:
     process: "subprocess.Popen[bytes]"
     settings: dict[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
+    _free: list[str] = field(default_factory=list)
 
     def url(self, database: str = "postgres", *, port: int | None = None, user: str = "postgres") -> str:
         """The setting of a store in this database."""
@@ -73,6 +93,20 @@ class Postgresql:
                 await make_schema(self.url(template))
             await driver.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
+
+    async def used_again(self) -> str:
+        """Returns a database with this release's schema and no rows; others may have used it before."""
+        if not self._free:
+            return await self.new()
+        name = self._free.pop()
+        async with self.admin(name) as driver:
+            await driver.execute(_END_OTHERS)
+            await driver.execute(_NO_ROWS)
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Lets `used_again` return the database; its schema must be as it was."""
+        self._free.append(name)
 
     async def drop(self, name: str) -> None:
         async with self.admin() as driver:

@@ -1,20 +1,24 @@
 """The stores that tests use: by default in SQLite, and on PostgreSQL where a test has the fixture for it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import os
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import pytest
-from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
+from proxy.store.blobs.opening import Surroundings
 from proxy.store.sql.postgresql.connections import server_at
 from tests.postgresql import Postgresql
+from tests.seaweedfs import SeaweedFS
 
 T = TypeVar("T")
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
@@ -27,33 +31,57 @@ class Copied:
     of: bytes | str
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A test's part of an S3 store."""
+
+    server: SeaweedFS
+    prefix: str
+
+    async def blobs(self) -> dict[str, bytes]:
+        async with self.server.client() as raw:
+            stored = {name: await raw.call("GET", name) for name in await raw.names(self.prefix)}
+            return stored | dict.fromkeys(await raw.uploads(self.prefix), b"")
+
+
 class Engines:
     """The engine of the test that runs now, and its databases, one for each folder."""
 
     def __init__(self) -> None:
         self.server: Postgresql | None = None
-        self.blobs_url: str | None = None
+        self.bucket: Bucket | None = None
         self.databases: dict[Path, str] = {}
+        self.unused = False
+        self._changed: set[str] = set()
 
     @contextmanager
-    def on(self, server: Postgresql | None, blobs_url: str | None = None) -> Iterator[None]:
+    def on(self, server: Postgresql | None, bucket: Bucket | None = None) -> Iterator[None]:
         """Uses this server while the block runs; None for SQLite, and for a folder."""
-        self.server, self.blobs_url = server, blobs_url
+        self.server, self.bucket = server, bucket
         try:
             yield
         finally:
-            self.server = self.blobs_url = None
+            self.server = self.bucket = None
+            self.unused = False
             if server is not None:
-                asyncio.run(self._drop(server))
+                self._give_back(server)
 
     async def options(self, folder: Path) -> StoreOptions:
         """The options of the folder's store, whose database is made if need be."""
         if self.server is None:
             return sqlite_in(folder)
         if folder not in self.databases:
-            self.databases[folder] = await self.server.new()
+            making = self.server.new if self.unused else self.server.used_again
+            self.databases[folder] = await making()
         url = self.server.url(self.databases[folder])
-        return StoreOptions(database_url=url, blobs_url=self.blobs_url or f"file:{folder}/blobs")
+        blobs_url = self.bucket.server.url(self.bucket.prefix) if self.bucket else f"file:{folder}/blobs"
+        here = Surroundings(os.environ)
+        return StoreOptions(database_url=url, blobs_url=blobs_url, here=here)
+
+    async def environ(self, folder: Path) -> dict[str, str]:
+        """Returns the settings of the folder's store, for a command beside its proxy."""
+        stored = await self.options(folder)
+        return {"MICHIQ_DATABASE_URL": stored.database_url, "MICHIQ_BLOBS_URL": stored.blobs_url}
 
     def outside(self, folder: Path, work: Callable[[Connection], T]) -> T:
         """Runs a unit of work past the store: as whoever has SQLite's file, or is PostgreSQL's superuser.
@@ -62,17 +90,39 @@ class Engines:
         """
         if self.server is None:
             return _in_file(folder / "michiq.db", work)
-        with ThreadPoolExecutor(1) as thread:
-            url = self.server.url(self.databases[folder])
-            return thread.submit(asyncio.run, _as_superuser(url, work)).result()
+        return _blocking(_as_superuser(self.server.url(self.databases[folder]), work))
 
     def tamper(self, folder: Path, *statements: str) -> None:
-        """Changes the rows past the store."""
+        """Changes the rows past the store, or the schema."""
+        self._changed.add(self.databases.get(folder, ""))
         self.outside(folder, lambda conn: [conn.exec_driver_sql(each) for each in statements])
 
-    def rows(self, folder: Path, query: str) -> list[Row[Any]]:
-        """Returns what a query finds past the store."""
-        return self.outside(folder, lambda conn: [*conn.execute(text(query))])
+    def rows(self, folder: Path, query: str) -> list[tuple[Any, ...]]:
+        """Returns what a query finds past the store: what another process would read."""
+        if self.server is None:
+            with closing(sqlite3.connect(f"file:{folder}/michiq.db?mode=ro", uri=True, timeout=30)) as found:
+                return found.execute(query).fetchall()
+        return self.outside(folder, lambda conn: [tuple(row) for row in conn.execute(text(query))])
+
+    def everything(self, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+        """Returns every row of every table but those that a process renews, and every blob."""
+        names = [name for name in self.tables(folder) if name not in ("members", "processes")]
+        rows = {name: self.rows(folder, f'SELECT * FROM "{name}"') for name in names}
+        # PostgreSQL has no order without a key, and an update moves a row.
+        ordered = {name: sorted(found, key=repr) for name, found in rows.items()}
+        return {**ordered, "blobs": sorted(self.blobs(folder).items())}
+
+    def tables(self, folder: Path) -> list[str]:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        if self.server is not None:
+            query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        return [str(name) for (name,) in self.rows(folder, query)]
+
+    def blobs(self, folder: Path) -> dict[str, bytes]:
+        """Returns the bytes of all blobs by their names, in the folder or the bucket; also the unfinished."""
+        if self.bucket is not None:
+            return _blocking(self.bucket.blobs())
+        return {str(path): path.read_bytes() for path in _files(folder / "blobs")}
 
     async def end_sessions(self, folder: Path) -> None:
         """Ends what PostgreSQL still does for processes that were killed."""
@@ -80,8 +130,9 @@ class Engines:
             await self.server.terminate(self.databases[folder])
 
     async def bytes_of(self, folder: Path) -> bytes:
-        """Returns all bytes that the store has written, PostgreSQL's tables included."""
-        return b"".join([path.read_bytes() for path in _files(folder)] + await self._server_bytes(folder))
+        """Returns all bytes that the store has written: SQLite's files, blobs, and PostgreSQL's tables."""
+        blobs = self.blobs(folder).values()
+        return b"".join([*_database_files(folder), *blobs, *await self._server_bytes(folder)])
 
     def copied(self, folder: Path) -> Copied:
         """Returns the database of a closed store; the test's end leaves it."""
@@ -102,17 +153,23 @@ class Engines:
             return []
         return await self.server.bytes_of(self.databases[folder])
 
-    async def _drop(self, server: Postgresql) -> None:
-        for name in self.databases.values():
-            await server.drop(name)
+    def _give_back(self, server: Postgresql) -> None:
+        for name in {*self.databases.values()} - self._changed:
+            server.give_back(name)
         self.databases.clear()
 
 
 ENGINES = Engines()
 
 
+def _blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Runs it to its end on a loop of its own, also where this thread has one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 def _in_file(path: Path, work: Callable[[Connection], T]) -> T:
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
     try:
         with engine.begin() as conn:
             for what in ("update", "delete"):
@@ -132,6 +189,10 @@ async def _as_superuser(url: str, work: Callable[[Connection], T]) -> T:
         await engine.dispose()
 
 
+def _database_files(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.glob("michiq.db*") if path.is_file()]
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -148,3 +209,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EngineName]:
     server = request.getfixturevalue("postgresql_server") if name == "postgresql" else None
     with ENGINES.on(server):
         yield name
+
+
+@pytest.fixture
+def unused_files(engine: EngineName) -> EngineName:
+    """Runs the test on each engine, with no byte of an earlier test in the database's files."""
+    ENGINES.unused = True
+    return engine

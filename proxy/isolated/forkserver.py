@@ -123,7 +123,9 @@ class _ForkServer:
         return True
 
     def _reply(self, message: dict[str, Any]) -> None:
-        self._control.sendall(json.dumps(message).encode())
+        # If the serving process has ended meanwhile, the next look at its end of the socket says so.
+        with suppress(BrokenPipeError):
+            self._control.sendall(json.dumps(message).encode())
 
     def _fork(self, channel: int, pipe: int) -> None:
         child = os.fork()

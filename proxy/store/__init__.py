@@ -10,7 +10,7 @@ from operator import attrgetter
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
-from proxy.store.backends import Backend, open_backend
+from proxy.store.backends import Backend, OwnJobs, open_backend
 from proxy.store.blobs.opening import open_blobs
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import BlobError, StoreError, because
@@ -90,7 +90,7 @@ class Store:
 
     def over(self, database: Database, blobs: Blobs) -> "Store":
         """Returns a store of the same parts over another database and other blobs, with this one's keys."""
-        backend = replace(self.backend, database=database)
+        backend = replace(self.backend, database=database, jobs=OwnJobs(), locks=None)
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:

@@ -17,7 +17,7 @@ from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
 from tests.contract.conftest import Ran, contract
 from tests.rollout.moving import override
-from tests.stores import sqlite_in
+from tests.stores import ENGINES
 
 OTHER_KEY: Final = "A" * 43 + "="
 
@@ -29,13 +29,13 @@ def _no_log_on_stdout() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _settings(tmp_path: Path, secret_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _settings(tmp_path: Path, secret_key: str, stored_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sets the settings of the proxy that `api` starts."""
     for name in [name for name in os.environ if name.startswith(("MICHIQ_", "CONTRACT_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", secret_key)
-    monkeypatch.setenv("MICHIQ_DATABASE_URL", f"sqlite:///{tmp_path}/michiq.db")
-    monkeypatch.setenv("MICHIQ_BLOBS_URL", f"file:{tmp_path}/blobs")
+    for name, value in (await ENGINES.environ(tmp_path)).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
 
 
@@ -83,17 +83,11 @@ async def test_the_line_leaves_json_alone(api: Api) -> None:
 async def test_another_host_proves_nothing_of_the_new_side(
     legacy: Sandbox, tmp_path: Path, secret_key: str
 ) -> None:
-    async with open_store(
-        sqlite_in(tmp_path),
-        [secret_key],
-    ):
+    async with open_store(await ENGINES.options(tmp_path), [secret_key]):
         pass
     ran = await contract(legacy.michiq.url, "--record", "--routes", "doc")
     assert ran.output.splitlines()[-1].startswith(f"Not recorded: {legacy.michiq.url} is no michiq-proxy")
-    async with open_store(
-        sqlite_in(tmp_path),
-        [secret_key],
-    ) as store:
+    async with open_store(await ENGINES.options(tmp_path), [secret_key]) as store:
         assert await store.contract_runs.newest() == []
 
 

@@ -15,6 +15,7 @@ from proxy.store.audit.request_traces import RequestTrace
 from proxy.values import Side
 from tests.captured import captured_log
 from tests.conftest import IDENTITY, Api, StartProxy, case_form
+from tests.stores import ENGINES
 
 from .filled import Site, ago, said, site
 
@@ -170,12 +171,9 @@ async def test_what_a_proxy_keeps_of_a_request_is_what_explain_tells(
         await api.new_case(case_form(ehr='{"id": "p-1", "name": "Quirogamuñoz"}'), **{"X-Request-ID": ID})
         await _kept(api, 2)
         monkeypatch.chdir(tmp_path)
-        for name, value in {
-            "SECRET_KEYS": secret_key,
-            "DATABASE_URL": f"sqlite:///{tmp_path}/michiq.db",
-            "BLOBS_URL": f"file:{tmp_path}/blobs",
-        }.items():
-            monkeypatch.setenv(f"MICHIQ_{name}", value)
+        stored = await ENGINES.environ(tmp_path)
+        for name, value in {"MICHIQ_SECRET_KEYS": secret_key, **stored}.items():
+            monkeypatch.setenv(name, value)
         with captured_log():
             result = await asyncio.to_thread(Site(tmp_path, secret_key).call, "explain", ID)
     told = said(result)

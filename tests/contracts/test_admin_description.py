@@ -1,9 +1,8 @@
 """Every answer of the admin API, good and bad, is as `contracts/admin.yaml` says, and it says no other."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from tests.conftest import Clock, edited_table, settings_for
 from tests.contracts.description import ADMIN, CONTRACTS
 from tests.contracts.exchange import Exchange
 from tests.damage import damage
+from tests.stores import ENGINES
 from tests.web.admin.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
@@ -217,8 +217,4 @@ async def _broken(ana: Operator, folder: Path) -> None:
 
 
 def _renamings(folder: Path) -> list[str]:
-    with closing(sqlite3.connect(folder / "michiq.db")) as connection:
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return [
-        f"ALTER TABLE {name} RENAME TO gone_{name}" for (name,) in names if not name.startswith("sqlite_")
-    ]
+    return [f"ALTER TABLE {name} RENAME TO gone_{name}" for name in ENGINES.tables(folder)]

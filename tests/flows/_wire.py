@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from proxy import jsons
 from tests.conftest import IDENTITY
+from tests.stores import ENGINES
 
 NEW_CASE: Final = "POST /michiQ/newCase HTTP/1.1"
 BOUNDARY: Final = "frontera"
@@ -116,8 +116,7 @@ def read_reply(connection: socket.socket, method: str) -> Reply:
 
 def committed(folder: Path, query: str) -> list[tuple[Any, ...]]:
     """Returns what another process reads from the proxy's database."""
-    with closing(sqlite3.connect(f"file:{folder / 'michiq.db'}?mode=ro", uri=True)) as connection:
-        return connection.execute(query).fetchall()
+    return ENGINES.rows(folder, query)
 
 
 async def until(happened: Callable[[], bool]) -> None:

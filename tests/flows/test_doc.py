@@ -216,7 +216,7 @@ async def test_doc_D01_a_record_that_cannot_be_read_is_a_500_with_the_mappings_t
     api: Api, tmp_path: Path
 ) -> None:
     case = await unreported(api)
-    await damage(tmp_path, "UPDATE cases SET content = x'00'")
+    await damage(tmp_path, "UPDATE cases SET content = substr(content, 2)")
     reply = await call(api, "GET", f"/michiQ/doc/{case['michiq_uuid']}", case["token"])
     assert reply.says(500, "Error al obtener el documento")
 

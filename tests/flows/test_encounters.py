@@ -145,7 +145,8 @@ async def test_encounters_L03_records_that_cannot_be_read_are_a_500_and_never_a_
     api: Api, tmp_path: Path
 ) -> None:
     cases = [await unreported(api) for _ in range(2)]
-    await damage(tmp_path, f"UPDATE cases SET content = x'00' WHERE id = '{cases[0]['michiq_uuid']}'")
+    unreadable = cases[0]["michiq_uuid"]
+    await damage(tmp_path, f"UPDATE cases SET content = substr(content, 2) WHERE id = '{unreadable}'")
     reply = await call(api, "GET", "/michiQ/encounters", cases[1]["token"])
     assert reply.says(500, "Error al obtener los encuentros")
 

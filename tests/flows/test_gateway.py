@@ -32,6 +32,7 @@ from tests.flows._wire import (
     talk,
     talk_each,
 )
+from tests.stores import ENGINES
 
 # Every legacy route: its method, its path without an id, and whether one follows.
 ROUTES: Final = {
@@ -270,7 +271,7 @@ async def test_session_G05_is_kept_under_the_tokens_digest_and_not_in_the_clear(
     token = (await begin(api))["token"]
     (kept,) = committed(tmp_path, "SELECT * FROM sessions")
     assert sha256(token.encode()).hexdigest() in kept
-    on_disk = database_bytes(tmp_path)
+    on_disk = await ENGINES.bytes_of(tmp_path)
     for secret in (token, "sandbox-api-key", "ana@clinica.example", "Clínica Norte"):
         assert secret.encode() not in on_disk, secret
 
@@ -543,10 +544,6 @@ async def page_token(api: Api, session: dict[str, str]) -> str:
         page = (await response.json())["urls"]["case"]
     config: dict[str, Any] = json.loads(base64.b64decode(parse_qs(urlsplit(page).query)["config"][0]))
     return str(config["accessToken"])
-
-
-def database_bytes(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.glob("michiq.db*") if path.is_file())
 
 
 def noticed(reply: Reply) -> list[tuple[str, str]]:

@@ -1,17 +1,18 @@
 """POST /michiQ/uploadAudio/{id}: chunks of recordings, kept in order and encrypted (CONTRACT U)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import aiohttp
 import pytest
 from yarl import URL
 
 from proxy.audio.sniff import Container
-from proxy.concurrency.locks import KeyedLocks
+from proxy.concurrency.locks import Hold
 from proxy.sandbox import Fault
 from proxy.store.upkeep.erasure import OfCase
 from tests.conftest import Api, StartProxy, bearer
@@ -20,7 +21,6 @@ from tests.flows._client import (
     calls,
     created,
     digest,
-    everything,
     heard,
     parts,
     patient,
@@ -29,6 +29,7 @@ from tests.flows._client import (
     until,
 )
 from tests.samples import CONTAINERS, OTHER_CONTAINERS, audio, id3, rf64, wav, webm_chunks
+from tests.stores import ENGINES
 
 BOUNDARY: Final = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 DONE: Final = "Archivo subido exitosamente con UUID: "
@@ -48,8 +49,17 @@ def following(size: int, fill: int = 1) -> bytes:
     return bytes([fill]) * size
 
 
-def blobs(folder: Path) -> list[Path]:
-    return [path for path in (folder / "blobs").rglob("*") if path.is_file()]
+def locks_asked_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> list[Hashable]:
+    """Returns the kinds of the locks that requests ask for from now on; the list grows."""
+    locks, asked = api.proxy.deps.locks, list[Hashable]()
+    hold = locks.hold
+
+    def noted(*key: Hashable) -> AbstractAsyncContextManager[Hold]:
+        asked.append(key[0])
+        return hold(*key)
+
+    monkeypatch.setattr(locks, "hold", noted)
+    return asked
 
 
 async def send(case: Patient, body: bytes) -> tuple[int, str]:
@@ -126,7 +136,7 @@ async def test_upload_U02_a_form_that_is_broken_or_has_no_audio_is_400_and_leave
     case = await patient(api)
     for what, (body, text) in BAD_FORMS.items():
         assert await send(case, body) == (400, text), what
-    assert blobs(tmp_path) == []
+    assert ENGINES.blobs(tmp_path) == {}
     assert (await case.transcribe()).status == 400
 
 
@@ -201,7 +211,7 @@ async def test_upload_U03_a_case_of_another_user_is_401_and_keeps_nothing(api: A
     eva = await patient(api, ana.id, user_mail="eva@clinica.example")
     reply = await eva.upload(wav(0.1))
     assert (reply.status, reply.text) == (401, "Authorization token missing or invalid")
-    assert blobs(tmp_path) == []
+    assert ENGINES.blobs(tmp_path) == {}
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -308,7 +318,7 @@ async def test_upload_U04_short_chunks_that_are_sent_again_make_no_copy(api: Api
     first, second = webm_chunks(0.5, 2)
     case = await patient(api)
     await case.uploaded(wav(0.1), first[:1], first[:1], first[1:3], first[1:3], first[3:], first[3:], second)
-    assert len(blobs(tmp_path)) == 5
+    assert len(ENGINES.blobs(tmp_path)) == 5
     await case.transcribed()
     assert heard(api) == [digest(wav(0.1)), digest(first, second)]
 
@@ -370,17 +380,18 @@ async def test_upload_U04_a_chunk_that_is_sent_again_makes_no_copy(api: Api, tmp
     first, second, third = webm_chunks(0.5, 3)
     case = await patient(api)
     await case.uploaded(first, first, second, second, second, third, third)
-    assert len(blobs(tmp_path)) == 3
+    assert len(ENGINES.blobs(tmp_path)) == 3
     await case.transcribed()
     assert heard(api) == [digest(first, second, third)]
 
 
 async def test_upload_U04_a_chunk_that_is_sent_again_is_kept_if_the_first_one_is_gone_by_then(
-    api: Api, tmp_path: Path
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, whole, is_gone = await patient(api), part("audioChunk", wav(0.1)), asyncio.Event()
     await case.uploaded(wav(0.1))
-    (first,) = blobs(tmp_path)
+    (first,) = ENGINES.blobs(tmp_path)
+    asked = locks_asked_for(api, monkeypatch)
 
     async def slowly() -> AsyncIterator[bytes]:
         yield whole[:500]
@@ -389,12 +400,12 @@ async def test_upload_U04_a_chunk_that_is_sent_again_is_kept_if_the_first_one_is
 
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     again = asyncio.create_task(case.call("POST", "/michiQ/uploadAudio/{id}", data=slowly(), headers=kind))
-    await until(lambda: len(blobs(tmp_path)) == 2)
+    await until(lambda: "recording" in asked)
     await api.proxy.deps.store.erasure.erase(OfCase(case.id), "eva", api.clock())
-    assert first not in blobs(tmp_path)
+    assert first not in ENGINES.blobs(tmp_path)
     is_gone.set()
     assert (await again).status == 200
-    assert len(blobs(tmp_path)) == 1
+    assert len(ENGINES.blobs(tmp_path)) == 1
 
 
 async def test_upload_U04_a_whole_file_that_is_sent_again_makes_no_copy(api: Api) -> None:
@@ -426,7 +437,9 @@ async def test_upload_U04_chunks_that_come_at_once_are_all_kept_in_one_recording
     assert parts(transcriptions(api)[0])[0]["size"] == 5000 + sum(1000 + fill for fill in range(1, 9))
 
 
-async def test_upload_U04_two_tokens_of_one_user_take_turns_at_one_recording(api: Api) -> None:
+async def test_upload_U04_two_tokens_of_one_user_take_turns_at_one_recording(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = await patient(api, "libre")
     second = await patient(api, "libre")
     assert first.token != second.token
@@ -437,13 +450,12 @@ async def test_upload_U04_two_tokens_of_one_user_take_turns_at_one_recording(api
         await go_on.wait()
         yield part("audioChunk", opening(9000))[5000:]
 
-    locks = api.proxy.deps.locks
-    assert isinstance(locks, KeyedLocks)
+    asked = locks_asked_for(api, monkeypatch)
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     slow = asyncio.create_task(first.call("POST", "/michiQ/uploadAudio/{id}", data=slowly(), headers=kind))
-    await until(lambda: any(cast(tuple[str, ...], key)[0] == "recording" for key in locks._users))
+    await until(lambda: asked.count("recording") == 1)
     quick = asyncio.create_task(second.upload(following(9000)))
-    await until(lambda: quick.done() or 2 in locks._users.values())
+    await until(lambda: quick.done() or asked.count("recording") == 2)
     go_on.set()
     assert [reply.status for reply in await asyncio.gather(slow, quick)] == [200, 200]
     await first.transcribed()
@@ -459,7 +471,7 @@ async def test_upload_U05_a_recording_over_the_limit_is_413_and_nothing_stays_of
         await case.uploaded(*kept[:2])
         reply = await case.upload(following(20_001, 3))
         assert (reply.status, reply.text) == (413, "Solicitud demasiado grande")
-        assert len(blobs(tmp_path)) == 2
+        assert len(ENGINES.blobs(tmp_path)) == 2
         await case.uploaded(kept[2])
         await case.transcribed()
         assert heard(api) == [digest(*kept)]
@@ -515,15 +527,15 @@ async def test_upload_U05_a_body_without_a_length_is_413_once_it_is_over_the_lim
             headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
         )
         assert reply.status == 413
-        assert blobs(tmp_path) == []
+        assert ENGINES.blobs(tmp_path) == {}
 
 
 async def test_upload_U06_nothing_of_the_audio_is_in_the_clear_on_disk(api: Api, tmp_path: Path) -> None:
     case = await patient(api)
     canary = b"CANARY of a voice "
     await case.uploaded(opening(5000) + canary * 9000, canary * 10, filename="voz de Pérez.webm")
-    stored = everything(tmp_path)
-    assert blobs(tmp_path)
+    stored = await ENGINES.bytes_of(tmp_path)
+    assert ENGINES.blobs(tmp_path)
     assert canary not in stored
     assert "Pérez".encode() not in stored
 
@@ -534,8 +546,8 @@ async def test_upload_U06_audio_is_removed_after_its_retention(api: Api, tmp_pat
     sweep = api.proxy.deps.store.retention.sweep
     now = datetime.now(UTC)
     await sweep(now + timedelta(days=29), content_days=90, audio_days=30)
-    assert len(blobs(tmp_path)) == 2
+    assert len(ENGINES.blobs(tmp_path)) == 2
     await sweep(now + timedelta(days=31), content_days=90, audio_days=30)
-    assert blobs(tmp_path) == []
+    assert ENGINES.blobs(tmp_path) == {}
     later = await patient(api, "libre")
     assert (await later.transcribe()).status == 400

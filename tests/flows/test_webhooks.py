@@ -13,10 +13,11 @@ from proxy.sandbox import SandboxConfig
 from proxy.sandbox.reports import signature
 from tests.captured import captured_log
 from tests.conftest import Api, StartProxy
-from tests.flows._client import Patient, Reply, everything, patient, settled
+from tests.flows._client import Patient, Reply, patient, settled
 from tests.flows.mutants import PATHS, TIMES, VALUES, replaced
 from tests.flows.storms import NEW, OLD, SECRETS, Storm, lives
 from tests.samples import wav
+from tests.stores import ENGINES
 
 PATH: Final = "/webhooks/llamalitica"
 SECRET: Final = "sandbox-webhook-secret"
@@ -163,7 +164,7 @@ async def test_webhook_W02_the_platforms_own_deliveries_are_taken(api: Api) -> N
 
 async def test_webhook_W02_no_text_of_a_report_is_in_the_clear_on_disk(api: Api, tmp_path: Path) -> None:
     await accepted(api, event(content="CANARY", structuredData={"CANARY": 1}))
-    stored = everything(tmp_path)
+    stored = await ENGINES.bytes_of(tmp_path)
     assert b"report-1" in stored
     assert b"CANARY" not in stored
 

@@ -214,10 +214,10 @@ def newer_release(folder: Path) -> None:
 
 
 FAULTS: Final[Mapping[str, Callable[[Chaos], Awaitable[None]]]] = {
+    "failover": _failover,
     "kill": _kill,
     "terminate": _terminate,
     "stop": _stop,
-    "failover": _failover,
     "cut from database": _cut("from", "database"),
     "schema": _schema,
     "cut to database": _cut("to", "database"),

@@ -18,6 +18,7 @@ _PATIENCE: Final = 30.0
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 _TRIES: Final = 60
 _CASES: Final = 25  # of a person, then another one comes: no list grows without end
+_ASKED: Final = 3  # the cases that a person asks about, so that a conversation has many questions
 _OPENING: Final = b"\x1a\x45\xdf\xa3"
 _CONTINUING: Final = b"\x00\x01"
 _LARGE: Final = 6 << 20  # two parts in S3
@@ -48,13 +49,17 @@ class Reply:
 
 @dataclass
 class Clients:
-    """The load: `base` gives the address for the next request; `over` ends all of it."""
+    """The load: `base` gives the address for the next request; `over` ends all of it.
+
+    `twice` is the chance of a request that is sent again although it was answered.
+    """
 
     promises: Promises
     http: aiohttp.ClientSession
     base: Callable[[], str]
     random: Random
     pause: tuple[float, float] = (0.1, 0.7)
+    twice: float = 0.1
     calm: Callable[[], float | None] = lambda: None
     is_of_legacy: Callable[[str], bool] = lambda _: False
     over: bool = False
@@ -90,7 +95,10 @@ class Clients:
         token = person.token if self.random.random() < 0.3 else ""
         attempt = self.promises.new_attempt(person, keyed=keyed, token=token)
         for pause in self._tries() if keyed else (0.0,):
+            again = asyncio.create_task(self.ask_case(attempt)) if keyed and self._by_chance() else None
             reply = await self.ask_case(attempt)
+            if again is not None:
+                await again
             if attempt.answer is not None or attempt.unknown:
                 return
             if self.over and reply is not None and pause >= _PAUSES[-1]:
@@ -161,7 +169,7 @@ class Clients:
 
     async def _query(self, person: Person) -> None:
         """Asks one question, or two at once about one case."""
-        legacy_id = self.random.choice(person.cases)
+        legacy_id = self.random.choice(person.cases[:_ASKED])
         count = 1 + (self.random.random() < 0.4)
         await asyncio.gather(*(self._question(person, legacy_id) for _ in range(count)))
 
@@ -224,7 +232,7 @@ class Clients:
         return beginning + self.random.randbytes(_LARGE if large else self.random.randint(100, 30_000))
 
     async def upload(self, visit: Visit, writer: Writer, data: bytes) -> bool:
-        """Sends one chunk until it is taken; returns whether it was."""
+        """Sends one chunk until it is taken, or once more, as after a lost answer; returns whether it was."""
         path, writer.sent = f"/michiQ/uploadAudio/{visit.legacy_id}", digest(data)
         visit.bodies[writer.sent] = data
         for number, pause in enumerate(self._tries()):
@@ -235,7 +243,7 @@ class Clients:
             reply = await self.ask(
                 visit.person, "upload_audio", "POST", path, bearer(visit.person.token), data=form
             )
-            if reply is not None and reply.status == 200:
+            if reply is not None and reply.status == 200 and not (number == 0 and self._by_chance()):
                 writer.taken.append(writer.sent)
                 writer.sent = None
                 return True
@@ -255,6 +263,9 @@ class Clients:
                 return True
             await asyncio.sleep(pause)
         return False
+
+    def _by_chance(self) -> bool:
+        return self.random.random() < self.twice
 
     def _tries(self) -> Iterable[float]:
         for number in range(_TRIES):

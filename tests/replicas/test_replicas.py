@@ -51,17 +51,17 @@ async def test_replicas_N17_N18_U04_Q06_G05_nothing_promised_is_lost_by_a_kill_a
 ) -> None:
     bases = cycle([each.url for each in site.replicas])
     promises = Promises(Random(SEED))
-    clients = Clients(promises, site.http, lambda: next(bases), Random(SEED), pause=(0.0, 0.1))
+    clients = Clients(promises, site.http, lambda: next(bases), Random(SEED), pause=(0.0, 0.1), twice=0.4)
     finished = asyncio.Event()
     load = asyncio.create_task(clients.run(5, 1, 2, finished))
     killed, _ = site.replicas
-    await calls(promises, 60)
+    await calls(promises, 40)
     await site.kill(killed)
     await end_lease(killed, postgresql_server, site)
     await site.start(killed)
     await site.until_ready(killed)
     await end_connections(postgresql_server, site)
-    await calls(promises, 60)
+    await calls(promises, 40)
     finished.set()
     await load
     findings = await check_all(site, clients, listener)

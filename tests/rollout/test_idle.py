@@ -1,4 +1,4 @@
-"""What an idle proxy asks of PostgreSQL: each statement of each replica, for ever."""
+"""Counts what an idle proxy asks of PostgreSQL: each replica asks it for ever."""
 
 from functools import partial
 from pathlib import Path

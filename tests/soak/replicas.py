@@ -136,8 +136,9 @@ def _rows(run: Run) -> list[Row]:
         _row(
             "0 acknowledged lost: cases, chunks, transcriptions, reports, changes of modes",
             f"{len(answered)} cases, {chunks} chunks, {len(promises.changes)} changes; "
-            f"{sum(kinds.values())} faults ({_named(kinds)}); {_said(findings.lost)}; of the legacy server's "
-            f"in a fault {promises.found_later} of {sum(len(each.later) for each in promises.people)} found",
+            f"{sum(kinds.values())} faults of {len(kinds)} kinds; {_said(findings.lost)}; of the "
+            f"legacy server's in a fault {promises.found_later} of "
+            f"{sum(len(each.later) for each in promises.people)} found",
             met=not findings.lost and bool(kinds) and not chaos.failed,
         ),
         _row(
@@ -192,10 +193,6 @@ def _errors(promises: Promises) -> int:
     return sum(
         count for kind, count in promises.answered.items() if kind.split()[1] not in ("200", "302", "404")
     )
-
-
-def _named(kinds: Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in kinds.items())
 
 
 def _said(wrong: list[str]) -> str:

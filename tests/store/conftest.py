@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Engine, event
 
 from proxy.store import Store
 from proxy.store.sql.dialects import POSTGRESQL
-from tests.stores import EngineName, engine
+from tests.stores import EngineName, engine, unused_files
 
 from .examples import opened
 
-__all__ = ["engine", "statements", "store"]
+__all__ = ["engine", "statements", "store", "unused_files"]
 
 
 @pytest.fixture

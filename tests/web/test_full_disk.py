@@ -84,6 +84,7 @@ async def test_audio_for_which_there_is_no_room_names_the_full_disk(on_disk: Api
         assert (response.status, response.headers["X-Michiq-Cause"]) == (500, "store-full")
 
 
+@pytest.mark.here_only("SQLite's own bound; of a full disk under PostgreSQL the soak part replicas tells")
 async def test_a_database_that_may_not_grow_names_the_full_store(start_proxy: StartProxy) -> None:
     """Simulates a full disk without a mount: SQLite itself refuses more pages."""
 

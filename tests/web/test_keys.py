@@ -59,6 +59,7 @@ async def test_processes_tell_their_keys_by_fingerprints_alone(start_proxy: Star
     assert len({*process.keys}) == 2
 
 
+@pytest.mark.here_only("0.1.0, which sealed by Fernet, had SQLite alone")
 async def test_a_process_refuses_fernet_once_another_has_found_none_left(
     start_proxy: StartProxy, tmp_path: Path
 ) -> None:

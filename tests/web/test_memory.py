@@ -11,6 +11,7 @@ from proxy.store.upkeep.erasure import OfUser
 from tests import samples
 from tests.conftest import IDENTITY, Api, StartProxy
 from tests.flows._client import Patient, patient
+from tests.stores import ENGINES
 
 AUDIO = samples.wav(0.1)
 
@@ -18,8 +19,8 @@ AUDIO = samples.wav(0.1)
 async def erase(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs `michiq-proxy erase` beside the processes that serve."""
     monkeypatch.setenv("MICHIQ_SECRET_KEYS", key)
-    monkeypatch.setenv("MICHIQ_DATABASE_URL", f"sqlite:///{folder}/michiq.db")
-    monkeypatch.setenv("MICHIQ_BLOBS_URL", f"file:{folder}/blobs")
+    for name, value in (await ENGINES.environ(folder)).items():
+        monkeypatch.setenv(name, value)
     of_user = ("--user", IDENTITY["user_mail"], "--organization", IDENTITY["organization"])
     result = await asyncio.to_thread(CliRunner().invoke, main, ("erase", *of_user, "--yes"))
     assert result.exit_code == 0, result.output

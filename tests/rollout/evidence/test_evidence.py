@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import API_KEY, IDENTITY, Api, StartProxy, bearer, case_form
-from tests.flows._client import everything
 from tests.rollout.moving import eventually, mode, new_case, override
+from tests.stores import ENGINES
 
 # Made up, and nowhere else: whatever holds one of them has kept a patient's value.
 NAME = "Zacarías Quirogamuñoz"
@@ -88,7 +88,7 @@ async def test_the_structure_of_a_legacy_answer_is_learned_without_its_values(
     found = await eventually(lambda: learned(api, "doc"), bool)
     assert {(200, "document.username", "string"), (200, "document.input", "object")} <= found
     assert not any(path.startswith("document.input.") for _, path, _ in found), "it is the hospital's"
-    stored = everything(tmp_path)
+    stored = await ENGINES.bytes_of(tmp_path)
     leaked = [word for word in (NAME, "xenofrosis", API_KEY, made["token"]) if word.encode() in stored]
     assert leaked == []
 

@@ -1,9 +1,8 @@
 """Dry runs: every flow comes to its legacy answer, its calls are checked, nothing is sent or stored."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +25,10 @@ from proxy.rollout.shadow.openapi.description import Description, Descriptions, 
 from proxy.store import StoreError
 from proxy.store.blobs.dry import DryBlobs
 from proxy.store.blobs.folder import FolderBlobs
+from proxy.store.blobs.s3 import S3Blobs
+from proxy.store.cluster.lease import Lease
 from proxy.store.sql.dry_database import DryDatabase
+from proxy.store.sql.postgresql.database import PostgresqlDatabase
 from proxy.store.sql.sqlite import SqliteDatabase
 from proxy.upstream.call import Budget, Call
 from proxy.values import Answer, Identity, Inbound, Json
@@ -36,6 +38,7 @@ from tests.flows._client import Patient, patient, settled
 from tests.rollout._inbound import Part, inbound
 from tests.samples import wav
 from tests.store.examples import event
+from tests.stores import ENGINES
 
 DESCRIPTIONS: Final = load_descriptions()
 ROUTES: Final = load_table(ROOT / "mappings", SPECS).routes
@@ -65,15 +68,6 @@ def by(user: Patient, *parts: Part, raw: bytes = b"") -> Inbound:
     return inbound(bearer(user.token), *parts, raw=raw, legacy_id=user.id)
 
 
-def kept(folder: Path) -> dict[str, list[Any]]:
-    """Returns every row of every table, and every blob."""
-    with closing(sqlite3.connect(f"file:{folder / 'michiq.db'}?mode=ro", uri=True)) as connection:
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}
-    blobs = [path for path in sorted((folder / "blobs").rglob("*")) if path.is_file()]
-    return {**rows, "blobs": [(str(path), path.read_bytes()) for path in blobs]}
-
-
 def heard(api: Api) -> tuple[int, int]:
     return len(api.sandbox.llamalitica.calls), len(api.sandbox.llamachat.calls)
 
@@ -85,11 +79,11 @@ async def nothing_happens(api: Api, folder: Path) -> AsyncIterator[None]:
     while await api.proxy.deps.store.retention.last_sweep() is None:  # noqa: ASYNC110  the first one
         await asyncio.sleep(0.005)
     await api.proxy.moving.recorder.flush()
-    calls, before = heard(api), await asyncio.to_thread(kept, folder)
+    calls, before = heard(api), await asyncio.to_thread(ENGINES.everything, folder)
     assert before["sessions"], "nothing that could change"
     yield
     assert heard(api) == calls
-    assert await asyncio.to_thread(kept, folder) == before
+    assert await asyncio.to_thread(ENGINES.everything, folder) == before
 
 
 def shape(body: bytes) -> dict[str, type]:
@@ -313,9 +307,14 @@ async def test_a_write_that_no_flow_makes_leaves_nothing_either(api: Api, tmp_pa
     assert swept.blobs
 
 
+_WRITERS: Final = (SqliteDatabase, PostgresqlDatabase, FolderBlobs, S3Blobs)
+
+
 async def test_no_part_of_a_dry_store_has_a_way_to_the_real_writers(api: Api) -> None:
     real = api.proxy.deps.store
-    writers = [each for each in reached(real) if isinstance(each, SqliteDatabase | FolderBlobs)]
+    # Without locks and jobs: they are of processes that serve.
+    parts = real.over(real.database, real.blobs)
+    writers = [each for each in reached(parts) if isinstance(each, _WRITERS)]
     dry = list(reached(dry_deps(api.proxy.deps, DESCRIPTIONS).deps.store))
     assert real.database in writers
     assert real.blobs in writers
@@ -323,7 +322,7 @@ async def test_no_part_of_a_dry_store_has_a_way_to_the_real_writers(api: Api) ->
     assert len([each for each in dry if isinstance(each, DryDatabase | DryBlobs)]) == len(writers)
 
 
-_ENDS: Final = (SqliteDatabase, FolderBlobs, DryDatabase, DryBlobs)
+_ENDS: Final = (*_WRITERS, DryDatabase, DryBlobs, Lease)  # a lease shows its process, and no unit of work
 
 
 def reached(part: object) -> Iterator[object]:

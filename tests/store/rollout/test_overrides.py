@@ -79,6 +79,7 @@ async def test_an_organization_is_known_by_its_composed_name(store: Store) -> No
     assert await in_force(store, scope=scope) == "new"
 
 
+@pytest.mark.usefixtures("unused_files")
 async def test_an_organizations_name_is_not_on_disk_in_the_clear(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await change(store, "new", organization="ruiseñor-Norte")

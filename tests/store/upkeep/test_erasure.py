@@ -88,7 +88,9 @@ async def rows(store: Store) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
 
     def work(conn: Connection) -> dict[str, Sequence[Row[tuple[object, ...]]]]:
         tables = [table for table in metadata.sorted_tables if table.name not in {"audit", "meta", "changes"}]
-        return {table.name: conn.execute(select(table)).all() for table in tables}
+        return {
+            table.name: conn.execute(select(table).order_by(*table.primary_key)).all() for table in tables
+        }
 
     return await store.database.read(work)
 

@@ -30,7 +30,8 @@ async def test_no_byte_of_any_file_has_what_was_erased_while_another_process_has
         owner = await fill_user(proxy, USERS[0], cases=40)
         gone = await secrets_of(proxy, tmp_path)
         await fill_user(proxy, USERS[1], cases=40)
-        assert [value for value in gone if value not in _all_bytes(tmp_path)] == []
+        written = _all_bytes(tmp_path)
+        assert [value for value in gone if value not in written] == []
         await store.erasure.erase(OfUser(owner), "eva", NOW)
         await store.database.scrub()
         left = _all_bytes(tmp_path)

@@ -62,7 +62,9 @@ async def values(store: Store) -> dict[tuple[str, str], list[tuple[Context, byte
         return {
             (column.table.name, column.name): [
                 (SealedColumn(column).of(row), row._mapping[column])
-                for row in conn.execute(select(column.table).where(column.is_not(None)))
+                for row in conn.execute(
+                    select(column.table).where(column.is_not(None)).order_by(*column.table.primary_key)
+                )
             ]
             for columns in SEALED.values()
             for column in columns

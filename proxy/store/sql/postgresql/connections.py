@@ -1,6 +1,7 @@
 """Opens connections to PostgreSQL, and lends the open ones; a lost one is never lent again."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,7 +23,20 @@ _SESSION: Final[Mapping[str, str]] = {
     "idle_in_transaction_session_timeout": "15s",
     "lock_timeout": "10s",
     "jit": "off",  # short statements only
+    # The server notices within 11 s that a client is cut off: until then it keeps the locks of that one.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
 }
+# The same for the client's end. Otherwise it waits for TCP, which tries again ever more rarely after a cut.
+_SOCKET: Final = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 2),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 10_000),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,7 @@ class Server:
         """Returns a new connection of the driver. Raises the driver's errors, OSError and TimeoutError."""
         import asyncpg
 
-        return await asyncpg.connect(
+        driver = await asyncpg.connect(
             host=[server.host for server in self.url.servers],
             port=[server.port for server in self.url.servers],
             user=self.url.user,
@@ -71,6 +85,8 @@ class Server:
             statement_cache_size=0 if self.pooler else _STATEMENTS,
             server_settings=None if self.pooler else self._session(),
         )
+        _notice_silence(driver)
+        return driver
 
     def _session(self) -> dict[str, str]:
         return {**_SESSION, "application_name": self.url.application_name}
@@ -109,6 +125,16 @@ def _tls(url: PostgresqlUrl, ca_file: Path | None) -> ssl.SSLContext | bool | st
         reason = error.strerror or "no certificate"
         raise StoreError(f"MICHIQ_DATABASE_URL: sslcert, sslkey: {reason}") from None
     return context
+
+
+def _notice_silence(driver: Any) -> None:
+    """Lets the kernel end a connection whose other end does not answer; not every system can."""
+    own = driver._transport.get_extra_info("socket")  # the driver has no public way to it
+    if own is None or own.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for level, name, value in _SOCKET:
+        if hasattr(socket, name):
+            own.setsockopt(level, getattr(socket, name), value)
 
 
 @dataclass(slots=True, eq=False)
@@ -159,6 +185,10 @@ class Connections:
             lent = await self._take()
             try:
                 yield lent
+            except asyncio.CancelledError:
+                # Its statement may be under way on a network that is cut: nobody else must wait for it.
+                await lent.close()
+                raise
             finally:
                 if lent.driver.is_closed() or lent.driver.is_in_transaction():
                     await lent.close()

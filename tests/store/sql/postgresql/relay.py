@@ -28,6 +28,10 @@ class Relay:
         """Forwards nothing any more, and leaves all connections open."""
         self._silent = True
 
+    def speak_again(self) -> None:
+        """Forwards again; what was said meanwhile is lost."""
+        self._silent = False
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

@@ -1,6 +1,7 @@
 """Reads and writes on a real PostgreSQL, and on one that breaks."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -238,6 +239,33 @@ async def test_a_server_that_is_silent_ends_every_call_by_its_limit(open_at: Ope
             for call in (database.read(stored), database.write(adding("two")), database.lookup(stored)):
                 with pytest.raises(StoreError):
                     await call
+
+
+async def test_nobody_waits_for_the_answer_to_a_call_that_was_given_up(open_at: Open, relay: Relay) -> None:
+    """The lease is renewed by the one connection that it has: after a cut it must not wait for TCP."""
+    async with open_at(pool=1, port=relay.port) as database:
+        assert await database.call("SELECT 1") == 1
+        relay.fall_silent()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await database.call("SELECT 2")
+        relay.speak_again()
+        async with asyncio.timeout(10):
+            assert await database.call("SELECT 3") == 3
+
+
+async def test_both_ends_of_a_connection_notice_that_the_other_is_cut_off(
+    postgresql_server: Postgresql, name: str
+) -> None:
+    driver = await server_at(parse_postgresql_url(postgresql_server.url(name))).connect()
+    try:
+        assert await driver.fetchval("SHOW tcp_user_timeout") == "10s"
+        assert await driver.fetchval("SHOW tcp_keepalives_idle") == "5"
+        own = driver._transport.get_extra_info("socket")
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+    finally:
+        await driver.close()
 
 
 async def test_a_write_goes_on_when_its_caller_is_cancelled(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreError, StoreOptions, open_store
@@ -45,12 +45,13 @@ async def test_of_two_processes_at_once_one_makes_the_schema(empty: str) -> None
 
 async def test_the_schema_is_that_of_the_tables(empty: str) -> None:
     await migrated(empty)
+    both = MetaData(naming_convention=metadata.naming_convention)
+    for table in (*metadata.sorted_tables, *cluster_metadata.sorted_tables):
+        table.to_metadata(both)
 
     def work(conn: Connection) -> list[Any]:
-        context = MigrationContext.configure(
-            conn, opts={"compare_type": True, "compare_server_default": True}
-        )
-        both: Any = [metadata, cluster_metadata]  # alembic's types know one only
+        compared = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(conn, opts=compared)
         return [*compare_metadata(context, both)]
 
     async with connected(server_at(parse_postgresql_url(empty)).engine()) as conn:
