@@ -13,10 +13,11 @@ from sqlalchemy import (
     LargeBinary,
     Row,
     Table,
+    and_,
     func,
+    or_,
     select,
     text,
-    tuple_,
 )
 
 from proxy.store.copy_note import COPY_NOTE, CopyNote, write_note
@@ -31,11 +32,12 @@ TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not 
 
 _ROWS: Final = 1000
 _BYTES: Final = 4 * 1024 * 1024
-_BATCH: Final = 500
+_BATCH: Final = 50  # the engines take long to plan for many more
 _NUL: Final = "\0"
 # Rows of `meta` about the database itself.
 _OWN: Final = (OLDEST_NOTE, COPY_NOTE)
 _LAST: Final = text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, :column) AS regclass))")
+_ANALYZE: Final = text(f"ANALYZE {', '.join(table.name for table in TABLES)}")
 _SET: Final = text("SELECT setval(CAST(pg_get_serial_sequence(:name, :column) AS regclass), :highest)")
 
 
@@ -111,11 +113,16 @@ def highest_numbers(conn: Connection) -> dict[str, int]:
     return found
 
 
-def raise_numbers(conn: Connection, highest: Mapping[str, int]) -> None:
-    """Makes the database give higher numbers than these from now on."""
+def end_rows(conn: Connection, highest: Mapping[str, int]) -> None:
+    """Makes the database ready after the last row: it gives higher numbers than these from now on.
+
+    Until PostgreSQL has looked at new tables, it reads some of them whole where it should use an index.
+    """
     for table, column in _counted():
         if number := highest[table.name]:
             _raise(conn, table, column, number)
+    if not has_one_writer(conn):
+        conn.execute(_ANALYZE)
 
 
 def _given(conn: Connection, table: Table, column: str) -> int | None:
@@ -154,7 +161,11 @@ def _copied(table: Table) -> list[ColumnElement[bool]]:
 
 def _is_one_of(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
     columns = [*table.primary_key.columns]
-    return columns[0].in_([key[0] for key in keys]) if len(columns) == 1 else tuple_(*columns).in_(keys)
+    if len(columns) == 1:
+        return columns[0].in_([key[0] for key in keys])
+    # SQLite reads the whole table for (a, b) IN (…), and PostgreSQL makes this of it anyway.
+    pairs = (zip(columns, key, strict=True) for key in keys)
+    return or_(*(and_(*(column == value for column, value in each)) for each in pairs))
 
 
 def _by_key(table: Table, rows: Sequence[Row[Any]]) -> dict[Key, tuple[Any, ...]]:
