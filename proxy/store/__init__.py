@@ -155,7 +155,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         journal=journal,
         recordings=Recordings(database, sealer, _new_id),
         transcriptions=transcriptions,
-        additions=Additions(database, transcriptions, reports),
+        additions=Additions(database, transcriptions, reports, backend.folder is not None),
         links=Links(database, presence, _new_id),
         conversations=Conversations(database, sealer),
         reports=reports,

@@ -87,6 +87,7 @@ class _Dialogue:
         self._question = question
         self._mapping = mapping
         self._store = deps.store.conversations
+        self._tasks = deps.tasks
         self._workers = deps.workers
         self._readings = deps.readings
 
@@ -95,22 +96,31 @@ class _Dialogue:
 
         It also begins one anew when the process that held the lock before was lost: LlamaChat may still
         work on that one's question. `turn` holds the conversation's lock against other questions; it is
-        closed at the end.
+        closed at the end, once the sent passages are noted.
         """
+        async with turn:
+            async with hold.ending_with_it():
+                response, sent = await self._asked(lapsed=hold.lapsed)
+            if sent:
+                # The next question waits for it, but the client of this one need not.
+                self._tasks.start("note-sent", self._note(sent, turn.pop_all(), hold))
+        return response
+
+    async def _asked(self, *, lapsed: bool) -> tuple[str, Set[str]]:
+        """Returns the answer, and the passages that were sent for it."""
         case = self._record.case
-        async with turn, hold.ending_with_it():
-            if hold.lapsed:
-                await self._store.drop(case.id, case.owner)
-            earlier = await self._store.get(case.id, case.owner)
-            if earlier is not None:
-                try:
-                    return await self._say(earlier.id, await self._plan(earlier.sent))
-                except UpstreamError as error:
-                    if error.status != 404:
-                        raise
-                await self._store.drop(case.id, case.owner)
-            conversation, prompt = await self._begin()
-            return await self._say(conversation, prompt)
+        if lapsed:
+            await self._store.drop(case.id, case.owner)
+        earlier = await self._store.get(case.id, case.owner)
+        if earlier is not None:
+            try:
+                return await self._say(earlier.id, await self._plan(earlier.sent))
+            except UpstreamError as error:
+                if error.status != 404:
+                    raise
+            await self._store.drop(case.id, case.owner)
+        conversation, prompt = await self._begin()
+        return await self._say(conversation, prompt)
 
     async def _begin(self) -> tuple[str, Prompt]:
         """Starts a conversation and plans the messages, both at once.
@@ -129,14 +139,17 @@ class _Dialogue:
         await self._store.put(case.id, case.owner, conversation, self._ref)
         return conversation
 
-    async def _say(self, conversation: str, prompt: Prompt) -> str:
-        """Returns the answer to the last message; marks the passages as sent only after it."""
+    async def _say(self, conversation: str, prompt: Prompt) -> tuple[str, Set[str]]:
+        """Returns the answer to the last message, and the passages that count as sent after it."""
         response = ""
         for message in prompt.messages:
             response = await self._chat.send(self._key, conversation, message)
-        if prompt.sent:
-            await self._store.add_sent(self._record.case.id, self._record.case.owner, prompt.sent)
-        return response
+        return response, prompt.sent
+
+    async def _note(self, sent: Set[str], turn: AsyncExitStack, hold: Hold) -> None:
+        """Marks passages as sent. If that fails, a later question sends them again."""
+        async with turn, hold.ending_with_it():
+            await self._store.add_sent(self._record.case.id, self._record.case.owner, sent)
 
     async def _plan(self, sent: Set[str]) -> Prompt:
         texts = self._mapping.instruction, self._mapping.part_instruction

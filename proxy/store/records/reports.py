@@ -18,9 +18,9 @@ from proxy.values import Report, ReportEvent, folded_id
 
 _BODY: Final = SealedColumn(reports.c.body)
 _RANKS: Final[Mapping[str, int]] = {"report.created": 0, "report.updated": 1, "report.deleted": 2}
-_DELETED: Final = _RANKS["report.deleted"]
+DELETED: Final = _RANKS["report.deleted"]
 _ALIVE: Final = select(reports).where(
-    reports.c.case_id.in_(bindparam("case_ids", expanding=True)), reports.c.rank != _DELETED
+    reports.c.case_id.in_(bindparam("case_ids", expanding=True)), reports.c.rank != DELETED
 )
 # A bound, lest a platform whose clock stands still fill a row. An event so long ago is not sent again.
 _MAX_EARLIER: Final = 64
@@ -78,7 +78,8 @@ class Reports:
         rows: list[Row[Any]] = []
         for batch in batches([folded_id(each) for each in case_ids]):
             rows += conn.execute(_ALIVE, {"case_ids": batch}).all()
-        return [self._report(row) for row in sorted(rows, key=lambda row: (row.at, row.id), reverse=True)]
+        newest = sorted(rows, key=lambda row: (row.at, row.id), reverse=True)
+        return [self.opened(row.id, row.case_id, row.at, row.agent_id, row.body) for row in newest]
 
     def _values(self, event: ReportEvent, received_at: datetime) -> dict[str, Any]:
         rank = _RANKS[event.event]
@@ -92,12 +93,13 @@ class Reports:
             ),
             "received_at": received_at,
             "agent_id": event.agent_id,
-            "body": None if rank == _DELETED else self.sealer.seal_json(body, _BODY.at(event.report_id)),
+            "body": None if rank == DELETED else self.sealer.seal_json(body, _BODY.at(event.report_id)),
         }
 
-    def _report(self, row: Row[Any]) -> Report:
-        content, structured_data = self.sealer.open_json(row.body, _BODY.at(row.id))
-        return Report(row.id, row.case_id, row.at, row.agent_id, content, structured_data, len(row.body))
+    def opened(self, report_id: str, case_id: str, at: datetime, agent_id: str | None, body: bytes) -> Report:
+        """Returns the report of a row's values."""
+        content, structured_data = self.sealer.open_json(body, _BODY.at(report_id))
+        return Report(report_id, case_id, at, agent_id, content, structured_data, len(body))
 
 
 def _earlier(event: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
@@ -114,4 +116,4 @@ def _earlier(event: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
 
 def _order(*, rank: int, at: datetime, **_rest: object) -> tuple[bool, datetime, int]:
     """Returns a report event's sort key: a deletion over all, then by time, then updated over created."""
-    return rank == _DELETED, at, rank
+    return rank == DELETED, at, rank

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
@@ -92,6 +93,13 @@ class Transcriptions:
                 found[row.legacy_id].append(self._transcription(row))
         return {each: found[folded_id(each)] for each in legacy_ids}
 
+    def opened(
+        self, legacy_id: str, digest: str, text: bytes, seconds: float, created_at: datetime
+    ) -> Transcription:
+        """Returns the transcription of a row's values."""
+        return Transcription(
+            digest, self.sealer.open_text(text, _TEXT.at(legacy_id, digest)), seconds, created_at
+        )
+
     def _transcription(self, row: Row[Any]) -> Transcription:
-        text = self.sealer.open_text(row.text, _TEXT.at(row.legacy_id, row.digest))
-        return Transcription(row.digest, text, row.seconds, row.created_at)
+        return self.opened(row.legacy_id, row.digest, row.text, row.seconds, row.created_at)

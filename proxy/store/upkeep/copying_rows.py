@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from proxy.store.copy_note import COPY_NOTE, CopyNote, write_note
 from proxy.store.errors import StoreError
+from proxy.store.sealing.sealer import shown_hash
 from proxy.store.sql.migrate import OLDEST_NOTE
 from proxy.store.sql.rows import has_one_writer, insert_missing
 from proxy.store.sql.tables import meta, metadata, processes
@@ -162,7 +163,8 @@ def _copied(table: Table) -> list[ColumnElement[bool]]:
 def _is_one_of(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
     columns = [*table.primary_key.columns]
     if len(columns) == 1:
-        return columns[0].in_([key[0] for key in keys])
+        found: ColumnElement[bool] = columns[0].in_([key[0] for key in keys])
+        return found
     # SQLite reads the whole table for (a, b) IN (…), and PostgreSQL makes this of it anyway.
     pairs = (zip(columns, key, strict=True) for key in keys)
     return or_(*(and_(*(column == value for column, value in each)) for each in pairs))
@@ -190,4 +192,4 @@ def _refuse_nul(page: Page) -> None:
 def _named(table: Table, key: Key) -> str:
     """Returns the name of a row for messages: its key may be somebody's."""
     digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"a row of {table.name} (key {digest[:12]})"
+    return f"a row of {table.name} (key {shown_hash(digest)})"
