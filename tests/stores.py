@@ -5,10 +5,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias, TypeVar
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import Connection, create_engine, text
@@ -17,8 +20,8 @@ from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
 from proxy.store.blobs.opening import Surroundings
 from proxy.store.sql.postgresql.connections import server_at
-from tests.postgresql import Postgresql
-from tests.seaweedfs import SeaweedFS
+from tests.postgresql import Postgresql, postgresql
+from tests.seaweedfs import CREDENTIALS, SeaweedFS, own_seaweedfs
 
 T = TypeVar("T")
 EngineName: TypeAlias = Literal["sqlite", "postgresql"]
@@ -33,15 +36,22 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A test's part of an S3 store."""
+    """A test's part of an S3 store; each folder's blobs are under a prefix of their own."""
 
     server: SeaweedFS
     prefix: str
 
-    async def blobs(self) -> dict[str, bytes]:
+    def url(self, folder: Path) -> str:
+        return self.server.url(self._prefix(folder))
+
+    async def blobs(self, folder: Path) -> dict[str, bytes]:
+        prefix = f"{self._prefix(folder)}/"
         async with self.server.client() as raw:
-            stored = {name: await raw.call("GET", name) for name in await raw.names(self.prefix)}
-            return stored | dict.fromkeys(await raw.uploads(self.prefix), b"")
+            stored = {name: await raw.call("GET", name) for name in await raw.names(prefix)}
+            return stored | dict.fromkeys(await raw.uploads(prefix), b"")
+
+    def _prefix(self, folder: Path) -> str:
+        return f"{self.prefix}/{sha256(bytes(folder)).hexdigest()[:16]}"
 
 
 class Engines:
@@ -74,7 +84,7 @@ class Engines:
             making = self.server.new if self.unused else self.server.used_again
             self.databases[folder] = await making()
         url = self.server.url(self.databases[folder])
-        blobs_url = self.bucket.server.url(self.bucket.prefix) if self.bucket else f"file:{folder}/blobs"
+        blobs_url = self.bucket.url(folder) if self.bucket else f"file:{folder}/blobs"
         here = Surroundings(os.environ)
         return StoreOptions(database_url=url, blobs_url=blobs_url, here=here)
 
@@ -91,6 +101,13 @@ class Engines:
         if self.server is None:
             return _in_file(folder / "michiq.db", work)
         return _blocking(_as_superuser(self.server.url(self.databases[folder]), work))
+
+    async def pass_lease(self, folder: Path) -> None:
+        """Lets the leases of killed processes run out at once, which else takes seconds."""
+        if self.server is not None:
+            await self.end_sessions(folder)
+            past = "clock_timestamp() - interval '1 minute'"
+            self.tamper(folder, f"UPDATE members SET until = {past}", f"UPDATE jobs SET next_at = {past}")
 
     def tamper(self, folder: Path, *statements: str) -> None:
         """Changes the rows past the store, or the schema."""
@@ -121,7 +138,7 @@ class Engines:
     def blobs(self, folder: Path) -> dict[str, bytes]:
         """Returns the bytes of all blobs by their names, in the folder or the bucket; also the unfinished."""
         if self.bucket is not None:
-            return _blocking(self.bucket.blobs())
+            return _blocking(self.bucket.blobs(folder))
         return {str(path): path.read_bytes() for path in _files(folder / "blobs")}
 
     async def end_sessions(self, folder: Path) -> None:
@@ -160,6 +177,18 @@ class Engines:
 
 
 ENGINES = Engines()
+
+
+@contextmanager
+def replicated() -> Iterator[None]:
+    """Puts the stores of all folders on a PostgreSQL and an S3 store of its own while the block runs."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="michiq-s3-")))
+        server = stack.enter_context(postgresql())
+        bucket = Bucket(stack.enter_context(own_seaweedfs(folder / "data")), "store")
+        stack.enter_context(patch.dict(os.environ, CREDENTIALS))
+        stack.enter_context(ENGINES.on(server, bucket))
+        yield
 
 
 def _blocking(work: Coroutine[Any, Any, T]) -> T:

@@ -26,9 +26,11 @@ import proxy.store.records.reports
 import proxy.store.sql.migrate
 import proxy.web.webhooks
 from proxy.concurrency.tasks import Tasks
+from proxy.postgresql_url import is_postgresql
 from proxy.server.shutdown import Ending
 from proxy.store.audit.trail import Audit
 from proxy.store.blobs.folder import FolderWriter
+from proxy.store.blobs.s3_writer import S3Writer
 from proxy.store.records.journal import Journal
 from proxy.store.records.links import Links
 from proxy.store.records.recordings import Recordings
@@ -181,13 +183,22 @@ POINTS: Final[Mapping[str, Sequence[Lay]]] = {
 }
 
 
-def ways(point: str) -> int:
-    return max(1, len(POINTS[point]))
+# The same on PostgreSQL and S3: without the points within SQLite's own files.
+REPLICATED: Final[Mapping[str, Sequence[Lay]]] = {
+    **{point: lays for point, lays in POINTS.items() if point not in ("checkpoint", MIGRATION)},
+    "blob": [_before(S3Writer, "commit"), _after(S3Writer, "commit"), _after(Recordings, "add_chunk")],
+}
+
+
+def points(*, replicated: bool) -> Mapping[str, Sequence[Lay]]:
+    """Returns the points of a proxy on these stores, with their ways."""
+    return REPLICATED if replicated else POINTS
 
 
 def lay_all(file: Path) -> None:
     """Lays every trap in this process; they are harmless until the file names one."""
-    for point, lays in POINTS.items():
+    replicated = is_postgresql(os.environ.get("MICHIQ_DATABASE_URL", ""))
+    for point, lays in points(replicated=replicated).items():
         for number, lay in enumerate(lays):
             lay(Trap(file, f"{point}:{number}"))
     _wrap_with(proxy.store.sql.migrate, "migration_engine", partial(_counting, file=file))

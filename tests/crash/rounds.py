@@ -11,8 +11,9 @@ from proxy.sandbox.cases import Case
 from tests.conftest import IDENTITY
 from tests.crash.client import BROKEN, Client
 from tests.crash.judge import Faults, at_last, judge
-from tests.crash.points import REFUSED, SENT, ways
+from tests.crash.points import REFUSED, SENT, points
 from tests.crash.site import Site, alive
+from tests.stores import ENGINES
 
 _SECONDS: Final = 30
 _PAUSE_SECONDS: Final = 0.1
@@ -35,7 +36,7 @@ class Siege:
         """A kill at the point, in the way whose turn it is, and a start. `plain` puts a `michiq-proxy serve`
         without any trap between the two, which is killed once it was looked at."""
         async with self._bystanders():
-            await _MEETINGS.get(point, _wait)(self, f"{point}:{number % ways(point)}")
+            await _MEETINGS.get(point, _wait)(self, f"{point}:{number % self._ways(point)}")
             await self._gone()
         self.kills.append(point)
         if plain:
@@ -43,6 +44,9 @@ class Siege:
             self.site.kill()
             await self._gone()
         await self.start()
+
+    def _ways(self, point: str) -> int:
+        return max(1, len(points(replicated=ENGINES.server is not None)[point]))
 
     async def start(self, *, plain: bool = False) -> None:
         assert await self.site.start(plain=plain), self.site.log.read_text()[-2000:]

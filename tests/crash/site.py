@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +20,10 @@ from typing import Any, Final
 import aiohttp
 
 from proxy.sandbox import Sandbox, SandboxConfig, run_sandbox
-from proxy.store import Store, StoreOptions, open_store
+from proxy.store import Store, open_store
 from tests.conftest import ROOT
 from tests.crash.nursery import Born, Nursery
+from tests.stores import ENGINES
 
 ADMIN_TOKEN: Final = "crash-admin-token-0123456789"
 _SECONDS: Final = 60
@@ -43,6 +44,7 @@ class Site:
     process: Process | Born | None = None
     nursery: Nursery | None = None
     ready: list[float] = field(default_factory=list)
+    stored: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
@@ -98,6 +100,7 @@ class Site:
             code = await self.process.wait()
         assert code == -signal.SIGKILL, f"it ended with {code}"
         self.disarm()
+        await ENGINES.pass_lease(self.folder)
 
     def kill(self) -> None:
         assert self.process
@@ -110,10 +113,7 @@ class Site:
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
         """The proxy's store, opened by this process too."""
-        options = StoreOptions(
-            database_url=f"sqlite:///{self.database}", blobs_url=f"file:{self.folder}/blobs"
-        )
-        async with open_store(options, self.key.split(",")) as store:
+        async with open_store(await ENGINES.options(self.folder), self.key.split(",")) as store:
             yield store
 
     async def get(self, path: str, **headers: str) -> Any:
@@ -154,6 +154,7 @@ class Site:
             "MICHIQ_ADMIN_TOKENS": f"crash:{ADMIN_TOKEN}",
             "MICHIQ_DATABASE_URL": f"sqlite:///{self.database}",
             "MICHIQ_BLOBS_URL": f"file:{self.folder}/blobs",
+            **self.stored,
             "MICHIQ_LLAMALITICA_API_URL": self.sandbox.llamalitica.url,
             "MICHIQ_LLAMALITICA_WEB_URL": self.sandbox.llamalitica.url,
             "MICHIQ_LLAMACHAT_URL": self.sandbox.llamachat.url,
@@ -173,6 +174,7 @@ async def sited(folder: Path, config: SandboxConfig | None = None) -> AsyncItera
         aiohttp.ClientSession(connector=connections, timeout=aiohttp.ClientTimeout(total=_SECONDS)) as http,
     ):
         site = Site(folder, sandbox, http, _key(), (_free_port(), _free_port()))
+        site.stored = await ENGINES.environ(folder)
         sandbox.llamalitica.webhook_url = f"{site.url}/webhooks/llamalitica"
         try:
             yield site
@@ -201,12 +203,13 @@ async def _end_all(folder: Path) -> None:
 
 def started_in(folder: Path) -> list[int]:
     """The processes that run on the settings of a site in this folder, or below it."""
-    settings = f"\0MICHIQ_DATABASE_URL=sqlite:///{folder}/".encode()
+    settings = [f"\0TMPDIR={folder}{end}".encode() for end in ("/", "\0")]
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         # One that ends has none any more, and another user's is not shown.
         with contextlib.suppress(OSError):
-            if settings in b"\0" + path.read_bytes():
+            environ = b"\0" + path.read_bytes()
+            if any(each in environ for each in settings):
                 found.append(int(path.parent.name))
     return found
 

@@ -6,27 +6,30 @@ from random import Random
 
 import pytest
 
+from tests.conftest import STORES
 from tests.crash.client import Client
 from tests.crash.nursery import nursery
-from tests.crash.points import MIGRATION, POINTS
+from tests.crash.points import MIGRATION, points
 from tests.crash.rounds import Siege
 from tests.crash.site import sited, started_in
 from tests.crash.upgrade import killed_within, statements
 
-NAMED = [point for point in POINTS if point != MIGRATION]
 
-
-async def test_a_killed_proxy_N17_U01_W02_starts_again_without_loss_halves_or_doubles(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stored_in", STORES, indirect=True)
+async def test_a_killed_proxy_N17_U01_W02_starts_again_without_loss_halves_or_doubles(
+    tmp_path: Path, stored_in: str
+) -> None:
+    named = [point for point in points(replicated=stored_in == "replicated") if point != MIGRATION]
     async with sited(tmp_path) as site, nursery(tmp_path, site.environ()) as site.nursery:
         siege = Siege(site, Client(site))
         await siege.start()
-        for number, point in enumerate(NAMED):
+        for number, point in enumerate(named):
             await siege.round(point, number, plain=False)
         await siege.end()
-    assert siege.faults.all() == []
-    assert siege.kills == NAMED
+    assert siege.faults.all() == [], siege.faults.all()
+    assert siege.kills == named
     answered = [attempt for attempt in siege.client.attempts if attempt.answer]
-    assert len(answered) > len(NAMED), "nothing was promised that could be lost"
+    assert len(answered) > len(named), "nothing was promised that could be lost"
     assert siege.client.chunks
 
 

@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,9 @@ from rich.table import Table
 
 from proxy.observe.logs import setup
 from tests.captured import restored_logging
+from tests.conftest import STORES
 from tests.soak.rows import Part, Row
+from tests.stores import replicated
 
 PARTS: Final = (
     "modes",
@@ -32,6 +35,8 @@ PARTS: Final = (
     "slow",
     "replicas",
 )
+# The parts whose proxies may have their stores in PostgreSQL and S3.
+_ON_BOTH: Final = ("modes", "homes", "shadow", "apart", "webhooks", "once", "crash")
 
 
 def main() -> int:
@@ -39,8 +44,14 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is the full size")
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/reliability.md")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="of the parts that can have both")
     given = parser.parse_args()
-    rows = [row for name in given.parts or PARTS for row in _run(name, given.scale)]
+    parts = given.parts or [name for name in PARTS if given.store == STORES[0] or name in _ON_BOTH]
+    if given.store != STORES[0] and (other := {*parts} - {*_ON_BOTH}):
+        parser.error(f"--store {given.store} is not for {', '.join(sorted(other))}")
+    # Only what starts the servers: a store here has none.
+    with replicated() if given.store != STORES[0] else nullcontext():
+        rows = [row for name in parts for row in _run(name, given.scale)]
     (_markdown if given.markdown else _print)(rows)
     return 0 if all(row.met for row in rows) else 1
 

@@ -17,6 +17,7 @@ from tests.flows._client import settled
 from tests.rollout.homes import move_about
 from tests.rollout.moving import ROUTES, mode
 from tests.soak.rows import Row
+from tests.stores import ENGINES
 
 SEED = 20261125
 
@@ -64,6 +65,7 @@ async def _called(users: Crowd, count: int) -> tuple[ApartCalls, list[str]]:
                 sandbox.llamachat.url,
                 MICHIQ_LEGACY_URL=sandbox.michiq.url,
                 MICHIQ_SECRET_KEYS=Fernet.generate_key().decode(),
+                **await ENGINES.environ(folder),
             )
             clock = Clock()
             async with running(settings, table, clock) as proxy:

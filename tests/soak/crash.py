@@ -10,11 +10,12 @@ from random import Random
 
 from tests.crash.client import Client
 from tests.crash.judge import Faults
-from tests.crash.points import MIGRATION, POINTS
+from tests.crash.points import MIGRATION, points
 from tests.crash.rounds import Siege
 from tests.crash.site import another, sited
 from tests.crash.upgrade import killed_within, statements
 from tests.soak.rows import Row
+from tests.stores import ENGINES
 
 SEED = 9
 _TIMES = 20
@@ -33,17 +34,19 @@ class _Seen:
 
 async def run(scale: float) -> list[Row]:
     times = max(1, round(_TIMES * scale))
-    named = [point for point in POINTS if point != MIGRATION]
+    every = points(replicated=ENGINES.server is not None)
+    named = [point for point in every if point != MIGRATION]
     seen = _Seen()
     await asyncio.gather(_besieged(named[0::2], times, seen), _besieged(named[1::2], times, seen))
-    await _upgraded(times, seen)
+    if MIGRATION in every:
+        await _upgraded(times, seen)
     slowest, middle = max(seen.ready), statistics.median(seen.ready)
     faults = seen.faults
     return [
         _row(
-            f"{len(POINTS)} points x {times} kills: nothing promised is lost",
+            f"{len(every)} points x {times} kills: nothing promised is lost",
             f"{seen.kills} kills, {seen.promises} promises, {len(faults.lost)} lost",
-            met=not faults.lost and seen.kills == len(POINTS) * times,
+            met=not faults.lost and seen.kills == len(every) * times,
         ),
         _row("no half records", _told(faults.halves), met=not faults.halves),
         _row("nothing done twice", _told(faults.doubles), met=not faults.doubles),

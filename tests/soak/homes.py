@@ -14,6 +14,7 @@ from tests.conftest import Api, Clock, edited_table, settings_for
 from tests.rollout.homes import Calls, move_about, people
 from tests.rollout.moving import ROUTES, mode
 from tests.soak.rows import Row
+from tests.stores import ENGINES
 
 SEED = 20241125
 
@@ -31,6 +32,7 @@ async def run(scale: float) -> list[Row]:
                 sandbox.llamachat.url,
                 MICHIQ_LEGACY_URL=sandbox.michiq.url,
                 MICHIQ_SECRET_KEYS=Fernet.generate_key().decode(),
+                **await ENGINES.environ(folder),
             )
             clock = Clock()
             async with running(settings, table, clock) as proxy:

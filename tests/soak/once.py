@@ -13,6 +13,7 @@ from tests.faults.facing import facing, hurried
 from tests.faults.once import POINTS, Try, asked_again, broken_off, faults_of, lost, states
 from tests.faults.system import System, system
 from tests.soak.rows import Row
+from tests.stores import ENGINES
 
 _TIMES: Final = 50
 
@@ -79,8 +80,7 @@ def _never_again(tries: list[Try], wrong: list[str], by_restart: int) -> Row:
 
 async def _shown(folder: Path, key: str) -> list[Any]:
     """Returns what the command shows an operator."""
-    settings = {"MICHIQ_SECRET_KEYS": key, "MICHIQ_DATABASE_URL": f"sqlite:///{folder}/michiq.db"}
-    settings["MICHIQ_BLOBS_URL"] = f"file:{folder}/blobs"
+    settings = {"MICHIQ_SECRET_KEYS": key, **await ENGINES.environ(folder)}
     async with command(folder, "routes", "--pending", "--json", **settings) as process:
         told, _ = await process.communicate()
     shown: list[Any] = json.loads(told)

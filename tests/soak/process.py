@@ -22,6 +22,7 @@ from proxy.store import Store, open_store
 from proxy.store.options import store_options
 from tests.cli.test_processes import command, until
 from tests.conftest import ROOT
+from tests.stores import ENGINES
 
 ADMIN_TOKEN: Final = "soak-admin-token-0123456789"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=120)
@@ -60,7 +61,7 @@ async def hosted(**environ: str) -> AsyncIterator[Host]:
         shutil.copytree(ROOT / "mappings", folder / "mappings")
         async with command(folder, "sandbox", "--ports", "0", "0", "0") as systems:
             api, chat, legacy = re.findall(r"http://127\.0\.0\.1:\d+", await until(systems, "Ctrl+C"))
-            settings = _settings(folder, api, chat, legacy) | environ
+            settings = _settings(folder, api, chat, legacy) | await ENGINES.environ(folder) | environ
             async with (
                 command(folder, "serve", **settings) as process,
                 aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(limit=0)) as http,
@@ -115,8 +116,6 @@ def _settings(folder: Path, api: str, chat: str, legacy: str) -> dict[str, str]:
         "MICHIQ_LISTEN": "127.0.0.1:0",
         "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
         "MICHIQ_ADMIN_TOKENS": f"soak:{ADMIN_TOKEN}",
-        "MICHIQ_DATABASE_URL": f"sqlite:///{folder}/michiq.db",
-        "MICHIQ_BLOBS_URL": f"file:{folder}/blobs",
         "MICHIQ_MAPPINGS": str(folder / "mappings"),
         "MICHIQ_LLAMALITICA_API_URL": api,
         "MICHIQ_LLAMALITICA_WEB_URL": api,

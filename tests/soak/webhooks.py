@@ -17,6 +17,7 @@ from tests.flows.storms import SECRETS, Storm, lives
 from tests.rollout.moving import eventually
 from tests.serving import serving
 from tests.soak.rows import Row
+from tests.stores import ENGINES
 from tests.web.consumer import Consumer, consuming
 
 SEED = 20261126
@@ -87,6 +88,7 @@ async def _proxy(consumer: Consumer) -> AsyncIterator[Running]:
                 sandbox.llamachat.url,
                 MICHIQ_WEBHOOK_SECRETS=SECRETS,
                 MICHIQ_SECRET_KEYS=Fernet.generate_key().decode(),
+                **await ENGINES.environ(folder),
                 MICHIQ_TEE_URL=consumer.url,
             )
             async with running(settings, table, Clock()) as proxy:
