@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store import StoreOptions
@@ -103,11 +103,12 @@ class Engines:
         return _blocking(_as_superuser(self.server.url(self.databases[folder]), work))
 
     async def pass_lease(self, folder: Path) -> None:
-        """Lets the leases of killed processes run out at once, which else takes seconds."""
+        """Ends the leases of killed processes at once: others would do so within seconds."""
         if self.server is not None:
             await self.end_sessions(folder)
             past = "clock_timestamp() - interval '1 minute'"
             self.tamper(folder, f"UPDATE members SET until = {past}", f"UPDATE jobs SET next_at = {past}")
+            self.rows(folder, "SELECT michiq_reap()")
 
     def tamper(self, folder: Path, *statements: str) -> None:
         """Changes the rows past the store, or the schema."""
@@ -119,7 +120,11 @@ class Engines:
         if self.server is None:
             with closing(sqlite3.connect(f"file:{folder}/michiq.db?mode=ro", uri=True, timeout=30)) as found:
                 return found.execute(query).fetchall()
-        return self.outside(folder, lambda conn: [tuple(row) for row in conn.execute(text(query))])
+        return _blocking(self._server_rows(self.server, self.databases[folder], query))
+
+    async def _server_rows(self, server: Postgresql, name: str, query: str) -> list[tuple[Any, ...]]:
+        async with server.admin(name) as driver:
+            return [tuple(row) for row in await driver.fetch(query)]
 
     def everything(self, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
         """Returns every row of every table but those that a process renews, and every blob."""
@@ -185,6 +190,7 @@ def replicated() -> Iterator[None]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="michiq-s3-")))
         server = stack.enter_context(postgresql())
+        asyncio.run(server.new())  # with the template of all others, which two must not make at once
         bucket = Bucket(stack.enter_context(own_seaweedfs(folder / "data")), "store")
         stack.enter_context(patch.dict(os.environ, CREDENTIALS))
         stack.enter_context(ENGINES.on(server, bucket))

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from random import Random
+from typing import Final
 
 import pytest
 
@@ -14,12 +15,16 @@ from tests.crash.rounds import Siege
 from tests.crash.site import sited, started_in
 from tests.crash.upgrade import killed_within, statements
 
+SEED: Final = 14
+
 
 @pytest.mark.parametrize("stored_in", STORES, indirect=True)
 async def test_a_killed_proxy_N17_U01_W02_starts_again_without_loss_halves_or_doubles(
     tmp_path: Path, stored_in: str
 ) -> None:
     named = [point for point in points(replicated=stored_in == "replicated") if point != MIGRATION]
+    if stored_in == "replicated":
+        named = Random(SEED).sample(named, 5)  # all of them are in the soak
     async with sited(tmp_path) as site, nursery(tmp_path, site.environ()) as site.nursery:
         siege = Siege(site, Client(site))
         await siege.start()

@@ -19,6 +19,7 @@ from proxy.upstream.call import Budget
 from proxy.web.service import Running, running
 from tests.cli.test_processes import command, until
 from tests.conftest import ROOT, Api, Clock, edited_table, settings_for
+from tests.stores import ENGINES
 
 # For a call in all, and for a silence within its answer.
 TOTAL: Final = 1.0
@@ -51,7 +52,7 @@ async def facing(
 ) -> AsyncIterator[Api]:
     """A proxy; `edit` changes mapping texts. Its `sandbox` is none."""
     environ = {"MICHIQ_SECRET_KEYS": Fernet.generate_key().decode(), **environ}
-    settings = settings_for(folder, platform, chat, **environ)
+    settings = settings_for(folder, platform, chat, **await ENGINES.environ(folder), **environ)
     table, clock = edited_table(folder / "mappings", edit or {}), Clock()
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with (
@@ -65,6 +66,7 @@ async def facing(
 async def serving(folder: Path, platform: str, chat: str) -> AsyncIterator[Api]:
     """The same in a process of its own; only its address is known."""
     settings = {
+        **await ENGINES.environ(folder),
         "MICHIQ_LISTEN": "127.0.0.1:0",
         "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
         "MICHIQ_SECRET_KEYS": Fernet.generate_key().decode(),
