@@ -35,6 +35,7 @@ class ConfigWatcher:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = deps.effects.clock()
         self._wake = asyncio.Event()
+        deps.store.backend.when_overridden(self._wake.set)
         self._reading = asyncio.Lock()
 
     @property

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,7 @@ from proxy.store.locations import database_path, make_private
 from proxy.store.options import StoreOptions
 from proxy.store.presence import FilePresence, Presence, present
 from proxy.store.sql.database import Database
+from proxy.store.sql.dialects import OVERRIDDEN
 from proxy.store.sql.memory import Memory
 from proxy.store.sql.migrate import migrate
 from proxy.store.sql.schema import Migrated
@@ -51,7 +53,8 @@ class Backend:
     """An open database, and how the processes that use it find each other.
 
     `locks` is None where the processes of one machine keep order among themselves. `folder` is the database's
-    own folder, if it has one here.
+    own folder, if it has one here. `when_overridden` takes a function that is called soon after an override
+    has changed, where the engine can say so.
     """
 
     database: Database
@@ -59,6 +62,7 @@ class Backend:
     jobs: Jobs
     locks: Locks | None
     folder: Path | None
+    when_overridden: Callable[[Callable[[], None]], None] = lambda _: None
 
 
 @asynccontextmanager
@@ -153,6 +157,7 @@ async def _postgresql(
     with _library():
         from proxy.store.cluster.jobs import ReplicasJobs
         from proxy.store.cluster.lease import leased
+        from proxy.store.cluster.notes import Notes, listening
         from proxy.store.cluster.tickets import ticket_locks
         from proxy.store.sql.postgresql.database import open_postgresql
 
@@ -164,8 +169,13 @@ async def _postgresql(
         leasing = await stack.enter_async_context(open_postgresql(engine, 1))
         lease = await stack.enter_async_context(leased(leasing, new_id))
         database = await stack.enter_async_context(open_postgresql(engine, options.pool, memory.forget))
-        locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, server))
-        yield Backend(database, lease, ReplicasJobs(database), locks, None)
+        notes = Notes(server)
+        locks = await stack.enter_async_context(ticket_locks(database, lease, new_id, notes))
+        backend = Backend(
+            database, lease, ReplicasJobs(database), locks, None, partial(notes.when, OVERRIDDEN)
+        )
+        await stack.enter_async_context(listening(notes, server))
+        yield backend
 
 
 async def _migrate_postgresql(

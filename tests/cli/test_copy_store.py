@@ -11,8 +11,10 @@ from typing import Final
 
 import pytest
 
-from proxy.cli.copy_store.run import progress_sentence, reporter, seconds_left
-from proxy.store.upkeep.copying import Progress
+from proxy.cli.copy_store.run import progress_sentence, reporter, seconds_left, sentences
+from proxy.store.audit.chain import AuditVerdict
+from proxy.store.copy_note import UNFINISHED_COPY
+from proxy.store.upkeep.copying import Copied, Progress
 from tests.conftest import ROOT
 from tests.postgresql import Postgresql
 from tests.store.examples import KEY
@@ -162,3 +164,12 @@ def test_the_time_left_follows_what_goes_slower(first: Progress, now: Progress, 
 def test_a_long_time_is_said_in_minutes_and_hours(left: float, text: str) -> None:
     sentence = progress_sentence(Progress(2, 1, 2), left)
     assert sentence == f"step 3 of 4, rows compared: 1 of 2, {text} left in this step"
+
+
+def test_the_page_about_several_machines_shows_what_is_printed() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text("utf-8")
+    copied = Copied(200_033, 3_002, 659_400_031, 0, AuditVerdict(11, 11, ""))
+    assert page.count(f"\n{sentences(copied)}\n") == 2
+    assert f"\n{progress_sentence(Progress(0, 21_000, 200_033), 18.2)}\n" in page
+    assert UNFINISHED_COPY.startswith(UNFINISHED)
+    assert f'"{UNFINISHED}"' in page

@@ -41,7 +41,7 @@ def run(to_database: str | None, to_blobs: str | None, *, as_json: bool) -> None
     if as_json:
         echo_json(_as_json(copied, seconds))
     else:
-        click.echo(_sentences(copied))
+        click.echo(sentences(copied))
 
 
 async def _copied(source: StoreOptions, target: StoreOptions, keys: list[str]) -> Copied:
@@ -138,7 +138,8 @@ def _as_json(copied: Copied, seconds: float) -> Json:
     }
 
 
-def _sentences(copied: Copied) -> str:
+def sentences(copied: Copied) -> str:
+    """Returns what a copy came to."""
     blobs = f"{plural(copied.blobs, 'recording chunk')} ({copied.size / _MB:,.1f} MB)"
     lines = [f"copied and compared: {plural(copied.rows, 'row')}, {blobs}; the target can be served"]
     if copied.lacking:

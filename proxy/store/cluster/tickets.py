@@ -12,15 +12,12 @@ import structlog
 from proxy.concurrency.locks import Hold, KeyedLocks, LockLost
 from proxy.concurrency.tasks import beside
 from proxy.store.cluster.lease import Lease, Ticket
+from proxy.store.cluster.notes import LOCKS, Notes
 from proxy.store.errors import StoreError
 from proxy.store.sql.fences import Fence, raise_fence
-from proxy.store.sql.postgresql.connections import Server
 from proxy.store.sql.postgresql.database import WRITE_SOMETHING, PostgresqlDatabase
-from proxy.store.sql.postgresql.errors import DRIVER_ERRORS
 
-_CHANNEL: Final = "michiq_locks"
 _POLL_SECONDS: Final = 0.25
-_LISTEN_AGAIN_SECONDS: Final = 5.0
 _TAKE: Final = "SELECT ticket, holds, was_lost FROM michiq_take($1, $2, $3)"
 _GIVE_BACK: Final = "SELECT michiq_give_back($1, $2, $3)"
 _OWN: Final = """
@@ -98,6 +95,10 @@ class TicketLocks:
             self._in_hand.discard(nonce)
             self._wake.set()
 
+    def look(self) -> None:
+        """Makes it find out at once for those who wait: another process has given a lock back."""
+        self._wake.set()
+
     async def keep(self) -> None:
         """Gives back what was held, and finds out for those who wait whether they hold, for ever."""
         while True:
@@ -110,28 +111,9 @@ class TicketLocks:
                 _log.exception("locks_not_followed")
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def listen(self, server: Server) -> None:
-        """Looks at once when another process gives a lock back; without this, only the poll does."""
-        while True:
-            try:
-                await self._listen(server)
-            except DRIVER_ERRORS:
-                _log.warning("locks_not_heard", exc_info=True)
-            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
-
     async def give_all_back(self) -> None:
         """Gives back what is left, at the end. Raises StoreError."""
         await self._give_back()
-
-    async def _listen(self, server: Server) -> None:
-        driver = await server.connect()
-        ended = asyncio.Event()
-        try:
-            driver.add_termination_listener(lambda _: ended.set())
-            await driver.add_listener(_CHANNEL, lambda *_: self._wake.set())
-            await ended.wait()
-        finally:
-            driver.terminate()
 
     async def _take(self, digest: str, nonce: str) -> Any:
         (row,) = await self._database.rows(_TAKE, digest, nonce, self._lease.name)
@@ -188,18 +170,14 @@ class TicketLocks:
 
 @asynccontextmanager
 async def ticket_locks(
-    database: PostgresqlDatabase, lease: Lease, nonce: Callable[[], str], server: Server
+    database: PostgresqlDatabase, lease: Lease, nonce: Callable[[], str], notes: Notes
 ) -> AsyncIterator[TicketLocks]:
     """Gives this process its locks while the block runs."""
     locks = TicketLocks(database, lease, nonce)
-    listening = _nothing() if server.pooler else locks.listen(server)  # a pooler passes no notes on
-    async with beside("locks", locks.keep()), beside("locks-listen", listening):
+    notes.when(LOCKS, locks.look)
+    async with beside("locks", locks.keep()):
         yield locks
     try:
         await locks.give_all_back()
     except StoreError:
         _log.exception("locks_not_given_back")  # the lease's end ends them
-
-
-async def _nothing() -> None:
-    pass

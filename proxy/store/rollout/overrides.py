@@ -21,6 +21,7 @@ from proxy.store.rollout.override_queries import (
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database, Turn, Work
+from proxy.store.sql.dialects import OVERRIDDEN, notify
 from proxy.store.sql.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
@@ -161,6 +162,7 @@ class OverrideStore:
         override = replace(draft, revision=current + 1)
         conn.execute(insert(overrides).values(self._columns(override)))
         self.audit.append_in(conn, _event(override))
+        notify(conn, OVERRIDDEN)
         return override
 
     def _columns(self, override: Override) -> dict[str, Any]:

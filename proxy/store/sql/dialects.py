@@ -9,6 +9,7 @@ from sqlalchemy.dialects import sqlite
 
 SQLITE: Final = sqlite.dialect(paramstyle="qmark")
 POSTGRESQL: Final = "postgresql"
+OVERRIDDEN: Final = "michiq_overrides"  # the channel of notes that an override has changed
 
 
 @cache
@@ -19,6 +20,15 @@ def postgresql() -> Dialect:
 
     made: Dialect = dialect()  # type: ignore[no-untyped-call]
     return made
+
+
+def notify(conn: Connection, channel: str) -> None:
+    """Sends a note to all processes once the transaction is committed, where the engine has such notes.
+
+    For rare changes only: while it commits, PostgreSQL lets no other transaction with a note commit.
+    """
+    if conn.dialect.name == POSTGRESQL:
+        on_driver(conn, lambda driver: driver.fetchval("SELECT pg_notify($1, '')", channel))
 
 
 def on_driver(conn: Connection, call: Callable[[Any], Awaitable[Any]]) -> Any:

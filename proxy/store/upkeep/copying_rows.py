@@ -13,14 +13,16 @@ from sqlalchemy import (
     LargeBinary,
     Row,
     Table,
+    and_,
     func,
+    or_,
     select,
     text,
-    tuple_,
 )
 
 from proxy.store.copy_note import COPY_NOTE, CopyNote, write_note
 from proxy.store.errors import StoreError
+from proxy.store.sealing.sealer import shown_hash
 from proxy.store.sql.migrate import OLDEST_NOTE
 from proxy.store.sql.rows import has_one_writer, insert_missing
 from proxy.store.sql.tables import meta, metadata, processes
@@ -31,11 +33,12 @@ TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not 
 
 _ROWS: Final = 1000
 _BYTES: Final = 4 * 1024 * 1024
-_BATCH: Final = 500
+_BATCH: Final = 50  # the engines take long to plan for many more
 _NUL: Final = "\0"
 # Rows of `meta` about the database itself.
 _OWN: Final = (OLDEST_NOTE, COPY_NOTE)
 _LAST: Final = text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, :column) AS regclass))")
+_ANALYZE: Final = text(f"ANALYZE {', '.join(table.name for table in TABLES)}")
 _SET: Final = text("SELECT setval(CAST(pg_get_serial_sequence(:name, :column) AS regclass), :highest)")
 
 
@@ -111,11 +114,16 @@ def highest_numbers(conn: Connection) -> dict[str, int]:
     return found
 
 
-def raise_numbers(conn: Connection, highest: Mapping[str, int]) -> None:
-    """Makes the database give higher numbers than these from now on."""
+def end_rows(conn: Connection, highest: Mapping[str, int]) -> None:
+    """Makes the database ready after the last row: it gives higher numbers than these from now on.
+
+    Until PostgreSQL has looked at new tables, it reads some of them whole where it should use an index.
+    """
     for table, column in _counted():
         if number := highest[table.name]:
             _raise(conn, table, column, number)
+    if not has_one_writer(conn):
+        conn.execute(_ANALYZE)
 
 
 def _given(conn: Connection, table: Table, column: str) -> int | None:
@@ -154,7 +162,12 @@ def _copied(table: Table) -> list[ColumnElement[bool]]:
 
 def _is_one_of(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
     columns = [*table.primary_key.columns]
-    return columns[0].in_([key[0] for key in keys]) if len(columns) == 1 else tuple_(*columns).in_(keys)
+    if len(columns) == 1:
+        found: ColumnElement[bool] = columns[0].in_([key[0] for key in keys])
+        return found
+    # SQLite reads the whole table for (a, b) IN (…), and PostgreSQL makes this of it anyway.
+    pairs = (zip(columns, key, strict=True) for key in keys)
+    return or_(*(and_(*(column == value for column, value in each)) for each in pairs))
 
 
 def _by_key(table: Table, rows: Sequence[Row[Any]]) -> dict[Key, tuple[Any, ...]]:
@@ -179,4 +192,4 @@ def _refuse_nul(page: Page) -> None:
 def _named(table: Table, key: Key) -> str:
     """Returns the name of a row for messages: its key may be somebody's."""
     digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"a row of {table.name} (key {digest[:12]})"
+    return f"a row of {table.name} (key {shown_hash(digest)})"

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.postgresql_url import parse_postgresql_url
 from proxy.store.cluster.lease import Lease, leased
+from proxy.store.cluster.notes import Notes, listening
 from proxy.store.cluster.tickets import TicketLocks, ticket_locks
 from proxy.store.sql.postgresql.connections import Limits, Server, server_at
 from proxy.store.sql.postgresql.database import PostgresqlDatabase, open_postgresql
@@ -57,7 +58,9 @@ class Cluster:
             database = await stack.enter_async_context(open_postgresql(server.engine(), 4))
             leasing = await stack.enter_async_context(open_postgresql(server.engine(), 1))
             lease = await stack.enter_async_context(leased(leasing, _name, renew_every=renew_every, **more))
-            locks = await stack.enter_async_context(ticket_locks(database, lease, _name, server))
+            notes = Notes(server)
+            locks = await stack.enter_async_context(ticket_locks(database, lease, _name, notes))
+            await stack.enter_async_context(listening(notes, server))
             yield Member(database, lease, locks, server)
 
     async def age(self, member: Member) -> None:
