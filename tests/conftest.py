@@ -38,6 +38,7 @@ ROOT: Final = Path(__file__).parent.parent
 API_KEY: Final = "sandbox-api-key"
 STORES: Final = ("here", "replicated")
 _HERE_ONLY: Final = "here_only"
+_ON_BOTH: Final = "on_both"
 _ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
 # Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
 _LONG: Final = ("cli", "contracts", "crash", "docker", "faults", "hostile", "isolated", "supervisor")
@@ -94,6 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     https names its own authority.
     """
     config.addinivalue_line("markers", f"{_HERE_ONLY}(reason): it is about SQLite, or about one machine")
+    config.addinivalue_line("markers", f"{_ON_BOTH}: it always runs on both stores")
     structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         os.environ[name] = os.devnull
@@ -200,10 +202,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stored_in" not in metafunc.fixturenames or "stored_in" in chosen_by_the_test:
         return
     chosen = metafunc.config.getoption("--store")
-    named = any(mark.args[0] == "stored_in" for mark in metafunc.definition.iter_markers("parametrize"))
-    if named or metafunc.definition.get_closest_marker(_HERE_ONLY) is not None:
+    if metafunc.definition.get_closest_marker(_HERE_ONLY) is not None:
         return
-    if chosen is None and crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0:
+    both = metafunc.definition.get_closest_marker(_ON_BOTH) is not None
+    if chosen is None and (both or crc32(metafunc.function.__qualname__.encode()) % _ONE_IN == 0):
         metafunc.parametrize("stored_in", STORES, indirect=True)
     elif chosen is not None:
         metafunc.parametrize("stored_in", [chosen], indirect=True)

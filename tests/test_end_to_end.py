@@ -5,6 +5,7 @@ import json
 from typing import Any, Final
 
 import aiohttp
+import pytest
 from yarl import URL
 
 from proxy.sandbox import SandboxConfig
@@ -14,6 +15,7 @@ from tests.conftest import ROOT, Api, StartProxy, bearer, case_form
 SESSION: Final = ROOT / "examples" / "session"
 
 
+@pytest.mark.on_both
 async def test_the_session_of_the_legacy_document_works_from_new_case_to_the_report(api: Api) -> None:
     pdf = (SESSION / "historial.pdf").read_bytes()
     form = case_form(ehr=(SESSION / "ehr.json").read_text("utf-8"), conversation="Tengo fiebre.")

@@ -49,6 +49,7 @@ async def kept(api: Api) -> dict[str, ContractRun]:
     return {run.route: run for run in await api.proxy.deps.store.contract_runs.newest()}
 
 
+@pytest.mark.on_both
 async def test_a_run_is_kept_route_by_route_and_said_so_in_a_line(api: Api) -> None:
     ran = await contract(api.url, "--record", "--routes", "doc,webhooks")
     assert ran.output.splitlines()[-1] == "Recorded for can-switch: doc, webhooks."

@@ -30,6 +30,7 @@ def user(api: Api) -> OfUser:
     return OfUser(api.proxy.deps.store.sealer.owner(IDENTITY["user_mail"], IDENTITY["organization"]))
 
 
+@pytest.mark.on_both
 async def test_once_erase_says_done_no_process_serves_the_user_or_writes_a_row_of_theirs(
     start_proxy: StartProxy, secret_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -209,6 +209,7 @@ async def test_tee_W04_what_waits_survives_a_restart(start_proxy: StartProxy, co
         assert consumer.bodies == [jsons.dump(event())] * 2
 
 
+@pytest.mark.on_both
 async def test_tee_W04_what_a_dead_process_was_sending_is_sent_when_its_claim_has_run_out(
     start_proxy: StartProxy, tmp_path: Path, consumer: Consumer
 ) -> None:
