@@ -57,4 +57,4 @@ def sync_folder(folder: Path) -> None:
 
 def _refusal(setting: str, example: str) -> str:
     # The address itself is left out: it may hold a password.
-    return f"{setting}: this release has only the embedded store; give an address like {example}"
+    return f"{setting}: no store has such an address; give one like {example}"

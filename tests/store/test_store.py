@@ -69,8 +69,8 @@ async def test_missing_folders_are_made_for_their_owner_only(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("database_url", "blobs_url", "said"),
     [
-        ("mysql://u:canary@db/x", "file:blobs", "only the embedded store"),
-        ("sqlite:///x.db", "https://canary/x", "only the embedded store"),
+        ("mysql://u:canary@db/x", "file:blobs", "no store has such an address"),
+        ("sqlite:///x.db", "https://canary/x", "no store has such an address"),
         ("sqlite:///x.db", "s3://canary/x", "MICHIQ_BLOBS_URL: an S3 store needs credentials"),
     ],
 )
