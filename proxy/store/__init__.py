@@ -13,7 +13,7 @@ from proxy.store.audit.usage import Usage
 from proxy.store.backends import Backend, OwnJobs, open_backend
 from proxy.store.blobs.opening import open_blobs
 from proxy.store.blobs.protocol import Blobs
-from proxy.store.errors import BlobError, StoreError, because
+from proxy.store.errors import BlobError, StoreError
 from proxy.store.options import StoreOptions
 from proxy.store.presence import Presence
 from proxy.store.records.additions import Additions
@@ -131,10 +131,7 @@ async def open_store(
     """
     memory = Memory(time.monotonic)
     async with AsyncExitStack() as stack:
-        try:
-            blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
-        except OSError as error:
-            raise because(f"MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}", error) from error
+        blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
         backend = await stack.enter_async_context(open_backend(options, memory, _new_id))
         sealer = await load_sealer(backend.database, keys, renews=renews)
         yield _assemble(backend, sealer, memory, blobs)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from proxy.store.backends import Backend, copied_by_one, held_still, open_backend
 from proxy.store.blobs.opening import open_blobs
 from proxy.store.blobs.protocol import Blobs
-from proxy.store.errors import StoreError, because
+from proxy.store.errors import StoreError
 from proxy.store.locations import database_path
 from proxy.store.options import StoreOptions
 from proxy.store.sql.memory import Memory
@@ -83,10 +83,7 @@ def _not_opened(option: str | None = None) -> Iterator[None]:
 
 
 async def _opened(options: StoreOptions, stack: AsyncExitStack) -> tuple[Backend, Blobs]:
-    try:
-        blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
-    except OSError as error:
-        raise because(f"MICHIQ_BLOBS_URL: {error.strerror}: {error.filename}", error) from error
+    blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
     opening = open_backend(options, Memory(time.monotonic), _new_id)
     backend = await stack.enter_async_context(opening)
     revision = await backend.database.read(_revision)

@@ -80,7 +80,7 @@ def because(said: str, error: BaseException | None) -> StoreError:
 
 
 def _trouble(error: BaseException | None) -> tuple[Cause, str]:
-    return next((found for each in _chain(error) if (found := _own(each))), ("store-failed", ""))
+    return next((found for each in chain(error) if (found := _own(each))), ("store-failed", ""))
 
 
 def _own(error: BaseException) -> tuple[Cause, str] | None:
@@ -95,7 +95,8 @@ def _own(error: BaseException) -> tuple[Cause, str] | None:
     return _OF_SYSTEM.get(error.errno) if isinstance(error, OSError) else None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields the error and those that it comes from, also through SQLAlchemy."""
     waiting = [error]
     while waiting:
         if (each := waiting.pop(0)) is not None:

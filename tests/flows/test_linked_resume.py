@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete
 
 from proxy.store.presence import FilePresence
 from proxy.store.sql.tables import sessions
+from proxy.values import Session
 from tests.conftest import Api, StartProxy
 from tests.flows._client import Patient, created, patient, settled
 from tests.samples import wav
@@ -18,18 +19,25 @@ def off(mapping: str) -> str:
     return mapping.replace('forward = "linked-case"', 'forward = "none"')
 
 
+async def transcribed(api: Api) -> tuple[Patient, Session, str]:
+    """Makes a case with a transcribed recording; returns it, its session, and the digest of the audio."""
+    case = await patient(api)
+    await case.uploaded(wav(0.1))
+    await case.transcribed()
+    store = api.proxy.deps.store
+    session = await store.sessions.get(case.token)
+    assert session
+    (recording,) = await store.recordings.of(session.owner, case.id)
+    return case, session, recording.digest
+
+
 async def left_behind(start_proxy: StartProxy, *, sessions_too: bool = True) -> Patient:
     """A transcribed case whose linked case was planned by a process that was killed right then."""
     async with start_proxy(edit={"speech_to_text": off}) as api:
-        case = await patient(api)
-        await case.uploaded(wav(0.1))
-        await case.transcribed()
+        case, session, digest = await transcribed(api)
         store = api.proxy.deps.store
-        session = await store.sessions.get(case.token)
-        assert session
-        (recording,) = await store.recordings.of(session.owner, case.id)
         links = replace(store.links, presence=FilePresence(Path(), GONE))
-        await links.plan(case.id, [recording.digest], session.expires_at)
+        await links.plan(case.id, [digest], session.expires_at)
         if not sessions_too:
             await store.database.write(_forget_sessions)
         return case

@@ -21,6 +21,21 @@ class Step(NamedTuple, Generic[S]):
     fault: bool = False
 
 
+def letter(number: int) -> str:
+    """Returns the name of a process in a trace."""
+    return "ABC"[number]
+
+
+def step_of(number: int, action: str, after: S) -> Step[S]:
+    """Returns a step of a process."""
+    return Step(letter(number), action, after)
+
+
+def fault_of(number: int, action: str, after: S) -> Step[S]:
+    """Returns a step of a process that may never come."""
+    return Step(letter(number), action, after, fault=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Model(Generic[S]):
     """A transition system; `wrong` names what must never be, `waiting` names who must not wait for ever."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from tests.models.enumeration import Model, Step
+from tests.models.enumeration import Model, Step, fault_of, letter, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class _Protocol:
         if not number or state.processes[number - 1].at != "out":  # they are alike: the first joins first
             members = tuple(sorted((*state.database.members, (number, me.generation))))
             joined = state._replace(database=state.database._replace(members=members))
-            yield _step(number, "joins", _put(joined, number, at="idle"))
+            yield step_of(number, "joins", _put(joined, number, at="idle"))
 
     def _idle(self, state: State, number: int, me: Process) -> _Steps:
         if self._blocked(state):
@@ -169,7 +169,7 @@ class _Protocol:
             yield _commit_step(number, "commits the intent", cut, _put(left, number, at=at))
         if self.faults.cuts and state.faults and state.late is None:
             late = state._replace(faults=state.faults - 1, late=entry)
-            yield _fault(number, "commits the intent, which comes late", _put(late, number, at="unsure"))
+            yield fault_of(number, "commits the intent, which comes late", _put(late, number, at="unsure"))
 
     def _unsure(self, state: State, number: int, me: Process) -> _Steps:
         """Resolves an ambiguous COMMIT of the intent."""
@@ -179,23 +179,23 @@ class _Protocol:
         found = mine if self.rules.resolves_by_id else same_key
         if found is not None and found.state == "intent":
             written = _durable(state, db) if self.rules.resolves_by_writing else state
-            yield _step(number, "finds the intent", _put(written, number, at="begun"))
+            yield step_of(number, "finds the intent", _put(written, number, at="begun"))
         elif found is not None and found == mine:
-            yield _step(number, "finds it taken over", _put(state, number, at="done"))
+            yield step_of(number, "finds it taken over", _put(state, number, at="done"))
         elif same_key is not None:
             yield self._repeat(state, number, same_key)
         elif not self.rules.writes_the_intent_again:
-            yield _step(number, "finds no intent", _put(state, number, at="done"))
+            yield step_of(number, "finds no intent", _put(state, number, at="done"))
         elif not self._blocked(state):
             entry = Entry((number, me.attempt), (number, me.generation))
             after = _durable(state, _add(db, entry))
-            yield _step(number, "writes the intent again", _put(after, number, at="begun"))
+            yield step_of(number, "writes the intent again", _put(after, number, at="begun"))
 
     def _repeat(self, state: State, number: int, earlier: Entry) -> Step[State]:
         if earlier.state != "recorded":
-            return _step(number, "refuses: the outcome is unknown", _put(state, number, at="done"))
+            return step_of(number, "refuses: the outcome is unknown", _put(state, number, at="done"))
         after = _durable(state, state.database) if self.rules.repeats_by_writing else state
-        return _step(number, "answers again", _put(after, number, at="done", answered=True))
+        return step_of(number, "answers again", _put(after, number, at="done", answered=True))
 
     def _begun(self, state: State, number: int, me: Process) -> _Steps:
         yield from self._send(state, number, "sent")
@@ -203,11 +203,11 @@ class _Protocol:
     def _send(self, state: State, number: int, at: str) -> _Steps:
         twice = any(each.call not in {None, "refused"} for each in state.processes)
         after = state._replace(problem="a call sent twice" if twice else state.problem)
-        yield _step(number, "sends", _put(after, number, at=at, call="open"))
+        yield step_of(number, "sends", _put(after, number, at=at, call="open"))
 
     def _sent(self, state: State, number: int, me: Process) -> _Steps:
         for call in ("made", "refused", "silent"):
-            yield _step(number, f"sees the call {call}", _put(state, number, at="resulted", call=call))
+            yield step_of(number, f"sees the call {call}", _put(state, number, at="resulted", call=call))
 
     def _resulted(self, state: State, number: int, me: Process) -> _Steps:
         """Records the outcome; after an ambiguous COMMIT the process comes here again."""
@@ -217,7 +217,7 @@ class _Protocol:
         if mine is None or not is_open:
             after = _durable(state, db)
             answered = mine is not None and mine.state == "recorded"
-            yield _step(number, "finds the outcome", _put(after, number, at="done", answered=answered))
+            yield step_of(number, "finds the outcome", _put(after, number, at="done", answered=answered))
         else:
             made = me.call == "made"
             outcome = {"made": "recorded", "refused": "failed", "silent": "ambiguous"}[me.call or ""]
@@ -229,7 +229,7 @@ class _Protocol:
                 yield _commit_step(number, f"commits {outcome}", cut, done)
         if self.faults.gives_up and state.faults:
             after = state._replace(faults=state.faults - 1)
-            yield _fault(number, "can't write, and gives up", _put(after, number, at="done"))
+            yield fault_of(number, "can't write, and gives up", _put(after, number, at="done"))
 
     def _done(self, state: State, number: int, me: Process) -> _Steps:
         yield from ()
@@ -254,7 +254,7 @@ class _Protocol:
             members = tuple(sorted((*state.database.members, (number, me.generation + 1))))
             after = state._replace(database=state.database._replace(members=members))
             joined = _put(after, number, generation=me.generation + 1)
-            yield Step(f"{_name(number)}'s lease", "is lost: joins under a new name", joined)
+            yield Step(f"{letter(number)}'s lease", "is lost: joins under a new name", joined)
 
     def _clock(self, state: State) -> _Steps:
         for name in state.database.members:
@@ -263,10 +263,10 @@ class _Protocol:
             rest = tuple(each for each in state.database.members if each != name)
             after = state._replace(database=state.database._replace(members=rest))
             if owner.runs != "runs" or owner.generation != generation:
-                yield Step("time", f"ends the lease of {_name(number)}", after)
+                yield Step("time", f"ends the lease of {letter(number)}", after)
             elif self.faults.late and state.faults and owner.at != "done":
                 spent = after._replace(faults=state.faults - 1)
-                yield Step("time", f"ends the lease of {_name(number)}, which is late", spent, fault=True)
+                yield Step("time", f"ends the lease of {letter(number)}, which is late", spent, fault=True)
 
     def _takeover(self, state: State) -> _Steps:
         db = state.database
@@ -290,7 +290,7 @@ class _Protocol:
         """Shows the process's own open entries that no request has in hand."""
         if not self.rules.takes_over_its_own:
             return
-        actor, attempt = f"{_name(number)}'s takeover", me.attempt if me.has_in_hand else 0
+        actor, attempt = f"{letter(number)}'s takeover", me.attempt if me.has_in_hand else 0
         noted = attempt
         if not self.rules.reads_its_own_first:
             if me.in_hand is None:
@@ -317,11 +317,11 @@ class _Protocol:
         spent = state._replace(faults=state.faults - 1)
         if me.runs == "runs" and me.at not in {"out", "done"} and state.faults:
             if self.faults.kills:
-                yield _fault(number, "is killed", _put(spent, number, at="done", runs="dead"))
+                yield fault_of(number, "is killed", _put(spent, number, at="done", runs="dead"))
             if self.faults.stops:
-                yield _fault(number, "is stopped", _put(spent, number, runs="stopped"))
+                yield fault_of(number, "is stopped", _put(spent, number, runs="stopped"))
         if me.runs == "stopped":
-            yield _fault(number, "goes on", _put(state, number, runs="runs"))
+            yield fault_of(number, "goes on", _put(state, number, runs="runs"))
 
     def _server(self, state: State) -> _Steps:
         if state.late is not None:
@@ -363,18 +363,6 @@ def _put(state: State, number: int, **changes: object) -> State:
     return state._replace(processes=(*state.processes[:number], process, *state.processes[number + 1 :]))
 
 
-def _name(number: int) -> str:
-    return "ABC"[number]
-
-
-def _step(number: int, action: str, after: State) -> Step[State]:
-    return Step(_name(number), action, after)
-
-
-def _fault(number: int, action: str, after: State) -> Step[State]:
-    return Step(_name(number), action, after, fault=True)
-
-
 _SAID: Final = {
     "ok": "",
     "unsent": ", which is not done",
@@ -384,4 +372,4 @@ _SAID: Final = {
 
 
 def _commit_step(number: int, action: str, cut: _Cut, after: State) -> Step[State]:
-    return Step(_name(number), action + _SAID[cut], after, fault=cut != "ok")
+    return Step(letter(number), action + _SAID[cut], after, fault=cut != "ok")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from tests.models.enumeration import Model, Step
+from tests.models.enumeration import Model, Step, fault_of, letter, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,11 @@ def tickets(rules: Rules, faults: Faults) -> Model[State]:
 def _waiting(state: State) -> Iterator[str]:
     for number, each in enumerate(state.processes):
         if each.runs == "runs" and each.at != "done":
-            yield _name(number)
+            yield letter(number)
 
 
 def _is_before(process: Process) -> bool:
     return process.runs == "runs" and process.at == "idle" and not process.attempt
-
-
-def _name(number: int) -> str:
-    return "ABC"[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +164,23 @@ class _Protocol:
             yield from self._queued(state, number, me)
         else:
             saw = not state.database.tickets
-            yield _step(number, "begins to ask", _put(state, number, at="queued", saw_nobody=saw))
+            yield step_of(number, "begins to ask", _put(state, number, at="queued", saw_nobody=saw))
 
     def _queued(self, state: State, number: int, me: Process) -> _Steps:
         if not self.rules.asks_under_the_lock:
             yield from self._locked(state, number, me)
         elif state.lock is None:
-            yield _step(number, "locks the key", _put(state._replace(lock=number), number, at="locked"))
+            yield step_of(number, "locks the key", _put(state._replace(lock=number), number, at="locked"))
 
     def _locked(self, state: State, number: int, me: Process) -> _Steps:
         db = state.database
         if (number, me.generation) not in dict(db.members):
-            yield _step(number, "is no member any more", self._rejoin(state, number, me))
+            yield step_of(number, "is no member any more", self._rejoin(state, number, me))
             return
         got = db._replace(next_id=db.next_id + 1)
         new = {"at": "inserted", "id": db.next_id, "attempt": me.attempt + 1}
         after = _put(state._replace(database=got), number, **new)
-        yield _step(number, f"inserts ticket {db.next_id}", after)
+        yield step_of(number, f"inserts ticket {db.next_id}", after)
 
     def _inserted(self, state: State, number: int, me: Process) -> _Steps:
         ticket = Ticket(me.id, (number, me.attempt), (number, me.generation))
@@ -193,26 +189,26 @@ class _Protocol:
         after = _commit(state, state.database._replace(tickets=tuple(stored)), durable=False)
         saw = me.saw_nobody if not self.rules.looks_after_the_lock else stored[0] == ticket
         waiting = {"at": "waiting", "saw_nobody": saw and not self._looks_again}
-        yield _step(number, f"commits ticket {me.id}", _put(after, number, **waiting))
+        yield step_of(number, f"commits ticket {me.id}", _put(after, number, **waiting))
         if self.faults.cuts and state.faults:
             cut = _put(after._replace(faults=state.faults - 1), number, at="idle", id=0)
-            yield _fault(number, "commits, loses the connection, and asks again", cut)
+            yield fault_of(number, "commits, loses the connection, and asks again", cut)
 
     def _waiting(self, state: State, number: int, me: Process) -> _Steps:
         db = state.database
         mine = self._mine(db, number, me)
         if not self.rules.takes_before_it_reads_the_mark and me.read_mark is None:
-            yield _step(number, "looks for a mark", _put(state, number, read_mark=db.mark))
+            yield step_of(number, "looks for a mark", _put(state, number, read_mark=db.mark))
         elif me.saw_nobody:
             yield from self._take(state, number, me)
         elif not self.rules.polls:
             return
         elif mine is None and self.rules.sees_its_ticket_gone:
-            yield _step(number, "finds its ticket gone", _put(state, number, at="idle", id=0))
+            yield step_of(number, "finds its ticket gone", _put(state, number, at="idle", id=0))
         elif mine is not None and mine.id == db.tickets[0].id:
             yield from self._take(state, number, me)
         else:
-            yield _step(number, "polls", _put(state, number, read_mark=None))
+            yield step_of(number, "polls", _put(state, number, read_mark=None))
 
     def _take(self, state: State, number: int, me: Process) -> _Steps:
         db = state.database
@@ -221,7 +217,7 @@ class _Protocol:
         state = _commit(state, taken, durable=self.rules.takes_durably)._replace(turn=state.turn + 1)
         mark = db.mark if me.read_mark is None else me.read_mark
         saw = {"turn": state.turn, "conversation": db.conversation, "must_abandon": mark}
-        yield _step(number, f"takes with ticket {me.id}", _put(state, number, at="holds", **saw))
+        yield step_of(number, f"takes with ticket {me.id}", _put(state, number, at="holds", **saw))
 
     def _holds(self, state: State, number: int, me: Process) -> _Steps:
         if not me.must_abandon:
@@ -230,32 +226,32 @@ class _Protocol:
             after = state._replace(
                 wire=state.wire | {asked}, problem="two questions at once" if same else None
             )
-            yield _step(number, f"asks in conversation {me.conversation}", _put(after, number, at="asked"))
+            yield step_of(number, f"asks in conversation {me.conversation}", _put(after, number, at="asked"))
         elif self._passes(state, number, me):
             db = state.database
             after = _commit(state, db._replace(conversation=db.conversation + 1), durable=True)
             after = self._written(after, me)
             new = {"conversation": db.conversation + 1, "must_abandon": False}
-            yield _step(number, "abandons the conversation", _put(after, number, **new))
+            yield step_of(number, "abandons the conversation", _put(after, number, **new))
         else:
-            yield _step(number, "is refused", _put(state, number, at="giving"))
+            yield step_of(number, "is refused", _put(state, number, at="giving"))
         if self.faults.leaves and state.faults:
             after = state._replace(faults=state.faults - 1)
-            yield _fault(number, "has a client that leaves", _put(after, number, at="giving"))
+            yield fault_of(number, "has a client that leaves", _put(after, number, at="giving"))
 
     def _asked(self, state: State, number: int, me: Process) -> _Steps:
         after = state._replace(wire=state.wire - {(number, me.conversation)})
-        yield _step(number, "gets the answer", _put(after, number, at="answered"))
+        yield step_of(number, "gets the answer", _put(after, number, at="answered"))
 
     def _answered(self, state: State, number: int, me: Process) -> _Steps:
         if self._passes(state, number, me):
-            yield _step(number, "finds its ticket", _put(state, number, at="checked"))
+            yield step_of(number, "finds its ticket", _put(state, number, at="checked"))
         else:
-            yield _step(number, "is refused", _put(state, number, at="giving"))
+            yield step_of(number, "is refused", _put(state, number, at="giving"))
 
     def _checked(self, state: State, number: int, me: Process) -> _Steps:
         after = self._written(_commit(state, state.database, durable=True), me)
-        yield _step(number, "writes", _put(after, number, at="giving", is_done=True))
+        yield step_of(number, "writes", _put(after, number, at="giving", is_done=True))
 
     def _giving(self, state: State, number: int, me: Process) -> _Steps:
         db, mine = state.database, self._mine(state.database, number, me)
@@ -264,11 +260,11 @@ class _Protocol:
         rest = tuple(each for each in db.tickets if each != mine)
         given = _commit(state, db._replace(tickets=rest, mark=db.mark and not clears), durable=False)
         end = Process("done", me.runs, me.generation, me.attempt)
-        yield _step(number, "gives back", _set(given, number, end))
+        yield step_of(number, "gives back", _set(given, number, end))
         if self.faults.cuts and state.faults:
             fewer = state.faults - 1
-            yield _fault(number, "gives back, and hears nothing", given._replace(faults=fewer))
-            yield _fault(number, "fails to give back", _set(state._replace(faults=fewer), number, end))
+            yield fault_of(number, "gives back, and hears nothing", given._replace(faults=fewer))
+            yield fault_of(number, "fails to give back", _set(state._replace(faults=fewer), number, end))
 
     def _done(self, state: State, number: int, me: Process) -> _Steps:
         yield from ()
@@ -293,7 +289,7 @@ class _Protocol:
 
     def _renewal(self, state: State, number: int, me: Process) -> _Steps:
         name, members = (number, me.generation), dict(state.database.members)
-        actor = f"{_name(number)}'s lease"
+        actor = f"{letter(number)}'s lease"
         if name not in members:
             if me.at != "done":
                 if self.rules.renews_by_update:
@@ -333,11 +329,11 @@ class _Protocol:
             owner = state.processes[number]
             if live and (owner.runs != "runs" or owner.generation != generation):
                 yield Step(
-                    "time", f"ends the lease of {_name(number)}", self._member(state, name, live=False)
+                    "time", f"ends the lease of {letter(number)}", self._member(state, name, live=False)
                 )
             elif live and self.faults.late and state.faults and owner.at != "done":
                 after = self._member(state._replace(faults=state.faults - 1), name, live=False)
-                yield Step("time", f"ends the lease of {_name(number)}, which is late", after, fault=True)
+                yield Step("time", f"ends the lease of {letter(number)}, which is late", after, fault=True)
 
     def _reaper(self, state: State) -> _Steps:
         """Deletes members whose lease has run out, as the poll of any running process does."""
@@ -368,7 +364,7 @@ class _Protocol:
                 lowest = bool(state.database.tickets) and state.database.tickets[0].member == name
                 seen = "the lowest ticket" if lowest else "no lowest ticket"
                 after = state._replace(look=(name, lowest))
-                yield Step("reaper", f"sees {seen} of {_name(name[0])}", after)
+                yield Step("reaper", f"sees {seen} of {letter(name[0])}", after)
 
     def _reap(self, state: State, name: tuple[int, int], *, mark: bool) -> _Steps:
         db = state.database
@@ -376,7 +372,7 @@ class _Protocol:
         rest = tuple(each for each in db.tickets if each.member != name)
         members = tuple(each for each in db.members if each[0] != name)
         after = db._replace(tickets=rest, members=members, mark=marked)
-        text = f"deletes {_name(name[0])}" + (", leaves a mark" if mark and marked else "")
+        text = f"deletes {letter(name[0])}" + (", leaves a mark" if mark and marked else "")
         yield Step("reaper", text, _commit(state, after, durable=False))
 
     def _is_locked(self, state: State, name: tuple[int, int]) -> bool:
@@ -398,13 +394,13 @@ class _Protocol:
         if me.runs == "runs" and me.at != "done" and state.faults:
             if self.faults.kills:
                 dead = Process("done", "dead", me.generation)
-                yield _fault(number, "is killed", _set(_unlock(spent, number), number, dead))
+                yield fault_of(number, "is killed", _set(_unlock(spent, number), number, dead))
             if self.faults.stops:
-                yield _fault(number, "is stopped", _put(spent, number, runs="stopped"))
+                yield fault_of(number, "is stopped", _put(spent, number, runs="stopped"))
         if me.runs == "stopped":
-            yield _fault(number, "goes on", _put(state, number, runs="runs"))
+            yield fault_of(number, "goes on", _put(state, number, runs="runs"))
             if me.in_transaction and self.rules.ends_idle_transactions:
-                yield Step("server", f"ends the transaction of {_name(number)}", self._abort(state, number))
+                yield Step("server", f"ends the transaction of {letter(number)}", self._abort(state, number))
 
     def _abort(self, state: State, number: int) -> State:
         state = _unlock(state, number)
@@ -421,14 +417,6 @@ class _Protocol:
                 if each.in_transaction:
                     after = self._abort(after, number)
             yield Step("standby", "is promoted", after, fault=True)
-
-
-def _step(number: int, action: str, after: State) -> Step[State]:
-    return Step(_name(number), action, after)
-
-
-def _fault(number: int, action: str, after: State) -> Step[State]:
-    return Step(_name(number), action, after, fault=True)
 
 
 def _set(state: State, number: int, process: Process) -> State:

@@ -5,9 +5,8 @@ import pytest
 from proxy.store import StoreError
 from proxy.web.take_over import look_once
 from tests.conftest import Api, StartProxy
-from tests.flows._client import created, patient, settled
-from tests.flows.test_linked_resume import off
-from tests.samples import wav
+from tests.flows._client import created, settled
+from tests.flows.test_linked_resume import off, transcribed
 from tests.store.examples import NOW, entry
 
 
@@ -33,18 +32,12 @@ async def test_speech_S05_what_a_failed_task_left_is_shown_if_it_may_be_sent_and
     start_proxy: StartProxy, state: str
 ) -> None:
     async with start_proxy(edit={"speech_to_text": off}) as api:
-        case = await patient(api)
-        await case.uploaded(wav(0.1))
-        await case.transcribed()
-        store = api.proxy.deps.store
-        session = await store.sessions.get(case.token)
-        assert session
-        (recording,) = await store.recordings.of(session.owner, case.id)
+        case, _, digest = await transcribed(api)
     async with start_proxy() as api:
         links = api.proxy.deps.store.links
-        await links.plan(case.id, [recording.digest], NOW)
+        await links.plan(case.id, [digest], NOW)
         if state == "intent":
-            assert await links.begin(case.id, recording.digest, NOW)
+            assert await links.begin(case.id, digest, NOW)
         await look(api)
         assert [link.state for link in await links.of(case.id)] == [
             "ambiguous" if state == "intent" else "done"

@@ -17,7 +17,7 @@ from proxy.addresses.s3 import SCHEME, S3Address, parse_s3_address
 from proxy.outbound_proxy import OutboundProxy
 from proxy.store.blobs.folder import FolderBlobs
 from proxy.store.blobs.protocol import Blobs
-from proxy.store.errors import StoreError
+from proxy.store.errors import StoreError, because
 from proxy.store.locations import blobs_folder
 from proxy.trust import BadAuthorities, trusted
 
@@ -47,7 +47,11 @@ async def open_blobs(
 ) -> AsyncIterator[Blobs]:
     """Opens the blob store; no call is made yet. Raises StoreError for an address that can't be used."""
     if not url.startswith(SCHEME):
-        yield await asyncio.to_thread(FolderBlobs, blobs_folder(url), new_name)
+        try:
+            folder = await asyncio.to_thread(FolderBlobs, blobs_folder(url), new_name)
+        except OSError as error:
+            raise because(f"{_SETTING}: {error.strerror}: {error.filename}", error) from error
+        yield folder
         return
     async with open_bucket(url, here, pause) as (bucket, prefix):
         from proxy.store.blobs.s3 import S3Blobs

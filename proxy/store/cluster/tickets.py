@@ -14,7 +14,7 @@ from proxy.concurrency.tasks import beside
 from proxy.store.cluster.lease import Lease, Ticket
 from proxy.store.cluster.notes import LOCKS, Notes
 from proxy.store.errors import StoreError
-from proxy.store.sql.fences import Fence, raise_fence
+from proxy.store.sql.fences import Fence, lock_lost, raise_fence
 from proxy.store.sql.postgresql.database import WRITE_SOMETHING, PostgresqlDatabase
 
 _POLL_SECONDS: Final = 0.25
@@ -84,7 +84,7 @@ class TicketLocks:
                     yield hold
                 clean = True
             except LockLost:
-                raise StoreError("this process has lost its lock: another one goes on with it") from None
+                raise lock_lost() from None
             finally:
                 self._holds.discard(hold)
         finally:
@@ -104,16 +104,12 @@ class TicketLocks:
         while True:
             await self._pause()
             try:
-                await self._give_back()
+                await self.give_back()
                 if self._waiting:
                     await self._look()
             except StoreError:
                 _log.exception("locks_not_followed")
                 await asyncio.sleep(_POLL_SECONDS)
-
-    async def give_all_back(self) -> None:
-        """Gives back what is left, at the end. Raises StoreError."""
-        await self._give_back()
 
     async def _take(self, digest: str, nonce: str) -> Any:
         (row,) = await self._database.rows(_TAKE, digest, nonce, self._lease.name)
@@ -136,7 +132,8 @@ class TicketLocks:
             return
         self._wake.clear()
 
-    async def _give_back(self) -> None:
+    async def give_back(self) -> None:
+        """Gives back the tickets that are left. Raises StoreError; what is not given back stays left."""
         while self._left:
             await self._database.call(_GIVE_BACK, *self._left[0])  # a second time does nothing
             del self._left[0]
@@ -178,6 +175,6 @@ async def ticket_locks(
     async with beside("locks", locks.keep()):
         yield locks
     try:
-        await locks.give_all_back()
+        await locks.give_back()
     except StoreError:
         _log.exception("locks_not_given_back")  # the lease's end ends them

@@ -1,6 +1,5 @@
 """Stores the journal of calls that must not be made twice (CONTRACT N17, N19; DESIGN "State")."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,7 +17,7 @@ from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database, Work, runs_again
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
-from proxy.store.sql.rows import Lives, left_over, nobody
+from proxy.store.sql.rows import Lives, has_row, left_over, nobody
 from proxy.store.sql.tables import journal
 from proxy.values import Case, folded_id
 
@@ -118,7 +117,7 @@ class Journal:
             return None
 
         turns = [] if entry.idempotency is None else [("once", entry.owner, entry.idempotency)]
-        found = partial(_is, entry_id=entry.id, values={})
+        found = partial(has_row, table=journal, values={"id": entry.id})
         row = await self.database.write(work, turns=turns, found=found, single=not first and ref is None)
         return None if row is None else self._entry(row)
 
@@ -141,8 +140,8 @@ class Journal:
             for each in also:
                 each(conn)
 
-        done = {"state": values["state"], "case_id": values["case_id"]}
-        await self.database.write(work, found=lambda conn: _is(conn, intent_id, done))
+        done = {"id": intent_id, "state": values["state"], "case_id": values["case_id"]}
+        await self.database.write(work, found=partial(has_row, table=journal, values=done))
 
     async def fail(self, intent_id: str, cause: str, *, ambiguous: bool, case_id: str | None = None) -> None:
         """Notes that a call gave no case; `cause` is a short code.
@@ -160,7 +159,7 @@ class Journal:
         def work(conn: Connection) -> None:
             _resolve(conn, intent_id, values)
 
-        found = partial(_is, entry_id=intent_id, values=values)
+        found = partial(has_row, table=journal, values={"id": intent_id, **values})
         await self.database.write(work, found=found, single=True)
 
     async def resolve_abandoned(self, lives: Lives = nobody) -> int:
@@ -225,13 +224,6 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Any:
     if entry.idempotency is None:
         return None
     return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
-
-
-def _is(conn: Connection, entry_id: str, values: Mapping[str, Any]) -> bool:
-    """Returns whether the entry is there with these values."""
-    query = select(journal.c.id).where(journal.c.id == entry_id)
-    same = [journal.c[name].is_not_distinct_from(value) for name, value in values.items()]
-    return conn.execute(query.where(*same)).first() is not None
 
 
 def _resolve(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:

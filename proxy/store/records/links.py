@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
@@ -11,7 +12,16 @@ from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
 from proxy.store.presence import Presence
 from proxy.store.records.in_hand import InHand
 from proxy.store.sql.database import Database, runs_again
-from proxy.store.sql.rows import Lives, batches, insert_missing, left_over, nobody, own_spelling, upsert
+from proxy.store.sql.rows import (
+    Lives,
+    batches,
+    has_row,
+    insert_missing,
+    left_over,
+    nobody,
+    own_spelling,
+    upsert,
+)
 from proxy.store.sql.tables import cases, links
 from proxy.values import LinkedCase, PendingCall, folded_id
 
@@ -76,9 +86,7 @@ class Links:
             upsert(conn, links, key, {**values, "attempt": attempt.nonce})
             return attempt
 
-        def found(conn: Connection) -> bool:
-            return _is(conn, attempt, state="intent")
-
+        found = partial(has_row, table=links, values={**_key(attempt), "state": "intent"})
         return await self.database.write(work, turns=[("link", *key.values())], found=found)
 
     async def done(self, attempt: Attempt, linked_case_id: str) -> bool:
@@ -170,13 +178,10 @@ class Links:
     async def _set(self, attempt: Attempt, **values: str | None) -> bool:
         """Writes the outcome of an attempt that is open; returns whether its row is there."""
 
-        def work(conn: Connection) -> bool:
-            return conn.execute(_open_of(attempt).values(**values)).rowcount == 1
-
-        def found(conn: Connection) -> bool:
-            return _is(conn, attempt, **values)
-
-        return await self.database.write(work, found=found)
+        same = _key(attempt)
+        ended = update(links).filter_by(**same).where(links.c.state.in_(_OPEN)).values(**values)
+        found = partial(has_row, table=links, values={**same, **values})
+        return await self.database.write(lambda conn: conn.execute(ended).rowcount == 1, found=found)
 
 
 def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:
@@ -192,18 +197,8 @@ def _linked(row: Row[Any]) -> LinkedCase:
     return LinkedCase(row.case_id, row.digest, row.state, linked, row.cause, row.created_at)
 
 
-def _open_of(attempt: Attempt) -> Update:
-    same = update(links).filter_by(case_id=attempt.case_id, digest=attempt.digest, attempt=attempt.nonce)
-    return same.where(links.c.state.in_(_OPEN))
-
-
-def _is(conn: Connection, attempt: Attempt, **values: str | None) -> bool:
-    """Returns whether the row has this attempt, with these values."""
-    query = select(links.c.digest).filter_by(
-        case_id=attempt.case_id, digest=attempt.digest, attempt=attempt.nonce
-    )
-    same = [links.c[name].is_not_distinct_from(value) for name, value in values.items()]
-    return conn.execute(query.where(*same)).first() is not None
+def _key(attempt: Attempt) -> dict[str, str]:
+    return {"case_id": attempt.case_id, "digest": attempt.digest, "attempt": attempt.nonce}
 
 
 def _left(row: Row[Any]) -> Update:

@@ -15,6 +15,7 @@ from proxy.store.records.short_chunks import ShortChunk, last_shorts, open_short
 from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database
+from proxy.store.sql.rows import has_row
 from proxy.store.sql.tables import chunks, recordings
 from proxy.values import Chunk, Recording, folded_id
 
@@ -96,7 +97,7 @@ class Recordings:
             return True
 
         def found(conn: Connection) -> bool:
-            return conn.execute(select(chunks.c.blob).filter_by(blob=chunk.blob)).first() is not None
+            return has_row(conn, chunks, {"blob": chunk.blob})
 
         # Of the id alone: an owner's hash may change while the write waits.
         turns = [("recording", folded_id(legacy_id))]

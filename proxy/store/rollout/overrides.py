@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
 from proxy.store.audit.trail import Audit, AuditEvent
@@ -22,6 +22,7 @@ from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database, Turn, Work
 from proxy.store.sql.dialects import OVERRIDDEN, notify
+from proxy.store.sql.rows import has_row
 from proxy.store.sql.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
@@ -151,7 +152,7 @@ class OverrideStore:
             return written[0]
 
         def found(conn: Connection) -> bool:
-            return conn.execute(_same(written[0])).first() is not None
+            return has_row(conn, overrides, _identity(written[0]))
 
         return await self.database.write(noting, turns=[_TURN], found=found)
 
@@ -184,10 +185,10 @@ class OverrideStore:
             return None
 
 
-def _same(override: Override) -> Select[int]:
-    """Returns the query for this very change: another process may have got the same revision meanwhile."""
+def _identity(override: Override) -> dict[str, Any]:
+    """Returns what identifies this very change: another process may have got the same revision meanwhile."""
     names = ("revision", "at", "actor", "route", "scope", "reason")
-    return select(overrides.c.revision).filter_by(**{name: getattr(override, name) for name in names})
+    return {name: getattr(override, name) for name in names}
 
 
 def _refuse_stale(current: int, expected: int | None) -> None:

@@ -4,6 +4,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
+from proxy.store.errors import StoreError
+
 
 @dataclass(slots=True, eq=False)
 class Fence:
@@ -26,3 +28,8 @@ def raise_fence(fence: Fence) -> None:
 def fences() -> tuple[Fence, ...]:
     """Returns the fences of this task that are not lowered."""
     return tuple(each for each in _FENCES.get() if not each.lowered)
+
+
+def lock_lost() -> StoreError:
+    """Makes the error of a task whose lock was lost while it held it."""
+    return StoreError("this process has lost its lock: another one goes on with it")

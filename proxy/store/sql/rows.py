@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, literal, or_, select
 from sqlalchemy.dialects import sqlite
 
 from proxy.store.sql.point_writes import PointWrite
@@ -93,6 +93,12 @@ def count_up(
 def has_one_writer(conn: Connection) -> bool:
     """Returns whether one write at a time runs: what a unit of work has read then stays true to its end."""
     return conn.dialect.name != "postgresql"
+
+
+def has_row(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Returns whether a row has these values; None stands for NULL."""
+    found = select(literal(1)).select_from(table).filter_by(**values)
+    return conn.execute(found.limit(1)).first() is not None
 
 
 def own_spelling(spelling: str) -> str | None:

@@ -12,9 +12,9 @@ import pytest
 
 from proxy.store import Store
 from proxy.store.sql.database import Database, Work
-from proxy.store.sql.point_reads import PointRead
 from proxy.values import Identity, Session, Side
 from tests.store.examples import NOW, OTHER, OWNER, add_chunk, ago, case, opened, record, session
+from tests.store.wrapped import Wrapped
 from tests.stores import ENGINES
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -167,28 +167,16 @@ async def test_a_newer_token_that_comes_while_an_older_one_is_forgotten_stays(st
     assert await store.homes.legacy_token(OWNER, NOW) == "second"
 
 
-class _Overtaken:
+class _Overtaken(Wrapped):
     """The open database; something else is written before each write of its own."""
 
     def __init__(self, database: Database, first: Callable[[], Awaitable[object]]) -> None:
-        self._database = database
+        super().__init__(database)
         self._first = first
-
-    async def lookup(self, work: Work[T]) -> T:
-        return await self._database.lookup(work)
-
-    async def find(self, read: PointRead, **values: Any) -> Any:
-        return await self._database.find(read, **values)
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(work)
 
     async def write(self, work: Work[T], **how: Any) -> T:
         await self._first()
         return await self._database.write(work, **how)
-
-    async def scrub(self) -> None:
-        await self._database.scrub()
 
 
 async def test_both_ids_of_a_shadows_case_are_known_and_the_candidate_still_lives_on_the_new_side(

@@ -1,6 +1,6 @@
 """Tests that a write whose commit is in doubt is found again by its own rows, or may run twice."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -11,8 +11,7 @@ from proxy.modes import Change
 from proxy.store import Store
 from proxy.store.records.deliveries import Delivery, Subject
 from proxy.store.records.links import Attempt
-from proxy.store.sql.database import Database, Turn, Work, runs_again
-from proxy.store.sql.point_reads import PointRead
+from proxy.store.sql.database import Database, Work, runs_again
 from tests.store.examples import (
     NOW,
     OTHER,
@@ -25,34 +24,20 @@ from tests.store.examples import (
     session,
     transcription,
 )
+from tests.store.wrapped import Wrapped
 
 T = TypeVar("T")
 
 
-class Doubting(Database):
+class Doubting(Wrapped):
     """A database that runs each write as if its commit were in doubt: once undone, and then done."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self.writes = 0
 
-    async def lookup(self, work: Work[T]) -> T:
-        return await self._database.lookup(work)
-
-    async def find(self, read: PointRead, **values: Any) -> Any:
-        return await self._database.find(read, **values)
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(work)
-
-    async def write(
-        self,
-        work: Work[T],
-        *,
-        turns: Sequence[Turn] = (),
-        found: Work[bool] | None = None,
-        single: bool = False,  # it has several statements here
-    ) -> T:
+    async def write(self, work: Work[T], **how: Any) -> T:
+        found: Work[bool] | None = how.get("found")
         assert found is not None, "a write that is in doubt fails"
 
         def doubted(conn: Connection) -> T:
@@ -67,10 +52,8 @@ class Doubting(Database):
             return result
 
         self.writes += 1
-        return await self._database.write(doubted, turns=turns)
-
-    async def scrub(self) -> None:
-        raise NotImplementedError
+        # It has several statements here: it is not single.
+        return await self._database.write(doubted, turns=how.get("turns", ()))
 
 
 def change(**values: Any) -> Change:

@@ -22,7 +22,6 @@ from proxy.store.records.deliveries import Delivery, Subject
 from proxy.store.records.sessions import SessionGone, delete_expired
 from proxy.store.sealing.sealer import load_sealer
 from proxy.store.sql.database import Database, Work
-from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.tables import api_keys, meta, requests
 from proxy.store.upkeep.erasure import OfCase, OfUser
 from proxy.values import Identity
@@ -42,28 +41,20 @@ from tests.store.examples import (
     session,
     transcription,
 )
+from tests.store.wrapped import Wrapped
 
 T = TypeVar("T")
 
 LATER = NOW + timedelta(minutes=1)
 
 
-class Waiting(Database):
+class Waiting(Wrapped):
     """A database whose writes wait before they commit until `go`; `at_end` is set once one waits."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self.at_end = asyncio.Event()
         self.go = asyncio.Event()
-
-    async def lookup(self, work: Work[T]) -> T:
-        return await self._database.lookup(work)
-
-    async def find(self, read: PointRead, **values: Any) -> Any:
-        return await self._database.find(read, **values)
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(work)
 
     async def write(self, work: Work[T], **how: Any) -> T:
         def waiting(conn: Connection) -> T:
@@ -73,9 +64,6 @@ class Waiting(Database):
             return result
 
         return await self._database.write(waiting, **how)
-
-    async def scrub(self) -> None:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

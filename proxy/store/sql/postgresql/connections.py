@@ -187,7 +187,7 @@ class Connections:
                 yield lent
             except asyncio.CancelledError:
                 # Its statement may be under way on a network that is cut: nobody else must wait for it.
-                await lent.close()
+                lent.driver.terminate()
                 raise
             finally:
                 if lent.driver.is_closed() or lent.driver.is_in_transaction():

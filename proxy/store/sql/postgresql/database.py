@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.store.errors import StoreError, because
 from proxy.store.sql.database import NOTED, Turn, Work
-from proxy.store.sql.fences import Fence, fences
+from proxy.store.sql.fences import Fence, fences, lock_lost
 from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.postgresql.connections import LIMITS, Connections, Lent, Limits
 from proxy.store.sql.postgresql.errors import DRIVER_ERRORS, is_lost, may_run_again
@@ -261,7 +261,7 @@ def _own_errors() -> Iterator[None]:
         raise because(said, error) from error
     except DRIVER_ERRORS as error:
         if getattr(error, "sqlstate", None) == _UNDIVIDED:
-            raise StoreError("this process has lost its lock: another one goes on with it") from error
+            raise lock_lost() from error
         kind = type(getattr(error, "__cause__", None) or error).__name__
         raise because(f"the database refused it ({kind})", error) from error
 

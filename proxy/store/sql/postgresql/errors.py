@@ -6,6 +6,8 @@ from typing import Final
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
+from proxy.store.errors import chain
+
 # All that a call of the driver may raise, by itself or through SQLAlchemy.
 DRIVER_ERRORS: Final = (
     SQLAlchemyError,
@@ -31,16 +33,8 @@ def is_lost(error: BaseException) -> bool:
     """Returns whether the connection is of no more use: what was sent last may or may not have been done."""
     if any(code in _GONE or code.startswith(_CONNECTION) for code in _codes(error)):
         return True
-    return any(isinstance(each, _UNUSABLE) for each in _chain(error))
+    return any(isinstance(each, _UNUSABLE) for each in chain(error))
 
 
 def _codes(error: BaseException) -> Iterator[str]:
-    return (code for each in _chain(error) if isinstance(code := getattr(each, "sqlstate", None), str))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        if (each := waiting.pop(0)) is not None:
-            yield each
-            waiting += [getattr(each, "orig", None), each.__cause__]
+    return (code for each in chain(error) if isinstance(code := getattr(each, "sqlstate", None), str))
