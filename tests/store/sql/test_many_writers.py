@@ -491,9 +491,9 @@ async def test_numbers_may_pass_two_to_the_31(two: Two) -> None:
     await two.here.evidence.add(outcomes=[outcome], at=NOW)
     async with two.server.admin(two.name) as driver:
         await driver.execute("UPDATE comparisons SET count = 3000000000")
-        for table in ("requests", "changes", "deliveries", "contract_runs"):
-            column = "revision" if table == "changes" else "id"
-            await driver.execute(f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), 3000000000)")
+        await driver.execute("INSERT INTO changes (revision, subject) VALUES (3000000000, 'subject')")
+        for table in ("requests", "deliveries", "contract_runs"):
+            await driver.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 3000000000)")
     await two.here.evidence.add(outcomes=[outcome], stories=[RequestTrace("request", NOW, {})], at=NOW)
     (count,) = await two.there.evidence.comparisons("doc", NOW.date())
     assert count.count == 3_000_000_001
