@@ -47,7 +47,7 @@ check: $(VENV)/.run-stamp  ## check the mapping files
 lock:  ## the newest versions that pyproject.toml allows, with their hashes
 	$(UV) lock --upgrade
 	$(EXPORT) --no-default-groups -o requirements.lock
-	$(EXPORT) --no-default-groups --extra postgresql --extra s3 -o requirements-scale.lock
+	$(EXPORT) --no-default-groups --extra postgresql --extra s3 --extra otel -o requirements-scale.lock
 	$(EXPORT) --only-group build -o requirements-build.lock
 	$(EXPORT) --all-groups -o requirements-dev.lock
 

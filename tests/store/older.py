@@ -22,6 +22,14 @@ Row: TypeAlias = dict[str, Any]
 Edit: TypeAlias = Callable[[str, Row], Row]
 
 _NAME: Final = "michiq.db"
+# The columns that 0013 added, and those that it added to keys.
+_ADDED: Final = {
+    "journal": "request_id organization resolution",
+    "links": "request_id resolution",
+    "processes": "about",
+    "requests": "route organization side cause status milliseconds failed",
+}
+_KEYED: Final = {"comparisons": "mapping", "differences": "mapping organization", "ledger": "side"}
 
 
 class FernetSealer(Sealer):
@@ -58,11 +66,33 @@ def made_old(new: Path, old: Path, revision: str, edit: Edit, key: str) -> None:
 
 def as_of(connection: sqlite3.Connection, revision: str) -> None:
     """Takes a database of this release back to revision 0010 or 0011, which have the same tables."""
+    _without_operations(connection)
     connection.executescript(
         "DROP TABLE canary_counts; DROP INDEX ix_links_state; ALTER TABLE links DROP COLUMN attempt"
     )
     connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     connection.commit()
+
+
+def _without_operations(connection: sqlite3.Connection) -> None:
+    """Undoes 0013."""
+    for table in ("explanations", "series", "page_sessions", "alerts"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("DROP INDEX ix_requests_failed_id")
+    for table, added in _ADDED.items():
+        for column in added.split():
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    for table, new in _KEYED.items():
+        rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        rest = [(name, kind, is_key) for _, name, kind, _, _, is_key in rows if name not in new.split()]
+        names = ", ".join(name for name, _, _ in rest)
+        columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind, _ in rest)
+        key = ", ".join(name for name, _, is_key in rest if is_key)
+        connection.executescript(
+            f"CREATE TABLE old ({columns}, CONSTRAINT pk_{table} PRIMARY KEY ({key})); "
+            f"INSERT INTO old SELECT {names} FROM {table}; "
+            f"DROP TABLE {table}; ALTER TABLE old RENAME TO {table}"
+        )
 
 
 def _unbound(table: str, rows: list[Row], key: str) -> list[Row]:

@@ -46,7 +46,14 @@ def day_of(at: datetime) -> str:
 def comparison_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
     counts = Counter((each.route, each.organization, each.outcome) for each in outcomes)
     return [
-        {"day": day_of(at), "route": route, "organization": organization, "outcome": outcome, "count": count}
+        {
+            "day": day_of(at),
+            "route": route,
+            "organization": organization,
+            "outcome": outcome,
+            "mapping": "",
+            "count": count,
+        }
         for (route, organization, outcome), count in counts.items()
     ]
 
@@ -63,6 +70,8 @@ def difference_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
     return [
         {
             **dict(zip(names, key, strict=True)),
+            "mapping": "",
+            "organization": "",
             "count": count,
             "sample": samples[key],
             "first_seen": at,

@@ -105,7 +105,9 @@ def _counts(grouped: ByClient) -> Rows:
         for each in visits
     )
     names = ("client", "day", "route", "mode", "status")
-    return [{**dict(zip(names, key, strict=True)), "count": count} for key, count in counts.items()]
+    return [
+        {**dict(zip(names, key, strict=True)), "side": "", "count": count} for key, count in counts.items()
+    ]
 
 
 def _printable(text: str) -> str:

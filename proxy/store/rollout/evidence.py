@@ -53,6 +53,8 @@ class DifferenceCount:
     kind: str
     control_type: str
     candidate_type: str
+    mapping: str
+    organization: str
     count: int
     sample: Json = field(repr=False)
     first_seen: datetime

@@ -1,6 +1,6 @@
 """Stores the heartbeats of processes: how far each follows the overrides, and which files it refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,7 @@ from proxy.store.sql.clock import database_time
 from proxy.store.sql.database import Database, runs_again
 from proxy.store.sql.rows import upsert_computed
 from proxy.store.sql.tables import processes
+from proxy.values import Json
 
 # A process without a heartbeat for so long is gone: three heartbeats, and a moment.
 LIVE: Final = timedelta(seconds=10)
@@ -24,7 +25,8 @@ class Process:
     `name` is its host and process number. `mappings` is the digest of the files that it serves, `rejected`
     the complaints about newer ones. `keys` are the fingerprints of its keys, the one it seals with first;
     there are none from a release that did not report them. `changes` is the newest change that it has
-    followed (see `Changes`); None from a release that caches nothing.
+    followed (see `Changes`); None from a release that caches nothing. `about` is what the process says of
+    itself (version, memory, queues); None from an earlier release.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Process:
     rejected: tuple[str, ...]
     keys: tuple[str, ...] = ()
     changes: int | None = None
+    about: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Processes:
         rejected: Sequence[str],
         keys: Sequence[str] = (),
         changes: int | None = None,
+        about: Mapping[str, Json] | None = None,
         started_at: datetime,
         at: datetime,
     ) -> None:
@@ -69,6 +73,7 @@ class Processes:
             "rejected": list(rejected),
             "keys": list(keys),
             "changes": changes,
+            "about": about,
         }
 
         def work(conn: Connection) -> None:

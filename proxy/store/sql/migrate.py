@@ -18,7 +18,7 @@ from proxy.store.sql.tables import meta, metadata
 
 # The revision of the oldest release that can serve the newest schema. A step that only adds doesn't change
 # it. A step that removes or changes what that release uses sets it to a revision whose release does without.
-OLDEST: Final = "0012"
+OLDEST: Final = "0013"
 OLDEST_NOTE: Final = "oldest_revision"
 
 _ALEMBIC: Final = threading.Lock()  # alembic's context is one per process

@@ -25,6 +25,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+# The buckets of latencies, by their upper bounds in milliseconds.
+LATENCY_BOUNDS: Final = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000)
+LATENCIES: Final = (*(f"ms_{bound}" for bound in LATENCY_BOUNDS), "ms_more")
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SEALED: Final = "sealed"
 
@@ -57,6 +61,11 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
 def _spelling(name: str) -> Column[str | None]:
     """Returns a column for an id as its side spelt it, where the lookup key differs (CONTRACT G03)."""
     return Column(name, String, nullable=True)
+
+
+def _later(name: str) -> Column[str]:
+    """Returns a text column that a migration added: "" in the rows of earlier releases."""
+    return Column(name, String, nullable=False, server_default="")
 
 
 def _moment(name: str) -> Column[datetime]:
@@ -133,6 +142,9 @@ journal: Final = Table(
     _sealed("answer", nullable=True),
     _moment("created_at"),
     Column("process", String),
+    Column("request_id", String),
+    Column("organization", String),
+    Column("resolution", String),
     UniqueConstraint("owner", "idempotency"),  # a freed key is NULL, and NULLs are distinct
 )
 
@@ -185,6 +197,8 @@ links: Final = Table(
     Column("process", String),
     _spelling("linked_spelling"),
     Column("attempt", String),  # the nonce of the last one that began
+    Column("request_id", String),
+    Column("resolution", String),
 )
 
 conversations: Final = Table(
@@ -298,6 +312,7 @@ processes: Final = Table(
     Column("rejected", JSON, nullable=False),
     Column("keys", JSON),
     Column("changes", _BIG),
+    Column("about", JSON),
 )
 
 # The changes that end cached values (see `Changes`).
@@ -315,6 +330,7 @@ comparisons: Final = Table(
     _text("route", primary_key=True),
     _text("organization", primary_key=True),
     _text("outcome", primary_key=True),
+    _text("mapping", primary_key=True),
     Column("count", _BIG, nullable=False),
 )
 
@@ -339,10 +355,26 @@ differences: Final = Table(
     _text("kind", primary_key=True),
     _text("control_type", primary_key=True),
     _text("candidate_type", primary_key=True),
+    _text("mapping", primary_key=True),
+    _text("organization", primary_key=True),
     Column("count", _BIG, nullable=False),
     Column("sample", JSON, nullable=False),
     _moment("first_seen"),
     _moment("last_seen"),
+)
+
+# The reasons that operators gave for differences.
+explanations: Final = Table(
+    "explanations",
+    metadata,
+    _text("route", primary_key=True),
+    _text("path", primary_key=True),
+    _text("kind", primary_key=True),
+    _text("control_type", primary_key=True),
+    _text("candidate_type", primary_key=True),
+    _text("reason"),
+    _text("actor"),
+    _moment("at"),
 )
 
 learned: Final = Table(
@@ -380,7 +412,22 @@ ledger: Final = Table(
     _text("route", primary_key=True),
     _text("mode", primary_key=True),
     Column("status", Integer, primary_key=True, autoincrement=False),
+    _text("side", primary_key=True),
     Column("count", _BIG, nullable=False),
+)
+
+# The counts of answers, comparisons and latencies in steps of time: `step` is their length in seconds. A
+# column `ms_100` has the answers that took at most 100 ms, and longer than the column before it.
+series: Final = Table(
+    "series",
+    metadata,
+    Column("step", SmallInteger, primary_key=True, autoincrement=False),
+    _text("route", primary_key=True),
+    Column("at", Moment, primary_key=True),
+    _text("mode", primary_key=True),
+    _text("side", primary_key=True),
+    *(Column(name, _BIG, nullable=False) for name in ("count", "errors", "compared", "differing")),
+    *(Column(name, _BIG, nullable=False) for name in LATENCIES),
 )
 
 requests: Final = Table(
@@ -390,7 +437,29 @@ requests: Final = Table(
     Column("request_id", String, nullable=False, index=True),
     _moment("at"),
     Column("story", JSON, nullable=False),
+    _later("route"),
+    _later("organization"),
+    _later("side"),
+    _later("cause"),
+    Column("status", Integer, nullable=False, server_default="0"),
+    Column("milliseconds", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Index(None, "failed", "id"),
 )
+
+# The logged-in operators of the page, by the hash of what their browser sends.
+page_sessions: Final = Table(
+    "page_sessions",
+    metadata,
+    _text("token_hash", primary_key=True),
+    _text("actor"),
+    _text("operator"),  # the hash of the token that the operator logged in with
+    _moment("created_at"),
+    _moment("expires_at"),
+)
+
+# The alerts that one of the processes has sent, so that no other one sends them again.
+alerts: Final = Table("alerts", metadata, _text("key", primary_key=True), _moment("at"))
 
 contract_runs: Final = Table(
     "contract_runs",

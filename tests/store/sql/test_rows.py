@@ -11,8 +11,16 @@ from proxy.store.sql.rows import count_up, insert_missing, put, upsert
 from proxy.store.sql.tables import differences, ledger, meta, metadata, pairs
 from tests.store.examples import NOW, ago
 
-KEY = {"route": "doc", "path": "a.b", "kind": "type", "control_type": "string", "candidate_type": "null"}
-CALL = {"client": "c", "day": "2026-03-21", "route": "doc", "mode": "new", "status": 200}
+KEY = {
+    "route": "doc",
+    "path": "a.b",
+    "kind": "type",
+    "control_type": "string",
+    "candidate_type": "null",
+    "mapping": "m",
+    "organization": "o",
+}
+CALL = {"client": "c", "day": "2026-03-21", "route": "doc", "mode": "new", "status": 200, "side": "new"}
 
 
 @pytest.fixture
@@ -89,5 +97,5 @@ def test_each_is_one_statement_that_meets_a_row_of_another_process(dialect: Any)
     assert ends == [
         "(name) DO UPDATE SET value = excluded.value",
         "(control_id) DO NOTHING",
-        "(client, day, route, mode, status) DO UPDATE SET count = (ledger.count + excluded.count)",
+        "(client, day, route, mode, status, side) DO UPDATE SET count = (ledger.count + excluded.count)",
     ]
