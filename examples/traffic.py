@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 
@@ -91,6 +91,7 @@ class Day:
     http: aiohttp.ClientSession = field(repr=False)
     chance: random.Random
     hour: float
+    files: Path = FILES
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     async def call(self, route: str, method: str, path: str, **more: Any) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class Day:
         )
         form.add_field("ehr", json.dumps(patient))
         if number % 4 == 0:
-            pdf = (FILES / "informe.pdf").read_bytes()
+            pdf = (self.files / "informe.pdf").read_bytes()
             form.add_field("files", pdf, filename="informe.pdf", content_type="application/pdf")
         identity = {
             "User-Agent": hospital.agent,
@@ -141,7 +142,7 @@ class Day:
         headers = {"User-Agent": hospital.agent, "Authorization": f"Bearer {made['token']}"}
         if self.chance.random() < hospital.dictates:
             audio = aiohttp.FormData()
-            recording = (FILES / "consulta.wav").read_bytes()
+            recording = (self.files / "consulta.wav").read_bytes()
             audio.add_field("audioChunk", recording, filename="consulta.wav", content_type="audio/wav")
             await self.call("uploadAudio", "POST", f"/michiQ/uploadAudio/{case}", data=audio, headers=headers)
             await self.call("speechToText", "POST", f"/michiQ/speechToText/{case}", headers=headers)
@@ -174,12 +175,16 @@ class Day:
         token = self.environment["MICHIQ_ADMIN_TOKENS"].split(",")[0].partition(":")[2]
         base = f"http://{self.environment['MICHIQ_ADMIN_LISTEN']}/admin/v1"
         login = {"Authorization": f"Bearer {token}"}
-        async with self.http.get(f"{base}/overrides", headers=login) as response:
-            seen = response.headers["ETag"]
-        headers = {**login, "If-Match": seen}
-        async with self.http.request(method, base + path, json=wanted, headers=headers) as response:
-            if response.status != 200:
-                sys.exit(f"{path}: {response.status} {await response.text()}")
+        for _ in range(5):
+            async with self.http.get(f"{base}/overrides", headers=login) as response:
+                headers = {**login, "If-Match": response.headers["ETag"]}
+            async with self.http.request(method, base + path, json=wanted, headers=headers) as response:
+                if response.status == 200:
+                    return
+                answer = await response.text()
+            if response.status != 412:  # 412: a canary stepped back meanwhile, so look again
+                break
+        sys.exit(f"{path}: {answer}")
 
     @asynccontextmanager
     async def trouble(self, system: str, **fault: Any) -> AsyncIterator[None]:
@@ -275,7 +280,8 @@ async def undone(day: Day) -> None:
     await day.roll_back("doc", "a hospital misses its documents")
 
 
-EVENTS: Final[Mapping[int, tuple[str, Callable[[Day], Awaitable[None]]]]] = {
+Events: TypeAlias = Mapping[int, tuple[str, Callable[[Day], Awaitable[None]]]]
+EVENTS: Final[Events] = {
     0: ("The old server answers everything.", night),
     6: ("Four routes go into shadow.", shadow),
     9: ("The old server's message is another one for a while: a difference.", another_text),
@@ -293,7 +299,7 @@ EVENTS: Final[Mapping[int, tuple[str, Callable[[Day], Awaitable[None]]]]] = {
 }
 
 
-async def spend(day: Day) -> None:
+async def spend(day: Day, events: Events = EVENTS) -> None:
     """Sends the traffic of 24 hours."""
     loop, clients = asyncio.get_running_loop(), asyncio.Semaphore(12)
     begun, share = loop.time(), min(1.0, day.hour)  # a very short day has fewer sessions
@@ -308,8 +314,8 @@ async def spend(day: Day) -> None:
             await asyncio.sleep(max(0.0, begun + hour * day.hour - loop.time()))
             for _ in range(round(number * share)):
                 sessions.create_task(session((hour + day.chance.random()) * day.hour))
-            if hour in EVENTS:
-                text, event = EVENTS[hour]
+            if hour in events:
+                text, event = events[hour]
                 print(f"{hour:02}:00 {text}")
                 await event(day)
 
