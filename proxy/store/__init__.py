@@ -34,6 +34,7 @@ from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
@@ -74,6 +75,7 @@ class Store:
     ledger: Usage
     stories: RequestTraces
     contract_runs: ContractRuns
+    series: Series
     retention: Retention
     erasure: Erasure
     rotation: Rotation
@@ -168,6 +170,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         ledger=ledger,
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
+        series=Series(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),
