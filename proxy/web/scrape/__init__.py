@@ -1,1 +1,1 @@
-"""What Prometheus gets: the samples of every worker, and the values that they share."""
+"""The exposition for Prometheus: the samples of every worker, and the values that they share."""
