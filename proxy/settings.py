@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from proxy.addresses import (
     Address,
     host_of,
+    is_loopback,
     is_plain,
     may_be_private,
     overlap,
@@ -284,7 +285,9 @@ class Settings(BaseModel):
         "1", "serving processes (workers), all on the same sockets"
     )
     tls_cert: Path | None = Field(
-        default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
+        default=None,
+        description="file of the certificate with its chain, to serve https, also on an MICHIQ_ADMIN_LISTEN "
+        "that other machines reach; unset: plain http",
     )
     tls_key: Path | None = Field(
         default=None,
@@ -318,6 +321,11 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def admin_has_tls(self) -> bool:
+        """Returns whether operators get https: within this machine nobody else can read what they send."""
+        return self.tls_cert is not None and not is_loopback(self.admin_listen.host)
 
     @property
     def outbound(self) -> OutboundProxy | None:

@@ -129,11 +129,12 @@ async def running(
         )
         ending = Ending(float(settings.drain_seconds), shared.serving)
         listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
-        await listening.to_operators(shared)
+        admin_tls = tls if settings.admin_has_tls else None
+        await listening.to_operators(shared, admin_tls)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
         await stack.enter_async_context(take_over.taking_over(moving.live, deps))
         deps.workers.warm_soon()  # only a request that needs one at once waits for it
-        urls = url_of(shared.listen, tls), url_of(shared.admin, None)
+        urls = url_of(shared.listen, tls), url_of(shared.admin, admin_tls)
         status_url = url_of(shared.status, None) if shared.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, status_url)
@@ -168,14 +169,15 @@ class _Listening:
     room: Room
     stack: AsyncExitStack
 
-    async def to_operators(self, shared: SharedResources) -> None:
-        """Serves the admin API, and the probes on the same or on their own listener."""
+    async def to_operators(self, shared: SharedResources, tls: Tls | None) -> None:
+        """Serves the page and the admin API, and the probes on the same or on their own listener."""
         settings = self.settings
         page = Page(settings.admin_listen.host, secrets.token_bytes) if settings.ui == "on" else None
         app = admin_app(self.moving, self.deps, shared.serving, settings.admin_tokens, page)
-        await self._open_probed(ADMIN, shared.admin, app)
+        await self._open_probed(ADMIN, shared.admin, app, tls)
         if shared.status:
-            await self._open_probed(STATUS, shared.status, status_app(self.moving, self.deps, shared.serving))
+            status = status_app(self.moving, self.deps, shared.serving)
+            await self._open_probed(STATUS, shared.status, status, None)
 
     async def to_clients(self, shared: SharedResources, tls: Tls | None, tee: Tee | None) -> None:
         """Serves the legacy routes; tasks that their requests leave running are drained at the end."""
@@ -187,10 +189,12 @@ class _Listening:
         self.stack.push_async_callback(self.ending.leave, listener)
         await listener.open(LISTEN, shared.listen, tls)
 
-    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> None:
+    async def _open_probed(
+        self, setting: str, sockets: Sequence[socket], app: web.Application, tls: Tls | None
+    ) -> None:
         listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
         self.stack.push_async_callback(self.ending.leave_last, listener)
-        await listener.open(setting, sockets)
+        await listener.open(setting, sockets, tls)
 
 
 def _secret(value: SecretStr | None) -> str | None:
