@@ -27,6 +27,7 @@ READS: Final = (
     "comparisons?route=doc",
     "differences",
     "learned",
+    "series",
     "clients",
     "can-switch/doc",
     "pending",
