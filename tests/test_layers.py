@@ -71,6 +71,7 @@ LAYERS: Final = {
     "proxy.web.admin": 60,
     "proxy.web.legacy": 60,
     "proxy.web.page": 60,
+    "proxy.web.stream": 60,
     "proxy.web.page.views": 60,
     "proxy.web.scrape": 60,
     "proxy.sandbox": 60,

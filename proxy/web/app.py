@@ -28,6 +28,7 @@ from proxy.web.page.routes import serve_page
 from proxy.web.resources import serve, serve_nothing_else
 from proxy.web.scrape.answer import metrics
 from proxy.web.scrape.process_state import ProcessState
+from proxy.web.stream.hub import HUB, Hub
 from proxy.web.webhooks import PATH, receive
 
 _SLASHES: Final = re.compile(r"/{2,}")
@@ -71,6 +72,7 @@ def admin_app(
     app[SERVING] = state.serving
     app[STATE] = state
     app[TOKENS] = OperatorTokens(tokens)
+    app[HUB] = Hub(moving.live, deps, state.serving)
     _serve_status(app)
     serve_api(app)
     if page is not None and tokens:
