@@ -190,6 +190,7 @@ async def _good(ana: Operator) -> None:
         if tag := done.answer.header("ETag") if method == "GET" else None:
             await ana.get(path, **{"If-None-Match": tag})
     await ana.get("clients", Accept="text/csv")
+    await ana.listen("events", 2, **{"Last-Event-ID": "4"})
 
 
 async def _bad(ana: Operator) -> None:
@@ -212,7 +213,7 @@ async def _bad(ana: Operator) -> None:
         await ana.ask(method, path.replace("doc", "docs"), body, headers=ANY)
     for path in ("history", "audit", "comparisons", "differences", "learned", "series", "clients"):
         await ana.get(f"{path}?route=docs&limt=1")
-    for path in PATHS:
+    for path in (*PATHS, "events"):
         await ana.ask("PATCH", path)
 
 
@@ -227,6 +228,7 @@ async def _only_read(eva: Operator) -> None:
 async def _strangers(operator: Operator) -> None:
     for method, path, body in GOOD:
         assert (await operator.ask(method, path, body, headers=ANY)).status in (401, 404)
+    await operator.get("events")
 
 
 async def _broken(ana: Operator, folder: Path) -> None:
@@ -241,6 +243,7 @@ async def _broken(ana: Operator, folder: Path) -> None:
         if path not in ("mappings/reload", "openapi.yaml"):
             failed = await ana.ask(method, path, body, headers=ANY)
             assert failed.status == 503, failed.title
+    assert (await ana.get("events", **{"Last-Event-ID": "0"})).status == 503
 
 
 def _renamings(folder: Path) -> list[str]:

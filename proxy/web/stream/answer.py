@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from proxy.server.responses import Streamed
+from proxy.web.admin.keys import REQUEST_ID
 from proxy.web.admin.problems import Problem
 from proxy.web.stream.events import RETRY
 from proxy.web.stream.hub import HUB, Hub, Subscription, TooManyStreams
@@ -42,7 +43,8 @@ async def stream(
     try:
         with hub.joined(owner, lambda: _cut(request)) as subscription:
             first = RETRY + await _missed(request, hub) + hub.tick()
-            response = Streamed(headers=dict([*_HEADERS, *headers]))
+            request_id = ("X-Request-ID", request[REQUEST_ID])
+            response = Streamed(headers=dict([*_HEADERS, request_id, *headers]))
             await response.prepare(request)
             if request.method != "HEAD":
                 with suppress(ConnectionError):

@@ -49,11 +49,10 @@ class Subscription:
 class Hub:
     """The streams of a process. While there is none, it does nothing."""
 
-    def __init__(self, live: Live, deps: Deps, serving: Serving, seconds: float = TICK_SECONDS) -> None:
+    def __init__(self, live: Live, deps: Deps, serving: Serving) -> None:
         self._live = live
         self._deps = deps
         self._serving = serving
-        self._seconds = seconds
         self._all: set[Subscription] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -105,7 +104,7 @@ class Hub:
     async def _stopped(self) -> bool:
         """Waits for the next tick; returns whether the process began to end meanwhile."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(TICK_SECONDS):
                 await self._serving.stopping.wait()
         return not self._serving.accepting
 

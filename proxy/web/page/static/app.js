@@ -35,16 +35,15 @@
   let paused = false;
   let refreshing = false;
   let refreshed = Date.now();
-  let heard = 0; // the last event of the stream
+  let heard = Date.now(); // the last event of the stream
   let reached = Date.now(); // the last answer of any kind
-  let retry = 0;
+  let asked = 0; // the last try without the stream
 
   const fragments = () => [...document.querySelectorAll("[data-live][id]")];
 
   function show(state) {
-    const at = state === "paused" || state === "stale" ? reached : Date.now();
     if (word.textContent !== status.dataset[state]) word.textContent = status.dataset[state];
-    time.textContent = clock.format(new Date(at));
+    time.textContent = clock.format(new Date(reached));
     status.classList.toggle("is-live", state === "live");
     status.classList.toggle("is-stale", state === "stale");
   }
@@ -83,10 +82,6 @@
     } catch { /* the status says so */ } finally { refreshing = false; }
   }
 
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) reached = Date.now();
-  });
-
   function connect() {
     source = new EventSource("/events");
     source.addEventListener("tick", (event) => {
@@ -108,18 +103,31 @@
     source = null;
   }
 
-  // Without events the page asks by itself; what neither way brings is stale.
-  function watch() {
-    if (paused || document.hidden) return;
+  // Asks whether the page can still be had: without a session it leads to the login.
+  async function reachable() {
+    try {
+      const answer = await fetch(location.href, { method: "HEAD" });
+      if (answer.redirected) location.reload();
+      return answer.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  // Without events the page asks by itself, and says so; what neither way brings is stale.
+  async function watch() {
     const now = Date.now();
-    if (now - heard < SILENT) return;
-    if (!source || (source.readyState === EventSource.CLOSED && now - retry >= OLD)) {
-      retry = now;
+    if (paused || document.hidden || now - heard < SILENT || now - asked < OLD) return;
+    asked = now;
+    if (!source || source.readyState === EventSource.CLOSED) {
       disconnect();
       connect();
     }
-    show(now - reached < OLD + SILENT && heard === 0 ? "polling" : now - reached < SILENT ? "polling" : "stale");
-    if (now - refreshed >= OLD) refresh();
+    if (await reachable()) {
+      reached = Date.now();
+      if (!paused) show("polling");
+      await refresh();
+    } else if (!paused) show("stale");
   }
 
   pause.hidden = false;
