@@ -70,7 +70,7 @@ LAYERS: Final = {
     "proxy.web": 60,
     "proxy.web.admin": 60,
     "proxy.web.legacy": 60,
-    "proxy.web.scrape": 60,
+    "proxy.web.state": 60,
     "proxy.sandbox": 60,
     "proxy.contract": 60,
     "proxy.supervisor": 70,

@@ -1,7 +1,7 @@
 """Builds the applications: legacy routes and webhooks, the admin listener's, the status listener's."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -10,20 +10,32 @@ from proxy.flows.deps import Deps
 from proxy.flows.tee import Tee
 from proxy.rollout.service import Moving
 from proxy.server.aiohttp_private import set_url, use_router
+from proxy.settings import Settings
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.tokens import OperatorTokens
 from proxy.web.expect import go_on_later
 from proxy.web.health import livez, readyz
-from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP, SERVING, SHADOWS, STATE, TEE, WEBHOOK_SECRETS
+from proxy.web.keys import (
+    DEPS,
+    LEARNER,
+    LIVE,
+    LOOKUP,
+    SERVING,
+    SETTINGS,
+    SHADOWS,
+    STATE,
+    TEE,
+    WEBHOOK_SECRETS,
+)
 from proxy.web.legacy.handler import add_legacy_routes
 from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
 from proxy.web.observers import observers
 from proxy.web.resources import serve, serve_nothing_else
-from proxy.web.scrape.answer import metrics
-from proxy.web.scrape.process_state import ProcessState
+from proxy.web.state.process_state import ProcessState
+from proxy.web.state.scrape import metrics
 from proxy.web.webhooks import PATH, receive
 
 _SLASHES: Final = re.compile(r"/{2,}")
@@ -51,10 +63,8 @@ def legacy_app(
     return app
 
 
-def admin_app(
-    moving: Moving, deps: Deps, state: ProcessState, admin_tokens: Mapping[str, str]
-) -> web.Application:
-    """Builds the application for operators and load balancers; `admin_tokens` maps names to tokens."""
+def admin_app(moving: Moving, deps: Deps, state: ProcessState, settings: Settings) -> web.Application:
+    """Builds the application for operators and load balancers."""
     app = web.Application(
         middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems, door.let_in]
     )
@@ -63,7 +73,9 @@ def admin_app(
     app[DEPS] = deps
     app[SERVING] = state.serving
     app[STATE] = state
-    app[TOKENS] = OperatorTokens(admin_tokens)
+    app[SETTINGS] = settings
+    tokens = {name: token.get_secret_value() for name, token in settings.admin_tokens.items()}
+    app[TOKENS] = OperatorTokens(tokens)
     _serve_status(app)
     serve_api(app)
     serve_nothing_else(app)

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from proxy.web.admin import clients, description, evidence, overrides, records, routes, switching
 from proxy.web.resources import Handle, serve
+from proxy.web.state import system
 
 _PREFIX: Final = "/admin/v1"
 
@@ -28,6 +29,7 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     # A request's id may hold slashes.
     "/requests/{request_id:.+}": {"GET": records.explain},
     "/pending": {"GET": records.pending},
+    "/system": {"GET": system.show},
     "/openapi.yaml": {"GET": description.show},
 }
 

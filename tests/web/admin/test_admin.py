@@ -30,6 +30,7 @@ READS: Final = (
     "clients",
     "can-switch/doc",
     "pending",
+    "system",
     "openapi.yaml",
 )
 
