@@ -73,7 +73,7 @@ LAYERS: Final = {
     "proxy.web.page": 60,
     "proxy.web.stream": 60,
     "proxy.web.page.views": 60,
-    "proxy.web.scrape": 60,
+    "proxy.web.state": 60,
     "proxy.sandbox": 60,
     "proxy.contract": 60,
     "proxy.supervisor": 70,

@@ -58,6 +58,7 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "can-switch/doc", None),
     ("GET", "requests/r-1", None),
     ("GET", "pending", None),
+    ("GET", "system", None),
     ("GET", "openapi.yaml", None),
 )
 PATHS: Final = tuple(sorted({path.partition("?")[0] for _, path, _ in GOOD}))
