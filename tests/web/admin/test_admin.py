@@ -31,6 +31,7 @@ READS: Final = (
     "clients",
     "can-switch/doc",
     "pending",
+    "system",
     "openapi.yaml",
 )
 
