@@ -13,6 +13,7 @@ from proxy.mapping.table import Route
 from proxy.rollout.decide import Decision
 from proxy.rollout.lookup import RequestContext
 from proxy.upstream.call import CallRecord
+from proxy.upstream.trace_context import TraceContext
 
 _NO_ROUTE: Final = "none"
 
@@ -33,6 +34,7 @@ class ExchangeDraft:
     decision: Decision | None = None
     body: RequestBody | None = None
     cause: str | None = None
+    trace: TraceContext | None = None
     calls: list[CallRecord] = field(default_factory=list)
 
 
@@ -57,6 +59,7 @@ class Exchange:
     calls: Sequence[CallRecord]
     context: RequestContext | None = field(repr=False)
     headers: HeaderFields = field(repr=False)
+    trace: TraceContext | None = None
 
     @property
     def has_route(self) -> bool:
@@ -66,6 +69,11 @@ class Exchange:
     @property
     def milliseconds(self) -> int:
         return round(self.seconds * 1000)
+
+    @property
+    def trace_id(self) -> str | None:
+        """Returns the id of the trace that the request belongs to (W3C Trace Context), if it does."""
+        return self.trace.trace_id if self.trace else None
 
     @property
     def side(self) -> str | None:
@@ -101,4 +109,5 @@ def exchange_of(
         calls=tuple(draft.calls),
         context=draft.context,
         headers=HeaderFields.of(request.raw_headers),
+        trace=draft.trace,
     )

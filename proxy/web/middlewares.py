@@ -19,6 +19,7 @@ from proxy.server.responses import plain, respond
 from proxy.store import StoreError
 from proxy.store.records.sessions import SessionGone
 from proxy.upstream.call_log import CALLS
+from proxy.upstream.trace_context import TraceContext, read_trace_context
 from proxy.web.cors import granted
 from proxy.web.exchange import DRAFT, ExchangeDraft, Observer, exchange_of
 from proxy.web.keys import DEPS
@@ -47,6 +48,9 @@ def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
         draft = request[DRAFT] = ExchangeDraft(request_id, deps.effects.monotonic())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        if (trace := _given_trace(request)) is not None:
+            draft.trace = trace
+            structlog.contextvars.bind_contextvars(trace_id=trace.trace_id)
         CALLS.set(draft.calls)
         response = await handler(request)
         response.headers["X-Request-ID"] = request_id
@@ -117,3 +121,10 @@ def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
 def _given_id(request: web.Request) -> str | None:
     values = HeaderFields.of(request.raw_headers).values(b"x-request-id")
     return values[0].decode("ascii") if len(values) == 1 and _SANE_ID.fullmatch(values[0]) else None
+
+
+def _given_trace(request: web.Request) -> TraceContext | None:
+    fields = HeaderFields.of(request.raw_headers)
+    if not fields.has(b"traceparent"):
+        return None
+    return read_trace_context(fields.values(b"traceparent"), fields.values(b"tracestate"))
