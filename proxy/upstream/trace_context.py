@@ -1,15 +1,17 @@
 """Reads and writes the trace context of a request: `traceparent` and `tracestate` (W3C Trace Context)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 _TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _FORBIDDEN_VERSION: Final = b"ff"
 _VERSION: Final = b"00"
-_SAMPLED: Final = 0x01
-_KNOWN_FLAGS: Final = 0x03  # sampled, and random: the trace id's lower bytes are random
+SAMPLED: Final = 0x01
+RANDOM: Final = 0x02  # the lower bytes of the trace id are random
+_KNOWN_FLAGS: Final = SAMPLED | RANDOM
 
 # Section 3.3.1.3; a member may be empty, and have blanks around it.
 _MEMBER: Final = re.compile(
@@ -24,9 +26,9 @@ MOST_TRACESTATE: Final = 512
 class TraceContext:
     """The trace of a request, and its place in it.
 
-    `trace_id` has 32 lower-case hexadecimal digits, `span_id` and `parent_id` have 16. `span_id` is our own
-    span's if spans are made, else the caller's. `state` is the caller's `tracestate` and may have anything
-    that they wrote: it is only passed on.
+    `trace_id` has 32 lower-case hexadecimal digits, `span_id` and `parent_id` have 16. With `is_ours`,
+    `span_id` is the span of this proxy, below the caller's `parent_id`; else it is the caller's. `state` is
+    the caller's `tracestate` and may have anything that they wrote: it is only passed on.
     """
 
     trace_id: str
@@ -34,15 +36,47 @@ class TraceContext:
     flags: int = 0
     parent_id: str | None = None
     state: str = field(default="", repr=False)
+    is_ours: bool = False
 
     @property
     def is_sampled(self) -> bool:
-        return bool(self.flags & _SAMPLED)
+        return bool(self.flags & SAMPLED)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Returns whether the proxy exports spans of this trace."""
+        return self.is_ours and self.is_sampled
 
     def headers(self, span_id: str | None = None) -> dict[str, str]:
         """Returns the header fields of a call; `span_id` is the call's own span, if it has one."""
         fields = {"traceparent": f"00-{self.trace_id}-{span_id or self.span_id}-{self.flags:02x}"}
         return fields | {"tracestate": self.state} if self.state else fields
+
+
+# The headers of a call that goes out now, and the id of its span if it gets one.
+Carry: TypeAlias = Callable[[], tuple[dict[str, str], str | None]]
+
+# The context of the request under way; the tasks that it starts have the same.
+CONTEXT: Final[ContextVar[TraceContext | None]] = ContextVar("trace_context", default=None)
+
+
+def carried(new_span_id: Callable[[], str]) -> tuple[dict[str, str], str | None]:
+    """Returns the headers that continue the trace of the request under way, none without one.
+
+    Without spans of our own, the upstream's parent is the caller's span, as if the proxy were not there.
+    """
+    context = CONTEXT.get()
+    if context is None:
+        return {}, None
+    span_id = new_span_id() if context.is_ours else None
+    return context.headers(span_id), span_id
+
+
+def apart(context: TraceContext | None, new_id: Callable[[int], str]) -> TraceContext | None:
+    """Returns the root of another trace, for work that outlives its request; None if no spans are made."""
+    if context is None or not context.is_recorded:
+        return None
+    return TraceContext(new_id(16), new_id(8), SAMPLED | RANDOM, is_ours=True)
 
 
 def read_trace_context(traceparent: Sequence[bytes], tracestate: Sequence[bytes]) -> TraceContext | None:

@@ -16,6 +16,7 @@ from proxy.upstream.call import CallRecord
 from proxy.upstream.trace_context import TraceContext
 
 _NO_ROUTE: Final = "none"
+NO_PATH: Final = "unknown"  # the template of a path that no route has
 
 
 @dataclass(slots=True)
@@ -99,7 +100,7 @@ def exchange_of(
         at=at,
         seconds=now - draft.started,
         method=request.method,
-        path=resource.canonical if resource else "unknown",
+        path=resource.canonical if resource else NO_PATH,
         route=draft.name,
         status=response.status,
         bytes_in=draft.body.received if draft.body is not None else 0,

@@ -8,10 +8,12 @@ import structlog
 
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
+from proxy.observe.tracing import Tracing
 from proxy.rollout.auto_rollback import AutoRollback
 from proxy.rollout.recorder import Recorder
 from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
+from proxy.web.spans import server_span
 from proxy.web.trace import access_of, story, visit
 
 _CASES: Final = 4096
@@ -23,7 +25,7 @@ _identity_log: Final = structlog.get_logger("proxy.identity")
 
 
 def observers(
-    metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
+    metrics: Metrics, tracing: Tracing, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
 ) -> list[Observer]:
     """Makes the observers of one application, in the order in which they are called."""
     # Clients call a case again and again, and its hash never changes.
@@ -36,6 +38,7 @@ def observers(
         partial(_note_access, recorder, hashed),
         partial(_watch_canary, step_backs),
         IdentityWatch().look,
+        *([partial(_export, tracing)] if tracing.is_on else []),
     ]
 
 
@@ -73,6 +76,11 @@ def _note_access(recorder: Recorder, hashed: Callable[[str], str], exchange: Exc
 def _watch_canary(step_backs: AutoRollback, exchange: Exchange) -> None:
     if exchange.decision is not None and exchange.decision.why != "options":
         step_backs.answered(exchange.route, exchange.decision, exchange.status)
+
+
+def _export(tracing: Tracing, exchange: Exchange) -> None:
+    if exchange.trace is not None and exchange.trace.is_recorded:
+        tracing.export(server_span(exchange, exchange.trace))
 
 
 class IdentityWatch:

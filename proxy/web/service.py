@@ -8,11 +8,10 @@ import ssl
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -30,6 +29,7 @@ from proxy.flows.tee import Tee, teeing
 from proxy.isolated.pool import IsolatedPool
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
+from proxy.observe.tracing import Tracing, open_tracing
 from proxy.rollout.service import Moving, moving_over
 from proxy.server.aiohttp_private import check_names
 from proxy.server.handshakes import Handshakes
@@ -52,9 +52,11 @@ from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
 from proxy.upstream.call_log import note_call
 from proxy.upstream.http1.pool import SPARES
+from proxy.upstream.trace_context import CONTEXT
 from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
+from proxy.web.spans import client_span
 from proxy.web.sweeping import sweeping
 
 # The tasks that flows run in isolated processes.
@@ -111,6 +113,7 @@ async def running(
     1. clients: the listener closes once their requests are answered (`Ending.leave`);
     2. tasks of requests are drained, in the rest of the time (`Ending.drain`), then the tee ends;
     3. status and admin listeners close: /readyz answers until now that the process is not ready;
+       spans are sent, in the rest of the time;
     4. evidence is written, mapping files are no longer followed, and the upkeep of the store ends;
     5. the sockets, the upstreams' connections, the isolated processes and the store are closed.
     """
@@ -127,6 +130,7 @@ async def running(
             moving_over(table, folder, deps, _secret(settings.tester_secret))
         )
         ending = Ending(float(settings.drain_seconds), shared.serving)
+        stack.push_async_callback(lambda: deps.tracing.close(ending.left()))
         listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
         await listening.to_operators(shared)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
@@ -215,16 +219,19 @@ async def _open(
     store = await stack.enter_async_context(opening)
     readable = [str(folder) for folder in store.blobs.local_folders]
     workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
+    tracing = open_tracing(os.environ)
+    calls = _Calls(metrics, tracing, settings.upstream_hosts, clock)
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,
             llamachat_url=settings.llamachat_url,
             legacy_url=settings.legacy_url,
             randomness=secrets.token_bytes,
-            on_call=partial(_log_call, metrics),
+            on_call=calls.ended,
             trust=trust,
             proxy=settings.outbound,
             spares=SPARES,
+            trace_to=settings.trace_to,
         )
     )
     return Deps(
@@ -232,6 +239,7 @@ async def _open(
         upstreams=upstreams,
         effects=Effects(clock, time.monotonic, RandomIds(os.urandom), asyncio.sleep),
         metrics=metrics,
+        tracing=tracing,
         chat_key=_secret(settings.llamachat_api_key),
         workers=workers,
         readings=Readings(),
@@ -252,15 +260,28 @@ def _listener(
     return listener
 
 
-def _log_call(metrics: Metrics, call: CallRecord) -> None:
-    metrics.called(call.upstream, call.cause)
-    note_call(call)
-    _log.info(
-        "upstream_call",
-        upstream=call.upstream,
-        method=call.method,
-        path=call.path,
-        status=call.status,
-        cause=call.cause,
-        ms=round(call.milliseconds),
-    )
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """The end of every call to an upstream: it is counted, noted for `explain`, logged and traced."""
+
+    metrics: Metrics
+    tracing: Tracing
+    hosts: Mapping[str, str]
+    clock: Callable[[], datetime]
+
+    def ended(self, call: CallRecord) -> None:
+        self.metrics.called(call.upstream, call.cause)
+        note_call(call)
+        _log.info(
+            "upstream_call",
+            upstream=call.upstream,
+            method=call.method,
+            path=call.path,
+            status=call.status,
+            cause=call.cause,
+            ms=round(call.milliseconds),
+        )
+        context = CONTEXT.get()
+        if context is not None and context.is_recorded:
+            span_id = call.span_id or self.tracing.new_id(8)
+            self.tracing.export(client_span(call, context, span_id, self.hosts, self.clock()))

@@ -32,9 +32,11 @@ _HEAVY: Final = (
 _RARE: Final = (
     *("alembic", "av", "docx", "hypothesis", "jsonschema", "lxml", "mako", "pypdfium2", "pytest"),
     *(
-        "pytest",
+        "google.protobuf",
+        "opentelemetry",
         "referencing",
         "reportlab",
+        "requests",
         "rich",
         "ruamel",
         "schemathesis",
