@@ -44,7 +44,10 @@ DRAFT: Final = web.RequestKey("draft", ExchangeDraft)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An answered request. `path` is the router's template, `route` the mapping's name or "none"."""
+    """An answered request. `path` is the router's template, `route` the mapping's name or "none".
+
+    `trace` is the id of the client's trace, from a valid `traceparent` (W3C Trace Context).
+    """
 
     request_id: str
     at: datetime
