@@ -11,8 +11,8 @@ from proxy.mapping.table import Table
 from proxy.modes import BadChange, Change, Mode, Override
 from proxy.rollout.evidence.gather import organization_names, sums_of, switch_evidence, window_of
 from proxy.rollout.evidence.readiness import SwitchEvidence, can_switch
-from proxy.rollout.planning import plan
-from proxy.rollout.preview_rows import preview_json
+from proxy.rollout.preview.planning import plan
+from proxy.rollout.preview.rows import preview_json
 from proxy.server.responses import respond
 from proxy.store import Store
 from proxy.store.rollout.contract_runs import ContractRun

@@ -9,8 +9,8 @@ from proxy.mapping.table import Table
 from proxy.modes import EVERYONE, Override, Overrides
 from proxy.rollout.evidence.gather import switch_evidence
 from proxy.rollout.evidence.readiness import can_switch
-from proxy.rollout.membership import Organization, Roster
-from proxy.rollout.preview import Preview, preview
+from proxy.rollout.preview.effects import Preview, preview
+from proxy.rollout.preview.membership import Organization, Roster
 from proxy.rollout.snapshot import Snapshot
 from proxy.store import Store
 

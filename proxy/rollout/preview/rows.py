@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from proxy.rollout.membership import Membership, Organization
-from proxy.rollout.preview import Move, Preview
-from proxy.rollout.roster import Listed
+from proxy.rollout.preview.effects import Move, Preview
+from proxy.rollout.preview.membership import Membership, Organization
+from proxy.rollout.preview.roster import Listed
 from proxy.rollout.snapshot import InForce
 from proxy.times import rfc3339
 from proxy.values import Json

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from proxy.modes import EVERYONE, Mode, Override
-from proxy.rollout.membership import Membership, Organization, Roster, membership, share
+from proxy.rollout.preview.membership import Membership, Organization, Roster, membership, share
 from proxy.rollout.snapshot import InForce, Snapshot
 from proxy.store.audit.trail import PROXY
 

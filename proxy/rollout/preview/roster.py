@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proxy.rollout.evidence.gather import window_of
-from proxy.rollout.membership import Membership, Organization, membership
-from proxy.rollout.planning import roster_of
+from proxy.rollout.preview.membership import Membership, Organization, membership
+from proxy.rollout.preview.planning import roster_of
 from proxy.rollout.shadow.outcome import DIFFERENCE, ShadowOutcome
 from proxy.rollout.snapshot import Snapshot
 from proxy.store import Store

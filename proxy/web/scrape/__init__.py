@@ -1,0 +1,1 @@
+"""What Prometheus gets: the samples of every worker, and the values that they share."""
