@@ -33,6 +33,7 @@ from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.resolutions import Resolutions
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
@@ -79,6 +80,7 @@ class Store:
     probe: Probe
     changes: Changes
     additions: Additions
+    resolutions: Resolutions
 
     @property
     def database(self) -> Database:
@@ -94,9 +96,9 @@ class Store:
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
-        """Returns the ambiguous calls, oldest first: an operator has to look at them."""
+        """Returns the ambiguous calls that nobody has closed, oldest first: operators look at them."""
         calls = [
-            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
+            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id, each.origin)
             for each in await self.journal.pending()
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
@@ -171,6 +173,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
+        resolutions=Resolutions(database, sealer, audit),
     )
 
 

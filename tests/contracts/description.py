@@ -184,14 +184,16 @@ class Description:
             elif parameter["in"] == "query":
                 given = query.get(name, [None])[0]
             elif parameter["in"] == "path":
-                given = unquote(exchange.path.split("/")[self._position(exchange, name)])
+                given = unquote(self._in_path(exchange, name))
             if given is not None:
                 yield from (f"{name}: {error}" for error in self._parameter(parameter["schema"], given))
             elif parameter.get("required"):
                 yield f"{name} is missing"
 
-    def _position(self, exchange: Exchange, name: str) -> int:
-        return (self.template(exchange) or "").split("/").index(f"{{{name}}}")
+    def _in_path(self, exchange: Exchange, name: str) -> str:
+        pattern = re.escape(self.template(exchange) or "").replace(rf"\{{{name}\}}", "([^/]+)")
+        found = re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", pattern), exchange.path)
+        return found[1] if found else ""
 
     def _parameter(self, schema: Node, given: str) -> Iterator[str]:
         number = schema.get("type") == "integer" and given.isdecimal()

@@ -5,7 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.web.admin import clients, description, evidence, overrides, records, routes, switching
+from proxy.web.admin import clients, description, evidence, overrides, routes, switching
+from proxy.web.admin.records import pending, requests, trail
 from proxy.web.resources import Handle, serve
 
 _PREFIX: Final = "/admin/v1"
@@ -16,18 +17,20 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/overrides/{route}": {"PUT": overrides.put, "DELETE": overrides.delete},
     "/rollback": {"POST": overrides.roll_back},
     "/history": {"GET": overrides.history},
-    "/processes": {"GET": records.processes},
+    "/processes": {"GET": trail.processes},
     "/mappings/reload": {"POST": routes.reload},
-    "/audit": {"GET": records.audit},
-    "/audit/verify": {"GET": records.verify_audit},
+    "/audit": {"GET": trail.audit},
+    "/audit/verify": {"GET": trail.verify_audit},
     "/comparisons": {"GET": evidence.comparisons},
     "/differences": {"GET": evidence.differences},
     "/learned": {"GET": evidence.learned},
     "/clients": {"GET": clients.clients},
     "/can-switch/{route}": {"GET": switching.show},
+    "/requests": {"GET": requests.search},
     # A request's id may hold slashes.
-    "/requests/{request_id:.+}": {"GET": records.explain},
-    "/pending": {"GET": records.pending},
+    "/requests/{request_id:.+}": {"GET": requests.explain},
+    "/pending": {"GET": pending.show},
+    "/pending/{call_id:[A-Za-z0-9_-]+}:resolve": {"POST": pending.resolve},
     "/openapi.yaml": {"GET": description.show},
 }
 
