@@ -32,17 +32,20 @@ from proxy.store.records.unfinished import is_any_unfinished
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
+from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
 from proxy.store.rollout.resolutions import Resolutions
+from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
 from proxy.store.upkeep.erasure import Erasure
-from proxy.store.upkeep.probe import Probe, Space
+from proxy.store.upkeep.probe import Probe, Space, database_size
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
+from proxy.store.watched_database import DatabaseWatch, WatchedDatabase
 from proxy.values import PendingCall
 
 __all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "StoreOptions", "open_store"]
@@ -68,11 +71,13 @@ class Store:
     audit: Audit
     overrides: OverrideStore
     processes: Processes
+    page_sessions: PageSessions
     homes: Homes
     evidence: Evidence
     ledger: Usage
     stories: RequestTraces
     contract_runs: ContractRuns
+    series: Series
     retention: Retention
     erasure: Erasure
     rotation: Rotation
@@ -114,6 +119,10 @@ class Store:
         """Raises StoreError when a write does not go through within 5 s; readiness asks (see `Probe`)."""
         await self.probe.check(monotonic)
 
+    async def size(self) -> int:
+        """Returns the bytes of the database. Raises StoreError."""
+        return await self.database.read(database_size)
+
     async def space(self) -> Space | None:
         """Returns the room of the disk that has the least; None when the store is not on this machine.
 
@@ -124,18 +133,21 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    options: StoreOptions, keys: Sequence[str], *, renews: bool = True
+    options: StoreOptions, keys: Sequence[str], watch: DatabaseWatch | None = None, *, renews: bool = True
 ) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
-    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`. Raises StoreError
-    when an address, a key or a file is not usable; its text is meant for the operator.
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `watch` gets what uses of the database came to;
+    `renews` is that of `load_sealer`. Raises StoreError when an address, a key or a file is not usable; its
+    text is meant for the operator.
     """
     memory = Memory(time.monotonic)
     async with AsyncExitStack() as stack:
         blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
         backend = await stack.enter_async_context(open_backend(options, memory, _new_id))
         sealer = await load_sealer(backend.database, keys, renews=renews)
+        if watch is not None:
+            backend = replace(backend, database=WatchedDatabase(backend.database, watch, time.monotonic))
         yield _assemble(backend, sealer, memory, blobs)
 
 
@@ -162,11 +174,13 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         audit=audit,
         overrides=OverrideStore(database, sealer, audit),
         processes=Processes(database),
+        page_sessions=PageSessions(database, sealer),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
+        series=Series(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),
