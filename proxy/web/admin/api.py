@@ -11,6 +11,7 @@ from proxy.server.responses import respond
 from proxy.values import Answer
 from proxy.web.admin import clients, evidence, overrides, records, routes, series, switching
 from proxy.web.resources import Handle, serve
+from proxy.web.state import system
 from proxy.web.stream import answer as stream
 
 _PREFIX: Final = "/admin/v1"
@@ -28,6 +29,8 @@ def _description() -> bytes:
 _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/routes": {"GET": routes.show},
     "/overrides": {"GET": overrides.show},
+    # Before the next path, which would take it for a route of this name.
+    "/overrides/{route}:preview": {"POST": switching.preview},
     "/overrides/{route}": {"PUT": overrides.put, "DELETE": overrides.delete},
     "/rollback": {"POST": overrides.roll_back},
     "/history": {"GET": overrides.history},
@@ -40,11 +43,13 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/learned": {"GET": evidence.learned},
     "/series": {"GET": series.show},
     "/clients": {"GET": clients.clients},
+    "/organizations": {"GET": clients.organizations},
     "/can-switch/{route}": {"GET": switching.show},
     # A request's id may hold slashes.
     "/requests/{request_id:.+}": {"GET": records.explain},
     "/pending": {"GET": records.pending},
     "/events": {"GET": stream.show},
+    "/system": {"GET": system.show},
     "/openapi.yaml": {"GET": _describe},
 }
 
