@@ -71,7 +71,9 @@ async def moving_over(
 def _reporter(recorder: Recorder, step_backs: AutoRollback, deps: Deps) -> Callable[[Compared], None]:
     def report(compared: Compared) -> None:
         job, text = compared.job, compared.outcome.text
-        recorder.compared(Outcome(job.route, job.organization, text, compared.differences))
+        recorder.compared(
+            Outcome(job.route, job.organization, text, compared.differences, mapping=job.mapping)
+        )
         recorder.traced(shadow_story(compared, deps.effects.clock()))
         step_backs.compared(compared)
         deps.metrics.compared(job.route, text)

@@ -31,6 +31,7 @@ from proxy.store.records.transcriptions import Transcriptions
 from proxy.store.records.unfinished import is_any_unfinished
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
+from proxy.store.rollout.explanations import Explanations
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.processes import Processes
 from proxy.store.sealing.keys import Keys
@@ -69,6 +70,7 @@ class Store:
     processes: Processes
     homes: Homes
     evidence: Evidence
+    explanations: Explanations
     ledger: Usage
     stories: RequestTraces
     contract_runs: ContractRuns
@@ -162,6 +164,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         processes=Processes(database),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
+        explanations=Explanations(database, audit),
         ledger=ledger,
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),

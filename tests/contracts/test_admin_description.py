@@ -28,6 +28,13 @@ from tests.web.admin.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
 HASH: Final = "0123456789abcdef" * 4
+DIFFERENCE: Final = {
+    "route": "doc",
+    "path": "document.timestamp",
+    "kind": "value",
+    "control_type": "string",
+    "candidate_type": "none",
+}
 # Every operation as it succeeds, in an order in which it does.
 GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PUT", "overrides/doc", {"mode": "shadow", "reason": "compare"}),
@@ -47,7 +54,10 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "audit?limit=5", None),
     ("GET", "audit/verify", None),
     ("GET", "comparisons?route=doc&days=3", None),
+    ("POST", "differences:explain", {**DIFFERENCE, "reason": "Milliseconds, which no client reads"}),
     ("GET", "differences?route=doc", None),
+    ("GET", "differences?mapping=all&limit=1", None),
+    ("GET", "differences?mapping=0123456789ab", None),
     ("GET", "learned?route=doc", None),
     ("GET", "clients?since=2020-01-01&route=doc", None),
     ("GET", "can-switch/doc", None),
@@ -145,9 +155,17 @@ async def _fill(store: Store, now: Any) -> None:
     """One of each that can be told of."""
     leaf = Leaf("string", 20, "0123456789abcdef")
     difference = Difference("document.timestamp", "value", leaf, Leaf("none", None, None))
-    ends = ("match", "difference", "dropped:busy", "dropped:not-sampled", "dry-run-failed:undocumented")
+    status = Difference("", "status", Leaf("200", None, None), Leaf("404", None, None))
+    ends = (
+        "match",
+        "difference",
+        "dropped:busy",
+        "dropped:control-failed",
+        "dropped:not-sampled",
+        "dry-run-failed:undocumented",
+    )
     await store.evidence.add(
-        outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference,)) for end in ends],
+        outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference, status)) for end in ends],
         seen=[
             SeenAnswer("doc", "legacy", 200, "application/json", frozenset({("document.username", "string")}))
         ],
@@ -183,7 +201,10 @@ async def _bad(ana: Operator) -> None:
     for method, path, body in changes:
         for seen in ({}, {"If-Match": '"99"'}, {"If-Match": "99"}):
             await ana.ask(method, path, body, headers=seen)
-    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback")]:
+    for change in ({"route": "docs"}, {"kind": "type"}, {"reason": " "}):
+        await ana.ask("POST", "differences:explain", {**DIFFERENCE, "reason": "x", **change})
+    await ana.get("differences?cursor=x")
+    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback"), ("POST", "differences:explain")]:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):
             await ana.ask(method, path, wrong, headers=ANY)
         for kind in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):

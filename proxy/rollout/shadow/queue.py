@@ -47,9 +47,13 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request whose candidate is still to run; `size` is the number of bytes that it holds."""
+    """A request whose candidate is still to run; `size` is the number of bytes that it holds.
+
+    `mapping` is the digest of the route that answered: a later mapping does not count its comparison.
+    """
 
     route: str
+    mapping: str
     organization: str
     request_id: str
     rules: CompareRules

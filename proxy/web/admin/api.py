@@ -22,6 +22,7 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/audit/verify": {"GET": records.verify_audit},
     "/comparisons": {"GET": evidence.comparisons},
     "/differences": {"GET": evidence.differences},
+    "/differences:explain": {"POST": evidence.explain_difference},
     "/learned": {"GET": evidence.learned},
     "/clients": {"GET": clients.clients},
     "/can-switch/{route}": {"GET": switching.show},

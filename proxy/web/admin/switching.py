@@ -7,8 +7,8 @@ from aiohttp import web
 
 from proxy.flows.answers import json
 from proxy.mapping.table import Table
-from proxy.rollout.evidence.gather import organization_names, sums_of, switch_evidence, window_of
-from proxy.rollout.evidence.readiness import SwitchEvidence, can_switch
+from proxy.rollout.evidence.gather import organization_names, switch_found
+from proxy.rollout.evidence.readiness import SwitchEvidence, since_json
 from proxy.server.responses import respond
 from proxy.store import Store
 from proxy.store.rollout.contract_runs import ContractRun
@@ -26,31 +26,29 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 
 async def _report(store: Store, route: str, table: Table, now: datetime) -> Json:
-    mapping = table.routes[route].mapping
-    evidence = await switch_evidence(store, route, mapping, table.organizations, now)
-    sums = sums_of(await store.evidence.comparisons(route, window_of(mapping, now)))
-    names = await organization_names(store, route, table.organizations)
-    verdict = can_switch(evidence, mapping.switch, now)
-    reasons: list[Json] = [{"ok": each.ok, "sentence": each.sentence} for each in verdict.reasons]
+    found = await switch_found(store, route, table, now)
+    evidence, reasons = found.evidence, found.verdict.reasons
+    names = await organization_names(store, evidence.never_compared, table.organizations)
     return {
         "route": route,
-        "yes": verdict.yes,
-        "reasons": reasons,
+        "yes": found.verdict.yes,
+        "reasons": [asdict(each) for each in reasons],
         "comparisons": evidence.comparisons,
         "differing": evidence.differences,
         "dropped": dict(evidence.dropped),
-        "left_out": dict(sums.left_out),
-        "dry_run_failures": dict(sums.dry_run_failures),
+        "left_out": dict(evidence.left_out),
+        "control_failed": evidence.control_failed,
+        "dry_run_failures": dict(evidence.failed_dry_runs),
         "organizations": len(evidence.with_traffic),
         "never_compared": _never_compared(evidence, names),
         "ambiguous": evidence.ambiguous,
         "contract_run": _run(evidence.contract_run),
+        "since": since_json(evidence.since),
     }
 
 
 def _never_compared(evidence: SwitchEvidence, names: dict[str, str]) -> Json:
-    missing = sorted(evidence.with_traffic - evidence.compared)
-    return [{"hash": scope, "name": names.get(scope)} for scope in missing]
+    return [{"hash": scope, "name": names.get(scope)} for scope in sorted(evidence.never_compared)]
 
 
 def _run(run: ContractRun | None) -> Json:
