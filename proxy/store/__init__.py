@@ -32,6 +32,7 @@ from proxy.store.records.unfinished import is_any_unfinished
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
+from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
 from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
@@ -68,6 +69,7 @@ class Store:
     audit: Audit
     overrides: OverrideStore
     processes: Processes
+    page_sessions: PageSessions
     homes: Homes
     evidence: Evidence
     ledger: Usage
@@ -162,6 +164,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         audit=audit,
         overrides=OverrideStore(database, sealer, audit),
         processes=Processes(database),
+        page_sessions=PageSessions(database, sealer),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,

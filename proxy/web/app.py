@@ -11,6 +11,7 @@ from proxy.flows.tee import Tee
 from proxy.rollout.service import Moving
 from proxy.server.aiohttp_private import set_url, use_router
 from proxy.server.serving import Serving
+from proxy.settings import OperatorToken
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
@@ -22,6 +23,9 @@ from proxy.web.legacy.handler import add_legacy_routes
 from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
 from proxy.web.observers import observers
+from proxy.web.page import access
+from proxy.web.page.keys import Page
+from proxy.web.page.routes import serve_page
 from proxy.web.resources import serve, serve_nothing_else
 from proxy.web.webhooks import PATH, receive
 
@@ -51,20 +55,26 @@ def legacy_app(
 
 
 def admin_app(
-    moving: Moving, deps: Deps, serving: Serving, admin_tokens: Mapping[str, str]
+    moving: Moving, deps: Deps, serving: Serving, tokens: Mapping[str, OperatorToken], page: Page | None
 ) -> web.Application:
-    """Builds the application for operators and load balancers; `admin_tokens` maps names to tokens."""
+    """Builds the application for operators and load balancers; with `page` None it has no operator's page.
+
+    `tokens` are the operators' ones, by their names.
+    """
     app = web.Application(
-        middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems, door.let_in]
+        middlewares=[door.identify, catch_all(access.failed), problems.answer_problems, door.let_in]
     )
     app[LIVE] = moving.live
     app[FOLLOWER] = moving.follower
     app[DEPS] = deps
     app[SERVING] = serving
-    app[TOKENS] = OperatorTokens(admin_tokens)
+    app[TOKENS] = OperatorTokens(tokens)
     _serve_status(app)
     serve_api(app)
-    serve_nothing_else(app)
+    if page is not None and tokens:
+        serve_page(app, page)
+    else:
+        serve_nothing_else(app)
     return app
 
 

@@ -55,6 +55,7 @@ from proxy.upstream.http1.pool import SPARES
 from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
+from proxy.web.page.keys import Page
 from proxy.web.sweeping import sweeping
 
 # The tasks that flows run in isolated processes.
@@ -169,8 +170,9 @@ class _Listening:
 
     async def to_operators(self, shared: SharedResources) -> None:
         """Serves the admin API, and the probes on the same or on their own listener."""
-        tokens = {name: token.get_secret_value() for name, token in self.settings.admin_tokens.items()}
-        app = admin_app(self.moving, self.deps, shared.serving, tokens)
+        settings = self.settings
+        page = Page(settings.admin_listen.host, secrets.token_bytes) if settings.ui == "on" else None
+        app = admin_app(self.moving, self.deps, shared.serving, settings.admin_tokens, page)
         await self._open_probed(ADMIN, shared.admin, app)
         if shared.status:
             await self._open_probed(STATUS, shared.status, status_app(self.moving, self.deps, shared.serving))

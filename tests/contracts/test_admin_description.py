@@ -29,6 +29,7 @@ from tests.stores import ENGINES
 from tests.web.admin.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
+EVA: Final = "eva-token-0123456789"
 HASH: Final = "0123456789abcdef" * 4
 # Every operation as it succeeds, in an order in which it does.
 GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -113,7 +114,7 @@ def test_the_api_gives_out_this_description(played: list[Exchange]) -> None:
 async def _play(folder: Path) -> list[Exchange]:
     async with run_sandbox(SandboxConfig()) as sandbox, aiohttp.ClientSession() as http:
         exchanges: list[Exchange] = []
-        tokens = {"MICHIQ_ADMIN_TOKENS": TOKENS}
+        tokens = {"MICHIQ_ADMIN_TOKENS": f"{TOKENS},eva:{EVA}:read"}
         legacy = {"MICHIQ_LEGACY_URL": sandbox.michiq.url}
         async with _proxy(folder / "open", sandbox, {**tokens, **legacy}) as proxy:
             ana = Operator(http, proxy.admin_url, exchanges=exchanges)
@@ -121,6 +122,7 @@ async def _play(folder: Path) -> list[Exchange]:
             await _good(ana)
             await _bad(ana)
             await _strangers(Operator(http, proxy.admin_url, token="", exchanges=exchanges))
+            await _only_read(Operator(http, proxy.admin_url, EVA, exchanges))
             await _broken(ana, folder / "open")
         # Without a legacy server, and without a folder that is followed.
         async with _proxy(folder / "alone", sandbox, tokens, watch=False) as proxy:
@@ -212,6 +214,14 @@ async def _bad(ana: Operator) -> None:
         await ana.get(f"{path}?route=docs&limt=1")
     for path in PATHS:
         await ana.ask("PATCH", path)
+
+
+async def _only_read(eva: Operator) -> None:
+    """Asks for every change with a token that may not."""
+    for method, path, body in GOOD:
+        if method != "GET":
+            refused = await eva.ask(method, path, body, headers=ANY)
+            assert refused.status == 403
 
 
 async def _strangers(operator: Operator) -> None:
