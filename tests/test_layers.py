@@ -72,6 +72,7 @@ LAYERS: Final = {
     "proxy.web.legacy": 60,
     "proxy.web.page": 60,
     "proxy.web.page.views": 60,
+    "proxy.web.scrape": 60,
     "proxy.sandbox": 60,
     "proxy.contract": 60,
     "proxy.supervisor": 70,

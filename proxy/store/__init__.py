@@ -41,9 +41,10 @@ from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
 from proxy.store.upkeep.erasure import Erasure
-from proxy.store.upkeep.probe import Probe, Space
+from proxy.store.upkeep.probe import Probe, Space, database_size
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
+from proxy.store.watched_database import DatabaseWatch, WatchedDatabase
 from proxy.values import PendingCall
 
 __all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "StoreOptions", "open_store"]
@@ -116,6 +117,10 @@ class Store:
         """Raises StoreError when a write does not go through within 5 s; readiness asks (see `Probe`)."""
         await self.probe.check(monotonic)
 
+    async def size(self) -> int:
+        """Returns the bytes of the database. Raises StoreError."""
+        return await self.database.read(database_size)
+
     async def space(self) -> Space | None:
         """Returns the room of the disk that has the least; None when the store is not on this machine.
 
@@ -126,18 +131,21 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    options: StoreOptions, keys: Sequence[str], *, renews: bool = True
+    options: StoreOptions, keys: Sequence[str], watch: DatabaseWatch | None = None, *, renews: bool = True
 ) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
-    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`. Raises StoreError
-    when an address, a key or a file is not usable; its text is meant for the operator.
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `watch` gets what uses of the database came to;
+    `renews` is that of `load_sealer`. Raises StoreError when an address, a key or a file is not usable; its
+    text is meant for the operator.
     """
     memory = Memory(time.monotonic)
     async with AsyncExitStack() as stack:
         blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
         backend = await stack.enter_async_context(open_backend(options, memory, _new_id))
         sealer = await load_sealer(backend.database, keys, renews=renews)
+        if watch is not None:
+            backend = replace(backend, database=WatchedDatabase(backend.database, watch, time.monotonic))
         yield _assemble(backend, sealer, memory, blobs)
 
 

@@ -10,15 +10,14 @@ from proxy.flows.deps import Deps
 from proxy.flows.tee import Tee
 from proxy.rollout.service import Moving
 from proxy.server.aiohttp_private import set_url, use_router
-from proxy.server.serving import Serving
 from proxy.settings import OperatorToken
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.tokens import OperatorTokens
 from proxy.web.expect import go_on_later
-from proxy.web.health import livez, metrics, readyz
-from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP, SERVING, SHADOWS, TEE, WEBHOOK_SECRETS
+from proxy.web.health import livez, readyz
+from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP, SERVING, SHADOWS, STATE, TEE, WEBHOOK_SECRETS
 from proxy.web.legacy.handler import add_legacy_routes
 from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
@@ -27,6 +26,8 @@ from proxy.web.page import access
 from proxy.web.page.keys import Page
 from proxy.web.page.routes import serve_page
 from proxy.web.resources import serve, serve_nothing_else
+from proxy.web.scrape.answer import metrics
+from proxy.web.scrape.process_state import ProcessState
 from proxy.web.webhooks import PATH, receive
 
 _SLASHES: Final = re.compile(r"/{2,}")
@@ -55,7 +56,7 @@ def legacy_app(
 
 
 def admin_app(
-    moving: Moving, deps: Deps, serving: Serving, tokens: Mapping[str, OperatorToken], page: Page | None
+    moving: Moving, deps: Deps, state: ProcessState, tokens: Mapping[str, OperatorToken], page: Page | None
 ) -> web.Application:
     """Builds the application for operators and load balancers; with `page` None it has no operator's page.
 
@@ -67,7 +68,8 @@ def admin_app(
     app[LIVE] = moving.live
     app[FOLLOWER] = moving.follower
     app[DEPS] = deps
-    app[SERVING] = serving
+    app[SERVING] = state.serving
+    app[STATE] = state
     app[TOKENS] = OperatorTokens(tokens)
     _serve_status(app)
     serve_api(app)
@@ -78,12 +80,13 @@ def admin_app(
     return app
 
 
-def status_app(moving: Moving, deps: Deps, serving: Serving) -> web.Application:
+def status_app(moving: Moving, deps: Deps, state: ProcessState) -> web.Application:
     """Builds the application for probes and Prometheus if they must not reach the admin API."""
     app = web.Application(middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems])
     app[LIVE] = moving.live
     app[DEPS] = deps
-    app[SERVING] = serving
+    app[SERVING] = state.serving
+    app[STATE] = state
     _serve_status(app)
     serve_nothing_else(app)
     return app

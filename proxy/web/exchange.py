@@ -1,5 +1,6 @@
 """The record of an answered request, for the log, metrics, ledger, audit and `explain`."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,9 @@ from proxy.rollout.lookup import RequestContext
 from proxy.upstream.call import CallRecord
 
 _NO_ROUTE: Final = "none"
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
 
 
 @dataclass(slots=True)
@@ -41,7 +45,10 @@ DRAFT: Final = web.RequestKey("draft", ExchangeDraft)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An answered request. `path` is the router's template, `route` the mapping's name or "none"."""
+    """An answered request. `path` is the router's template, `route` the mapping's name or "none".
+
+    `trace` is the id of the client's trace, from a valid `traceparent` (W3C Trace Context).
+    """
 
     request_id: str
     at: datetime
@@ -57,6 +64,7 @@ class Exchange:
     calls: Sequence[CallRecord]
     context: RequestContext | None = field(repr=False)
     headers: HeaderFields = field(repr=False)
+    trace: str | None = None
 
     @property
     def has_route(self) -> bool:
@@ -77,6 +85,15 @@ class Exchange:
         return self.headers.values(name)[0] if self.headers.has(name) else b""
 
 
+def trace_id(headers: HeaderFields) -> str | None:
+    """Returns the trace id of a valid `traceparent` field; None without one (W3C Trace Context, 3.2.2)."""
+    values = headers.values(b"traceparent")
+    found = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
+    if found is None or (found[1] == b"00" and found[3]):  # only later versions may have more
+        return None
+    return found[2].decode()
+
+
 # Gets every answered request, before the client has its complete answer, so it must never wait.
 Observer: TypeAlias = Callable[[Exchange], None]
 
@@ -86,6 +103,7 @@ def exchange_of(
 ) -> Exchange:
     """Returns the complete record. `now` is monotonic, like the request's start."""
     resource = request.match_info.route.resource
+    headers = HeaderFields.of(request.raw_headers)
     return Exchange(
         request_id=draft.request_id,
         at=at,
@@ -100,5 +118,6 @@ def exchange_of(
         decision=draft.decision,
         calls=tuple(draft.calls),
         context=draft.context,
-        headers=HeaderFields.of(request.raw_headers),
+        headers=headers,
+        trace=trace_id(headers) if headers.has(b"traceparent") else None,
     )

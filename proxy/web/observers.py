@@ -15,6 +15,7 @@ from proxy.store.rollout.series import SeriesKey, minute_of
 from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
 from proxy.web.trace import access_of, story, visit
+from proxy.web.webhooks import PATH as WEBHOOKS
 
 _CASES: Final = 4096
 _SERVER_ERROR: Final = 500
@@ -57,7 +58,11 @@ def _log(exchange: Exchange) -> None:
 
 
 def _count(metrics: Metrics, exchange: Exchange) -> None:
-    metrics.answered(exchange.route, exchange.side or "none", exchange.status, exchange.seconds)
+    decision = exchange.decision
+    mode, side = (decision.in_force.mode, decision.side) if decision else ("none", "none")
+    metrics.answered(exchange.route, mode, side, exchange.status, exchange.seconds, exchange.trace)
+    if exchange.path == WEBHOOKS:
+        metrics.webhook(exchange.cause or ("accepted" if exchange.status < 300 else "other"))
 
 
 def _count_in_series(recorder: Recorder, exchange: Exchange) -> None:

@@ -56,6 +56,7 @@ from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.page.keys import Page
+from proxy.web.scrape.process_state import ProcessState
 from proxy.web.sweeping import sweeping
 
 # The tasks that flows run in isolated processes.
@@ -80,6 +81,7 @@ class Running:
     moving: Moving
     ending: Ending
     tls: Tls | None
+    state: ProcessState
     status_url: str | None = None  # the listener that is only for probes, if there is one
 
     def reload_soon(self) -> None:
@@ -128,7 +130,10 @@ async def running(
             moving_over(table, folder, deps, _secret(settings.tester_secret))
         )
         ending = Ending(float(settings.drain_seconds), shared.serving)
-        listening = _Listening(settings, moving, deps, ending, measured_room(settings.max_connections), stack)
+        state = ProcessState(deps, moving.live, moving.shadow, shared.serving, {}, tls)
+        moving.follower.describe(state.about)
+        room = measured_room(settings.max_connections)
+        listening = _Listening(settings, moving, deps, ending, room, stack, state)
         await listening.to_operators(shared)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
         await stack.enter_async_context(take_over.taking_over(moving.live, deps))
@@ -136,7 +141,7 @@ async def running(
         urls = url_of(shared.listen, tls), url_of(shared.admin, None)
         status_url = url_of(shared.status, None) if shared.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
-        yield Running(*urls, deps, moving, ending, tls, status_url)
+        yield Running(*urls, deps, moving, ending, tls, state, status_url)
 
 
 async def _begin_upkeep(settings: Settings, deps: Deps, serving: Serving, stack: AsyncExitStack) -> None:
@@ -167,15 +172,17 @@ class _Listening:
     ending: Ending
     room: Room
     stack: AsyncExitStack
+    state: ProcessState
 
     async def to_operators(self, shared: SharedResources) -> None:
         """Serves the admin API, and the probes on the same or on their own listener."""
         settings = self.settings
         page = Page(settings.admin_listen.host, secrets.token_bytes) if settings.ui == "on" else None
-        app = admin_app(self.moving, self.deps, shared.serving, settings.admin_tokens, page)
-        await self._open_probed(ADMIN, shared.admin, app)
+        app = admin_app(self.moving, self.deps, self.state, settings.admin_tokens, page)
+        self.state.listeners["admin"] = await self._open_probed(ADMIN, shared.admin, app)
         if shared.status:
-            await self._open_probed(STATUS, shared.status, status_app(self.moving, self.deps, shared.serving))
+            app = status_app(self.moving, self.deps, self.state)
+            self.state.listeners["status"] = await self._open_probed(STATUS, shared.status, app)
 
     async def to_clients(self, shared: SharedResources, tls: Tls | None, tee: Tee | None) -> None:
         """Serves the legacy routes; tasks that their requests leave running are drained at the end."""
@@ -186,11 +193,13 @@ class _Listening:
         listener = _listener(app, self.ending, limits=limits)
         self.stack.push_async_callback(self.ending.leave, listener)
         await listener.open(LISTEN, shared.listen, tls)
+        self.state.listeners["clients"] = listener
 
-    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> None:
+    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> Listener:
         listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
         self.stack.push_async_callback(self.ending.leave_last, listener)
         await listener.open(setting, sockets)
+        return listener
 
 
 def _secret(value: SecretStr | None) -> str | None:
@@ -213,7 +222,7 @@ async def _open(
     stack: AsyncExitStack,
 ) -> Deps:
     keys = [key.get_secret_value() for key in settings.secret_keys]
-    opening = open_store(store_options(settings, os.environ), keys)
+    opening = open_store(store_options(settings, os.environ), keys, metrics)
     store = await stack.enter_async_context(opening)
     readable = [str(folder) for folder in store.blobs.local_folders]
     workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
@@ -255,7 +264,7 @@ def _listener(
 
 
 def _log_call(metrics: Metrics, call: CallRecord) -> None:
-    metrics.called(call.upstream, call.cause)
+    metrics.called(call.upstream, call.cause, call.milliseconds / 1000)
     note_call(call)
     _log.info(
         "upstream_call",

@@ -88,6 +88,11 @@ class ShadowQueue:
         self._held += job.size
         self._queue.put_nowait(job)
 
+    @property
+    def waiting(self) -> int:
+        """Returns the number of jobs that wait."""
+        return self._queue.qsize()
+
     async def idle(self) -> None:
         """Returns once the end of every job that was taken is reported."""
         await self._queue.join()

@@ -106,6 +106,15 @@ class Probe:
         await self.blobs.check()
 
 
+def database_size(conn: Connection) -> int:
+    """Returns the bytes of the database, indexes included."""
+    if has_one_writer(conn):
+        asked = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    else:
+        asked = "SELECT pg_database_size(current_database())"
+    return int(conn.exec_driver_sql(asked).scalar_one())
+
+
 def _write_row(conn: Connection) -> None:
     if has_one_writer(conn):
         upsert(conn, meta, {"name": "probe"}, {"value": secrets.token_bytes(8)})

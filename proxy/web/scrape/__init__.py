@@ -1,0 +1,1 @@
+"""The exposition for Prometheus: the samples of every worker, and the values that they share."""
