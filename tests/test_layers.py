@@ -109,7 +109,6 @@ EXCEPTIONS: Final = {
     "proxy.web.admin.* <- proxy.web.admin.api": "The API's table lists a module for each resource.",
     "proxy.web.page.* <- proxy.web.page.routes": "The page's table lists a module for each resource.",
     "proxy.isolated.* <- proxy.isolated.confinement": "A means of the kernel is looked for by its own name.",
-    "proxy.rollout.canary <- proxy.rollout.decide": "The hashing of a canary is looked for by that name.",
 }
 SERVERS: Final = frozenset({"proxy.server", "proxy.web", "proxy.sandbox"})
 
