@@ -65,6 +65,7 @@ LAYERS: Final = {
     "proxy.flows": 40,
     "proxy.rollout": 50,
     "proxy.rollout.evidence": 50,
+    "proxy.rollout.overview": 50,
     "proxy.rollout.shadow": 50,
     "proxy.rollout.shadow.openapi": 50,
     "proxy.web": 60,
