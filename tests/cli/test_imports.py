@@ -33,9 +33,11 @@ _RARE: Final = (
     *("babel", "jinja2"),
     *("alembic", "av", "docx", "hypothesis", "jsonschema", "lxml", "mako", "pypdfium2", "pytest"),
     *(
-        "pytest",
+        "google.protobuf",
+        "opentelemetry",
         "referencing",
         "reportlab",
+        "requests",
         "rich",
         "ruamel",
         "schemathesis",
@@ -47,7 +49,7 @@ SECONDS: Final = 60
 HELPS: Final = (
     *([name] for name in SUMMARIES),
     *(["mode", name] for name in ("show", "set", "clear", "rollback", "history")),
-    *(["mode", "query"], ["audit", "list"], ["audit", "verify"]),
+    *(["pending", "resolve"], ["mode", "query"], ["audit", "list"], ["audit", "verify"]),
 )
 
 

@@ -11,8 +11,8 @@ from proxy.mapping.moving import Canary
 from proxy.mapping.table import Table
 from proxy.modes import EVERYONE, Override, overrides_of
 from proxy.rollout.canary import BUCKETS
-from proxy.rollout.membership import Organization, Roster, membership
-from proxy.rollout.preview import Preview, preview
+from proxy.rollout.preview.effects import Preview, preview
+from proxy.rollout.preview.membership import Organization, Roster, membership
 from proxy.rollout.snapshot import Snapshot
 from tests.conftest import ROOT
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from proxy.modes import NONE, Override
-from proxy.rollout.overview.troubles import Condition, Kind, troubles
+from proxy.rollout.operations.troubles import Condition, Kind, troubles
 from proxy.rollout.snapshot import Snapshot
 from proxy.store import Space
 from proxy.store.rollout.processes import Process
@@ -17,9 +17,8 @@ from tests.conftest import edited_table
 NOW: Final = datetime(2026, 3, 21, 10, tzinfo=UTC)
 DAYS: Final = timedelta(days=1)
 BEHIND: Final = Process("p-1", "host:1", NOW, NOW, 2, "", ())
-BY_ITSELF: Final = Override(
-    3, NOW - timedelta(minutes=1), "proxy", "doc", "*", None, "legacy", None, None, "errors"
-)
+MINUTE: Final = timedelta(minutes=1)
+BY_ITSELF: Final = Override(3, NOW - MINUTE, "proxy", "doc", "*", None, "legacy", None, None, "errors")
 BROWNOUT: Final = "brownouts = [{ begin = 2026-03-21T09:00:00Z, end = 2026-03-21T11:00:00Z }]\n"
 
 

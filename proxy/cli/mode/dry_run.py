@@ -10,10 +10,10 @@ from proxy.cli.shared.console import Grid, columns, plural, show, steps
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.modes import EVERYONE, NEED_LEGACY, BadChange, Override
 from proxy.rollout.canary import BUCKETS
-from proxy.rollout.membership import Membership
-from proxy.rollout.planning import COUNTED_DAYS, plan
-from proxy.rollout.preview import Preview, Risk
-from proxy.rollout.preview_rows import preview_json
+from proxy.rollout.preview.effects import Preview, Risk
+from proxy.rollout.preview.membership import Membership
+from proxy.rollout.preview.planning import COUNTED_DAYS, plan
+from proxy.rollout.preview.rows import preview_json
 from proxy.rollout.snapshot import InForce, Snapshot
 from proxy.settings import Settings
 from proxy.store import Store

@@ -11,9 +11,9 @@ from proxy.cli.mode.request import ModeRequest, scope_of
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Table
 from proxy.modes import Change, Overrides, validate
-from proxy.rollout.membership import share
-from proxy.rollout.planning import against
-from proxy.rollout.preview import RESCUES
+from proxy.rollout.preview.effects import RESCUES
+from proxy.rollout.preview.membership import share
+from proxy.rollout.preview.planning import against
 from proxy.rollout.snapshot import Snapshot
 from proxy.settings import Settings
 from proxy.store import Store

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from proxy.flows.answers import json
 from proxy.headers import prefers
-from proxy.rollout.preview_rows import listed_json
-from proxy.rollout.roster import organizations_of
+from proxy.rollout.preview.roster import organizations_of
+from proxy.rollout.preview.rows import listed_json
 from proxy.server.responses import respond
 from proxy.store.audit.call_rows import as_csv, row
 from proxy.values import Answer, Json

@@ -10,7 +10,7 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import charts, now, rollback
+from proxy.web.page.views import charts, live, now, rollback
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
@@ -19,6 +19,7 @@ _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/routes/{route}/rollback": {"GET": rollback.show, "POST": rollback.roll_back},
     "/routes/{route}/charts": {"GET": charts.show_page},
     "/series.json": {"GET": charts.show},
+    "/events": {"GET": live.show},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {

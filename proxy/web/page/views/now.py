@@ -6,8 +6,8 @@ from typing import Final
 from aiohttp import web
 
 from proxy.modes import MODES, Override
-from proxy.rollout.overview.routes import routes_now, switches_now, traffic_now
-from proxy.rollout.overview.troubles import condition, troubles
+from proxy.rollout.operations.overview import routes_now, switches_now, traffic_now
+from proxy.rollout.operations.troubles import condition, troubles
 from proxy.web.keys import DEPS, LIVE, SERVING, STATE
 from proxy.web.page.rendering import render
 
