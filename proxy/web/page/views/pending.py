@@ -50,6 +50,7 @@ async def _shown(
     deps, table = request.app[DEPS], request.app[LIVE].now.table
     calls = await deps.store.pending()
     names = await organizations_of(deps.store, calls, table.organizations.known)
+    wanted = (request.get(FORM) or {}).get("id") or request.query.get("call")
     scopes = {each.origin.organization for each in calls if each.origin}
     return await render(
         request,
@@ -59,6 +60,7 @@ async def _shown(
         names={each: names.get(each) or shown_hash(each) for each in scopes},
         refused=refused,
         what=type(refused).__name__,
+        chosen=next((each for each in calls if each.id == wanted), None),
         form={name: (request.get(FORM) or {}).get(name, "") for name in _FIELDS},
         closed=request.query.get("closed"),
     )
