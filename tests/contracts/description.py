@@ -61,10 +61,10 @@ class Description:
         }
 
     def template(self, exchange: Exchange) -> str | None:
-        """The documented path that a request's path is one of; a literal one before one with an id."""
+        """The documented path that a request's path is one of; the one with more literal text goes first."""
         patterns = {each: re.sub(r"{\w+}", "[^/]+", each) for each in self.operations}
         fitting = [each for each, pattern in patterns.items() if re.fullmatch(pattern, exchange.path)]
-        return min(fitting, key=lambda each: each.count("{"), default=None)
+        return max(fitting, key=lambda each: (-each.count("{"), len(each)), default=None)
 
     def operation(self, exchange: Exchange) -> Node | None:
         """The operation; for a wrong method any of the path, as they all describe that refusal."""
@@ -191,9 +191,10 @@ class Description:
                 yield f"{name} is missing"
 
     def _in_path(self, exchange: Exchange, name: str) -> str:
-        pattern = re.escape(self.template(exchange) or "").replace(rf"\{{{name}\}}", "([^/]+)")
-        found = re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", pattern), exchange.path)
-        return found[1] if found else ""
+        """Returns the parameter's text in the path."""
+        pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", self.template(exchange) or "")
+        found = re.fullmatch(pattern, exchange.path)
+        return found[name] if found else ""
 
     def _parameter(self, schema: Node, given: str) -> Iterator[str]:
         number = schema.get("type") == "integer" and given.isdecimal()

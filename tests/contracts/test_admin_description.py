@@ -31,6 +31,13 @@ from tests.web.admin.operators import TOKENS, Operator, said
 ANY: Final = {"If-Match": "*"}
 EVA: Final = "eva-token-0123456789"
 HASH: Final = "0123456789abcdef" * 4
+DIFFERENCE: Final = {
+    "route": "doc",
+    "path": "document.timestamp",
+    "kind": "value",
+    "control_type": "string",
+    "candidate_type": "none",
+}
 # Every operation as it succeeds, in an order in which it does.
 GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PUT", "overrides/doc", {"mode": "shadow", "reason": "compare"}),
@@ -42,6 +49,8 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PUT", "overrides/query", {"mode": "off", "reason": "x", "until": "2 h"}),
     ("DELETE", "overrides/query?reason=enough", None),
     ("POST", "rollback", {"reason": "too early", "route": "query"}),
+    ("POST", "overrides/doc:preview", {"mode": "canary", "percent": 50}),
+    ("POST", "overrides/doc:preview", {"rollback": True}),
     ("POST", "mappings/reload", None),
     ("GET", "routes", None),
     ("GET", "overrides", None),
@@ -50,16 +59,21 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "audit?limit=5", None),
     ("GET", "audit/verify", None),
     ("GET", "comparisons?route=doc&days=3", None),
+    ("POST", "differences:explain", {**DIFFERENCE, "reason": "Milliseconds, which no client reads"}),
     ("GET", "differences?route=doc", None),
+    ("GET", "differences?mapping=all&limit=1", None),
+    ("GET", "differences?mapping=0123456789ab", None),
     ("GET", "learned?route=doc", None),
     ("GET", "series?route=doc&step=60&since=2020-01-01T00:00:00Z&until=2020-06-01T00:00:00%2B02:00", None),
     ("GET", "series", None),
     ("GET", "clients?since=2020-01-01&route=doc", None),
+    ("GET", "organizations?route=doc&limit=1", None),
     ("GET", "can-switch/doc", None),
     ("GET", "requests?route=doc&status=5xx&failed=true&limit=1", None),
     ("GET", "requests?cursor=OTk&organization=Cl%C3%ADnica%20Norte&side=new&since=2%20h", None),
     ("GET", "requests/r-1", None),
     ("GET", "pending", None),
+    ("GET", "system", None),
     ("POST", "pending/i-1:resolve", {"made": "case-1", "reason": "it is there"}),
     ("GET", "openapi.yaml", None),
 )
@@ -106,7 +120,7 @@ def test_the_description_tells_of_everything_that_was_kept(played: list[Exchange
     }
     needed = "routes overrides changes processes rows comparisons differences learned calls reasons dropped "
     needed += "points sides left_out dry_run_failures never_compared contract_run stories pending "
-    needed += "requests notes"
+    needed += "organizations moves against requests notes"
     assert set(needed.split()) <= lists.keys()
 
 
@@ -133,6 +147,7 @@ async def _play(folder: Path) -> list[Exchange]:
             alone = Operator(http, proxy.admin_url, exchanges=exchanges)
             await alone.set_mode("doc", "legacy")
             await alone.roll_back()
+            await alone.ask("POST", "overrides/doc:preview", {"rollback": True})
             await alone.ask("POST", "mappings/reload")
         async with _proxy(folder / "closed", sandbox, {}) as proxy:
             await _strangers(Operator(http, proxy.admin_url, exchanges=exchanges))
@@ -156,9 +171,17 @@ async def _fill(store: Store, now: Any) -> None:
     leaf = Leaf("string", 20, "0123456789abcdef")
     scope = store.sealer.organization("Clínica Norte")
     difference = Difference("document.timestamp", "value", leaf, Leaf("none", None, None))
-    ends = ("match", "difference", "dropped:busy", "dropped:not-sampled", "dry-run-failed:undocumented")
+    status = Difference("", "status", Leaf("200", None, None), Leaf("404", None, None))
+    ends = (
+        "match",
+        "difference",
+        "dropped:busy",
+        "dropped:control-failed",
+        "dropped:not-sampled",
+        "dry-run-failed:undocumented",
+    )
     await store.evidence.add(
-        outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference,)) for end in ends],
+        outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference, status)) for end in ends],
         seen=[
             SeenAnswer("doc", "legacy", 200, "application/json", frozenset({("document.username", "string")}))
         ],
@@ -198,6 +221,7 @@ async def _good(ana: Operator) -> None:
         if tag := done.answer.header("ETag") if method == "GET" else None:
             await ana.get(path, **{"If-None-Match": tag})
     await ana.get("clients", Accept="text/csv")
+    await ana.listen("events", 2, **{"Last-Event-ID": "4"})
 
 
 async def _bad(ana: Operator) -> None:
@@ -210,20 +234,35 @@ async def _bad(ana: Operator) -> None:
     for method, path, body in changes:
         for seen in ({}, {"If-Match": '"99"'}, {"If-Match": "99"}):
             await ana.ask(method, path, body, headers=seen)
-    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback"), ("POST", "pending/i-1:resolve")]:
+    for change in ({"route": "docs"}, {"kind": "type"}, {"reason": " "}):
+        await ana.ask("POST", "differences:explain", {**DIFFERENCE, "reason": "x", **change})
+    await ana.get("differences?cursor=x")
+    bodies = [
+        ("PUT", "overrides/doc"),
+        ("POST", "rollback"),
+        ("POST", "overrides/doc:preview"),
+        ("POST", "pending/i-1:resolve"),
+        ("POST", "differences:explain"),
+    ]
+    for method, path in bodies:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):
             await ana.ask(method, path, wrong, headers=ANY)
         for kind in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):
             await ana.ask(method, path, b"{}", headers={**ANY, **kind})
     await ana.ask("DELETE", "overrides/doc?reason=", headers=ANY)
-    for method, path, body in [*changes, ("GET", "can-switch/doc", None), ("GET", "requests/x", None)]:
+    others = [
+        ("GET", "can-switch/doc", None),
+        ("GET", "requests/x", None),
+        ("POST", "overrides/doc:preview", {"clear": True}),
+    ]
+    for method, path, body in [*changes, *others]:
         await ana.ask(method, path.replace("doc", "docs"), body, headers=ANY)
     await ana.ask("POST", "pending/i-9:resolve", {"made": None, "reason": "x"})
     await ana.ask("POST", "pending/i-1:resolve", {"made": None, "reason": "x"})
-    lists = "history", "audit", "comparisons", "differences", "learned", "series", "clients", "requests"
-    for path in lists:
+    reads = "history audit comparisons differences learned series clients organizations requests"
+    for path in reads.split():
         await ana.get(f"{path}?route=docs&limt=1")
-    for path in PATHS:
+    for path in (*PATHS, "events"):
         await ana.ask("PATCH", path)
 
 
@@ -238,6 +277,7 @@ async def _only_read(eva: Operator) -> None:
 async def _strangers(operator: Operator) -> None:
     for method, path, body in GOOD:
         assert (await operator.ask(method, path, body, headers=ANY)).status in (401, 404)
+    await operator.get("events")
 
 
 async def _broken(ana: Operator, folder: Path) -> None:
@@ -252,6 +292,7 @@ async def _broken(ana: Operator, folder: Path) -> None:
         if path not in ("mappings/reload", "openapi.yaml"):
             failed = await ana.ask(method, path, body, headers=ANY)
             assert failed.status == 503, failed.title
+    assert (await ana.get("events", **{"Last-Event-ID": "0"})).status == 503
 
 
 def _renamings(folder: Path) -> list[str]:

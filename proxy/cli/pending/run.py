@@ -10,7 +10,7 @@ from proxy.cli.common import Failure, Misuse, named_organizations, read_settings
 from proxy.cli.mode.request import actor_named, check_reason
 from proxy.cli.shared.console import Grid, columns, moment, show
 from proxy.cli.shared.store_access import echo_json, name_store, with_store
-from proxy.rollout.pending_calls import organizations_of, pending_json
+from proxy.rollout.operations.pending_calls import organizations_of, pending_json
 from proxy.store import Store
 from proxy.store.rollout.resolutions import (
     AlreadyResolved,

@@ -12,8 +12,8 @@ from proxy.cli.shared.console import Grid, columns, moment, show
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.contract.routes import LEGACY
 from proxy.mapping.complaints import did_you_mean
-from proxy.rollout.organization_names import names_of
-from proxy.rollout.request_filters import NAMES, BadFilter, read_filters, request_json
+from proxy.rollout.operations.organization_names import names_of
+from proxy.rollout.operations.request_filters import NAMES, BadFilter, read_filters, request_json
 from proxy.store import Store
 from proxy.store.audit.request_traces import RequestRow
 from proxy.store.sealing.sealer import shown_hash

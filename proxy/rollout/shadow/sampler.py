@@ -10,8 +10,9 @@ from proxy.rollout.lookup import RequestContext
 from proxy.rollout.shadow.candidate import Candidate
 from proxy.rollout.shadow.capture import CapturedRequest
 from proxy.rollout.shadow.openapi.description import LateDescriptions
-from proxy.rollout.shadow.outcome import dropped
+from proxy.rollout.shadow.outcome import CONTROL_FAILED, dropped, is_own_failure
 from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
+from proxy.upstream.trace_context import apart
 from proxy.values import Answer
 
 
@@ -44,9 +45,9 @@ class ShadowSampler:
 
         `control` None is an answer that is too large, or in an unreadable coding.
         """
-        candidate = Candidate(
-            spec, route, captured, context, control or Answer(0, b"", ""), self._deps, self._descriptions
-        )
+        answer = control or Answer(0, b"", "")
+        trace = apart(captured.trace, self._deps.tracing.new_id)
+        candidate = Candidate(spec, route, captured, context, answer, self._deps, self._descriptions, trace)
         job = _job(candidate)
         reason = self._why_not(spec, route, context, captured, control)
         if reason is None:
@@ -67,6 +68,8 @@ class ShadowSampler:
             return "head"
         if control is None:
             return "answer-too-large"
+        if is_own_failure(control.status):
+            return CONTROL_FAILED
         if not captured.whole:
             return "not-kept"
         if context.session is None and not spec.makes_case:
@@ -81,6 +84,7 @@ def _job(candidate: Candidate) -> Job:
     rules = mapping.compare
     return Job(
         route=candidate.spec.name,
+        mapping=candidate.route.digest,
         organization=candidate.context.asked.scope or "",
         request_id=captured.request_id,
         rules=CompareRules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
@@ -88,4 +92,6 @@ def _job(candidate: Candidate) -> Job:
         size=captured.body.size,
         run=candidate.run,
         close=captured.body.close,
+        trace=candidate.trace,
+        caused_by=captured.trace,
     )

@@ -10,7 +10,7 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import now, pending, requests
+from proxy.web.page.views import live, now, pending, requests
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
@@ -19,6 +19,7 @@ _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/requests": {"GET": requests.show},
     "/requests/{request_id:.+}": {"GET": requests.show_one},
     "/pending": {"GET": pending.show, "POST": pending.resolve},
+    "/events": {"GET": live.show},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {

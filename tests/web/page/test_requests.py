@@ -110,7 +110,7 @@ async def test_the_filters_are_a_form_that_is_shown_again(
     shown = await browser.get(f"/requests?{query}")
     assert ids(shown) == expected
     assert ('value="Clínica Norte" maxlength' in shown.text) is ("Norte" in query)
-    assert ("checked" in shown.text) is ("failed" in query)
+    assert ('name="failed" value="true" checked' in shown.text) is ("failed" in query)
 
 
 async def test_older_requests_are_a_link_away_with_the_same_filters(api: Api, browser: Browser) -> None:

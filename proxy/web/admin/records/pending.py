@@ -6,7 +6,7 @@ from aiohttp import web
 
 from proxy.flows.answers import json
 from proxy.mapping.base import Model
-from proxy.rollout.pending_calls import organizations_of, pending_json
+from proxy.rollout.operations.pending_calls import organizations_of, pending_json
 from proxy.server.responses import respond
 from proxy.store.rollout.resolutions import (
     AlreadyResolved,

@@ -6,8 +6,8 @@ from aiohttp import web
 from pydantic import Field
 
 from proxy.flows.answers import json
-from proxy.rollout.organization_names import names_of
-from proxy.rollout.request_filters import NAMES, BadFilter, read_filters, request_json
+from proxy.rollout.operations.organization_names import names_of
+from proxy.rollout.operations.request_filters import NAMES, BadFilter, read_filters, request_json
 from proxy.server.responses import respond
 from proxy.times import rfc3339
 from proxy.values import Json

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.rollout.pending_calls import organizations_of
+from proxy.rollout.operations.pending_calls import organizations_of
 from proxy.store.rollout.resolutions import (
     AlreadyResolved,
     BadResolution,

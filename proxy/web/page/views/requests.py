@@ -8,8 +8,8 @@ from aiohttp import web
 
 from proxy.rollout.explain.sentences import Language
 from proxy.rollout.explain.timeline import explained
-from proxy.rollout.organization_names import names_of
-from proxy.rollout.request_filters import NAMES, BadFilter, read_filters
+from proxy.rollout.operations.organization_names import names_of
+from proxy.rollout.operations.request_filters import NAMES, BadFilter, read_filters
 from proxy.store.audit.request_traces import RequestRow, RequestTrace
 from proxy.store.sealing.sealer import shown_hash
 from proxy.web.cursors import decoded, page_of

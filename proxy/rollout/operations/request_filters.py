@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from proxy.mapping.complaints import did_you_mean
 from proxy.mapping.units import parse_duration
-from proxy.rollout.organization_names import as_json
+from proxy.rollout.operations.organization_names import as_json
 from proxy.store import Store
 from proxy.store.audit.request_traces import RequestFilters, RequestRow
 from proxy.times import from_iso8601, rfc3339

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from proxy.rollout.organization_names import as_json, names_of
+from proxy.rollout.operations.organization_names import as_json, names_of
 from proxy.store import Store
 from proxy.times import rfc3339
 from proxy.values import Json, PendingCall
