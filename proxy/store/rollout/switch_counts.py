@@ -108,7 +108,7 @@ def _callers(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, Set[
     return _sets(conn, query.join_from(called, clients, called.c.client == clients.c.id))
 
 
-def _sets(conn: Connection, query: Select[tuple[str, str]]) -> dict[str, Set[str]]:
+def _sets(conn: Connection, query: Select[str, str]) -> dict[str, Set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for route, organization in conn.execute(query):
         found[route].add(organization)
