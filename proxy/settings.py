@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations, product
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from proxy.addresses import (
     Address,
     host_of,
+    is_loopback,
     is_plain,
     may_be_private,
     overlap,
@@ -39,11 +40,13 @@ from proxy.postgresql_url import is_postgresql, parse_postgresql_url
 Network: TypeAlias = IPv4Network | IPv6Network
 Pooler: TypeAlias = Literal["none", "transaction"]
 Migrate: TypeAlias = Literal["start", "never"]
+Switch: TypeAlias = Literal["on", "off"]
 
 KEY_COMMAND: Final = (
     'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
 SQLITE: Final = "sqlite:///"
+_READ: Final = ":read"  # behind the token of an operator who changes nothing
 # API host and web host, public and through the VPN (llamalitica-integration, "Initial Setup").
 HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
@@ -58,6 +61,7 @@ IN_FILES: Final = (
     "admin_tokens",
     "webhook_secrets",
     "outbound_proxy",
+    "alert_secret",
 )
 
 # Variables of a command, and no settings: they may be set while other commands run.
@@ -130,16 +134,27 @@ def _secrets(text: str) -> tuple[SecretStr, ...]:
     return tuple(_secret(entry.strip()) for entry in text.split(","))
 
 
-def _tokens(text: str) -> Mapping[str, SecretStr]:
+@dataclass(frozen=True, slots=True)
+class OperatorToken:
+    """An operator's token; one that `reads_only` sees everything and changes nothing."""
+
+    secret: SecretStr
+    reads_only: bool = False
+
+
+def _tokens(text: str) -> Mapping[str, OperatorToken]:
     """Reads names and tokens; a token has at least 16 characters, since nothing else protects the modes."""
-    pairs = [entry.strip().partition(":") for entry in text.split(",")]
-    if not all(re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) and len(token) >= 16 for name, _, token in pairs):
-        raise ValueError("needs name:token, comma between them; each token has at least 16 characters")
-    if len({name for name, _, _ in pairs}) < len(pairs) or len({token for *_, token in pairs}) < len(pairs):
+    entries = [entry.strip().partition(":") for entry in text.split(",")]
+    pairs = [(name, text.removesuffix(_READ), text.endswith(_READ)) for name, _, text in entries]
+    if not all(re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) and len(token) >= 16 for name, token, _ in pairs):
+        raise ValueError(
+            "needs name:token or name:token:read, comma between them; each token has at least 16 characters"
+        )
+    if len({name for name, *_ in pairs}) < len(pairs) or len({token for _, token, _ in pairs}) < len(pairs):
         raise ValueError("has a name or a token twice")
-    if "proxy" in (name for name, _, _ in pairs):
+    if "proxy" in (name for name, *_ in pairs):
         raise ValueError("has the name proxy: the audit uses it for the process itself")
-    return {name: _secret(token) for name, _, token in pairs}
+    return {name: OperatorToken(_secret(token), reads_only) for name, token, reads_only in pairs}
 
 
 def _outbound_proxy(text: str) -> SecretStr:
@@ -153,6 +168,13 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ip_network(entry.strip()) for entry in text.split(","))
     except ValueError:
         raise ValueError("needs IP addresses or networks such as 10.0.0.0/24, comma between them") from None
+
+
+def _hosts(text: str) -> frozenset[str]:
+    hosts = [entry.strip().lower() for entry in text.split(",")]
+    if not all(re.fullmatch(r"[a-z0-9.:_-]+", host) for host in hosts):
+        raise ValueError("needs hosts such as api.example.com, comma between them, without scheme and path")
+    return frozenset(hosts)
 
 
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
@@ -238,16 +260,26 @@ class Settings(BaseModel):
         default=None,
         description="lets testers choose a side by `X-Michiq-Tester: new SECRET`; unset: no tester can",
     )
-    admin_tokens: Annotated[Mapping[str, SecretStr], PlainValidator(_tokens)] = Field(
+    admin_tokens: Annotated[Mapping[str, OperatorToken], PlainValidator(_tokens)] = Field(
         default={},
-        description="`name:token,name:token` of those who may use the admin API; the audit shows the name; "
-        "unset: the API is closed",
+        description="`name:token,name:token` of those who may use the admin API and the operator's page; the "
+        "audit shows the name; `name:token:read` changes nothing; unset: both are closed",
+    )
+    ui: Annotated[Switch, PlainValidator(_one_of("on", "off"))] = _default(
+        "on", "`off` closes the operator's page on MICHIQ_ADMIN_LISTEN, and leaves the admin API"
     )
     webhook_secrets: Annotated[tuple[SecretStr, ...], PlainValidator(_secrets)] = Field(
         default=(), description="secrets of Llamalitica's webhooks, commas between them; each is valid"
     )
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
         default=None, description="a consumer of your own; authentic webhooks are sent on to it"
+    )
+    alert_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
+        default=None,
+        description="a receiver of your own; signed alerts are posted to it (docs/operate.md)",
+    )
+    alert_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
+        default=None, description="secret that signs the alerts; goes with MICHIQ_ALERT_URL"
     )
     ca_file: Path | None = Field(
         default=None,
@@ -259,6 +291,11 @@ class Settings(BaseModel):
         description="`http://host:port` or `http://user:password@host:port` of your proxy to the internet; "
         "every https call goes through it, by CONNECT; plain http goes directly",
     )
+    trace_to: Annotated[frozenset[str], PlainValidator(_hosts)] = Field(
+        default=frozenset(),
+        description="hosts of upstreams that are sent `traceparent`, commas between them; unset: none "
+        "(docs/operate.md)",
+    )
     no_proxy: Annotated[NoProxy, PlainValidator(parse_no_proxy)] = _default(
         "localhost,127.0.0.0/8,::1",
         "what is called without MICHIQ_OUTBOUND_PROXY, commas between them: names (with all names below "
@@ -268,7 +305,9 @@ class Settings(BaseModel):
         "1", "serving processes (workers), all on the same sockets"
     )
     tls_cert: Path | None = Field(
-        default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
+        default=None,
+        description="file of the certificate with its chain, to serve https, also on an MICHIQ_ADMIN_LISTEN "
+        "that other machines reach; unset: plain http",
     )
     tls_key: Path | None = Field(
         default=None,
@@ -302,6 +341,21 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def admin_has_tls(self) -> bool:
+        """Returns whether operators get https: within this machine nobody else can read what they send."""
+        return self.tls_cert is not None and not is_loopback(self.admin_listen.host)
+
+    @property
+    def upstream_hosts(self) -> dict[str, str]:
+        """Returns the host of each upstream that is set, by the upstream's name in the cause codes."""
+        urls = {
+            "llamalitica": self.llamalitica_api_url,
+            "llamachat": self.llamachat_url,
+            "legacy": self.legacy_url,
+        }
+        return {name: host_of(url) for name, url in urls.items() if url is not None}
 
     @property
     def outbound(self) -> OutboundProxy | None:
@@ -348,6 +402,21 @@ class Settings(BaseModel):
     def _llamachat_is_whole(self) -> Self:
         if (self.llamachat_url is None) != (self.llamachat_api_key is None):
             raise ValueError("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_are_whole(self) -> Self:
+        if (self.alert_url is None) != (self.alert_secret is None):
+            raise ValueError("MICHIQ_ALERT_URL and MICHIQ_ALERT_SECRET go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _traces_go_to_upstreams(self) -> Self:
+        if not self.trace_to <= {*self.upstream_hosts.values()}:
+            raise ValueError(
+                "MICHIQ_TRACE_TO names a host that none of MICHIQ_LLAMALITICA_API_URL, MICHIQ_LLAMACHAT_URL "
+                "and MICHIQ_LEGACY_URL has"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,106 +1,86 @@
-"""Metrics for Prometheus: counted in this process, by templates and codes, never by a client's data."""
+"""Metrics of this process for Prometheus: counted by templates and codes, never by a client's data."""
 
-import math
+from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from proxy.observe.counters import Counter, Frozen, Histogram
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_STATES: Final = ("closed", "open", "half-open")
+_WRITE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+# The outcomes and causes that alerts ask for.
+_WEBHOOKS: Final = ("accepted", "signature", "not-an-event")
+_STORE: Final = ("store-full", "store-locked", "store-readonly", "store-corrupt", "store-failed")
 
 
 class Metrics:
-    """The metrics of one process; with several workers, each scrape shows those of one worker."""
+    """The counts of one process. Only its loop's thread counts."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "michiq_requests", "Answered requests", ("route", "side", "status"), registry=self._registry
-        )
-        self._seconds = Histogram(
-            "michiq_request_seconds",
-            "From a request's first byte to its answer",
-            ("route", "side"),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._calls = Counter(
-            "michiq_upstream_calls", "Calls to upstreams", ("upstream", "outcome"), registry=self._registry
-        )
-        self._shadow = Counter(
-            "michiq_shadow_outcomes", "What candidates came to", ("route", "outcome"), registry=self._registry
-        )
-        self._handshakes = Counter(
-            "michiq_tls_failures",
-            "TLS handshakes that failed",
-            ("version", "reason"),
-            registry=self._registry,
-        )
-        self._ambiguous = Gauge(
-            "michiq_ambiguous_calls", "Calls that may have worked or not", registry=self._registry
-        )
-        self._waiting = Gauge(
-            "michiq_tee_waiting", "Webhook deliveries that wait for the consumer", registry=self._registry
-        )
-        self._breakers = Gauge(
-            "michiq_breaker", "1 for the state that it is in", ("upstream", "state"), registry=self._registry
-        )
+        self._requests = Counter("michiq_requests", "Answered requests", ("route", "mode", "side", "status"))
+        about = "From a request's first byte to its answer"
+        self._seconds = Histogram("michiq_request_seconds", about, ("route", "side"), _SECONDS)
+        self._calls = Counter("michiq_upstream_calls", "Calls to upstreams", ("upstream", "outcome"))
+        about = "From the beginning of a call to an upstream to its end"
+        self._call_seconds = Histogram("michiq_upstream_seconds", about, ("upstream",), _SECONDS)
+        about = "Outcomes of candidates"
+        self._shadow = Counter("michiq_shadow_outcomes", about, ("route", "outcome"))
+        about = "TLS handshakes that failed"
+        self._handshakes = Counter("michiq_tls_failures", about, ("version", "reason"))
+        about = "Automatic rollbacks of a route to the old server"
+        self._step_backs = Counter("michiq_step_backs", about, ("route",))
+        self._webhooks = Counter("michiq_webhooks", "Webhooks that came in", ("outcome",))
+        self._store_errors = Counter("michiq_store_errors", "Failed uses of the database", ("cause",))
+        about = "From the beginning of a write to the database until it is durable"
+        self._writes = Histogram("michiq_store_write_seconds", about, (), _WRITE_SECONDS)
+        self._dropped = Counter("michiq_log_lines_dropped", "Log lines that nobody took in time")
+        self._webhooks.expect((each,) for each in _WEBHOOKS)
+        self._store_errors.expect((each,) for each in _STORE)
 
-        self._free = Gauge(
-            "michiq_store_free_bytes", "Free on the fuller of the store's disks", registry=self._registry
-        )
+    def answered(
+        self, route: str, mode: str, side: str, status: int, seconds: float, trace: str | None = None
+    ) -> None:
+        """Counts an answer; `trace` is the id of the request's trace, if the client sent one."""
+        self._requests.inc(route, mode, side, status)
+        self._seconds.observe(seconds, route, side, trace=trace)
 
-        self._dropped = Counter(
-            "michiq_log_lines_dropped", "Log lines that nobody took in time", registry=self._registry
-        )
-        self._dropped_before = 0
-
-        # A look-up of a label costs as much as counting.
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._called: dict[tuple[str, str], Counter] = {}
-
-        self._held = Gauge("michiq_retention_held", "1 while the clock is in doubt", registry=self._registry)
-
-    def answered(self, route: str, side: str, status: int, seconds: float) -> None:
-        kind = route, side, status
-        if (found := self._answered.get(kind)) is None:
-            counter = self._requests.labels(route, side, str(status))
-            found = self._answered[kind] = counter, self._seconds.labels(route, side)
-        counter, histogram = found
-        counter.inc()
-        histogram.observe(seconds)
-
-    def called(self, upstream: str, cause: str | None) -> None:
-        kind = upstream, cause or "ok"
-        if (counter := self._called.get(kind)) is None:
-            counter = self._called[kind] = self._calls.labels(*kind)
-        counter.inc()
+    def called(self, upstream: str, cause: str | None, seconds: float) -> None:
+        self._calls.inc(upstream, cause or "ok")
+        self._call_seconds.observe(seconds, upstream)
 
     def compared(self, route: str, outcome: str) -> None:
-        self._shadow.labels(route, outcome).inc()
+        self._shadow.inc(route, outcome)
 
     def handshake_failed(self, version: str, reason: str) -> None:
-        self._handshakes.labels(version, reason).inc()
+        self._handshakes.inc(version, reason)
 
-    def exposition(
-        self,
-        *,
-        ambiguous: int,
-        waiting: int,
-        breakers: dict[str, str],
-        free_bytes: int | None,
-        retention_held: bool,
-        log_lines_dropped: int,
-    ) -> bytes:
-        """Returns all metrics as text, with the current values."""
-        self._ambiguous.set(ambiguous)
-        self._waiting.set(waiting)
-        self._free.set(math.nan if free_bytes is None else free_bytes)
-        self._held.set(retention_held)
-        self._dropped.inc(max(0, log_lines_dropped - self._dropped_before))
-        self._dropped_before = log_lines_dropped
-        for upstream, state in breakers.items():
-            for each in _STATES:
-                self._breakers.labels(upstream, each).set(each == state)
-        return generate_latest(self._registry)
+    def stepped_back(self, route: str) -> None:
+        self._step_backs.inc(route)
+
+    def webhook(self, outcome: str) -> None:
+        self._webhooks.inc(outcome)
+
+    def step_backs(self, route: str) -> int:
+        """Returns how often this process has rolled the route back."""
+        return int(self._step_backs.count(route))
+
+    def store_failures(self, cause: str) -> int:
+        """Returns how many uses of the database have failed with this cause."""
+        return int(self._store_errors.count(cause))
+
+    def written(self, seconds: float) -> None:
+        """Counts a write to the database that is durable."""
+        self._writes.observe(seconds)
+
+    def store_failed(self, cause: str) -> None:
+        self._store_errors.inc(cause)
+
+    def freeze(self, routes: Iterable[str], log_lines_dropped: int) -> list[Frozen]:
+        """Copies all counts, for another thread; it takes less than a millisecond."""
+        self._step_backs.expect((route,) for route in routes)
+        self._dropped.reach(log_lines_dropped)
+        families = (
+            *(self._requests, self._seconds, self._calls, self._call_seconds, self._shadow),
+            *(self._handshakes, self._step_backs, self._webhooks, self._store_errors, self._writes),
+            self._dropped,
+        )
+        return [family.freeze() for family in families]

@@ -103,6 +103,7 @@ class AutoRollback:
         except StaleRevision:
             _log.warning("step_back_overtaken", route=route)  # an operator, or another process, was first
         else:
+            self._deps.metrics.stepped_back(route)
             _log.error("stepped_back", route=route, revision=made.revision)
         self._look()
         self._watch.reset(route, scope)

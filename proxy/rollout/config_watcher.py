@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from proxy.rollout.folder_watch import changes
 from proxy.rollout.live import Live, reload
 from proxy.store import StoreError
 from proxy.store.sql.memory import ALL
+from proxy.values import Json
 
 # An override is in force in every process within 2 s (issue 4): half a second to notice, the rest to load it.
 _LOOK_SECONDS: Final = 0.5
@@ -33,15 +34,21 @@ class ConfigWatcher:
         self._deps = deps
         self._folder = folder
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._started_at = deps.effects.clock()
+        self._started_at = live.read_at = deps.effects.clock()
         self._wake = asyncio.Event()
         deps.store.backend.when_overridden(self._wake.set)
         self._reading = asyncio.Lock()
+        self._about: Callable[[], Mapping[str, Json]] = dict
 
     @property
     def _id(self) -> str:
         """Returns the id by which other processes notice that this one has died."""
         return str(UUID(self._deps.store.presence.name))
+
+    def describe(self, about: Callable[[], Mapping[str, Json]]) -> None:
+        """Sets what the next heartbeats say of this process."""
+        self._about = about
+        self._live.changed.set()
 
     def look(self) -> None:
         """Makes the watcher check the store at once."""
@@ -66,6 +73,8 @@ class ConfigWatcher:
         # One after another: of two reads at once, the older one could win.
         async with self._reading:
             await reload(self._live, self._folder, has_legacy=self._deps.upstreams.michiq is not None)
+            if not self._live.rejected:
+                self._live.read_at = self._deps.effects.clock()
 
     def reload_soon(self) -> None:
         """Starts `reload` as a task, for a signal handler."""
@@ -80,6 +89,7 @@ class ConfigWatcher:
             rejected=list(self._live.rejected),
             keys=self._deps.store.sealer.fingerprints,
             changes=self._deps.store.changes.revision,
+            about=self._about(),
             started_at=self._started_at,
             at=self._deps.effects.clock(),
         )

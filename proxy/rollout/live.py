@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -23,13 +24,14 @@ class Live:
     """The configuration in force.
 
     `rejected` are the complaints about files in the folder that are not in force. `watched` is true while
-    there is a folder whose changes are followed.
+    there is a folder whose changes are followed. `read_at` is the time of the last reading without a fault.
     """
 
     now: Snapshot
     digest: str = ""
     rejected: Sequence[str] = ()
     watched: bool = False
+    read_at: datetime | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def follow(self, overrides: Overrides) -> None:

@@ -151,6 +151,11 @@ class Listener:
         for each in sockets:
             self._servers.append(await create(sock=each))
 
+    @property
+    def connections(self) -> int:
+        """Returns the number of open connections."""
+        return len(self._connections())
+
     def stop_accepting(self) -> None:
         """Closes this process's copies of the sockets; other processes that share them still accept."""
         for server in self._servers:

@@ -1,6 +1,7 @@
 """The proxy's own TLS: one certificate, which can be replaced while the proxy serves."""
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,17 @@ class Tls:
         self._certificate = certificate
         self._key = key
         self._failed = failed
+        self._pem = b""
         self._current = self._load()
         self.context = self._load()
         self.context.sni_callback = self._choose
+
+    def end(self) -> datetime:
+        """Returns the end of the certificate in use; the first call takes milliseconds."""
+        # Imported only here: few ask, and it takes memory.
+        from cryptography.x509 import load_pem_x509_certificates
+
+        return load_pem_x509_certificates(self._pem)[0].not_valid_after_utc
 
     def reload(self) -> None:
         """Reads the files again; the old certificate stays in use if the new files are unusable.
@@ -54,6 +63,7 @@ class Tls:
         try:
             # An empty password, so that OpenSSL never prompts for one.
             context.load_cert_chain(self._certificate, self._key, password="")
+            self._pem = self._certificate.read_bytes()
         except (OSError, ValueError):
             raise BadCertificate(
                 "MICHIQ_TLS_CERT, MICHIQ_TLS_KEY: need a certificate and its key, in PEM, without a password"

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from proxy.store.audit.callers import Callers
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
@@ -29,20 +30,25 @@ from proxy.store.records.reports import Reports
 from proxy.store.records.sessions import Sessions
 from proxy.store.records.transcriptions import Transcriptions
 from proxy.store.records.unfinished import is_any_unfinished
+from proxy.store.rollout.alerts import SentAlerts
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.explanations import Explanations
 from proxy.store.rollout.overrides import OverrideStore
+from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.resolutions import Resolutions
+from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
 from proxy.store.upkeep.erasure import Erasure
-from proxy.store.upkeep.probe import Probe, Space
+from proxy.store.upkeep.probe import BlobTotals, Probe, Space, blob_totals, database_size
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
+from proxy.store.watched_database import DatabaseWatch, WatchedDatabase
 from proxy.values import PendingCall
 
 __all__ = ["BlobError", "JournalEntry", "Space", "Store", "StoreError", "StoreOptions", "open_store"]
@@ -68,12 +74,16 @@ class Store:
     audit: Audit
     overrides: OverrideStore
     processes: Processes
+    page_sessions: PageSessions
     homes: Homes
     evidence: Evidence
     explanations: Explanations
     ledger: Usage
+    callers: Callers
     stories: RequestTraces
     contract_runs: ContractRuns
+    series: Series
+    alerts: SentAlerts
     retention: Retention
     erasure: Erasure
     rotation: Rotation
@@ -81,6 +91,7 @@ class Store:
     probe: Probe
     changes: Changes
     additions: Additions
+    resolutions: Resolutions
 
     @property
     def database(self) -> Database:
@@ -96,9 +107,9 @@ class Store:
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
-        """Returns the ambiguous calls, oldest first: an operator has to look at them."""
+        """Returns the ambiguous calls that nobody has closed, oldest first: operators look at them."""
         calls = [
-            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
+            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id, each.origin)
             for each in await self.journal.pending()
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
@@ -114,6 +125,14 @@ class Store:
         """Raises StoreError when a write does not go through within 5 s; readiness asks (see `Probe`)."""
         await self.probe.check(monotonic)
 
+    async def size(self) -> int:
+        """Returns the bytes of the database. Raises StoreError."""
+        return await self.database.read(database_size)
+
+    async def blob_totals(self) -> BlobTotals:
+        """Returns the number and the bytes of the pieces of audio. Raises StoreError."""
+        return await self.database.read(blob_totals)
+
     async def space(self) -> Space | None:
         """Returns the room of the disk that has the least; None when the store is not on this machine.
 
@@ -124,18 +143,21 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    options: StoreOptions, keys: Sequence[str], *, renews: bool = True
+    options: StoreOptions, keys: Sequence[str], watch: DatabaseWatch | None = None, *, renews: bool = True
 ) -> AsyncIterator[Store]:
     """Opens the store, made if absent, and at the end finishes its writes and closes it.
 
-    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `renews` is that of `load_sealer`. Raises StoreError
-    when an address, a key or a file is not usable; its text is meant for the operator.
+    `keys` are those of MICHIQ_SECRET_KEYS, newest first; `watch` gets what uses of the database came to;
+    `renews` is that of `load_sealer`. Raises StoreError when an address, a key or a file is not usable; its
+    text is meant for the operator.
     """
     memory = Memory(time.monotonic)
     async with AsyncExitStack() as stack:
         blobs = await stack.enter_async_context(open_blobs(options.blobs_url, _new_id, options.here))
         backend = await stack.enter_async_context(open_backend(options, memory, _new_id))
         sealer = await load_sealer(backend.database, keys, renews=renews)
+        if watch is not None:
+            backend = replace(backend, database=WatchedDatabase(backend.database, watch, time.monotonic))
         yield _assemble(backend, sealer, memory, blobs)
 
 
@@ -162,18 +184,23 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         audit=audit,
         overrides=OverrideStore(database, sealer, audit),
         processes=Processes(database),
+        page_sessions=PageSessions(database, sealer),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         explanations=Explanations(database, audit),
         ledger=ledger,
+        callers=Callers(database, sealer),
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
+        series=Series(database),
+        alerts=SentAlerts(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
+        resolutions=Resolutions(database, sealer, audit),
     )
 
 

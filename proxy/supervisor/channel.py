@@ -4,7 +4,10 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any, Final, Self
+
+# The longest message: the metrics of a worker have some 100 KiB.
+_LIMIT: Final = 16 * 1024 * 1024
 
 
 class Channel:
@@ -19,7 +22,7 @@ class Channel:
 
     @classmethod
     async def over(cls, end: socket.socket) -> Self:
-        return cls(*await asyncio.open_unix_connection(sock=end))
+        return cls(*await asyncio.open_unix_connection(sock=end, limit=_LIMIT))
 
     def send(self, **message: Any) -> None:
         if not self._writer.is_closing():

@@ -99,6 +99,7 @@ class Supervisor:
     async def _start_worker(self) -> Worker:
         worker = await self._start(next(self._names))
         self._alive[worker.name] = worker
+        worker.channel.send(you=worker.name)
         self._own(self._watch(worker), worker.name)
         try:
             async with asyncio.timeout(0 if self._over.is_set() else _START_SECONDS):
@@ -173,6 +174,22 @@ class Supervisor:
                     self._grant((worker.name, number))
             case {"give_back": int(number)}:
                 self._grant(self._desk.give_back((worker.name, number)))
+            case {"scrape": int(number)}:
+                self._scrape(worker, number)
+            case {"collected": str(text), "for": [str(asker), int(number)]} if asker in self._alive:
+                answer = {"of": worker.name, "collected": text, "scrape": number}
+                self._alive[asker].channel.send(**answer)
+            case {"do": "reload"}:
+                self.reload()
+            case {"do": "roll"}:
+                self.roll_soon()
+
+    def _scrape(self, asker: Worker, number: int) -> None:
+        """Asks the other workers for their metrics, and tells the asker whom to expect."""
+        others = [each for each in self._alive.values() if each.urls and each is not asker]
+        asker.channel.send(scrape=number, others=[each.name for each in others])
+        for each in others:
+            each.channel.send(collect=[asker.name, number])
 
     def _grant(self, ticket: Ticket | None) -> None:
         if ticket is not None and ticket[0] in self._alive:

@@ -10,6 +10,7 @@ from proxy.server.serving import Serving
 from proxy.server.sockets import SharedResources
 from proxy.supervisor.channel import Channel
 from proxy.supervisor.lock_server import RemoteLocks
+from proxy.supervisor.siblings import RemoteSiblings
 from proxy.web.service import Running
 
 
@@ -31,7 +32,9 @@ class ServingWorker:
         self._channel = channel
         self._stop = stop
         self._locks = RemoteLocks(channel.send)
+        self._siblings = RemoteSiblings(channel.send)
         self._serving = Serving()
+        self._serving.siblings = self._siblings
         self._running: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
         self.shared = SharedResources(
             listen=_sockets(inherited.listen),
@@ -62,6 +65,14 @@ class ServingWorker:
                 self._locks.grant(number)
             case {"crew": [int(ready), int(workers)]}:
                 self._serving.ready, self._serving.workers = ready, workers
+            case {"you": str(name)}:
+                self._serving.name = name
+            case {"collect": [str(asker), int(number)]}:
+                self._once_running(lambda proxy: self._collect(proxy, asker, number))
+            case {"scrape": int(number), "others": [*names]}:
+                self._siblings.expect(number, names)
+            case {"scrape": int(number), "of": str(name), "collected": str(text)}:
+                self._siblings.answer(number, name, text)
             case {"do": "reload"}:
                 self._once_running(Running.reload_soon)
             case {"do": "take over"}:
@@ -70,6 +81,12 @@ class ServingWorker:
                 self._retire()
             case {"do": "stop"}:
                 self._stop.set()
+
+    def _collect(self, proxy: Running, asker: str, number: int) -> None:
+        async def collect() -> None:
+            self._channel.send(collected=await proxy.state.encoded(), **{"for": [asker, number]})
+
+        proxy.deps.tasks.start("collect-metrics", collect())
 
     def _retire(self) -> None:
         self.retired = True

@@ -13,8 +13,10 @@ from proxy.mapping.table import Route
 from proxy.rollout.decide import Decision
 from proxy.rollout.lookup import RequestContext
 from proxy.upstream.call import CallRecord
+from proxy.upstream.trace_context import TraceContext
 
 _NO_ROUTE: Final = "none"
+NO_PATH: Final = "unknown"  # the template of a path that no route has
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class ExchangeDraft:
     decision: Decision | None = None
     body: RequestBody | None = None
     cause: str | None = None
+    trace: TraceContext | None = None
     calls: list[CallRecord] = field(default_factory=list)
 
 
@@ -41,7 +44,10 @@ DRAFT: Final = web.RequestKey("draft", ExchangeDraft)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An answered request. `path` is the router's template, `route` the mapping's name or "none"."""
+    """An answered request. `path` is the router's template, `route` the mapping's name or "none".
+
+    `trace` is the id of the client's trace, from a valid `traceparent` (W3C Trace Context).
+    """
 
     request_id: str
     at: datetime
@@ -57,6 +63,7 @@ class Exchange:
     calls: Sequence[CallRecord]
     context: RequestContext | None = field(repr=False)
     headers: HeaderFields = field(repr=False)
+    trace: TraceContext | None = None
 
     @property
     def has_route(self) -> bool:
@@ -66,6 +73,11 @@ class Exchange:
     @property
     def milliseconds(self) -> int:
         return round(self.seconds * 1000)
+
+    @property
+    def trace_id(self) -> str | None:
+        """Returns the id of the trace that the request belongs to (W3C Trace Context), if it does."""
+        return self.trace.trace_id if self.trace else None
 
     @property
     def side(self) -> str | None:
@@ -91,7 +103,7 @@ def exchange_of(
         at=at,
         seconds=now - draft.started,
         method=request.method,
-        path=resource.canonical if resource else "unknown",
+        path=resource.canonical if resource else NO_PATH,
         route=draft.name,
         status=response.status,
         bytes_in=draft.body.received if draft.body is not None else 0,
@@ -101,4 +113,5 @@ def exchange_of(
         calls=tuple(draft.calls),
         context=draft.context,
         headers=HeaderFields.of(request.raw_headers),
+        trace=draft.trace,
     )

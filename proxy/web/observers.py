@@ -8,13 +8,19 @@ import structlog
 
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
+from proxy.observe.tracing import Tracing
 from proxy.rollout.auto_rollback import AutoRollback
+from proxy.rollout.decide import ROUTE_OFF
 from proxy.rollout.recorder import Recorder
+from proxy.store.rollout.series import SeriesKey, minute_of
 from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
+from proxy.web.spans import server_span
 from proxy.web.trace import access_of, story, visit
+from proxy.web.webhooks import PATH as WEBHOOKS
 
 _CASES: Final = 4096
+_SERVER_ERROR: Final = 500
 _DROPPED: Final = frozenset({b"api_key", b"api-key", b"user_mail", b"user-mail"})
 _PASSED_ON: Final = b"organization"
 _HINT: Final = "a front drops headers with an underscore; nginx needs `underscores_in_headers on;`"
@@ -23,7 +29,7 @@ _identity_log: Final = structlog.get_logger("proxy.identity")
 
 
 def observers(
-    metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
+    metrics: Metrics, tracing: Tracing, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
 ) -> list[Observer]:
     """Makes the observers of one application, in the order in which they are called."""
     # Clients call a case again and again, and its hash never changes.
@@ -31,11 +37,13 @@ def observers(
     return [
         _log,
         partial(_count, metrics),
+        partial(_count_in_series, recorder),
         partial(_note_story, recorder),
         partial(_note_visit, recorder),
         partial(_note_access, recorder, hashed),
         partial(_watch_canary, step_backs),
         IdentityWatch().look,
+        *([partial(_export, tracing)] if tracing.is_on else []),
     ]
 
 
@@ -53,7 +61,24 @@ def _log(exchange: Exchange) -> None:
 
 
 def _count(metrics: Metrics, exchange: Exchange) -> None:
-    metrics.answered(exchange.route, exchange.side or "none", exchange.status, exchange.seconds)
+    decision = exchange.decision
+    mode, side = (decision.in_force.mode, decision.side) if decision else ("none", "none")
+    # An exemplar of a trace that is not sampled would lead nowhere.
+    trace_id = exchange.trace_id if exchange.trace and exchange.trace.is_sampled else None
+    metrics.answered(exchange.route, mode, side, exchange.status, exchange.seconds, trace_id)
+    if exchange.path == WEBHOOKS:
+        metrics.webhook(exchange.cause or ("accepted" if exchange.status < 300 else "other"))
+
+
+def _count_in_series(recorder: Recorder, exchange: Exchange) -> None:
+    if not exchange.has_route or exchange.method == "OPTIONS":  # a browser's question is no call
+        return
+    minute = minute_of(exchange.at)
+    if decision := exchange.decision:
+        key = SeriesKey(exchange.route, decision.in_force.mode, decision.side, minute)
+    else:
+        key = SeriesKey(exchange.route, "off" if exchange.cause == ROUTE_OFF else "", "", minute)
+    recorder.answered(key, exchange.seconds, error=exchange.status >= _SERVER_ERROR)
 
 
 def _note_story(recorder: Recorder, exchange: Exchange) -> None:
@@ -73,6 +98,11 @@ def _note_access(recorder: Recorder, hashed: Callable[[str], str], exchange: Exc
 def _watch_canary(step_backs: AutoRollback, exchange: Exchange) -> None:
     if exchange.decision is not None and exchange.decision.why != "options":
         step_backs.answered(exchange.route, exchange.decision, exchange.status)
+
+
+def _export(tracing: Tracing, exchange: Exchange) -> None:
+    if exchange.trace is not None and exchange.trace.is_recorded:
+        tracing.export(server_span(exchange, exchange.trace))
 
 
 class IdentityWatch:

@@ -584,7 +584,7 @@ async def served(folder: Path, key: str, sandbox: Sandbox) -> AsyncIterator[tupl
 def elsewhere(url: str, sandbox: Sandbox, http: aiohttp.ClientSession) -> Api:
     """A proxy whose parts are out of reach, in another process."""
     return Api(
-        Running(url, "", cast("Deps", None), cast("Any", None), cast("Any", None), None),
+        Running(url, "", cast("Deps", None), cast("Any", None), cast("Any", None), None, cast("Any", None)),
         sandbox,
         http,
         Clock(),

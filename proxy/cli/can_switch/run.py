@@ -11,8 +11,9 @@ from proxy.cli.shared.console import Grid, columns, plural, show, steps
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.mapping.table import Table
 from proxy.rollout.evidence.differing import ShownDifference, find_differences
-from proxy.rollout.evidence.gather import organization_names, switch_found, window_of
+from proxy.rollout.evidence.gather import switch_found, window_of
 from proxy.rollout.evidence.readiness import MappingSince, SwitchEvidence, Verdict, since_json
+from proxy.rollout.operations.organization_names import names_of
 from proxy.rollout.shadow.outcome import CONTROL_FAILED
 from proxy.store import Store
 from proxy.store.sealing.sealer import shown_hash
@@ -65,7 +66,7 @@ async def look(store: Store, route: str, table: Table, now: datetime) -> SwitchF
         verdict=found.verdict,
         evidence=found.evidence,
         differences=tuple(differing.differences),
-        names=await organization_names(store, found.evidence.never_compared, table.organizations),
+        names=await names_of(store, found.evidence.never_compared, table.organizations.known),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from proxy.mapping.models import RouteMapping
-from proxy.mapping.table import Organizations, Route, Table
+from proxy.mapping.table import Route, Table
 from proxy.modes import EVERYONE
 from proxy.rollout.evidence.readiness import MappingSince, SwitchEvidence, Verdict, can_switch
 from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, How, ShadowOutcome
@@ -58,7 +58,7 @@ async def switch_verdicts(
     counts = await switch_counts(store.database, windows)
     in_force = (await store.overrides.load()).all_in_force(now)
     pending, runs = await store.pending(), await store.contract_runs.newest()
-    named = _named(store, table.organizations).keys()
+    named = {store.sealer.organization(name) for name in table.organizations.known}
     found: dict[str, SwitchFound] = {}
     for window in windows:
         name = window.route
@@ -84,14 +84,6 @@ async def switch_verdicts(
 async def switch_found(store: Store, route: str, table: Table, now: datetime) -> SwitchFound:
     """Returns the verdict on one route. Raises StoreError."""
     return (await switch_verdicts(store, table, now, [route]))[route]
-
-
-async def organization_names(
-    store: Store, hashes: Collection[str], organizations: Organizations
-) -> dict[str, str]:
-    """Returns legacy names by keyed hash, of those in the ledger or in organizations.toml."""
-    names = await store.ledger.names(hashes) | _named(store, organizations)
-    return {scope: name for scope, name in names.items() if scope in hashes and name}
 
 
 def _evidence(
@@ -128,10 +120,6 @@ def _evidence(
         ambiguous=ambiguous,
         since=MappingSince(window.mapping, first_day, unmarked, by_mapping.total() - own - unmarked),
     )
-
-
-def _named(store: Store, organizations: Organizations) -> dict[str, str]:
-    return {store.sealer.organization(name): name for name in organizations.known}
 
 
 def _reasons(counts: Mapping[ShadowOutcome, int], how: How) -> dict[str, int]:

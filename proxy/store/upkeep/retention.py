@@ -12,11 +12,13 @@ from proxy.store.audit.usage import delete_calls_before
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.records.deliveries import DELIVERY_LIFE, delete_deliveries_before
 from proxy.store.records.homes import delete_homes_before
-from proxy.store.records.journal import Journal
+from proxy.store.records.journal import Journal, delete_closed_before
 from proxy.store.records.sessions import delete_expired
 from proxy.store.rollout.canary_counts import delete_old_canary_counts
 from proxy.store.rollout.contract_runs import delete_runs_before
 from proxy.store.rollout.evidence import delete_evidence_before
+from proxy.store.rollout.page_sessions import delete_sessions_before
+from proxy.store.rollout.series import delete_old_series
 from proxy.store.sql.changes import delete_changes, note_change
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import ALL
@@ -103,7 +105,8 @@ class Retention:
             conn.execute(delete(reports).where(of_old))
             conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
             gone = delete_expired(conn, now) + delete_homes_before(conn, before, now)
-            delete_stories_before(conn, before)
+            delete_stories_before(conn, before, now)
+            delete_closed_before(conn, before)
             removed = conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
             if removed or gone:
                 note_change(conn, ALL)
@@ -120,9 +123,11 @@ class Retention:
 
         def work(conn: Connection) -> None:
             delete_old_canary_counts(conn, now)
+            delete_old_series(conn, now)
             delete_evidence_before(conn, before)
             delete_calls_before(conn, before)
             delete_runs_before(conn, before)
+            delete_sessions_before(conn, now)
 
         await self.database.write(work)
 

@@ -1,4 +1,4 @@
-"""Answers probes: /livez (or /healthz) for a running process, /readyz for a ready one, and /metrics."""
+"""Answers probes: /livez (or /healthz) for a running process, /readyz for a ready one."""
 
 from datetime import datetime
 from typing import Final
@@ -7,13 +7,11 @@ from aiohttp import web
 
 from proxy.flows.answers import json
 from proxy.mapping.models import running_brownouts
-from proxy.observe.logs import dropped
-from proxy.observe.metrics import CONTENT_TYPE
 from proxy.rollout.live import Live
 from proxy.server.responses import respond
 from proxy.store import StoreError
 from proxy.times import rfc3339
-from proxy.values import Answer, Json
+from proxy.values import Json
 from proxy.web.keys import DEPS, LIVE, SERVING
 
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
@@ -61,17 +59,3 @@ def _brownouts(live: Live, now: datetime) -> Json:
     """Returns the end of each route's brownout: until then it answers 503, to everyone or to some."""
     running = {name: running_brownouts(route.mapping, now) for name, route in live.now.table.routes.items()}
     return {name: rfc3339(max(each.end for each in own)) for name, own in running.items() if own}
-
-
-async def metrics(request: web.Request) -> web.Response:
-    """Answers the metrics in Prometheus' text format. Raises StoreError when the store can't be read."""
-    deps = request.app[DEPS]
-    text = deps.metrics.exposition(
-        ambiguous=len(await deps.store.pending()),
-        waiting=await deps.store.deliveries.waiting(),
-        breakers={**deps.upstreams.states()},
-        free_bytes=space.free if (space := await deps.store.space()) else None,
-        retention_held=request.app[SERVING].held is not None,
-        log_lines_dropped=dropped(),
-    )
-    return respond(Answer(200, text, CONTENT_TYPE), _NO_STORE)
