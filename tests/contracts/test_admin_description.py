@@ -243,6 +243,7 @@ async def _bad(ana: Operator) -> None:
         ("POST", "overrides/doc:preview"),
         ("POST", "differences:explain"),
         ("POST", "pending/i-1:resolve"),
+        ("POST", "differences:explain"),
     ]
     for method, path in bodies:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):

@@ -50,8 +50,8 @@ class Ran:
 class Job:
     """A request whose candidate is still to run; `size` is the number of bytes that it holds.
 
-    `mapping` is the digest of the route that answered: a later mapping does not count its comparison.
     `trace` is the run's own, and `caused_by` the request's; both are None if no spans are made.
+    `mapping` is the digest of the route that answered: a later mapping does not count its comparison.
     """
 
     route: str

@@ -163,3 +163,13 @@ async def test_callers_are_the_organizations_whose_calls_succeeded_within_the_wi
     windows = [RouteWindow("doc", NEW, [NEW], YESTERDAY), RouteWindow("query", NEW, [NEW], date.max)]
     found = await switch_counts(store.database, windows)
     assert found == SwitchCounts([], {}, {"doc": {"in time"}}, {})
+
+
+async def test_names_are_opened_of_the_organizations_that_are_asked_for(store: Store) -> None:
+    visits = [visit(organization_hash=f"hash-{name}", organization=name) for name in ("Norte", "Sur", "")]
+    await store.evidence.add(visits=visits, at=NOW)
+    assert await store.ledger.names_of(["hash-Sur", "hash-", "", "nobody"]) == {
+        "hash-Sur": "Sur",
+        "hash-": "",
+    }
+    assert await store.ledger.names_of([]) == {}
