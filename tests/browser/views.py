@@ -4,4 +4,11 @@ from typing import Final
 
 VIEWS: Final = {
     "now": "/",
+    "rollback": "/routes/new_case/rollback",
+    "charts": "/routes/new_case/charts",
+    "requests": "/requests",
+    "failures": "/requests?failed=true&since=1%20h",
+    "pending": "/pending",
+    "clients": "/clients?route=query",
+    "audit": "/audit",
 }
