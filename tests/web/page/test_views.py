@@ -13,8 +13,8 @@ async def test_now_shows_each_routes_mode_in_force(start_proxy: StartProxy) -> N
         await operator.set_mode("doc", "canary", percent=12.5, until="2 h")
         await operator.set_mode("doc", "new", organization="Clínica Norte")
         shown = await browser.log_in()
-    [row] = [each for each in re.findall(r"<tr>.*?</tr>", shown.text, re.DOTALL) if ">doc<" in each]
-    assert re.findall(r"<th scope=\"row\">(\w+)</th>", shown.text) == [
+    [row] = [each for each in re.findall(r"<tr>.*?</tr>", shown.text, re.DOTALL) if ">doc</a>" in each]
+    assert re.findall(r"<th scope=\"row\"><a href=\"/routes/\w+\">(\w+)</a></th>", shown.text) == [
         *api.proxy.moving.live.now.table.routes
     ]
     assert "GET /michiQ/doc/{id}" in row
