@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from proxy.addresses import (
     Address,
     host_of,
+    is_loopback,
     is_plain,
     may_be_private,
     overlap,
@@ -60,6 +61,7 @@ IN_FILES: Final = (
     "admin_tokens",
     "webhook_secrets",
     "outbound_proxy",
+    "alert_secret",
 )
 
 # Variables of a command, and no settings: they may be set while other commands run.
@@ -168,6 +170,13 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("needs IP addresses or networks such as 10.0.0.0/24, comma between them") from None
 
 
+def _hosts(text: str) -> frozenset[str]:
+    hosts = [entry.strip().lower() for entry in text.split(",")]
+    if not all(re.fullmatch(r"[a-z0-9.:_-]+", host) for host in hosts):
+        raise ValueError("needs hosts such as api.example.com, comma between them, without scheme and path")
+    return frozenset(hosts)
+
+
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
     keys = _secrets(text)
     if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()) for key in keys):
@@ -265,6 +274,13 @@ class Settings(BaseModel):
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
         default=None, description="a consumer of your own; authentic webhooks are sent on to it"
     )
+    alert_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
+        default=None,
+        description="a receiver of your own; signed alerts are posted to it (docs/operate.md)",
+    )
+    alert_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
+        default=None, description="secret that signs the alerts; goes with MICHIQ_ALERT_URL"
+    )
     ca_file: Path | None = Field(
         default=None,
         description="PEM file of certificate authorities; https calls and PostgreSQL trust them beside the "
@@ -275,6 +291,11 @@ class Settings(BaseModel):
         description="`http://host:port` or `http://user:password@host:port` of your proxy to the internet; "
         "every https call goes through it, by CONNECT; plain http goes directly",
     )
+    trace_to: Annotated[frozenset[str], PlainValidator(_hosts)] = Field(
+        default=frozenset(),
+        description="hosts of upstreams that are sent `traceparent`, commas between them; unset: none "
+        "(docs/operate.md)",
+    )
     no_proxy: Annotated[NoProxy, PlainValidator(parse_no_proxy)] = _default(
         "localhost,127.0.0.0/8,::1",
         "what is called without MICHIQ_OUTBOUND_PROXY, commas between them: names (with all names below "
@@ -284,7 +305,9 @@ class Settings(BaseModel):
         "1", "serving processes (workers), all on the same sockets"
     )
     tls_cert: Path | None = Field(
-        default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
+        default=None,
+        description="file of the certificate with its chain, to serve https, also on an MICHIQ_ADMIN_LISTEN "
+        "that other machines reach; unset: plain http",
     )
     tls_key: Path | None = Field(
         default=None,
@@ -318,6 +341,21 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def admin_has_tls(self) -> bool:
+        """Returns whether operators get https: within this machine nobody else can read what they send."""
+        return self.tls_cert is not None and not is_loopback(self.admin_listen.host)
+
+    @property
+    def upstream_hosts(self) -> dict[str, str]:
+        """Returns the host of each upstream that is set, by the upstream's name in the cause codes."""
+        urls = {
+            "llamalitica": self.llamalitica_api_url,
+            "llamachat": self.llamachat_url,
+            "legacy": self.legacy_url,
+        }
+        return {name: host_of(url) for name, url in urls.items() if url is not None}
 
     @property
     def outbound(self) -> OutboundProxy | None:
@@ -364,6 +402,21 @@ class Settings(BaseModel):
     def _llamachat_is_whole(self) -> Self:
         if (self.llamachat_url is None) != (self.llamachat_api_key is None):
             raise ValueError("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_are_whole(self) -> Self:
+        if (self.alert_url is None) != (self.alert_secret is None):
+            raise ValueError("MICHIQ_ALERT_URL and MICHIQ_ALERT_SECRET go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _traces_go_to_upstreams(self) -> Self:
+        if not self.trace_to <= {*self.upstream_hosts.values()}:
+            raise ValueError(
+                "MICHIQ_TRACE_TO names a host that none of MICHIQ_LLAMALITICA_API_URL, MICHIQ_LLAMACHAT_URL "
+                "and MICHIQ_LEGACY_URL has"
+            )
         return self
 
     @model_validator(mode="after")

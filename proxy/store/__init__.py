@@ -30,6 +30,7 @@ from proxy.store.records.reports import Reports
 from proxy.store.records.sessions import Sessions
 from proxy.store.records.transcriptions import Transcriptions
 from proxy.store.records.unfinished import is_any_unfinished
+from proxy.store.rollout.alerts import SentAlerts
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
@@ -42,7 +43,7 @@ from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
 from proxy.store.upkeep.erasure import Erasure
-from proxy.store.upkeep.probe import Probe, Space, database_size
+from proxy.store.upkeep.probe import BlobTotals, Probe, Space, blob_totals, database_size
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
 from proxy.store.watched_database import DatabaseWatch, WatchedDatabase
@@ -79,6 +80,7 @@ class Store:
     stories: RequestTraces
     contract_runs: ContractRuns
     series: Series
+    alerts: SentAlerts
     retention: Retention
     erasure: Erasure
     rotation: Rotation
@@ -122,6 +124,10 @@ class Store:
     async def size(self) -> int:
         """Returns the bytes of the database. Raises StoreError."""
         return await self.database.read(database_size)
+
+    async def blob_totals(self) -> BlobTotals:
+        """Returns the number and the bytes of the pieces of audio. Raises StoreError."""
+        return await self.database.read(blob_totals)
 
     async def space(self) -> Space | None:
         """Returns the room of the disk that has the least; None when the store is not on this machine.
@@ -182,6 +188,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
         series=Series(database),
+        alerts=SentAlerts(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),

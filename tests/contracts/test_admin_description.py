@@ -61,6 +61,7 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "can-switch/doc", None),
     ("GET", "requests/r-1", None),
     ("GET", "pending", None),
+    ("GET", "system", None),
     ("GET", "openapi.yaml", None),
 )
 PATHS: Final = tuple(sorted({path.partition("?")[0] for _, path, _ in GOOD}))
@@ -195,6 +196,7 @@ async def _good(ana: Operator) -> None:
         if tag := done.answer.header("ETag") if method == "GET" else None:
             await ana.get(path, **{"If-None-Match": tag})
     await ana.get("clients", Accept="text/csv")
+    await ana.listen("events", 2, **{"Last-Event-ID": "4"})
 
 
 async def _bad(ana: Operator) -> None:
@@ -223,7 +225,7 @@ async def _bad(ana: Operator) -> None:
     reads = "history audit comparisons differences learned series clients organizations"
     for path in reads.split():
         await ana.get(f"{path}?route=docs&limt=1")
-    for path in PATHS:
+    for path in (*PATHS, "events"):
         await ana.ask("PATCH", path)
 
 
@@ -238,6 +240,7 @@ async def _only_read(eva: Operator) -> None:
 async def _strangers(operator: Operator) -> None:
     for method, path, body in GOOD:
         assert (await operator.ask(method, path, body, headers=ANY)).status in (401, 404)
+    await operator.get("events")
 
 
 async def _broken(ana: Operator, folder: Path) -> None:
@@ -252,6 +255,7 @@ async def _broken(ana: Operator, folder: Path) -> None:
         if path not in ("mappings/reload", "openapi.yaml"):
             failed = await ana.ask(method, path, body, headers=ANY)
             assert failed.status == 503, failed.title
+    assert (await ana.get("events", **{"Last-Event-ID": "0"})).status == 503
 
 
 def _renamings(folder: Path) -> list[str]:

@@ -11,6 +11,8 @@ from proxy.server.responses import respond
 from proxy.values import Answer
 from proxy.web.admin import clients, evidence, overrides, records, routes, series, switching
 from proxy.web.resources import Handle, serve
+from proxy.web.state import system
+from proxy.web.stream import answer as stream
 
 _PREFIX: Final = "/admin/v1"
 _YAML: Final = "application/yaml"  # RFC 9512
@@ -46,6 +48,8 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     # A request's id may hold slashes.
     "/requests/{request_id:.+}": {"GET": records.explain},
     "/pending": {"GET": records.pending},
+    "/events": {"GET": stream.show},
+    "/system": {"GET": system.show},
     "/openapi.yaml": {"GET": _describe},
 }
 

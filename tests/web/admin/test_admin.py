@@ -32,6 +32,7 @@ READS: Final = (
     "organizations?route=doc",
     "can-switch/doc",
     "pending",
+    "system",
     "openapi.yaml",
 )
 

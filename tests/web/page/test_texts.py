@@ -29,7 +29,7 @@ def in_templates() -> Iterator[str]:
     environment = Environment(extensions=[InternationalizationExtension, "jinja2.ext.do"], autoescape=True)
     for path in templates():
         for _, _, texts in extract_from_ast(environment.parse(path.read_text("utf-8"))):
-            yield from (each for each in ([texts] if isinstance(texts, str) else texts) if each)
+            yield from (each for each in ([texts] if isinstance(texts, str) else texts or ()) if each)
 
 
 def in_modules() -> Iterator[str]:

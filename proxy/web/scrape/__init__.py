@@ -1,1 +1,0 @@
-"""What Prometheus gets: the samples of every worker, and the values that they share."""
