@@ -21,6 +21,7 @@ from proxy.web.page.rendering import render
 
 UNDO_SECONDS: Final = 10
 _WAIT_SECONDS: Final = 2.0
+_SHORTEST: Final = 0.1  # of the seconds that are shown
 _MOST_CHANGES: Final = 20  # that are shown to whoever was too late
 _UNDONE: Final = "undone at the page, right after the change"
 
@@ -97,10 +98,10 @@ async def _make(
 async def _made(request: web.Request, route: str, made: Override) -> web.StreamResponse:
     """Waits a moment for the processes to follow, and shows the route with the outcome."""
     deps = request.app[DEPS]
-    await follow(request)
     began = deps.effects.monotonic()
+    await follow(request)
     await wait_for(deps.store.processes, made.revision, _WAIT_SECONDS, clock=deps.effects.clock)
-    took = deps.effects.monotonic() - began
+    took = max(deps.effects.monotonic() - began, _SHORTEST)
     return redirect(f"/routes/{route}?made={made.revision}&took={took:.1f}")
 
 
