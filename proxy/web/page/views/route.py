@@ -7,7 +7,7 @@ from aiohttp import web
 from proxy.modes import EVERYONE, Override
 from proxy.rollout.evidence.gather import switch_evidence
 from proxy.rollout.evidence.readiness import can_switch
-from proxy.rollout.overview import routes_now
+from proxy.rollout.operations.overview import routes_now
 from proxy.rollout.preview.roster import organizations_of
 from proxy.store.rollout.processes import Process
 from proxy.web.admin.keys import FOLLOWER
