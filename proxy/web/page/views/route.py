@@ -5,8 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from proxy.modes import EVERYONE, Override
-from proxy.rollout.evidence.gather import switch_evidence
-from proxy.rollout.evidence.readiness import can_switch
+from proxy.rollout.evidence.gather import switch_found
 from proxy.rollout.operations.overview import routes_now
 from proxy.rollout.preview.roster import organizations_of
 from proxy.store.rollout.processes import Process
@@ -26,7 +25,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     deps, live, route = request.app[DEPS], request.app[LIVE], route_in_path(request)
     now, snapshot, has_legacy = deps.effects.clock(), live.now, deps.upstreams.michiq is not None
     mapping = snapshot.table.routes[route].mapping
-    evidence = await switch_evidence(deps.store, route, mapping, snapshot.table.organizations, now)
+    found = await switch_found(deps.store, route, snapshot.table, now)
     changes = await deps.store.overrides.history(limit=_CHANGES, route=route)
     listed = await organizations_of(deps.store, route, snapshot, now, has_legacy=has_legacy)
     return await render(
@@ -36,12 +35,12 @@ async def show(request: web.Request) -> web.StreamResponse:
         everyone=next(each for each in routes_now(snapshot, now) if each.route == route),
         override=snapshot.overrides.standing(route, EVERYONE, now),
         ladder=_LADDER,
-        verdict=can_switch(evidence, mapping.switch, now),
-        comparisons=evidence.comparisons,
+        verdict=found.verdict,
+        evidence=found.evidence,
         organizations=sorted(listed, key=lambda each: -each.organization.calls),
         changes=changes,
         mapping=mapping,
-        digest=live.digest,
+        digest=snapshot.table.routes[route].digest,
         has_legacy=has_legacy,
         **await _outcome(request, route, changes),
     )
