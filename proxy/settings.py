@@ -205,7 +205,8 @@ class Settings(BaseModel):
     )
     status_listen: Annotated[Address | None, PlainValidator(parse_address)] = Field(
         default=None,
-        description="one more address of /livez, /readyz, /healthz and /metrics, without the admin API",
+        description="one more address of /livez, /readyz, /healthz and /metrics, without the admin API; "
+        "always plain http",
     )
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in files"
@@ -296,7 +297,9 @@ class Settings(BaseModel):
         "1", "serving processes (workers), all on the same sockets"
     )
     tls_cert: Path | None = Field(
-        default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
+        default=None,
+        description="file of the certificate with its chain, to serve https on MICHIQ_LISTEN and "
+        "MICHIQ_ADMIN_LISTEN; unset: plain http",
     )
     tls_key: Path | None = Field(
         default=None,

@@ -138,11 +138,11 @@ async def running(
         moving.follower.describe(state.about)
         room = measured_room(settings.max_connections)
         listening = _Listening(settings, moving, deps, ending, room, stack, state)
-        await listening.to_operators(shared)
+        await listening.to_operators(shared, tls)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
         await stack.enter_async_context(take_over.taking_over(moving.live, deps))
         deps.workers.warm_soon()  # only a request that needs one at once waits for it
-        urls = url_of(shared.listen, tls), url_of(shared.admin, None)
+        urls = url_of(shared.listen, tls), url_of(shared.admin, tls)
         status_url = url_of(shared.status, None) if shared.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, state, status_url)
@@ -178,15 +178,15 @@ class _Listening:
     stack: AsyncExitStack
     state: ProcessState
 
-    async def to_operators(self, shared: SharedResources) -> None:
-        """Serves the admin API, and the probes on the same or on their own listener."""
+    async def to_operators(self, shared: SharedResources, tls: Tls | None) -> None:
+        """Serves the admin API, and the probes on the same listener and on their own one, which is plain."""
         settings = self.settings
         page = Page(settings.admin_listen.host, secrets.token_bytes) if settings.ui == "on" else None
         app = admin_app(self.moving, self.deps, self.state, settings.admin_tokens, page)
-        self.state.listeners["admin"] = await self._open_probed(ADMIN, shared.admin, app)
+        self.state.listeners["admin"] = await self._open_probed(ADMIN, shared.admin, app, tls)
         if shared.status:
             app = status_app(self.moving, self.deps, self.state)
-            self.state.listeners["status"] = await self._open_probed(STATUS, shared.status, app)
+            self.state.listeners["status"] = await self._open_probed(STATUS, shared.status, app, None)
 
     async def to_clients(self, shared: SharedResources, tls: Tls | None, tee: Tee | None) -> None:
         """Serves the legacy routes; tasks that their requests leave running are drained at the end."""
@@ -199,10 +199,12 @@ class _Listening:
         await listener.open(LISTEN, shared.listen, tls)
         self.state.listeners["clients"] = listener
 
-    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> Listener:
+    async def _open_probed(
+        self, setting: str, sockets: Sequence[socket], app: web.Application, tls: Tls | None
+    ) -> Listener:
         listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
         self.stack.push_async_callback(self.ending.leave_last, listener)
-        await listener.open(setting, sockets)
+        await listener.open(setting, sockets, tls)
         return listener
 
 
