@@ -168,11 +168,11 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("needs IP addresses or networks such as 10.0.0.0/24, comma between them") from None
 
 
-def _hosts(text: str) -> frozenset[str]:
+def _hosts(text: str) -> tuple[str, ...]:
     hosts = [entry.strip().lower() for entry in text.split(",")]
     if not all(re.fullmatch(r"[a-z0-9.:_-]+", host) for host in hosts):
         raise ValueError("needs hosts such as api.example.com, comma between them, without scheme and path")
-    return frozenset(hosts)
+    return tuple(hosts)
 
 
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
@@ -283,8 +283,8 @@ class Settings(BaseModel):
         description="`http://host:port` or `http://user:password@host:port` of your proxy to the internet; "
         "every https call goes through it, by CONNECT; plain http goes directly",
     )
-    trace_to: Annotated[frozenset[str], PlainValidator(_hosts)] = Field(
-        default=frozenset(),
+    trace_to: Annotated[tuple[str, ...], PlainValidator(_hosts)] = Field(
+        default=(),
         description="hosts of upstreams that are sent `traceparent`, commas between them; unset: none "
         "(docs/operate.md)",
     )
@@ -393,7 +393,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _traces_go_to_upstreams(self) -> Self:
-        if not self.trace_to <= {*self.upstream_hosts.values()}:
+        if not {*self.trace_to} <= {*self.upstream_hosts.values()}:
             raise ValueError(
                 "MICHIQ_TRACE_TO names a host that none of MICHIQ_LLAMALITICA_API_URL, MICHIQ_LLAMACHAT_URL "
                 "and MICHIQ_LEGACY_URL has"
