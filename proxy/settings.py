@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from proxy.addresses import (
     Address,
     host_of,
+    is_loopback,
     is_plain,
     may_be_private,
     overlap,
@@ -60,6 +61,7 @@ IN_FILES: Final = (
     "admin_tokens",
     "webhook_secrets",
     "outbound_proxy",
+    "alert_secret",
 )
 
 # Variables of a command, and no settings: they may be set while other commands run.
@@ -273,6 +275,13 @@ class Settings(BaseModel):
     tee_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
         default=None, description="a consumer of your own; authentic webhooks are sent on to it"
     )
+    alert_url: Annotated[str | None, PlainValidator(parse_url)] = Field(
+        default=None,
+        description="a receiver of your own; signed alerts are posted to it (docs/operate.md)",
+    )
+    alert_secret: Annotated[SecretStr | None, PlainValidator(_secret)] = Field(
+        default=None, description="secret that signs the alerts; goes with MICHIQ_ALERT_URL"
+    )
     ca_file: Path | None = Field(
         default=None,
         description="PEM file of certificate authorities; https calls and PostgreSQL trust them beside the "
@@ -298,8 +307,8 @@ class Settings(BaseModel):
     )
     tls_cert: Path | None = Field(
         default=None,
-        description="file of the certificate with its chain, to serve https on MICHIQ_LISTEN and "
-        "MICHIQ_ADMIN_LISTEN; unset: plain http",
+        description="file of the certificate with its chain, to serve https, also on an MICHIQ_ADMIN_LISTEN "
+        "that other machines reach; unset: plain http",
     )
     tls_key: Path | None = Field(
         default=None,
@@ -333,6 +342,11 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def admin_has_tls(self) -> bool:
+        """Returns whether operators get https: within this machine nobody else can read what they send."""
+        return self.tls_cert is not None and not is_loopback(self.admin_listen.host)
 
     @property
     def upstream_hosts(self) -> dict[str, str]:
@@ -389,6 +403,12 @@ class Settings(BaseModel):
     def _llamachat_is_whole(self) -> Self:
         if (self.llamachat_url is None) != (self.llamachat_api_key is None):
             raise ValueError("MICHIQ_LLAMACHAT_URL and MICHIQ_LLAMACHAT_API_KEY go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_are_whole(self) -> Self:
+        if (self.alert_url is None) != (self.alert_secret is None):
+            raise ValueError("MICHIQ_ALERT_URL and MICHIQ_ALERT_SECRET go together: set both")
         return self
 
     @model_validator(mode="after")

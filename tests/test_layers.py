@@ -65,14 +65,19 @@ LAYERS: Final = {
     "proxy.flows": 40,
     "proxy.rollout": 50,
     "proxy.rollout.evidence": 50,
+    "proxy.rollout.preview": 50,
+    "proxy.rollout.operations": 50,
     "proxy.rollout.shadow": 50,
     "proxy.rollout.shadow.openapi": 50,
+    "proxy.rollout.explain": 50,
     "proxy.web": 60,
     "proxy.web.admin": 60,
+    "proxy.web.admin.records": 60,
     "proxy.web.legacy": 60,
     "proxy.web.page": 60,
+    "proxy.web.stream": 60,
     "proxy.web.page.views": 60,
-    "proxy.web.scrape": 60,
+    "proxy.web.state": 60,
     "proxy.sandbox": 60,
     "proxy.contract": 60,
     "proxy.supervisor": 70,
@@ -109,7 +114,6 @@ EXCEPTIONS: Final = {
     "proxy.web.admin.* <- proxy.web.admin.api": "The API's table lists a module for each resource.",
     "proxy.web.page.* <- proxy.web.page.routes": "The page's table lists a module for each resource.",
     "proxy.isolated.* <- proxy.isolated.confinement": "A means of the kernel is looked for by its own name.",
-    "proxy.rollout.canary <- proxy.rollout.decide": "The hashing of a canary is looked for by that name.",
 }
 SERVERS: Final = frozenset({"proxy.server", "proxy.web", "proxy.sandbox"})
 

@@ -453,8 +453,13 @@ SECRETS: Final = {
     "WEBHOOK_SECRETS": "one,two",
     "DATABASE_URL": "sqlite:///elsewhere.db",
     "OUTBOUND_PROXY": "http://ana:secret@proxy.example:3128",
+    "ALERT_SECRET": "alert",
 }
-CHAT: Final = {"LLAMACHAT_URL": "https://chat.example.com"}
+# The settings that go with secrets.
+WITH: Final = {
+    "LLAMACHAT_URL": "https://chat.example.com",
+    "ALERT_URL": "https://alerts.example.com/michiq",
+}
 
 
 def test_settings_31_every_secret_and_the_database_can_stand_in_a_file() -> None:
@@ -476,8 +481,8 @@ def test_settings_31_a_secret_is_its_files_content_without_the_last_line_end(
         (tmp_path / name).write_bytes(value.encode() + end.encode())
     env_file = tmp_path / ".env"
     env_file.write_text("".join(f"{n}={v}\n" for n, v in files.items()) if where == "file" else "")
-    environ = {"MICHIQ_LLAMACHAT_URL": CHAT["LLAMACHAT_URL"], **(files if where == "environment" else {})}
-    assert load_settings(environ, env_file) == load(**SECRETS, **CHAT)
+    environ = {**{f"MICHIQ_{n}": v for n, v in WITH.items()}, **(files if where == "environment" else {})}
+    assert load_settings(environ, env_file) == load(**SECRETS, **WITH)
 
 
 def test_settings_31_only_the_last_line_end_is_none_of_the_secret(tmp_path: Path) -> None:
@@ -492,8 +497,9 @@ def test_settings_31_only_the_last_line_end_is_none_of_the_secret(tmp_path: Path
 def test_settings_31_a_secret_that_is_given_twice_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret").write_text(SECRETS[name])
     given = {
-        **CHAT,
+        **WITH,
         "LLAMACHAT_API_KEY": "key",
+        "ALERT_SECRET": "alert",
         name: SECRETS[name],
         f"{name}_FILE": str(tmp_path / "secret"),
     }

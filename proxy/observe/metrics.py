@@ -59,6 +59,14 @@ class Metrics:
     def webhook(self, outcome: str) -> None:
         self._webhooks.inc(outcome)
 
+    def step_backs(self, route: str) -> int:
+        """Returns how often this process has rolled the route back."""
+        return int(self._step_backs.count(route))
+
+    def store_failures(self, cause: str) -> int:
+        """Returns how many uses of the database have failed with this cause."""
+        return int(self._store_errors.count(cause))
+
     def written(self, seconds: float) -> None:
         """Counts a write to the database that is durable."""
         self._writes.observe(seconds)

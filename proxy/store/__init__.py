@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from proxy.store.audit.callers import Callers
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
@@ -29,11 +30,13 @@ from proxy.store.records.reports import Reports
 from proxy.store.records.sessions import Sessions
 from proxy.store.records.transcriptions import Transcriptions
 from proxy.store.records.unfinished import is_any_unfinished
+from proxy.store.rollout.alerts import SentAlerts
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.resolutions import Resolutions
 from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
@@ -41,7 +44,7 @@ from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
 from proxy.store.upkeep.erasure import Erasure
-from proxy.store.upkeep.probe import Probe, Space, database_size
+from proxy.store.upkeep.probe import BlobTotals, Probe, Space, blob_totals, database_size
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
 from proxy.store.watched_database import DatabaseWatch, WatchedDatabase
@@ -74,9 +77,11 @@ class Store:
     homes: Homes
     evidence: Evidence
     ledger: Usage
+    callers: Callers
     stories: RequestTraces
     contract_runs: ContractRuns
     series: Series
+    alerts: SentAlerts
     retention: Retention
     erasure: Erasure
     rotation: Rotation
@@ -84,6 +89,7 @@ class Store:
     probe: Probe
     changes: Changes
     additions: Additions
+    resolutions: Resolutions
 
     @property
     def database(self) -> Database:
@@ -99,9 +105,9 @@ class Store:
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
-        """Returns the ambiguous calls, oldest first: an operator has to look at them."""
+        """Returns the ambiguous calls that nobody has closed, oldest first: operators look at them."""
         calls = [
-            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
+            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id, each.origin)
             for each in await self.journal.pending()
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
@@ -120,6 +126,10 @@ class Store:
     async def size(self) -> int:
         """Returns the bytes of the database. Raises StoreError."""
         return await self.database.read(database_size)
+
+    async def blob_totals(self) -> BlobTotals:
+        """Returns the number and the bytes of the pieces of audio. Raises StoreError."""
+        return await self.database.read(blob_totals)
 
     async def space(self) -> Space | None:
         """Returns the room of the disk that has the least; None when the store is not on this machine.
@@ -176,15 +186,18 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
+        callers=Callers(database, sealer),
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
         series=Series(database),
+        alerts=SentAlerts(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
+        resolutions=Resolutions(database, sealer, audit),
     )
 
 

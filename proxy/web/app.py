@@ -1,7 +1,7 @@
 """Builds the applications: legacy routes and webhooks, the admin listener's, the status listener's."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -10,14 +10,24 @@ from proxy.flows.deps import Deps
 from proxy.flows.tee import Tee
 from proxy.rollout.service import Moving
 from proxy.server.aiohttp_private import set_url, use_router
-from proxy.settings import OperatorToken
+from proxy.settings import Settings
 from proxy.web.admin import door, problems
 from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.tokens import OperatorTokens
 from proxy.web.expect import go_on_later
-from proxy.web.health import livez, readyz
-from proxy.web.keys import DEPS, LEARNER, LIVE, LOOKUP, SERVING, SHADOWS, STATE, TEE, WEBHOOK_SECRETS
+from proxy.web.keys import (
+    DEPS,
+    LEARNER,
+    LIVE,
+    LOOKUP,
+    SERVING,
+    SETTINGS,
+    SHADOWS,
+    STATE,
+    TEE,
+    WEBHOOK_SECRETS,
+)
 from proxy.web.legacy.handler import add_legacy_routes
 from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
@@ -26,8 +36,10 @@ from proxy.web.page import access
 from proxy.web.page.keys import Page
 from proxy.web.page.routes import serve_page
 from proxy.web.resources import serve, serve_nothing_else
-from proxy.web.scrape.answer import metrics
-from proxy.web.scrape.process_state import ProcessState
+from proxy.web.state.health import livez, readyz
+from proxy.web.state.process_state import ProcessState
+from proxy.web.state.scrape import metrics
+from proxy.web.stream.hub import HUB, Hub
 from proxy.web.webhooks import PATH, receive
 
 _SLASHES: Final = re.compile(r"/{2,}")
@@ -58,12 +70,9 @@ def legacy_app(
 
 
 def admin_app(
-    moving: Moving, deps: Deps, state: ProcessState, tokens: Mapping[str, OperatorToken], page: Page | None
+    moving: Moving, deps: Deps, state: ProcessState, settings: Settings, page: Page | None
 ) -> web.Application:
-    """Builds the application for operators and load balancers; with `page` None it has no operator's page.
-
-    `tokens` are the operators' ones, by their names.
-    """
+    """Builds the application for operators and load balancers; with `page` None it has no operator's page."""
     app = web.Application(
         middlewares=[door.identify, catch_all(access.failed), problems.answer_problems, door.let_in]
     )
@@ -72,10 +81,12 @@ def admin_app(
     app[DEPS] = deps
     app[SERVING] = state.serving
     app[STATE] = state
-    app[TOKENS] = OperatorTokens(tokens)
+    app[SETTINGS] = settings
+    app[TOKENS] = OperatorTokens(settings.admin_tokens)
+    app[HUB] = Hub(moving.live, deps, state.serving)
     _serve_status(app)
     serve_api(app)
-    if page is not None and tokens:
+    if page is not None and settings.admin_tokens:
         serve_page(app, page)
     else:
         serve_nothing_else(app)

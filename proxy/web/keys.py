@@ -12,7 +12,8 @@ from proxy.rollout.live import Live
 from proxy.rollout.lookup import CallerLookup
 from proxy.rollout.shadow.sampler import ShadowSampler
 from proxy.server.serving import Serving
-from proxy.web.scrape.process_state import ProcessState
+from proxy.settings import Settings
+from proxy.web.state.process_state import ProcessState
 
 LIVE: Final = web.AppKey("live", Live)
 LOOKUP: Final = web.AppKey("lookup", CallerLookup)
@@ -23,5 +24,6 @@ WEBHOOK_SECRETS: Final = web.AppKey("webhook_secrets", Sequence[bytes])
 TEE: Final = web.AppKey("tee", Tee)  # forwards webhooks
 
 
+SETTINGS: Final = web.AppKey("settings", Settings)
 STATE: Final = web.AppKey("state", ProcessState)
 SERVING: Final = web.AppKey("serving", Serving)

@@ -30,6 +30,8 @@ from proxy.isolated.pool import IsolatedPool
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
 from proxy.observe.tracing import Tracing, open_tracing
+from proxy.rollout.alerting import alerting
+from proxy.rollout.live import Live
 from proxy.rollout.service import Moving, moving_over
 from proxy.server.aiohttp_private import check_names
 from proxy.server.handshakes import Handshakes
@@ -57,8 +59,8 @@ from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.page.keys import Page
-from proxy.web.scrape.process_state import ProcessState
 from proxy.web.spans import client_span
+from proxy.web.state.process_state import ProcessState
 from proxy.web.sweeping import sweeping
 
 # The tasks that flows run in isolated processes.
@@ -132,17 +134,19 @@ async def running(
         moving = await stack.enter_async_context(
             moving_over(table, folder, deps, _secret(settings.tester_secret))
         )
+        await _begin_alerts(settings, deps, moving.live, trust, stack)
         ending = Ending(float(settings.drain_seconds), shared.serving)
         stack.push_async_callback(lambda: deps.tracing.close(ending.left()))
         state = ProcessState(deps, moving.live, moving.shadow, shared.serving, {}, tls)
-        moving.follower.describe(state.about)
         room = measured_room(settings.max_connections)
         listening = _Listening(settings, moving, deps, ending, room, stack, state)
-        await listening.to_operators(shared, tls)
+        admin_tls = tls if settings.admin_has_tls else None
+        await listening.to_operators(shared, admin_tls)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
+        moving.follower.describe(state.about)
         await stack.enter_async_context(take_over.taking_over(moving.live, deps))
         deps.workers.warm_soon()  # only a request that needs one at once waits for it
-        urls = url_of(shared.listen, tls), url_of(shared.admin, tls)
+        urls = url_of(shared.listen, tls), url_of(shared.admin, admin_tls)
         status_url = url_of(shared.status, None) if shared.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, state, status_url)
@@ -166,6 +170,15 @@ async def _begin_tee(
     return await stack.enter_async_context(teeing(settings.tee_url, deps, chance, trust, settings.outbound))
 
 
+async def _begin_alerts(
+    settings: Settings, deps: Deps, live: Live, trust: ssl.SSLContext, stack: AsyncExitStack
+) -> None:
+    secret = _secret(settings.alert_secret)
+    await stack.enter_async_context(
+        alerting(settings.alert_url, secret, deps, live, trust, settings.outbound)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Listening:
     """An opener of the listeners, one kind after another; the stack closes them."""
@@ -179,10 +192,10 @@ class _Listening:
     state: ProcessState
 
     async def to_operators(self, shared: SharedResources, tls: Tls | None) -> None:
-        """Serves the admin API, and the probes on the same listener and on their own one, which is plain."""
+        """Serves the page and the admin API, and the probes on the same or on their own listener."""
         settings = self.settings
         page = Page(settings.admin_listen.host, secrets.token_bytes) if settings.ui == "on" else None
-        app = admin_app(self.moving, self.deps, self.state, settings.admin_tokens, page)
+        app = admin_app(self.moving, self.deps, self.state, settings, page)
         self.state.listeners["admin"] = await self._open_probed(ADMIN, shared.admin, app, tls)
         if shared.status:
             app = status_app(self.moving, self.deps, self.state)

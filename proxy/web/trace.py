@@ -38,7 +38,18 @@ def story(exchange: Exchange) -> RequestTrace:
             "milliseconds": exchange.milliseconds,
         },
     }
-    return RequestTrace(exchange.request_id, exchange.at, trace)
+    context = exchange.context
+    return RequestTrace(
+        exchange.request_id,
+        exchange.at,
+        trace,
+        route=exchange.route,
+        organization=(context.asked.scope if context else None) or "",
+        side=exchange.side or "",
+        cause=exchange.cause or "",
+        status=exchange.status,
+        milliseconds=exchange.milliseconds,
+    )
 
 
 def visit(exchange: Exchange) -> Visit | None:
@@ -56,6 +67,7 @@ def visit(exchange: Exchange) -> Visit | None:
         mode=exchange.decision.in_force.mode if exchange.decision else "refused",
         status=exchange.status,
         at=exchange.at,
+        side=exchange.side or "",
     )
 
 

@@ -146,11 +146,10 @@ async def test_healthcheck_34_asks_the_listener_for_probes_where_there_is_one(
 async def test_healthcheck_asks_by_the_scheme_that_the_listener_has(
     tmp_path: Path, secret_key: str, status: str
 ) -> None:
-    """The certificate names neither the address nor anybody that is trusted: the command talks to itself."""
     settings = {
         "MICHIQ_SECRET_KEYS": secret_key,
         "MICHIQ_LISTEN": "127.0.0.1:0",
-        "MICHIQ_ADMIN_LISTEN": "localhost:0",
+        "MICHIQ_ADMIN_LISTEN": "0.0.0.0:0",
         "MICHIQ_STATUS_LISTEN": status,
         **make(tmp_path, "served").settings,
     }

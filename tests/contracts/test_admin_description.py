@@ -42,6 +42,8 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PUT", "overrides/query", {"mode": "off", "reason": "x", "until": "2 h"}),
     ("DELETE", "overrides/query?reason=enough", None),
     ("POST", "rollback", {"reason": "too early", "route": "query"}),
+    ("POST", "overrides/doc:preview", {"mode": "canary", "percent": 50}),
+    ("POST", "overrides/doc:preview", {"rollback": True}),
     ("POST", "mappings/reload", None),
     ("GET", "routes", None),
     ("GET", "overrides", None),
@@ -55,9 +57,14 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "series?route=doc&step=60&since=2020-01-01T00:00:00Z&until=2020-06-01T00:00:00%2B02:00", None),
     ("GET", "series", None),
     ("GET", "clients?since=2020-01-01&route=doc", None),
+    ("GET", "organizations?route=doc&limit=1", None),
     ("GET", "can-switch/doc", None),
+    ("GET", "requests?route=doc&status=5xx&failed=true&limit=1", None),
+    ("GET", "requests?cursor=OTk&organization=Cl%C3%ADnica%20Norte&side=new&since=2%20h", None),
     ("GET", "requests/r-1", None),
     ("GET", "pending", None),
+    ("GET", "system", None),
+    ("POST", "pending/i-1:resolve", {"made": "case-1", "reason": "it is there"}),
     ("GET", "openapi.yaml", None),
 )
 PATHS: Final = tuple(sorted({path.partition("?")[0] for _, path, _ in GOOD}))
@@ -102,7 +109,8 @@ def test_the_description_tells_of_everything_that_was_kept(played: list[Exchange
         if isinstance(value, list | dict) and value
     }
     needed = "routes overrides changes processes rows comparisons differences learned calls reasons dropped "
-    needed += "points sides left_out dry_run_failures never_compared contract_run stories pending"
+    needed += "points sides left_out dry_run_failures never_compared contract_run stories pending "
+    needed += "organizations moves against requests notes"
     assert set(needed.split()) <= lists.keys()
 
 
@@ -129,6 +137,7 @@ async def _play(folder: Path) -> list[Exchange]:
             alone = Operator(http, proxy.admin_url, exchanges=exchanges)
             await alone.set_mode("doc", "legacy")
             await alone.roll_back()
+            await alone.ask("POST", "overrides/doc:preview", {"rollback": True})
             await alone.ask("POST", "mappings/reload")
         async with _proxy(folder / "closed", sandbox, {}) as proxy:
             await _strangers(Operator(http, proxy.admin_url, exchanges=exchanges))
@@ -150,6 +159,7 @@ async def _proxy(
 async def _fill(store: Store, now: Any) -> None:
     """One of each that can be told of."""
     leaf = Leaf("string", 20, "0123456789abcdef")
+    scope = store.sealer.organization("Clínica Norte")
     difference = Difference("document.timestamp", "value", leaf, Leaf("none", None, None))
     ends = ("match", "difference", "dropped:busy", "dropped:not-sampled", "dry-run-failed:undocumented")
     await store.evidence.add(
@@ -162,7 +172,10 @@ async def _fill(store: Store, now: Any) -> None:
             Visit("", "", "", "", "", "doc", "refused", 401, now),
         ],
         series=_series(now),
-        stories=[RequestTrace("r-1", now, {"route": "doc"}), RequestTrace("r-2", now, {"route": "doc"})],
+        stories=[
+            RequestTrace(f"r-{number}", now, {"route": "doc"}, "doc", scope, "new", "llamalitica-500", 500, 9)
+            for number in (1, 2)
+        ],
         at=now,
     )
     await store.contract_runs.add([ContractRun(now, "http://127.0.0.1:8080", "doc", 9, 0, 1)])
@@ -190,6 +203,7 @@ async def _good(ana: Operator) -> None:
         if tag := done.answer.header("ETag") if method == "GET" else None:
             await ana.get(path, **{"If-None-Match": tag})
     await ana.get("clients", Accept="text/csv")
+    await ana.listen("events", 2, **{"Last-Event-ID": "4"})
 
 
 async def _bad(ana: Operator) -> None:
@@ -202,17 +216,31 @@ async def _bad(ana: Operator) -> None:
     for method, path, body in changes:
         for seen in ({}, {"If-Match": '"99"'}, {"If-Match": "99"}):
             await ana.ask(method, path, body, headers=seen)
-    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback")]:
+    bodies = [
+        ("PUT", "overrides/doc"),
+        ("POST", "rollback"),
+        ("POST", "overrides/doc:preview"),
+        ("POST", "pending/i-1:resolve"),
+    ]
+    for method, path in bodies:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):
             await ana.ask(method, path, wrong, headers=ANY)
         for kind in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):
             await ana.ask(method, path, b"{}", headers={**ANY, **kind})
     await ana.ask("DELETE", "overrides/doc?reason=", headers=ANY)
-    for method, path, body in [*changes, ("GET", "can-switch/doc", None), ("GET", "requests/x", None)]:
+    others = [
+        ("GET", "can-switch/doc", None),
+        ("GET", "requests/x", None),
+        ("POST", "overrides/doc:preview", {"clear": True}),
+    ]
+    for method, path, body in [*changes, *others]:
         await ana.ask(method, path.replace("doc", "docs"), body, headers=ANY)
-    for path in ("history", "audit", "comparisons", "differences", "learned", "series", "clients"):
+    await ana.ask("POST", "pending/i-9:resolve", {"made": None, "reason": "x"})
+    await ana.ask("POST", "pending/i-1:resolve", {"made": None, "reason": "x"})
+    reads = "history audit comparisons differences learned series clients organizations requests"
+    for path in reads.split():
         await ana.get(f"{path}?route=docs&limt=1")
-    for path in PATHS:
+    for path in (*PATHS, "events"):
         await ana.ask("PATCH", path)
 
 
@@ -227,6 +255,7 @@ async def _only_read(eva: Operator) -> None:
 async def _strangers(operator: Operator) -> None:
     for method, path, body in GOOD:
         assert (await operator.ask(method, path, body, headers=ANY)).status in (401, 404)
+    await operator.get("events")
 
 
 async def _broken(ana: Operator, folder: Path) -> None:
@@ -241,6 +270,7 @@ async def _broken(ana: Operator, folder: Path) -> None:
         if path not in ("mappings/reload", "openapi.yaml"):
             failed = await ana.ask(method, path, body, headers=ANY)
             assert failed.status == 503, failed.title
+    assert (await ana.get("events", **{"Last-Event-ID": "0"})).status == 503
 
 
 def _renamings(folder: Path) -> list[str]:

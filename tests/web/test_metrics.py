@@ -34,7 +34,7 @@ async def text_of(api: Api, accept: str = "") -> str:
 
 async def scraped(api: Api) -> tuple[str, dict[frozenset[str], float]]:
     """Returns the text, and each sample by its name and its labels' values, without the worker's."""
-    async with api.http.get(f"{api.proxy.status_url or api.proxy.admin_url}/metrics") as response:
+    async with api.http.get(f"{api.proxy.admin_url}/metrics") as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/plain"
         text = await response.text()
@@ -157,7 +157,7 @@ async def test_the_end_of_the_certificate_and_the_age_of_the_oldest_pending_call
     start_proxy: StartProxy, tmp_path: Path
 ) -> None:
     made = make(tmp_path, "served")
-    async with start_proxy(MICHIQ_STATUS_LISTEN="127.0.0.1:0", **made.settings) as api:
+    async with start_proxy({"new_case": in_order}, **made.settings) as api:
         _, samples = await scraped(api)
         assert samples[frozenset({"michiq_certificate_end_seconds"})] > api.clock().timestamp()
         assert samples[frozenset({"michiq_oldest_pending_seconds"})] == 0

@@ -18,6 +18,14 @@ from proxy.store.blobs.opening import open_bucket
 from proxy.store.options import store_options
 
 _SECONDS: Final = 5.0
+_URLS: Final = (
+    "llamalitica_api_url",
+    "llamalitica_web_url",
+    "llamachat_url",
+    "legacy_url",
+    "tee_url",
+    "alert_url",
+)
 _SOON: Final = timedelta(days=14)
 _VERSIONED: Final = (
     "MICHIQ_BLOBS_URL: the bucket is versioned: a deleted recording stays as an older version; "
@@ -34,7 +42,7 @@ _UNSEEN: Final = (
 
 def problems(settings: Settings) -> Iterator[tuple[bool, str]]:
     """Yields each problem: whether it is an error, and its sentence. A missing store is an error, too."""
-    for name in ("llamalitica_api_url", "llamalitica_web_url", "llamachat_url", "legacy_url", "tee_url"):
+    for name in _URLS:
         url = getattr(settings, name)
         if url is not None:
             yield from _of_url(f"MICHIQ_{name.upper()}", url, getattr(settings, "ca_file", None))

@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from proxy.web.admin.keys import ACTOR, TOKENS
+from proxy.web.admin.keys import ACTOR, REQUEST_ID, TOKENS
 from proxy.web.admin.problems import Problem
 from proxy.web.admin.tokens import BadLogin
 from proxy.web.keys import DEPS
@@ -27,7 +27,7 @@ _log: Final = structlog.get_logger("proxy.admin")
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Gives the request its id, as the outermost middleware; no answer but a static file may be cached."""
-    request_id = request.app[DEPS].effects.new_id()
+    request_id = request[REQUEST_ID] = request.app[DEPS].effects.new_id()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     response = await handler(request)

@@ -20,6 +20,7 @@ from proxy.web.admin.keys import ACTOR, FOLLOWER
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
 from proxy.web.admin.route_names import named_route, route_in_path
+from proxy.web.cursors import Cursor, page_of
 from proxy.web.keys import DEPS, LIVE
 
 
@@ -43,6 +44,7 @@ class _Clear(PageQuery):
 
 class _History(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
     route: str | None = None
 
 
@@ -65,11 +67,12 @@ async def put(request: web.Request) -> web.StreamResponse:
     change = Change(
         actor=request[ACTOR],
         route=route,
-        organization=_stripped(wanted.organization),
+        organization=stripped(wanted.organization),
         mode=wanted.mode,
         percent=wanted.percent,
-        until=_end(wanted.until, now),
+        until=end_of(wanted.until, now),
         reason=wanted.reason.strip(),
+        via="api",
     )
     if change.mode in NEED_LEGACY and deps.upstreams.michiq is None:
         detail = f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set"
@@ -87,9 +90,10 @@ async def delete(request: web.Request) -> web.StreamResponse:
     change = Change(
         actor=request[ACTOR],
         route=route,
-        organization=_stripped(wanted.organization),
+        organization=stripped(wanted.organization),
         mode=None,
         reason=wanted.reason.strip(),
+        via="api",
     )
     store = deps.store.overrides
     return await make_change(
@@ -108,7 +112,7 @@ async def roll_back(request: web.Request) -> web.StreamResponse:
         request,
         on,
         lambda revision: store.roll_back(
-            actor=actor, reason=reason, at=deps.effects.clock(), route=route, expected=revision
+            actor=actor, reason=reason, at=deps.effects.clock(), route=route, expected=revision, via="api"
         ),
         WHOLE_BODY,
     )
@@ -118,16 +122,19 @@ async def history(request: web.Request) -> web.StreamResponse:
     """Returns every change, newest first."""
     wanted = read_query(request, _History)
     route = named_route(request, wanted.route, in_query("route"))
-    found = await request.app[DEPS].store.overrides.history(limit=wanted.limit, route=route)
-    return respond(json(200, {"changes": [as_json(each) for each in found]}))
+    store = request.app[DEPS].store.overrides
+    found = await store.history(limit=wanted.limit + 1, route=route, before=wanted.cursor)
+    changes, following = page_of(found, wanted.limit, lambda each: each.revision)
+    return respond(json(200, {"changes": [as_json(each) for each in changes], "next": following}))
 
 
-def _stripped(organization: str | None) -> str | None:
+def stripped(organization: str | None) -> str | None:
     """Returns the name without blanks around it, as the header's value is read."""
     return None if organization is None else organization.strip(" \t")
 
 
-def _end(text: str | None, now: datetime) -> datetime | None:
+def end_of(text: str | None, now: datetime) -> datetime | None:
+    """Returns the end of an override; raises Problem when the text is neither a time nor a duration."""
     if text is None:
         return None
     with suppress(ValueError):

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from multidict import MultiDict
 
-from proxy.addresses import parse_ip
+from proxy.addresses import is_loopback, parse_ip
 from proxy.errors import Refusal
 from proxy.headers import accepts_html, media_type
 from proxy.server.responses import empty, respond
@@ -217,12 +217,7 @@ def is_private_way(request: web.Request) -> bool:
         return True
     if any(name in request.headers for name in _FORWARDED):
         return False
-    return _is_loopback(request.url.host or "") and _is_loopback(request.remote or "")
-
-
-def _is_loopback(host: str) -> bool:
-    address = parse_ip(host)
-    return host.lower() == "localhost" if address is None else address.is_loopback
+    return is_loopback(request.url.host or "") and is_loopback(request.remote or "")
 
 
 def _is_own_origin(request: web.Request) -> bool:

@@ -14,6 +14,7 @@ from proxy.web.page.brake import BRAKE
 from proxy.web.page.keys import FORM, PAGE, SESSION
 from proxy.web.page.language import COOKIE, LANGUAGES
 from proxy.web.page.rendering import render
+from proxy.web.stream.hub import HUB
 
 _TOKEN_BYTES: Final = 32
 _LONGEST: Final = 2000  # characters of an address to go back to
@@ -51,6 +52,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 async def log_out(request: web.Request) -> web.StreamResponse:
     session = request[SESSION]
     await request.app[DEPS].store.page_sessions.end(session.token)
+    request.app[HUB].end(session.token)
     _log.info("page_logout", actor=session.actor)
     response = redirect("/login")
     response.del_cookie(cookie_name(request), path="/", secure=request.secure, httponly=True)

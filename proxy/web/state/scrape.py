@@ -19,7 +19,7 @@ from proxy.server.responses import respond
 from proxy.store import Store, StoreError
 from proxy.values import Answer
 from proxy.web.keys import STATE
-from proxy.web.scrape.process_state import ProcessState
+from proxy.web.state.process_state import ProcessState
 
 _HEADERS: Final = (("Cache-Control", "no-store"), ("Vary", "Accept"))
 

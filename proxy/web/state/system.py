@@ -1,0 +1,70 @@
+"""Shows the processes, the store, the certificate and the settings in force."""
+
+from aiohttp import web
+
+from proxy.flows.answers import json
+from proxy.rollout.operations.system import StoreFacts, System, system_of
+from proxy.server.responses import respond
+from proxy.store.rollout.processes import Process
+from proxy.times import rfc3339
+from proxy.values import Json
+from proxy.web.keys import SETTINGS, STATE
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    return respond(json(200, as_json(await gathered(request))))
+
+
+async def gathered(request: web.Request) -> System:
+    """Returns the system as this process sees it. Raises StoreError."""
+    state = request.app[STATE]
+    end = await state.certificate_end()
+    return await system_of(state.deps, state.live, state.serving, request.app[SETTINGS], end)
+
+
+def as_json(system: System) -> dict[str, Json]:
+    """Returns the system for programs: no secret, and nothing of a patient."""
+    return {
+        "at": rfc3339(system.at),
+        "revision": system.revision,
+        "mappings": {
+            "digest": system.digest,
+            "rejected": [*system.rejected],
+            "watched": system.watched,
+            "read_at": rfc3339(system.read_at) if system.read_at else None,
+        },
+        "processes": [_process(each) for each in system.processes],
+        "workers": {"ready": system.ready, "of": system.workers},
+        "keys": {"fingerprints": [*system.keys], "missing": system.keys_missing},
+        "store": _store(system.store),
+        "webhooks_waiting": system.store.waiting,
+        "certificate_end": rfc3339(system.certificate_end) if system.certificate_end else None,
+        "retention": system.held or "ok",
+        "settings": [
+            {"name": each.name, "value": each.value, "source": each.source} for each in system.settings
+        ],
+    }
+
+
+def _store(store: StoreFacts) -> Json:
+    return {
+        "kind": store.kind,
+        "bytes": store.size,
+        "free_bytes": store.space.free if store.space else None,
+        "disk_bytes": store.space.total if store.space else None,
+        "blobs": {"kind": store.blobs_kind, "count": store.blobs.count, "bytes": store.blobs.size},
+    }
+
+
+def _process(process: Process) -> Json:
+    return {
+        "id": process.id,
+        "name": process.name,
+        "started_at": rfc3339(process.started_at),
+        "seen_at": rfc3339(process.seen_at),
+        "revision": process.revision,
+        "mappings": process.mappings,
+        "rejected": [*process.rejected],
+        "keys": [*process.keys],
+        "about": None if process.about is None else {**process.about},
+    }
