@@ -4,8 +4,8 @@ from typing import Final
 
 VIEWS: Final = {
     "now": "/",
-    "rollback": "/routes/new_case/rollback",
-    "charts": "/routes/new_case/charts",
+    "route": "/routes/new_case",
+    "change": "/routes/new_case/change?mode=canary&percent=50",
     "requests": "/requests",
     "failures": "/requests?failed=true&since=1%20h",
     "pending": "/pending",
