@@ -10,8 +10,8 @@ from proxy.rollout.records.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
-    jsonl_row,
     audit_rows,
+    jsonl_row,
     read_audit_filters,
 )
 from proxy.server.responses import Streamed
