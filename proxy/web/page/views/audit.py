@@ -6,12 +6,12 @@ from typing import Final
 from aiohttp import web
 from yarl import URL
 
-from proxy.rollout.records.audit_list import (
+from proxy.rollout.operations.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
-    jsonl_row,
     audit_rows,
+    jsonl_row,
     read_audit_filters,
 )
 from proxy.server.responses import Streamed
