@@ -35,9 +35,11 @@ from proxy.store.records.unfinished import is_any_unfinished
 from proxy.store.rollout.alerts import SentAlerts
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
+from proxy.store.rollout.explanations import Explanations
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.resolutions import Resolutions
 from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
@@ -77,6 +79,7 @@ class Store:
     page_sessions: PageSessions
     homes: Homes
     evidence: Evidence
+    explanations: Explanations
     ledger: Usage
     last_calls: LastCalls
     trail: TrailSearch
@@ -92,6 +95,7 @@ class Store:
     probe: Probe
     changes: Changes
     additions: Additions
+    resolutions: Resolutions
 
     @property
     def database(self) -> Database:
@@ -107,9 +111,9 @@ class Store:
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
-        """Returns the ambiguous calls, oldest first: an operator has to look at them."""
+        """Returns the ambiguous calls that nobody has closed, oldest first: operators look at them."""
         calls = [
-            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
+            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id, each.origin)
             for each in await self.journal.pending()
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
@@ -187,6 +191,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         page_sessions=PageSessions(database, sealer),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
+        explanations=Explanations(database, audit),
         ledger=ledger,
         last_calls=LastCalls(database, sealer),
         trail=TrailSearch(database),
@@ -201,6 +206,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
+        resolutions=Resolutions(database, sealer, audit),
     )
 
 

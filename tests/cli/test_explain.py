@@ -7,9 +7,9 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from proxy.cli.explain.words import DIFFERENCES, TOKENS, WHYS
 from proxy.compare import Kind
 from proxy.rollout.decide import Token, Why
+from proxy.rollout.explain.words import DIFFERENCES, TOKENS, WHYS
 from proxy.store import Store
 from proxy.store.audit.request_traces import RequestTrace
 from proxy.values import Side
@@ -135,7 +135,7 @@ def test_no_code_of_a_story_is_without_words() -> None:
         (shadow("difference", difference("missing")), "`voice` (string) is missing on the new side."),
         (shadow("difference", difference("type")), "`voice` is string on the legacy server, number on"),
         (shadow("difference", difference("text", "")), "The whole answer (string) is another text."),
-        (shadow("difference", difference("status", "")), "The status differs."),
+        (shadow("difference", difference("status", "")), "The status is string on the legacy server, number"),
     ],
 )
 def test_a_step_is_told_in_a_sentence(here: Site, story: dict[str, Any], told: str) -> None:
@@ -161,7 +161,7 @@ def test_an_unknown_id_ends_with_1_and_a_sentence(here: Site, arguments: list[st
     tell(here, request())
     result = here.call("explain", "r-2", *arguments)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "r-2 is not among the last 1,000 requests" in result.output
+    assert "r-2 is not among the stored requests" in result.output
 
 
 async def test_what_a_proxy_keeps_of_a_request_is_what_explain_tells(

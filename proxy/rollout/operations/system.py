@@ -8,7 +8,7 @@ from typing import Literal
 from proxy.flows.deps import Deps
 from proxy.postgresql_url import is_postgresql
 from proxy.rollout.live import Live
-from proxy.rollout.shown_settings import ShownSetting, shown_settings
+from proxy.rollout.operations.shown_settings import ShownSetting, shown_settings
 from proxy.server.serving import Serving
 from proxy.settings import Settings
 from proxy.store import Space
