@@ -4,4 +4,8 @@ from typing import Final
 
 VIEWS: Final = {
     "now": "/",
+    "clients": "/clients",
+    "clients_query": "/clients?route=query",
+    "audit": "/audit",
+    "audit_all": "/audit?action=all",
 }
