@@ -11,7 +11,7 @@ from proxy.rollout.records.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
-    audit_line,
+    audit_json,
     audit_rows,
     read_audit_filters,
 )
@@ -51,7 +51,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     response = Streamed(headers={**HEADERS, **saved})
     await response.prepare(request)
     if request.method != "HEAD":
-        await response.write(_lines(part))
+        await response.write(_as_jsonl(part))
         while part.before is not None:
             try:
                 part = await trail.part(asked.filters, _EXPORTED, part.before)
@@ -59,12 +59,12 @@ async def export(request: web.Request) -> web.StreamResponse:
                 _log.exception("audit_export_cut")
                 _cut(request)  # a whole file must not seem to end here
                 break
-            await response.write(_lines(part))
+            await response.write(_as_jsonl(part))
     return response
 
 
-def _lines(part: AuditPart) -> bytes:
-    return b"".join(audit_line(*row) for row in part.rows)
+def _as_jsonl(part: AuditPart) -> bytes:
+    return b"".join(audit_json(*row) for row in part.rows)
 
 
 def _cut(request: web.Request) -> None:
