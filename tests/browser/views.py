@@ -8,4 +8,6 @@ VIEWS: Final = {
     "clients_query": "/clients?route=query",
     "audit": "/audit",
     "audit_all": "/audit?action=all",
+    "route": "/routes/new_case",
+    "change": "/routes/new_case/change?mode=canary&percent=20",
 }

@@ -131,8 +131,8 @@ def detail_of(text: str) -> Json:
         return text
 
 
-def audit_json(number: int, event: AuditEvent) -> bytes:
-    """Returns a row as JSON Lines have it, whole."""
+def jsonl_row(number: int, event: AuditEvent) -> bytes:
+    """Returns a row as a line of JSON, whole."""
     row: Json = {
         "id": number,
         "at": rfc3339(event.at),

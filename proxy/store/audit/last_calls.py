@@ -23,7 +23,7 @@ _Rows: TypeAlias = Sequence[Row[Any]]
 
 @dataclass(frozen=True, slots=True)
 class CallerKey:
-    """An organization and an API key by their keyed hashes, "" where unknown: they identify callers."""
+    """The identity of callers: an organization and an API key by their keyed hashes, "" where unknown."""
 
     organization: str
     key: str

@@ -11,8 +11,8 @@ from proxy.rollout.records.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
-    audit_json,
     audit_rows,
+    jsonl_row,
     read_audit_filters,
 )
 from proxy.server.responses import Streamed
@@ -64,7 +64,7 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 
 def _as_jsonl(part: AuditPart) -> bytes:
-    return b"".join(audit_json(*row) for row in part.rows)
+    return b"".join(jsonl_row(*row) for row in part.rows)
 
 
 def _cut(request: web.Request) -> None:
