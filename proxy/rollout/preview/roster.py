@@ -11,7 +11,7 @@ from proxy.rollout.preview.planning import roster_of
 from proxy.rollout.shadow.outcome import DIFFERENCE, ShadowOutcome
 from proxy.rollout.snapshot import Snapshot
 from proxy.store import Store
-from proxy.store.rollout.switch_counts import OutcomeSum, RouteWindow, switch_counts
+from proxy.store.rollout.organization_counts import OrganizationOutcome, organization_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ async def organizations_of(
     """Returns the organizations that are known on the route, by name."""
     roster = await roster_of(store, route, snapshot, now)
     own = snapshot.table.routes[route]
-    window = RouteWindow(route, own.digest, window_of(own.mapping, now))
-    counts = await switch_counts(store.database, [window])
-    counted = counted_mappings(own)
-    compared, differing = _compared(each for each in counts.outcomes if each.mapping in counted)
+    since = window_of(own.mapping, now)
+    compared, differing = _compared(
+        await organization_counts(store.database, route, counted_mappings(own), since)
+    )
     return tuple(
         Listed(
             one,
@@ -45,7 +45,7 @@ async def organizations_of(
     )
 
 
-def _compared(rows: Iterable[OutcomeSum]) -> tuple[Counter[str], Counter[str]]:
+def _compared(rows: Iterable[OrganizationOutcome]) -> tuple[Counter[str], Counter[str]]:
     """Returns the comparisons, and those that differ, by organization."""
     compared: Counter[str] = Counter()
     differing: Counter[str] = Counter()
