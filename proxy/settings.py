@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations, product
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from proxy.addresses import (
     Address,
     host_of,
+    is_loopback,
     is_plain,
     may_be_private,
     overlap,
@@ -39,11 +40,13 @@ from proxy.postgresql_url import is_postgresql, parse_postgresql_url
 Network: TypeAlias = IPv4Network | IPv6Network
 Pooler: TypeAlias = Literal["none", "transaction"]
 Migrate: TypeAlias = Literal["start", "never"]
+Switch: TypeAlias = Literal["on", "off"]
 
 KEY_COMMAND: Final = (
     'python3 -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
 SQLITE: Final = "sqlite:///"
+_READ: Final = ":read"  # behind the token of an operator who changes nothing
 # API host and web host, public and through the VPN (llamalitica-integration, "Initial Setup").
 HOST_PAIRS: Final = (
     ("api.llamalitica.com", "llamalitica.com"),
@@ -131,16 +134,27 @@ def _secrets(text: str) -> tuple[SecretStr, ...]:
     return tuple(_secret(entry.strip()) for entry in text.split(","))
 
 
-def _tokens(text: str) -> Mapping[str, SecretStr]:
+@dataclass(frozen=True, slots=True)
+class OperatorToken:
+    """An operator's token; one that `reads_only` sees everything and changes nothing."""
+
+    secret: SecretStr
+    reads_only: bool = False
+
+
+def _tokens(text: str) -> Mapping[str, OperatorToken]:
     """Reads names and tokens; a token has at least 16 characters, since nothing else protects the modes."""
-    pairs = [entry.strip().partition(":") for entry in text.split(",")]
-    if not all(re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) and len(token) >= 16 for name, _, token in pairs):
-        raise ValueError("needs name:token, comma between them; each token has at least 16 characters")
-    if len({name for name, _, _ in pairs}) < len(pairs) or len({token for *_, token in pairs}) < len(pairs):
+    entries = [entry.strip().partition(":") for entry in text.split(",")]
+    pairs = [(name, text.removesuffix(_READ), text.endswith(_READ)) for name, _, text in entries]
+    if not all(re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) and len(token) >= 16 for name, token, _ in pairs):
+        raise ValueError(
+            "needs name:token or name:token:read, comma between them; each token has at least 16 characters"
+        )
+    if len({name for name, *_ in pairs}) < len(pairs) or len({token for _, token, _ in pairs}) < len(pairs):
         raise ValueError("has a name or a token twice")
-    if "proxy" in (name for name, _, _ in pairs):
+    if "proxy" in (name for name, *_ in pairs):
         raise ValueError("has the name proxy: the audit uses it for the process itself")
-    return {name: _secret(token) for name, _, token in pairs}
+    return {name: OperatorToken(_secret(token), reads_only) for name, token, reads_only in pairs}
 
 
 def _outbound_proxy(text: str) -> SecretStr:
@@ -239,10 +253,13 @@ class Settings(BaseModel):
         default=None,
         description="lets testers choose a side by `X-Michiq-Tester: new SECRET`; unset: no tester can",
     )
-    admin_tokens: Annotated[Mapping[str, SecretStr], PlainValidator(_tokens)] = Field(
+    admin_tokens: Annotated[Mapping[str, OperatorToken], PlainValidator(_tokens)] = Field(
         default={},
-        description="`name:token,name:token` of those who may use the admin API; the audit shows the name; "
-        "unset: the API is closed",
+        description="`name:token,name:token` of those who may use the admin API and the operator's page; the "
+        "audit shows the name; `name:token:read` changes nothing; unset: both are closed",
+    )
+    ui: Annotated[Switch, PlainValidator(_one_of("on", "off"))] = _default(
+        "on", "`off` closes the operator's page on MICHIQ_ADMIN_LISTEN, and leaves the admin API"
     )
     webhook_secrets: Annotated[tuple[SecretStr, ...], PlainValidator(_secrets)] = Field(
         default=(), description="secrets of Llamalitica's webhooks, commas between them; each is valid"
@@ -276,7 +293,9 @@ class Settings(BaseModel):
         "1", "serving processes (workers), all on the same sockets"
     )
     tls_cert: Path | None = Field(
-        default=None, description="file of the certificate with its chain, to serve https; unset: plain http"
+        default=None,
+        description="file of the certificate with its chain, to serve https, also on an MICHIQ_ADMIN_LISTEN "
+        "that other machines reach; unset: plain http",
     )
     tls_key: Path | None = Field(
         default=None,
@@ -310,6 +329,11 @@ class Settings(BaseModel):
         if self.status_listen is not None:
             found["MICHIQ_STATUS_LISTEN"] = (self.status_listen,)
         return found
+
+    @property
+    def admin_has_tls(self) -> bool:
+        """Returns whether operators get https: within this machine nobody else can read what they send."""
+        return self.tls_cert is not None and not is_loopback(self.admin_listen.host)
 
     @property
     def outbound(self) -> OutboundProxy | None:

@@ -322,7 +322,7 @@ def settings_for(folder: Path, llamalitica: str, llamachat: str, **environ: str)
             "MICHIQ_LLAMACHAT_URL": llamachat,
             "MICHIQ_LLAMACHAT_API_KEY": "sandbox-chat-key",
             "MICHIQ_WEBHOOK_SECRETS": "sandbox-webhook-secret",
-            "MICHIQ_DRAIN_SECONDS": "5",
+            "MICHIQ_DRAIN_SECONDS": "2",
             **environ,
         },
         None,

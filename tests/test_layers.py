@@ -70,6 +70,9 @@ LAYERS: Final = {
     "proxy.web": 60,
     "proxy.web.admin": 60,
     "proxy.web.legacy": 60,
+    "proxy.web.page": 60,
+    "proxy.web.stream": 60,
+    "proxy.web.page.views": 60,
     "proxy.web.state": 60,
     "proxy.sandbox": 60,
     "proxy.contract": 60,
@@ -105,6 +108,7 @@ EXCEPTIONS: Final = {
     "proxy.contract.* <- proxy.contract.catalogue": "The catalogue lists a module for each route.",
     "proxy.flows.* <- proxy.flows.registry": "The registry lists a module for each route.",
     "proxy.web.admin.* <- proxy.web.admin.api": "The API's table lists a module for each resource.",
+    "proxy.web.page.* <- proxy.web.page.routes": "The page's table lists a module for each resource.",
     "proxy.isolated.* <- proxy.isolated.confinement": "A means of the kernel is looked for by its own name.",
     "proxy.rollout.canary <- proxy.rollout.decide": "The hashing of a canary is looked for by that name.",
 }

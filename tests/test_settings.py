@@ -1,5 +1,6 @@
 """Settings: what an operator may write, and what is said when it can't be served with."""
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -462,7 +463,11 @@ WITH: Final = {
 
 
 def test_settings_31_every_secret_and_the_database_can_stand_in_a_file() -> None:
-    secret = [name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)]
+    secret = [
+        name
+        for name, field in Settings.model_fields.items()
+        if re.search("SecretStr|OperatorToken", repr(field.annotation))
+    ]
     assert {each.lower() for each in SECRETS} == {*secret, "database_url"} == set(IN_FILES)
 
 
@@ -582,10 +587,12 @@ def test_the_table_of_the_page_has_a_row_for_every_setting() -> None:
 
 
 def test_admin_tokens_are_named_and_told_to_nobody() -> None:
-    settings = load(ADMIN_TOKENS="ana:0123456789abcdef, noche:fedcba9876543210")
-    assert {name: each.get_secret_value() for name, each in settings.admin_tokens.items()} == {
-        "ana": "0123456789abcdef",
-        "noche": "fedcba9876543210",
+    settings = load(ADMIN_TOKENS="ana:0123456789abcdef, noche:fedcba9876543210:read, eva:a:read:with:colons")
+    tokens = settings.admin_tokens.items()
+    assert {name: (each.secret.get_secret_value(), each.reads_only) for name, each in tokens} == {
+        "ana": ("0123456789abcdef", False),
+        "noche": ("fedcba9876543210", True),
+        "eva": ("a:read:with:colons", False),
     }
     assert "0123456789abcdef" not in repr(settings)
 
@@ -595,6 +602,8 @@ def test_admin_tokens_are_named_and_told_to_nobody() -> None:
     [
         ("ana", "needs name:token"),
         ("ana:short", "at least 16 characters"),
+        ("ana:elevenchars:read", "at least 16 characters"),
+        ("ana:0123456789abcdef,eva:0123456789abcdef:read", "twice"),
         (":0123456789abcdef", "needs name:token"),
         ("ana:0123456789abcdef,ana:fedcba9876543210", "twice"),
         ("ana:0123456789abcdef,eva:0123456789abcdef", "twice"),

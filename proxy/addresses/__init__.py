@@ -122,7 +122,7 @@ def parse_any_url(text: str) -> str:
 
 def is_plain(url: str) -> bool:
     """Returns whether a URL is http to a machine other than this one."""
-    return url.lower().startswith("http:") and not _is_loopback(host_of(url))
+    return url.lower().startswith("http:") and not is_loopback(host_of(url))
 
 
 def may_be_private(host: str) -> bool:
@@ -158,6 +158,7 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Returns whether a host is this machine itself, by its address or as `localhost`."""
     ip = parse_ip(host)
-    return host == "localhost" or (ip is not None and ip.is_loopback)
+    return host.lower() == "localhost" or (ip is not None and ip.is_loopback)

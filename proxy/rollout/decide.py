@@ -6,7 +6,7 @@ before every mode and percentage; only the legacy server can know an unknown cal
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from proxy.errors import Refusal
 from proxy.mapping.models import RouteMapping
@@ -14,6 +14,7 @@ from proxy.rollout.canary import in_canary
 from proxy.rollout.snapshot import InForce
 from proxy.values import Side
 
+ROUTE_OFF: Final = "route-off"  # the cause of a refusal
 # The class of the bearer token, for this proxy.
 Token: TypeAlias = Literal["none", "unknown", "known"]
 Why: TypeAlias = Literal[
@@ -43,9 +44,8 @@ class Asked:
 
     `organization` is its legacy name, `scope` the keyed hash of that. `at_legacy` says whether the caller
     has a session on the legacy server, `both_sides` whether a list of theirs has parts on both. `home` is the
-    side of the path's id, None for an id never seen, `has_id` whether there is an id at all. `options`
-    marks a
-    browser's question before a call (CONTRACT G02), which concerns no case.
+    side of the path's id, None for an id never seen, `has_id` whether there is an id at all. `options` marks
+    a browser's question before a call (CONTRACT G02), which concerns no case.
     """
 
     organization: str | None = field(repr=False)
@@ -78,7 +78,7 @@ def decide(
     `has_legacy` says whether there is a legacy server at all.
     """
     if in_force.mode == "off":
-        raise Refusal("off", "route-off")
+        raise Refusal("off", ROUTE_OFF)
     for brownout in mapping.brownouts:
         # Without this, a browser would be refused at its question and never see the 503.
         if not asked.options and brownout.on(now, asked.organization):

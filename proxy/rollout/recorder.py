@@ -16,6 +16,7 @@ from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.usage import Visit
 from proxy.store.rollout.canary_counts import CanaryCount, CanaryWindow
 from proxy.store.rollout.evidence import Outcome, SeenAnswer
+from proxy.store.rollout.series import SeriesCounts, SeriesKey, minute_of
 
 T = TypeVar("T")
 CheckCanaries: TypeAlias = Callable[[Collection[CanaryWindow]], Awaitable[None]]
@@ -47,6 +48,7 @@ class Recorder:
         # The audit has one a day of each kind, so the first one is enough.
         self._accesses: dict[tuple[date, str, str, str], Access] = {}
         self._canaries: dict[CanaryWindow, CanaryCount] = {}
+        self._series: dict[SeriesKey, SeriesCounts] = {}
         self._check: CheckCanaries = _nothing
         self._lost = 0
 
@@ -77,6 +79,21 @@ class Recorder:
             seen, so_far = self._canaries.get(window, (0, 0))
             self._canaries[window] = CanaryCount(seen + 1, so_far + bad)
 
+    def answered(self, key: SeriesKey, seconds: float, *, error: bool) -> None:
+        """Counts an answer for the series."""
+        # Each request comes here: one that is counted already under its key takes the short way.
+        if counts := self._series.get(key) or self._counts(key):
+            counts.answered(seconds, error=error)
+
+    def compared_at(self, route: str, at: datetime, *, differing: bool) -> None:
+        """Counts a comparison for the series.
+
+        Its mode is shadow, in which alone answers are compared, and its side the new one, which is judged by
+        it.
+        """
+        if counts := self._counts(SeriesKey(route, "shadow", "new", minute_of(at))):
+            counts.noted(differing=differing)
+
     async def flush(self) -> None:
         """Writes everything so far durably. Raises StoreError when it is lost."""
         outcomes, self._outcomes = self._outcomes, []
@@ -85,10 +102,11 @@ class Recorder:
         stories, self._stories = [*self._stories], deque(maxlen=_STORIES)
         accesses, self._accesses = [*self._accesses.values()], {}
         canaries, self._canaries = self._canaries, {}
+        series, self._series = self._series, {}
         if self._lost:
             _log.warning("evidence_over_the_limit", lost=self._lost)
             self._lost = 0
-        if outcomes or seen or visits or stories or accesses or canaries:
+        if outcomes or seen or visits or stories or accesses or canaries or series:
             await self._store.evidence.add(
                 outcomes=outcomes,
                 seen=seen,
@@ -96,6 +114,7 @@ class Recorder:
                 stories=stories,
                 accesses=accesses,
                 canaries=canaries,
+                series=series,
                 at=self._clock(),
             )
         if canaries:
@@ -119,6 +138,12 @@ class Recorder:
     def _take(self, taken: list[T], one: T) -> None:
         if self._is_room(len(taken)):
             taken.append(one)
+
+    def _counts(self, key: SeriesKey) -> SeriesCounts | None:
+        counts = self._series.get(key)
+        if counts is None and self._is_room(len(self._series)):
+            counts = self._series[key] = SeriesCounts()
+        return counts
 
     def _is_room(self, taken: int) -> bool:
         """Returns whether there is room for one more; if not, counts it as lost."""

@@ -18,6 +18,7 @@ from proxy.rollout.lookup import CallerLookup
 from proxy.rollout.recorder import Recorder, recording
 from proxy.rollout.rollback_window import StepBackWatch
 from proxy.rollout.shadow.openapi.description import LateDescriptions
+from proxy.rollout.shadow.outcome import DIFFERENCE
 from proxy.rollout.shadow.queue import Compared, ShadowQueue, shadowing
 from proxy.rollout.shadow.sampler import ShadowSampler
 from proxy.rollout.shadow.trace import shadow_story
@@ -72,7 +73,10 @@ def _reporter(recorder: Recorder, step_backs: AutoRollback, deps: Deps) -> Calla
     def report(compared: Compared) -> None:
         job, text = compared.job, compared.outcome.text
         recorder.compared(Outcome(job.route, job.organization, text, compared.differences))
-        recorder.traced(shadow_story(compared, deps.effects.clock()))
+        at = deps.effects.clock()
+        if compared.outcome.is_comparison:
+            recorder.compared_at(job.route, at, differing=compared.outcome == DIFFERENCE)
+        recorder.traced(shadow_story(compared, at))
         step_backs.compared(compared)
         deps.metrics.compared(job.route, text)
 

@@ -9,6 +9,7 @@ from proxy.sandbox import lies
 from proxy.sandbox.answers import BadBody, Refused, json_answer
 from proxy.sandbox.bodies import read_object
 from proxy.sandbox.extractive import reply
+from proxy.sandbox.faults import CONTROL_PREFIX
 from proxy.sandbox.michiq_audio import speech_to_text, upload_audio
 from proxy.sandbox.michiq_new_case import new_case
 from proxy.sandbox.michiq_server import MICHIQ, Michiq
@@ -28,6 +29,8 @@ def create_app(server: Michiq) -> web.Application:
             web.post("/michiQ/uploadAudio/{id}", upload_audio),
             web.post("/michiQ/speechToText/{id}", speech_to_text),
             web.get("/app/encounter/{id}", encounter_page),
+            web.post(f"{CONTROL_PREFIX}lies", begin_to_lie),
+            web.delete(f"{CONTROL_PREFIX}lies", end_all_lies),
         ]
     )
     app[MICHIQ] = server
@@ -39,6 +42,21 @@ def create_app(server: Michiq) -> web.Application:
 async def _closing(app: web.Application) -> AsyncIterator[None]:
     yield
     app[MICHIQ].close()
+
+
+async def begin_to_lie(request: web.Request) -> web.Response:
+    """Answers POST /_sandbox/lies: `{"lie": NAME}` changes one thing in the answers from now on."""
+    server, lie = request.app[MICHIQ], (await read_object(request)).get("lie")
+    if not isinstance(lie, str) or lie not in lies.LIES:
+        raise Refused(400, "Unknown lie")
+    server.lies.add(lie)
+    return json_answer({"lies": [*sorted(server.lies)]})
+
+
+async def end_all_lies(request: web.Request) -> web.Response:
+    """Answers DELETE /_sandbox/lies: all answers are true again."""
+    request.app[MICHIQ].lies.clear()
+    return json_answer({"lies": []})
 
 
 async def doc(request: web.Request) -> web.Response:

@@ -19,6 +19,14 @@ class _Response(web.Response):
         self.headers.pop("Server", None)
 
 
+class Streamed(web.StreamResponse):
+    """A response that is written piece by piece, without aiohttp's `Server` header."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.pop("Server", None)
+
+
 class _Unpacked(Payload):
     """A compressed body, decompressed piece by piece while the client reads."""
 

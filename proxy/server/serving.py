@@ -1,5 +1,6 @@
 """The state of a process that serves: whether it takes new requests, and which ones serve beside it."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -34,7 +35,7 @@ class Alone:
 
 
 class Serving:
-    """The state of serving. `accepting` is false as soon as this process begins to end.
+    """The state of serving. `accepting` is false, and `stopping` set, once this process begins to end.
 
     `workers` processes serve side by side, and `ready` of them do now, including this one. `held` is the
     reason why the retention is on hold, if it is. `name` is this worker's.
@@ -42,6 +43,7 @@ class Serving:
 
     def __init__(self) -> None:
         self.accepting = True
+        self.stopping = asyncio.Event()
         self.ready, self.workers = 1, 1
         self.held: str | None = None
         self.name = "worker-1"
@@ -49,3 +51,4 @@ class Serving:
 
     def stop(self) -> None:
         self.accepting = False
+        self.stopping.set()

@@ -33,7 +33,9 @@ from proxy.store.rollout.alerts import SentAlerts
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
+from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
@@ -69,11 +71,13 @@ class Store:
     audit: Audit
     overrides: OverrideStore
     processes: Processes
+    page_sessions: PageSessions
     homes: Homes
     evidence: Evidence
     ledger: Usage
     stories: RequestTraces
     contract_runs: ContractRuns
+    series: Series
     alerts: SentAlerts
     retention: Retention
     erasure: Erasure
@@ -174,11 +178,13 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         audit=audit,
         overrides=OverrideStore(database, sealer, audit),
         processes=Processes(database),
+        page_sessions=PageSessions(database, sealer),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
+        series=Series(database),
         alerts=SentAlerts(database),
         retention=Retention(database, journal, blobs),
         erasure=Erasure(database, sealer, audit, blobs, owners),

@@ -33,9 +33,13 @@ from proxy.web.legacy.handler import add_legacy_routes
 from proxy.web.legacy.relay import pass_unmapped
 from proxy.web.middlewares import answer_errors, catch_all, failed, identify
 from proxy.web.observers import observers
+from proxy.web.page import access
+from proxy.web.page.keys import Page
+from proxy.web.page.routes import serve_page
 from proxy.web.resources import serve, serve_nothing_else
 from proxy.web.state.process_state import ProcessState
 from proxy.web.state.scrape import metrics
+from proxy.web.stream.hub import HUB, Hub
 from proxy.web.webhooks import PATH, receive
 
 _SLASHES: Final = re.compile(r"/{2,}")
@@ -63,10 +67,12 @@ def legacy_app(
     return app
 
 
-def admin_app(moving: Moving, deps: Deps, state: ProcessState, settings: Settings) -> web.Application:
-    """Builds the application for operators and load balancers."""
+def admin_app(
+    moving: Moving, deps: Deps, state: ProcessState, settings: Settings, page: Page | None
+) -> web.Application:
+    """Builds the application for operators and load balancers; with `page` None it has no operator's page."""
     app = web.Application(
-        middlewares=[door.identify, catch_all(problems.failed), problems.answer_problems, door.let_in]
+        middlewares=[door.identify, catch_all(access.failed), problems.answer_problems, door.let_in]
     )
     app[LIVE] = moving.live
     app[FOLLOWER] = moving.follower
@@ -74,11 +80,14 @@ def admin_app(moving: Moving, deps: Deps, state: ProcessState, settings: Setting
     app[SERVING] = state.serving
     app[STATE] = state
     app[SETTINGS] = settings
-    tokens = {name: token.get_secret_value() for name, token in settings.admin_tokens.items()}
-    app[TOKENS] = OperatorTokens(tokens)
+    app[TOKENS] = OperatorTokens(settings.admin_tokens)
+    app[HUB] = Hub(moving.live, deps, state.serving)
     _serve_status(app)
     serve_api(app)
-    serve_nothing_else(app)
+    if page is not None and settings.admin_tokens:
+        serve_page(app, page)
+    else:
+        serve_nothing_else(app)
     return app
 
 

@@ -84,7 +84,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return response
 
 
-def catch_all(answer: Callable[[web.Request], web.Response]) -> Middleware:
+def catch_all(answer: Callable[[web.Request], web.StreamResponse]) -> Middleware:
     """Makes the middleware that catches every exception: the client gets the documented 500."""
 
     @web.middleware

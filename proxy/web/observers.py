@@ -9,13 +9,16 @@ import structlog
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
 from proxy.rollout.auto_rollback import AutoRollback
+from proxy.rollout.decide import ROUTE_OFF
 from proxy.rollout.recorder import Recorder
+from proxy.store.rollout.series import SeriesKey, minute_of
 from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
 from proxy.web.trace import access_of, story, visit
 from proxy.web.webhooks import PATH as WEBHOOKS
 
 _CASES: Final = 4096
+_SERVER_ERROR: Final = 500
 _DROPPED: Final = frozenset({b"api_key", b"api-key", b"user_mail", b"user-mail"})
 _PASSED_ON: Final = b"organization"
 _HINT: Final = "a front drops headers with an underscore; nginx needs `underscores_in_headers on;`"
@@ -32,6 +35,7 @@ def observers(
     return [
         _log,
         partial(_count, metrics),
+        partial(_count_in_series, recorder),
         partial(_note_story, recorder),
         partial(_note_visit, recorder),
         partial(_note_access, recorder, hashed),
@@ -59,6 +63,17 @@ def _count(metrics: Metrics, exchange: Exchange) -> None:
     metrics.answered(exchange.route, mode, side, exchange.status, exchange.seconds, exchange.trace)
     if exchange.path == WEBHOOKS:
         metrics.webhook(exchange.cause or ("accepted" if exchange.status < 300 else "other"))
+
+
+def _count_in_series(recorder: Recorder, exchange: Exchange) -> None:
+    if not exchange.has_route or exchange.method == "OPTIONS":  # a browser's question is no call
+        return
+    minute = minute_of(exchange.at)
+    if decision := exchange.decision:
+        key = SeriesKey(exchange.route, decision.in_force.mode, decision.side, minute)
+    else:
+        key = SeriesKey(exchange.route, "off" if exchange.cause == ROUTE_OFF else "", "", minute)
+    recorder.answered(key, exchange.seconds, error=exchange.status >= _SERVER_ERROR)
 
 
 def _note_story(recorder: Recorder, exchange: Exchange) -> None:

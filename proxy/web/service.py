@@ -57,6 +57,7 @@ from proxy.upstream.http1.pool import SPARES
 from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
+from proxy.web.page.keys import Page
 from proxy.web.state.process_state import ProcessState
 from proxy.web.sweeping import sweeping
 
@@ -135,12 +136,13 @@ async def running(
         state = ProcessState(deps, moving.live, moving.shadow, shared.serving, {}, tls)
         room = measured_room(settings.max_connections)
         listening = _Listening(settings, moving, deps, ending, room, stack, state)
-        await listening.to_operators(shared)
+        admin_tls = tls if settings.admin_has_tls else None
+        await listening.to_operators(shared, admin_tls)
         await listening.to_clients(shared, tls, await _begin_tee(settings, deps, trust, stack))
         moving.follower.describe(state.about)
         await stack.enter_async_context(take_over.taking_over(moving.live, deps))
         deps.workers.warm_soon()  # only a request that needs one at once waits for it
-        urls = url_of(shared.listen, tls), url_of(shared.admin, None)
+        urls = url_of(shared.listen, tls), url_of(shared.admin, admin_tls)
         status_url = url_of(shared.status, None) if shared.status else None
         _log.info(event, url=urls[0], admin=urls[1], **({"status": status_url} if status_url else {}))
         yield Running(*urls, deps, moving, ending, tls, state, status_url)
@@ -185,13 +187,15 @@ class _Listening:
     stack: AsyncExitStack
     state: ProcessState
 
-    async def to_operators(self, shared: SharedResources) -> None:
-        """Serves the admin API, and the probes on the same or on their own listener."""
-        app = admin_app(self.moving, self.deps, self.state, self.settings)
-        self.state.listeners["admin"] = await self._open_probed(ADMIN, shared.admin, app)
+    async def to_operators(self, shared: SharedResources, tls: Tls | None) -> None:
+        """Serves the page and the admin API, and the probes on the same or on their own listener."""
+        settings = self.settings
+        page = Page(settings.admin_listen.host, secrets.token_bytes) if settings.ui == "on" else None
+        app = admin_app(self.moving, self.deps, self.state, settings, page)
+        self.state.listeners["admin"] = await self._open_probed(ADMIN, shared.admin, app, tls)
         if shared.status:
             app = status_app(self.moving, self.deps, self.state)
-            self.state.listeners["status"] = await self._open_probed(STATUS, shared.status, app)
+            self.state.listeners["status"] = await self._open_probed(STATUS, shared.status, app, None)
 
     async def to_clients(self, shared: SharedResources, tls: Tls | None, tee: Tee | None) -> None:
         """Serves the legacy routes; tasks that their requests leave running are drained at the end."""
@@ -204,10 +208,12 @@ class _Listening:
         await listener.open(LISTEN, shared.listen, tls)
         self.state.listeners["clients"] = listener
 
-    async def _open_probed(self, setting: str, sockets: Sequence[socket], app: web.Application) -> Listener:
+    async def _open_probed(
+        self, setting: str, sockets: Sequence[socket], app: web.Application, tls: Tls | None
+    ) -> Listener:
         listener = _listener(app, self.ending, problems.broken, Limits(connections=self.room.probes))
         self.stack.push_async_callback(self.ending.leave_last, listener)
-        await listener.open(setting, sockets)
+        await listener.open(setting, sockets, tls)
         return listener
 
 

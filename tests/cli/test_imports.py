@@ -28,8 +28,9 @@ _HEAVY: Final = (
     *("aiohttp", "asyncio", "cryptography", "multiprocessing", "pydantic", "sqlalchemy", "ssl", "structlog"),
     *("email", "http", "dotenv", "proxy.settings", "proxy.store", "proxy.web", "uvloop"),
 )
-# What is rare, and what only worker processes and tests have a use for.
+# What is rare, and what only worker processes and tests have a use for; the page's at its first view.
 _RARE: Final = (
+    *("babel", "jinja2"),
     *("alembic", "av", "docx", "hypothesis", "jsonschema", "lxml", "mako", "pypdfium2", "pytest"),
     *(
         "pytest",

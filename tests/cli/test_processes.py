@@ -196,14 +196,24 @@ def _without_ids(text: str) -> str:
     return re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<="token":")[^"]*', "…", text)
 
 
-async def test_demo_makes_its_key_once_and_starts_again_on_the_same_state(tmp_path: Path) -> None:
-    keys = set()
+async def test_demo_makes_its_secrets_once_and_starts_again_on_the_same_state(tmp_path: Path) -> None:
+    secrets = set()
     for _ in range(2):
         async with demo(tmp_path) as process:
-            await until(process, "Ready.")
-            keys.add((tmp_path / "var" / "secret.key").read_text())
+            shown = re.search(
+                r"operator's page +(http://\S+/) +\(token: (\S+)\)", await until(process, "Ready.")
+            )
+            assert shown
+            secrets.add((shown[2], (tmp_path / "var" / "secret.key").read_text()))
+            headers = {"Authorization": f"Bearer {shown[2]}"}
+            async with (
+                aiohttp.ClientSession() as http,
+                http.get(f"{shown[1]}admin/v1/routes", headers=headers) as response,
+            ):
+                assert response.status == 200
             assert await ended(process, signal.SIGTERM) == 0
-    assert len(keys) == 1
+    assert len(secrets) == 1
+    assert stat.filemode((tmp_path / "var" / "admin.token").stat().st_mode) == "-rw-------"
 
 
 async def test_the_contract_goes_against_the_demo_as_the_page_shows(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from proxy.store.audit.usage import Visit
 from proxy.store.records.journal import JournalEntry
 from proxy.store.rollout.contract_runs import ContractRun
 from proxy.store.rollout.evidence import Outcome, SeenAnswer
+from proxy.store.rollout.series import SeriesCounts, SeriesKey, minute_of
 from proxy.web.service import Running, running
 from tests.captured import captured_log
 from tests.conftest import Clock, edited_table, settings_for
@@ -27,6 +29,7 @@ from tests.stores import ENGINES
 from tests.web.admin.operators import TOKENS, Operator, said
 
 ANY: Final = {"If-Match": "*"}
+EVA: Final = "eva-token-0123456789"
 HASH: Final = "0123456789abcdef" * 4
 # Every operation as it succeeds, in an order in which it does.
 GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -49,6 +52,8 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "comparisons?route=doc&days=3", None),
     ("GET", "differences?route=doc", None),
     ("GET", "learned?route=doc", None),
+    ("GET", "series?route=doc&step=60&since=2020-01-01T00:00:00Z&until=2020-06-01T00:00:00%2B02:00", None),
+    ("GET", "series", None),
     ("GET", "clients?since=2020-01-01&route=doc", None),
     ("GET", "can-switch/doc", None),
     ("GET", "requests/r-1", None),
@@ -98,7 +103,7 @@ def test_the_description_tells_of_everything_that_was_kept(played: list[Exchange
         if isinstance(value, list | dict) and value
     }
     needed = "routes overrides changes processes rows comparisons differences learned calls reasons dropped "
-    needed += "left_out dry_run_failures never_compared contract_run stories pending"
+    needed += "points sides left_out dry_run_failures never_compared contract_run stories pending"
     assert set(needed.split()) <= lists.keys()
 
 
@@ -110,7 +115,7 @@ def test_the_api_gives_out_this_description(played: list[Exchange]) -> None:
 async def _play(folder: Path) -> list[Exchange]:
     async with run_sandbox(SandboxConfig()) as sandbox, aiohttp.ClientSession() as http:
         exchanges: list[Exchange] = []
-        tokens = {"MICHIQ_ADMIN_TOKENS": TOKENS}
+        tokens = {"MICHIQ_ADMIN_TOKENS": f"{TOKENS},eva:{EVA}:read"}
         legacy = {"MICHIQ_LEGACY_URL": sandbox.michiq.url}
         async with _proxy(folder / "open", sandbox, {**tokens, **legacy}) as proxy:
             ana = Operator(http, proxy.admin_url, exchanges=exchanges)
@@ -118,6 +123,7 @@ async def _play(folder: Path) -> list[Exchange]:
             await _good(ana)
             await _bad(ana)
             await _strangers(Operator(http, proxy.admin_url, token="", exchanges=exchanges))
+            await _only_read(Operator(http, proxy.admin_url, EVA, exchanges))
             await _broken(ana, folder / "open")
         # Without a legacy server, and without a folder that is followed.
         async with _proxy(folder / "alone", sandbox, tokens, watch=False) as proxy:
@@ -156,12 +162,25 @@ async def _fill(store: Store, now: Any) -> None:
             Visit(HASH, HASH, "Clínica Norte", HASH[::-1], "okhttp/4.9", "doc", "shadow", 200, now),
             Visit("", "", "", "", "", "doc", "refused", 401, now),
         ],
+        series=_series(now),
         stories=[RequestTrace("r-1", now, {"route": "doc"}), RequestTrace("r-2", now, {"route": "doc"})],
         at=now,
     )
     await store.contract_runs.add([ContractRun(now, "http://127.0.0.1:8080", "doc", 9, 0, 1)])
     await store.journal.begin(JournalEntry("i-1", "owner", "doc", None, "digest", now))
     await store.journal.fail("i-1", "upstream_timeout", ambiguous=True)
+
+
+def _series(now: datetime) -> dict[SeriesKey, SeriesCounts]:
+    """Returns an answer of each kind, one of which took longer than any bound, and a comparison."""
+    answered, compared = SeriesCounts(), SeriesCounts()
+    for seconds in (0.03, 60):
+        answered.answered(seconds, error=seconds > 1)
+    compared.noted(differing=True)
+    minute = minute_of(now)
+    keys = [("off", ""), ("", ""), ("canary", "legacy")]
+    series = {SeriesKey("doc", mode, side, minute): answered for mode, side in keys}
+    return {**series, SeriesKey("doc", "shadow", "new", minute): compared}
 
 
 async def _good(ana: Operator) -> None:
@@ -172,6 +191,7 @@ async def _good(ana: Operator) -> None:
         if tag := done.answer.header("ETag") if method == "GET" else None:
             await ana.get(path, **{"If-None-Match": tag})
     await ana.get("clients", Accept="text/csv")
+    await ana.listen("events", 2, **{"Last-Event-ID": "4"})
 
 
 async def _bad(ana: Operator) -> None:
@@ -192,15 +212,24 @@ async def _bad(ana: Operator) -> None:
     await ana.ask("DELETE", "overrides/doc?reason=", headers=ANY)
     for method, path, body in [*changes, ("GET", "can-switch/doc", None), ("GET", "requests/x", None)]:
         await ana.ask(method, path.replace("doc", "docs"), body, headers=ANY)
-    for path in ("history", "audit", "comparisons", "differences", "learned", "clients"):
+    for path in ("history", "audit", "comparisons", "differences", "learned", "series", "clients"):
         await ana.get(f"{path}?route=docs&limt=1")
-    for path in PATHS:
+    for path in (*PATHS, "events"):
         await ana.ask("PATCH", path)
+
+
+async def _only_read(eva: Operator) -> None:
+    """Asks for every change with a token that may not."""
+    for method, path, body in GOOD:
+        if method != "GET":
+            refused = await eva.ask(method, path, body, headers=ANY)
+            assert refused.status == 403
 
 
 async def _strangers(operator: Operator) -> None:
     for method, path, body in GOOD:
         assert (await operator.ask(method, path, body, headers=ANY)).status in (401, 404)
+    await operator.get("events")
 
 
 async def _broken(ana: Operator, folder: Path) -> None:
@@ -215,6 +244,7 @@ async def _broken(ana: Operator, folder: Path) -> None:
         if path not in ("mappings/reload", "openapi.yaml"):
             failed = await ana.ask(method, path, body, headers=ANY)
             assert failed.status == 503, failed.title
+    assert (await ana.get("events", **{"Last-Event-ID": "0"})).status == 503
 
 
 def _renamings(folder: Path) -> list[str]:

@@ -13,7 +13,9 @@ from proxy.store import Store
 from proxy.store.audit.accesses import Access
 from proxy.store.audit.request_traces import RequestTrace
 from proxy.store.audit.usage import Visit
+from proxy.store.rollout.series import SeriesKey, Span, minute_of
 from tests.captured import captured_log
+from tests.damage import damage
 from tests.rollout.moving import eventually
 from tests.store.examples import NOW, OWNER, opened
 
@@ -79,3 +81,27 @@ async def test_what_there_is_no_room_for_is_counted_and_said(store: Store, recor
         await recorder.flush()
     [said] = [json.loads(line) for line in log.getvalue().splitlines()]
     assert (said["event"], said["lost"], await counted(store)) == ("evidence_over_the_limit", 1_000, 5_000)
+
+
+async def test_counts_that_can_not_be_written_are_lost_and_said_and_later_ones_are_written(
+    store: Store, recorder: Recorder, tmp_path: Path
+) -> None:
+    key = SeriesKey("doc", "new", "new", minute_of(NOW))
+    await damage(tmp_path, "ALTER TABLE series RENAME TO gone_series")
+    with captured_log() as log:
+        recorder.answered(key, 0.1, error=False)
+        await recorder.write_out()
+    assert "evidence_lost" in log.getvalue()
+    await damage(tmp_path, "ALTER TABLE gone_series RENAME TO series")
+    recorder.answered(key, 0.1, error=True)
+    await recorder.flush()
+    [point] = await store.series.points(["doc"], Span(NOW - timedelta(hours=1), NOW, 60, 60))
+    assert (point.counts.count, point.counts.errors) == (1, 1)
+
+
+async def test_counts_take_room_by_key_and_not_by_answer(store: Store, recorder: Recorder) -> None:
+    with captured_log() as log:
+        for number in range(LOAD):
+            recorder.answered(SeriesKey("doc", "new", "new", number % 10), 0.1, error=False)
+        await recorder.flush()
+    assert log.getvalue() == ""

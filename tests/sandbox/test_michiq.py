@@ -317,3 +317,25 @@ async def test_the_encounter_page_of_another_users_case_is_forbidden(anyone: Cli
 async def test_the_encounter_page_of_an_unknown_case_is_not_found(anyone: Client) -> None:
     client, _ = await anyone.signed_in()
     assert told(await client.ask("GET", "/app/encounter/unknown")) == text(404, "Not Found")
+
+
+async def test_a_lie_is_told_from_its_demand_over_http_until_all_are_ended(
+    sandbox: Sandbox, http: ClientSession, anyone: Client
+) -> None:
+    control = f"{sandbox.michiq.url}/_sandbox/lies"
+    async with http.post(control, json={"lie": "message_changed"}) as answer:
+        assert (answer.status, await answer.json()) == (200, {"lies": ["message_changed"]})
+    lying = await anyone.new_case(legacy_form(conversation="uno"))
+    async with http.delete(control) as answer:
+        assert await answer.json() == {"lies": []}
+    assert lying["message"] == "Welcome"
+    assert (await anyone.new_case(legacy_form(conversation="uno")))["message"] != "Welcome"
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"lie": "no such lie"}', b'{"lie": ["message_changed"]}', b"["])
+async def test_a_lie_that_does_not_exist_is_refused(
+    sandbox: Sandbox, http: ClientSession, body: bytes
+) -> None:
+    async with http.post(f"{sandbox.michiq.url}/_sandbox/lies", data=body) as answer:
+        assert answer.status == 400
+    assert not sandbox.michiq.lies

@@ -1,9 +1,10 @@
 """Runs the proxy in front of the sandbox for `michiq-proxy demo`."""
 
 import asyncio
+import secrets
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ from proxy.web.service import Running, running
 _VAR: Final = Path("var")
 _FILES: Final = _VAR / "demo"
 _ENVIRONMENT: Final = _VAR / "demo.env"
+_OPERATOR: Final = "demo"
 _ENVIRONMENT_HEAD: Final = """\
 # Made by `michiq-proxy demo` for the commands that look at it. In a shell:
 #   set -a; . {path}; set +a
@@ -53,7 +55,7 @@ def run(ports: tuple[int, int, int]) -> None:
 async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
     # Until the lines to paste are printed, the log has warnings only; then it shows what the pasted calls do.
     setup(sys.stderr, pretty=sys.stderr.isatty(), level="warning")
-    key = await asyncio.to_thread(_secret_key, _VAR / "secret.key")
+    key = await asyncio.to_thread(_made_once, _VAR / "secret.key", lambda: Fernet.generate_key().decode())
     config = SandboxConfig(transcripts=await asyncio.to_thread(write_files, _FILES))
     async with run_sandbox(config, ports=ports) as systems:
         # These override the environment: the demo never calls a real system with its invented patients.
@@ -67,6 +69,10 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
             "MICHIQ_LEGACY_URL": systems.michiq.url,
             "MICHIQ_WEBHOOK_SECRETS": config.webhook_secret,
         }
+        if not read_settings(**fixed).admin_tokens:
+            # The operator's page is to be seen at once; the token is the same after a restart.
+            token = await asyncio.to_thread(_made_once, _VAR / "admin.token", secrets.token_urlsafe)
+            fixed["MICHIQ_ADMIN_TOKENS"] = f"{_OPERATOR}:{token}"
         settings = own_store(read_settings(**fixed), fixed)
         folder = mappings_folder(settings.mappings)
         async with running(settings, read_table(folder), folder=folder) as proxy:
@@ -75,7 +81,9 @@ async def _demo(ports: tuple[int, int, int], stop: asyncio.Event) -> None:
             case = await make_case(proxy.url, _FILES)
             environment = demo_environment(fixed, settings, folder, proxy)
             await asyncio.to_thread(write_environment, _ENVIRONMENT, environment)
-            click.echo("\n".join(_lines(proxy, systems, case)))
+            own = fixed.get("MICHIQ_ADMIN_TOKENS", "").partition(":")[2]
+            shown = own or "one of MICHIQ_ADMIN_TOKENS"
+            click.echo("\n".join(_lines(proxy, systems, case, shown)))
             setup(sys.stderr, pretty=sys.stderr.isatty())
             await stop.wait()
 
@@ -87,20 +95,22 @@ def own_store(settings: Settings, fixed: Mapping[str, str]) -> Settings:
     return read_settings(**fixed, **files) if far else settings
 
 
-def _secret_key(path: Path) -> str:
-    """Returns the key, made on the first start; the demo's state can only be read with it."""
+def _made_once(path: Path, make: Callable[[], str]) -> str:
+    """Returns the secret in the file, made on the first start; the demo's state goes with its secrets."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(Fernet.generate_key().decode())
+        path.write_text(make())
     return path.read_text().strip()
 
 
-def _lines(proxy: Running, systems: Sandbox, case: DemoCase) -> Iterator[str]:
+def _lines(proxy: Running, systems: Sandbox, case: DemoCase, token: str) -> Iterator[str]:
     yield f"michiq-proxy     {proxy.url}   (health: {proxy.admin_url}/readyz)"
+    yield f"operator's page  {proxy.admin_url}/   (token: {token})"
     yield f"sandbox          Llamalitica {systems.llamalitica.url}, LlamaChat {systems.llamachat.url},"
     yield f"                 legacy michiQ {systems.michiq.url}"
     yield f"other shells     set -a; . {_ENVIRONMENT}; set +a   (then: michiq-proxy routes)"
+    yield "a day of traffic .venv/bin/python examples/traffic.py   (then: look at the page)"
     for route, line in curl_lines(proxy.url, _FILES, case):
         yield f"\n# {route}\n{line}"
     yield "\nReady. Ctrl+C ends."

@@ -26,6 +26,7 @@ from proxy.store.rollout.canary_counts import (
     add_canary_counts,
     canary_count,
 )
+from proxy.store.rollout.series import NO_SERIES, SeriesCounts, SeriesKey, add_series
 from proxy.store.sql.database import Database
 from proxy.store.sql.rows import count_up, insert_missing
 from proxy.store.sql.tables import comparisons, differences, learned, shadow_budget
@@ -93,6 +94,7 @@ class Evidence:
         stories: Sequence[RequestTrace] = (),
         accesses: Sequence[Access] = (),
         canaries: Mapping[CanaryWindow, CanaryCount] = NO_COUNTS,
+        series: Mapping[SeriesKey, SeriesCounts] = NO_SERIES,
         at: datetime,
     ) -> None:
         """Adds a batch in one write: either all of it counts or nothing."""
@@ -107,6 +109,7 @@ class Evidence:
             write_visits(conn, called)
             write_stories(conn, stories)
             add_canary_counts(conn, canaries, at)
+            add_series(conn, series)
             self.audit.accessed(conn, accesses)
 
         await self.database.write(work)

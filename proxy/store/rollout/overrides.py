@@ -27,6 +27,8 @@ from proxy.store.sql.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
 
+MOST_BETWEEN: Final = 1_000  # a chart with more lines shows nothing
+
 _TURN: Final[Turn] = ("overrides",)
 _ORGANIZATION: Final = SealedColumn(overrides.c.organization)
 # The fields that the audit stores beside its own columns.
@@ -142,6 +144,19 @@ class OverrideStore:
             return list(conn.execute(query))
 
         return [self._read(row) for row in await self.database.read(work)]
+
+    async def between(self, since: datetime, until: datetime, *, route: str | None = None) -> list[Override]:
+        """Returns the changes (of the route, if one is named) from `since` on and before `until`, in order.
+
+        Of more than MOST_BETWEEN only the newest are returned.
+        """
+        within = (overrides.c.at >= since, overrides.c.at < until)
+        query = of_route(select(overrides), route).where(*within).limit(MOST_BETWEEN)
+
+        def work(conn: Connection) -> list[Row[Any]]:
+            return list(conn.execute(query))
+
+        return [self._read(row) for row in reversed(await self.database.read(work))]
 
     async def _changed(self, work: Work[Override]) -> Override:
         """Runs a work that adds a change; no other one is made between what it reads and writes."""

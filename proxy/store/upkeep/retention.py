@@ -17,6 +17,8 @@ from proxy.store.records.sessions import delete_expired
 from proxy.store.rollout.canary_counts import delete_old_canary_counts
 from proxy.store.rollout.contract_runs import delete_runs_before
 from proxy.store.rollout.evidence import delete_evidence_before
+from proxy.store.rollout.page_sessions import delete_sessions_before
+from proxy.store.rollout.series import delete_old_series
 from proxy.store.sql.changes import delete_changes, note_change
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import ALL
@@ -120,9 +122,11 @@ class Retention:
 
         def work(conn: Connection) -> None:
             delete_old_canary_counts(conn, now)
+            delete_old_series(conn, now)
             delete_evidence_before(conn, before)
             delete_calls_before(conn, before)
             delete_runs_before(conn, before)
+            delete_sessions_before(conn, now)
 
         await self.database.write(work)
 

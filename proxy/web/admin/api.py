@@ -1,15 +1,30 @@
-"""The paths of the admin API, under one prefix."""
+"""The paths of the admin API, under one prefix, and its own description (contracts/admin.yaml)."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
 
-from proxy.web.admin import clients, description, evidence, overrides, records, routes, switching
+from proxy import shipped
+from proxy.server.responses import respond
+from proxy.values import Answer
+from proxy.web.admin import clients, evidence, overrides, records, routes, series, switching
 from proxy.web.resources import Handle, serve
 from proxy.web.state import system
+from proxy.web.stream import answer as stream
 
 _PREFIX: Final = "/admin/v1"
+_YAML: Final = "application/yaml"  # RFC 9512
+
+
+async def _describe(_request: web.Request) -> web.StreamResponse:
+    return respond(Answer(200, await asyncio.to_thread(_description), _YAML))
+
+
+def _description() -> bytes:
+    return (shipped.descriptions() / "admin.yaml").read_bytes()
+
 
 _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/routes": {"GET": routes.show},
@@ -24,13 +39,15 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/comparisons": {"GET": evidence.comparisons},
     "/differences": {"GET": evidence.differences},
     "/learned": {"GET": evidence.learned},
+    "/series": {"GET": series.show},
     "/clients": {"GET": clients.clients},
     "/can-switch/{route}": {"GET": switching.show},
     # A request's id may hold slashes.
     "/requests/{request_id:.+}": {"GET": records.explain},
     "/pending": {"GET": records.pending},
+    "/events": {"GET": stream.show},
     "/system": {"GET": system.show},
-    "/openapi.yaml": {"GET": description.show},
+    "/openapi.yaml": {"GET": _describe},
 }
 
 

@@ -63,7 +63,7 @@ async def read_body(request: web.Request, model: type[M]) -> M:
     if kind != "application/json" or options.get("charset", "utf-8").lower() != "utf-8":
         raise Problem(415, "send a body of application/json", headers={"Accept": "application/json"})
     try:
-        value = jsons.load_object(await _read(request))
+        value = jsons.load_object(await read_bytes(request))
     except BadJson as bad:
         raise Problem(400, f"the body can't be read as a JSON object ({bad.cause})") from None
     try:
@@ -102,7 +102,8 @@ def _faults(error: ValidationError) -> Iterable[tuple[tuple[int | str, ...], str
     return ((each["loc"], reason_of(each)) for each in error.errors(include_url=False))
 
 
-async def _read(request: web.Request) -> bytes:
+async def read_bytes(request: web.Request) -> bytes:
+    """Returns the body of at most 64 KiB; raises Refusal when it is longer, or does not arrive in time."""
     await go_on(request)
     body = RequestBody(request.headers, arriving(request, IDLE_SECONDS), _LIMIT)
     try:

@@ -12,3 +12,5 @@ TOKENS: Final = web.AppKey("tokens", OperatorTokens)
 
 # The operator who makes a request, by the name of their token.
 ACTOR: Final = web.RequestKey("actor", str)
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)

@@ -61,6 +61,25 @@ class Operator:
     async def get(self, path: str, **headers: str) -> Exchange:
         return await self.ask("GET", path, headers=headers)
 
+    async def listen(self, path: str, count: int, **headers: str) -> Exchange:
+        """Reads so many events of a stream, and goes."""
+        url = URL(f"{self.url}{PREFIX}/{path}", encoded=True)
+        async with self.http.get(url, headers={**bearer(self.token), **headers}) as response:
+            body = b""
+            while body.count(b"\n\nevent: ") < count or not body.endswith(b"\n\n"):
+                body += await response.content.readany()
+            request = response.request_info
+            exchange = Exchange(
+                "GET",
+                request.url.raw_path,
+                "",
+                Message(tuple(request.headers.items()), b""),
+                response.status,
+                Message(tuple(response.headers.items()), body),
+            )
+        self.exchanges.append(exchange)
+        return exchange
+
     async def set_mode(self, route: str, mode: str, seen: str = "*", **more: Any) -> Exchange:
         """Sets a mode, with a reason if none is given, on any revision unless one was `seen`."""
         body = {"mode": mode, "reason": "a try", **more}

@@ -1,0 +1,1 @@
+"""The operator's page: views of the admin listener, made on the server."""

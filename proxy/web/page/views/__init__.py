@@ -1,0 +1,1 @@
+"""The views of the operator's page, a module each."""

@@ -1,0 +1,79 @@
+"""Answers a request with the stream of events, until the client, the session or the process ends."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from proxy.server.responses import Streamed
+from proxy.web.admin.keys import REQUEST_ID
+from proxy.web.admin.problems import Problem
+from proxy.web.stream.events import RETRY
+from proxy.web.stream.hub import HUB, Hub, Subscription, TooManyStreams
+
+# Returns whether the client may still read.
+Allowed = Callable[[], Awaitable[bool]]
+
+_HEADERS: Final = (
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-store"),
+    ("X-Accel-Buffering", "no"),  # nginx would wait for more
+)
+_CHECK_EVERY: Final = 15  # events: a session that was ended elsewhere ends here within half a minute
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """Streams to a program, whose token lives as long as the process."""
+
+    async def always() -> bool:
+        return True
+
+    return await stream(request, "", always)
+
+
+async def stream(
+    request: web.Request, owner: str, allowed: Allowed, headers: Iterable[tuple[str, str]] = ()
+) -> web.StreamResponse:
+    """Streams events; `owner` is the session that the stream ends with.
+
+    Raises Problem when the process has too many streams, and StoreError.
+    """
+    hub = request.app[HUB]
+    try:
+        with hub.joined(owner, lambda: _cut(request)) as subscription:
+            first = RETRY + await _missed(request, hub) + hub.tick()
+            request_id = ("X-Request-ID", request[REQUEST_ID])
+            response = Streamed(headers=dict([*_HEADERS, request_id, *headers]))
+            await response.prepare(request)
+            if request.method != "HEAD":
+                with suppress(ConnectionError):
+                    await response.write(first)
+                    await _follow(request, response, subscription, allowed)
+            return response
+    except TooManyStreams:
+        detail = "this process has no room for one more stream of events"
+        raise Problem(503, detail, headers={"Retry-After": "10"}) from None
+
+
+async def _follow(
+    request: web.Request, response: web.StreamResponse, subscription: Subscription, allowed: Allowed
+) -> None:
+    count = 0
+    while (event := await subscription.queue.get()) is not None:
+        count += 1
+        is_leaving = getattr(request, "is_leaving", False)
+        if is_leaving or (count % _CHECK_EVERY == 0 and not await allowed()):
+            return
+        await response.write(event)
+
+
+async def _missed(request: web.Request, hub: Hub) -> bytes:
+    """Returns the changes since the last event that the client got, if it says which one."""
+    last = request.headers.get("Last-Event-ID", "")
+    return await hub.missed(int(last)) if last.isdecimal() and last.isascii() and len(last) < 16 else b""
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
