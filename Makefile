@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 EXPORT := $(UV) export --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
 
-.PHONY: run test lint tests test-clients image bench soak mutants check lock clean
+.PHONY: run test lint tests test-clients screenshots image bench soak mutants check lock clean
 .NOTPARALLEL:
 
 run: $(VENV)/.run-stamp  ## install, then start the proxy with a sandbox of all three systems
@@ -28,6 +28,9 @@ tests: $(VENV)/.dev-stamp  ## pytest alone; ARGS='-k name' chooses
 
 test-clients: $(VENV)/.dev-stamp  ## real clients in seven languages; ARGS=--write renews docs/clients.md
 	$(BIN)/python -m tests.clients.run $(or $(ARGS),--check)
+
+screenshots: $(VENV)/.dev-stamp  ## pictures of the operator's page in docs/screenshots, made anew (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 image: $(VENV)/.dev-stamp  ## build docker/Dockerfile without a registry, start it, look into it (root, buildah, debootstrap)
 	$(BIN)/pytest -rs tests/docker/image/check_image.py

@@ -5,8 +5,9 @@ Usage, in the folder where the demo was started, while the demo runs:
 
     .venv/bin/python examples/traffic.py [--seconds 60] [--seed 1]
 
-Ten invented organizations call every route. An operator moves routes over. The sandbox fails now and then:
-the old server changes a text and breaks down, the platform loses an answer, a canary steps back.
+At first yesterday.py makes up the pictures of the last 24 hours. Then ten invented organizations call every
+route, and an operator moves routes over. The sandbox fails now and then: the old server changes a text and
+breaks down, the platform loses an answer, a canary steps back.
 """
 
 import argparse
@@ -204,7 +205,7 @@ class Day:
 
 async def night(day: Day) -> None:
     for route in ROUTES:
-        await day.mode(route, "legacy", "the day begins: the old server answers")
+        await day.mode(route, "legacy", "a day of traffic.py begins; earlier figures are made up")
 
 
 async def shadow(day: Day) -> None:
@@ -286,10 +287,10 @@ EVENTS: Final[Events] = {
     6: ("Four routes go into shadow.", shadow),
     9: ("The old server's message is another one for a while: a difference.", another_text),
     10: ("The old server breaks down for a moment: no difference, but failures.", broken_down),
-    11: ("newCase goes into a canary.", canary),
-    12: ("Mutua Peñalara still uses an old key.", old_key),
-    13: ("Clínica Sur goes to the new side.", one_hospital),
-    14: ("Clínica Sur has no credits on the platform: its canary steps back by itself.", step_back),
+    11: ("newCase of Clínica Sur goes to the new side.", one_hospital),
+    12: ("Clínica Sur has no credits on the platform: its canary steps back by itself.", step_back),
+    13: ("Mutua Peñalara still uses an old key.", old_key),
+    14: ("newCase goes into a canary.", canary),
     16: ("Questions and audio go to the new side.", questions),
     17: ("Hospital San Telmo's software sends one call three times.", repeated),
     18: ("The platform makes two cases, and its answers are lost.", lost_answers),
@@ -326,6 +327,9 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="another one makes other traffic (1)")
     wanted = parser.parse_args()
     environment = demo_environment()
+    yesterday = Path(__file__).with_name("yesterday.py")
+    if await (await asyncio.create_subprocess_exec(sys.executable, yesterday)).wait():
+        sys.exit(1)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         day = Day(environment, http, random.Random(wanted.seed), wanted.seconds / 24)
         await spend(day)

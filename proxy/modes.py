@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -10,6 +10,9 @@ from proxy.times import rfc3339
 from proxy.values import Json
 
 Mode: TypeAlias = Literal["legacy", "new", "shadow", "canary", "off"]
+
+# The interface that a change came by; the proxy's own changes have none.
+Via: TypeAlias = Literal["cli", "api", "page"]
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 # These modes can't be in force without a legacy server.
@@ -39,6 +42,7 @@ class Change:
     percent: float | None = None
     until: datetime | None = None
     reason: str
+    via: Via | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,17 @@ class Overrides:
 
     def in_force(self, route: str, scope: str | None, now: datetime) -> Override | None:
         """Returns the organization's own override, else everyone's; None means the mapping decides."""
-        own = self._newest(route, scope, now) if scope is not None else None
-        return own or self._newest(route, EVERYONE, now)
+        own = self.standing(route, scope, now) if scope is not None else None
+        return own or self.standing(route, EVERYONE, now)
+
+    def extended(self, change: Override) -> "Overrides":
+        """Returns the overrides as they would be with one more change, which gets the next revision."""
+        every = [override for stack in self.stacks.values() for override in stack]
+        return overrides_of([*every, replace(change, revision=self.revision + 1)])
 
     def all_in_force(self, now: datetime) -> list[Override]:
         """Returns the override in force of each (route, scope), by route, everyone's first."""
-        found = (self._newest(*key, now) for key in self.stacks)
+        found = (self.standing(*key, now) for key in self.stacks)
         return sorted(filter(None, found), key=lambda each: (each.route, each.organization or "", each.scope))
 
     def newest_change(self, route: str, scope: str) -> int:
@@ -85,7 +94,8 @@ class Overrides:
         stack = self.stacks.get((route, scope))
         return stack[0].revision if stack else 0
 
-    def _newest(self, route: str, scope: str, now: datetime) -> Override | None:
+    def standing(self, route: str, scope: str, now: datetime) -> Override | None:
+        """Returns the scope's own override in force; None when it has none."""
         for override in self.stacks.get((route, scope), ()):
             if override.until is None or now < override.until:
                 return override if override.mode is not None else None

@@ -170,6 +170,13 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("needs IP addresses or networks such as 10.0.0.0/24, comma between them") from None
 
 
+def _hosts(text: str) -> frozenset[str]:
+    hosts = [entry.strip().lower() for entry in text.split(",")]
+    if not all(re.fullmatch(r"[a-z0-9.:_-]+", host) for host in hosts):
+        raise ValueError("needs hosts such as api.example.com, comma between them, without scheme and path")
+    return frozenset(hosts)
+
+
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
     keys = _secrets(text)
     if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()) for key in keys):
@@ -284,6 +291,11 @@ class Settings(BaseModel):
         description="`http://host:port` or `http://user:password@host:port` of your proxy to the internet; "
         "every https call goes through it, by CONNECT; plain http goes directly",
     )
+    trace_to: Annotated[frozenset[str], PlainValidator(_hosts)] = Field(
+        default=frozenset(),
+        description="hosts of upstreams that are sent `traceparent`, commas between them; unset: none "
+        "(docs/operate.md)",
+    )
     no_proxy: Annotated[NoProxy, PlainValidator(parse_no_proxy)] = _default(
         "localhost,127.0.0.0/8,::1",
         "what is called without MICHIQ_OUTBOUND_PROXY, commas between them: names (with all names below "
@@ -336,6 +348,16 @@ class Settings(BaseModel):
         return self.tls_cert is not None and not is_loopback(self.admin_listen.host)
 
     @property
+    def upstream_hosts(self) -> dict[str, str]:
+        """Returns the host of each upstream that is set, by the upstream's name in the cause codes."""
+        urls = {
+            "llamalitica": self.llamalitica_api_url,
+            "llamachat": self.llamachat_url,
+            "legacy": self.legacy_url,
+        }
+        return {name: host_of(url) for name, url in urls.items() if url is not None}
+
+    @property
     def outbound(self) -> OutboundProxy | None:
         """Returns the outbound proxy, with the hosts that are called without it."""
         if self.outbound_proxy is None:
@@ -386,6 +408,15 @@ class Settings(BaseModel):
     def _alerts_are_whole(self) -> Self:
         if (self.alert_url is None) != (self.alert_secret is None):
             raise ValueError("MICHIQ_ALERT_URL and MICHIQ_ALERT_SECRET go together: set both")
+        return self
+
+    @model_validator(mode="after")
+    def _traces_go_to_upstreams(self) -> Self:
+        if not self.trace_to <= {*self.upstream_hosts.values()}:
+            raise ValueError(
+                "MICHIQ_TRACE_TO names a host that none of MICHIQ_LLAMALITICA_API_URL, MICHIQ_LLAMACHAT_URL "
+                "and MICHIQ_LEGACY_URL has"
+            )
         return self
 
     @model_validator(mode="after")

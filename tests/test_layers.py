@@ -65,6 +65,7 @@ LAYERS: Final = {
     "proxy.flows": 40,
     "proxy.rollout": 50,
     "proxy.rollout.evidence": 50,
+    "proxy.rollout.preview": 50,
     "proxy.rollout.shadow": 50,
     "proxy.rollout.shadow.openapi": 50,
     "proxy.web": 60,
@@ -110,7 +111,6 @@ EXCEPTIONS: Final = {
     "proxy.web.admin.* <- proxy.web.admin.api": "The API's table lists a module for each resource.",
     "proxy.web.page.* <- proxy.web.page.routes": "The page's table lists a module for each resource.",
     "proxy.isolated.* <- proxy.isolated.confinement": "A means of the kernel is looked for by its own name.",
-    "proxy.rollout.canary <- proxy.rollout.decide": "The hashing of a canary is looked for by that name.",
 }
 SERVERS: Final = frozenset({"proxy.server", "proxy.web", "proxy.sandbox"})
 

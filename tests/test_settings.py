@@ -615,3 +615,24 @@ def test_admin_tokens_that_could_be_mistaken_are_refused(tokens: str, said: str)
     assert problem.startswith("MICHIQ_ADMIN_TOKENS ")
     assert said in problem
     assert "0123456789abcdef" not in problem
+
+
+def test_the_hosts_that_get_traces_are_those_of_upstreams() -> None:
+    urls = {"LLAMACHAT_URL": "https://Chat.example.com:8443/v1", "LLAMACHAT_API_KEY": "key"}
+    trace_to = load(**urls, TRACE_TO="chat.Example.com, api.llamalitica.com").trace_to
+    assert trace_to == {"chat.example.com", "api.llamalitica.com"}
+    assert load().trace_to == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [
+        ("https://api.llamalitica.com", "MICHIQ_TRACE_TO needs hosts such as api.example.com"),
+        ("api.llamalitica.com,", "MICHIQ_TRACE_TO needs hosts such as api.example.com"),
+        ("api.llamalitica.com,llamalitica.com", "MICHIQ_TRACE_TO names a host that none of"),
+        ("api.llamalitica.com:443", "MICHIQ_TRACE_TO names a host that none of"),
+    ],
+)
+def test_a_host_that_is_no_upstreams_is_refused(hosts: str, said: str) -> None:
+    [problem] = problems(TRACE_TO=hosts)
+    assert problem.startswith(said)

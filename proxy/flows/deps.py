@@ -11,6 +11,7 @@ from proxy.flows.query.readings import Readings
 from proxy.flows.shared.confirmed_callers import ConfirmedCallers
 from proxy.isolated.pool import IsolatedPool
 from proxy.observe.metrics import Metrics
+from proxy.observe.tracing import Tracing
 from proxy.spool import MemoryBudget
 from proxy.store import Store
 from proxy.upstream import Upstreams
@@ -38,6 +39,7 @@ class Deps:
     effects: Effects
     chat_key: str | None = field(repr=False)
     metrics: Metrics
+    tracing: Tracing
     workers: IsolatedPool
     readings: Readings
     tasks: Tasks

@@ -21,7 +21,7 @@ from proxy.rollout.shadow.openapi.description import LateDescriptions
 from proxy.rollout.shadow.outcome import DIFFERENCE
 from proxy.rollout.shadow.queue import Compared, ShadowQueue, shadowing
 from proxy.rollout.shadow.sampler import ShadowSampler
-from proxy.rollout.shadow.trace import shadow_story
+from proxy.rollout.shadow.trace import shadow_span, shadow_story
 from proxy.rollout.snapshot import Snapshot
 from proxy.store.rollout.evidence import Outcome
 
@@ -79,5 +79,7 @@ def _reporter(recorder: Recorder, step_backs: AutoRollback, deps: Deps) -> Calla
         recorder.traced(shadow_story(compared, at))
         step_backs.compared(compared)
         deps.metrics.compared(job.route, text)
+        if (span := shadow_span(compared, deps.effects.clock())) is not None:
+            deps.tracing.export(span)
 
     return report

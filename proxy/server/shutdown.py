@@ -67,7 +67,11 @@ class Ending:
 
     async def drain(self, tasks: Tasks) -> None:
         """Waits for the tasks that requests have left running, once no new request can come."""
-        await tasks.drain(max(0.0, self._begin() - asyncio.get_running_loop().time()))
+        await tasks.drain(self.left())
+
+    def left(self) -> float:
+        """Returns the seconds until the process must have ended."""
+        return max(0.0, self._begin() - asyncio.get_running_loop().time())
 
     @property
     def _notice(self) -> float:

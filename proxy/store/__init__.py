@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from proxy.store.audit.callers import Callers
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
 from proxy.store.audit.usage import Usage
@@ -75,6 +76,7 @@ class Store:
     homes: Homes
     evidence: Evidence
     ledger: Usage
+    callers: Callers
     stories: RequestTraces
     contract_runs: ContractRuns
     series: Series
@@ -182,6 +184,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
         ledger=ledger,
+        callers=Callers(database, sealer),
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),
         series=Series(database),

@@ -49,7 +49,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """The loggable facts of a finished call, without its data; `cause` is None for a successful one."""
+    """The loggable facts of a finished call, without its data; `cause` is None for a successful one.
+
+    `span_id` is the id that the upstream was sent for the call's span, if it was sent one.
+    """
 
     upstream: str
     method: str
@@ -57,6 +60,7 @@ class CallRecord:
     status: int | None
     cause: str | None
     milliseconds: float
+    span_id: str | None = None
 
 
 class Fetches(Protocol):

@@ -21,6 +21,7 @@ from proxy.upstream.http1.pool import Pool
 from proxy.upstream.http1.upstream_pool import open_pool
 from proxy.upstream.request import Heads
 from proxy.upstream.sending import Attempt, begun
+from proxy.upstream.trace_context import Carry
 
 # Together with the initial credit, at most a fifth of the calls is repeated once there were ten.
 _RETRY_SHARE: Final = 0.1
@@ -48,14 +49,20 @@ class Retries:
 
 
 class Upstream:
-    """A client of one base address, made by `open_upstream`; `name` begins every cause code."""
+    """A client of one base address, made by `open_upstream`; `name` begins every cause code.
 
-    def __init__(self, name: str, heads: Heads, pool: Pool, on_call: OnCall, gate: Gate) -> None:
+    `carry` None sends no trace context.
+    """
+
+    def __init__(
+        self, name: str, heads: Heads, pool: Pool, on_call: OnCall, gate: Gate, carry: Carry | None = None
+    ) -> None:
         self.gate = gate
         self._name = name
         self._heads = heads
         self._pool = pool
         self._on_call = on_call
+        self._carry = carry
         self._retries = Retries()
 
     async def fetch(self, call: Call, model: type[M]) -> M:
@@ -79,6 +86,10 @@ class Upstream:
 
     async def _reported(self, call: Call, model: type[M]) -> M:
         attempt = Attempt()
+        span_id: str | None = None
+        if self._carry is not None:
+            fields, span_id = self._carry()
+            call = replace(call, headers={**call.headers, **fields})
         started = _now()
         cause: str | None = f"{self._name}-cancelled"
         try:
@@ -89,7 +100,9 @@ class Upstream:
             raise
         finally:
             milliseconds = (_now() - started) * 1000
-            self._on_call(CallRecord(self._name, call.method, call.path, attempt.status, cause, milliseconds))
+            self._on_call(
+                CallRecord(self._name, call.method, call.path, attempt.status, cause, milliseconds, span_id)
+            )
         return answer
 
     async def _with_one_kind_of_error(self, call: Call, model: type[M], attempt: Attempt) -> M:
@@ -131,14 +144,15 @@ async def open_upstream(
     *,
     proxy: OutboundProxy | None = None,
     spares: int = 0,
+    carry: Carry | None = None,
 ) -> AsyncIterator[Upstream]:
     """Opens an Upstream with a pool of its own, closed at the end of the block.
 
     `monotonic` is the breaker's clock; `trust` None accepts the system's authorities; `spares` is the number
-    of connections that are opened ahead.
+    of connections that are opened ahead; `carry` None sends no trace context.
     """
     async with open_pool(name, base_url, trust, proxy, spares=spares) as pool:
-        yield Upstream(name, Heads(base_url), pool, on_call, Gate(name, monotonic))
+        yield Upstream(name, Heads(base_url), pool, on_call, Gate(name, monotonic), carry)
 
 
 def _now() -> float:

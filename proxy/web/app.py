@@ -49,7 +49,9 @@ def legacy_app(
     moving: Moving, deps: Deps, webhook_secrets: Sequence[str], tee: Tee | None
 ) -> web.Application:
     """Builds the application for clients and the new platform; with `tee` None no webhook is forwarded."""
-    all_observers = observers(deps.metrics, moving.recorder, deps.store.sealer, moving.step_backs)
+    all_observers = observers(
+        deps.metrics, deps.tracing, moving.recorder, deps.store.sealer, moving.step_backs
+    )
     app = web.Application(middlewares=[identify(deps, all_observers), catch_all(failed), answer_errors])
     use_router(app, Paths())
     app[LIVE] = moving.live

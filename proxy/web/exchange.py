@@ -1,6 +1,5 @@
 """The record of an answered request, for the log, metrics, ledger, audit and `explain`."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,11 +13,10 @@ from proxy.mapping.table import Route
 from proxy.rollout.decide import Decision
 from proxy.rollout.lookup import RequestContext
 from proxy.upstream.call import CallRecord
+from proxy.upstream.trace_context import TraceContext
 
 _NO_ROUTE: Final = "none"
-_TRACEPARENT: Final = re.compile(
-    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
-)
+NO_PATH: Final = "unknown"  # the template of a path that no route has
 
 
 @dataclass(slots=True)
@@ -37,6 +35,7 @@ class ExchangeDraft:
     decision: Decision | None = None
     body: RequestBody | None = None
     cause: str | None = None
+    trace: TraceContext | None = None
     calls: list[CallRecord] = field(default_factory=list)
 
 
@@ -64,7 +63,7 @@ class Exchange:
     calls: Sequence[CallRecord]
     context: RequestContext | None = field(repr=False)
     headers: HeaderFields = field(repr=False)
-    trace: str | None = None
+    trace: TraceContext | None = None
 
     @property
     def has_route(self) -> bool:
@@ -76,6 +75,11 @@ class Exchange:
         return round(self.seconds * 1000)
 
     @property
+    def trace_id(self) -> str | None:
+        """Returns the id of the trace that the request belongs to (W3C Trace Context), if it does."""
+        return self.trace.trace_id if self.trace else None
+
+    @property
     def side(self) -> str | None:
         """Returns the side that answered; None when no side was chosen."""
         return self.decision.side if self.decision else None
@@ -83,15 +87,6 @@ class Exchange:
     def header(self, name: bytes) -> bytes:
         """Returns the first value of a field, by its name in lower case; b"" without one."""
         return self.headers.values(name)[0] if self.headers.has(name) else b""
-
-
-def trace_id(headers: HeaderFields) -> str | None:
-    """Returns the trace id of a valid `traceparent` field; None without one (W3C Trace Context, 3.2.2)."""
-    values = headers.values(b"traceparent")
-    found = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
-    if found is None or (found[1] == b"00" and found[3]):  # only later versions may have more
-        return None
-    return found[2].decode()
 
 
 # Gets every answered request, before the client has its complete answer, so it must never wait.
@@ -103,13 +98,12 @@ def exchange_of(
 ) -> Exchange:
     """Returns the complete record. `now` is monotonic, like the request's start."""
     resource = request.match_info.route.resource
-    headers = HeaderFields.of(request.raw_headers)
     return Exchange(
         request_id=draft.request_id,
         at=at,
         seconds=now - draft.started,
         method=request.method,
-        path=resource.canonical if resource else "unknown",
+        path=resource.canonical if resource else NO_PATH,
         route=draft.name,
         status=response.status,
         bytes_in=draft.body.received if draft.body is not None else 0,
@@ -118,6 +112,6 @@ def exchange_of(
         decision=draft.decision,
         calls=tuple(draft.calls),
         context=draft.context,
-        headers=headers,
-        trace=trace_id(headers) if headers.has(b"traceparent") else None,
+        headers=HeaderFields.of(request.raw_headers),
+        trace=draft.trace,
     )

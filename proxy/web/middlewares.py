@@ -19,10 +19,12 @@ from proxy.server.responses import plain, respond
 from proxy.store import StoreError
 from proxy.store.records.sessions import SessionGone
 from proxy.upstream.call_log import CALLS
+from proxy.upstream.trace_context import CONTEXT, TraceContext, read_trace_context
 from proxy.web.cors import granted
 from proxy.web.exchange import DRAFT, ExchangeDraft, Observer, exchange_of
 from proxy.web.keys import DEPS
 from proxy.web.notices import notice_headers
+from proxy.web.spans import begun
 
 # The ids that clients may send; other characters could break a log line apart (CONTRACT G09).
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -47,6 +49,10 @@ def identify(deps: Deps, observers: Sequence[Observer]) -> Middleware:
         draft = request[DRAFT] = ExchangeDraft(request_id, deps.effects.monotonic())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        trace = draft.trace = begun(_given_trace(request), deps.tracing)
+        CONTEXT.set(trace)
+        if trace is not None:
+            structlog.contextvars.bind_contextvars(trace_id=trace.trace_id)
         CALLS.set(draft.calls)
         response = await handler(request)
         response.headers["X-Request-ID"] = request_id
@@ -117,3 +123,10 @@ def _refuse(request: web.Request, kind: str, cause: str) -> web.Response:
 def _given_id(request: web.Request) -> str | None:
     values = HeaderFields.of(request.raw_headers).values(b"x-request-id")
     return values[0].decode("ascii") if len(values) == 1 and _SANE_ID.fullmatch(values[0]) else None
+
+
+def _given_trace(request: web.Request) -> TraceContext | None:
+    fields = HeaderFields.of(request.raw_headers)
+    if not fields.has(b"traceparent"):
+        return None
+    return read_trace_context(fields.values(b"traceparent"), fields.values(b"tracestate"))

@@ -8,12 +8,14 @@ import structlog
 
 from proxy.observe.logs import access
 from proxy.observe.metrics import Metrics
+from proxy.observe.tracing import Tracing
 from proxy.rollout.auto_rollback import AutoRollback
 from proxy.rollout.decide import ROUTE_OFF
 from proxy.rollout.recorder import Recorder
 from proxy.store.rollout.series import SeriesKey, minute_of
 from proxy.store.sealing.sealer import Sealer
 from proxy.web.exchange import Exchange, Observer
+from proxy.web.spans import server_span
 from proxy.web.trace import access_of, story, visit
 from proxy.web.webhooks import PATH as WEBHOOKS
 
@@ -27,7 +29,7 @@ _identity_log: Final = structlog.get_logger("proxy.identity")
 
 
 def observers(
-    metrics: Metrics, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
+    metrics: Metrics, tracing: Tracing, recorder: Recorder, sealer: Sealer, step_backs: AutoRollback
 ) -> list[Observer]:
     """Makes the observers of one application, in the order in which they are called."""
     # Clients call a case again and again, and its hash never changes.
@@ -41,6 +43,7 @@ def observers(
         partial(_note_access, recorder, hashed),
         partial(_watch_canary, step_backs),
         IdentityWatch().look,
+        *([partial(_export, tracing)] if tracing.is_on else []),
     ]
 
 
@@ -60,7 +63,9 @@ def _log(exchange: Exchange) -> None:
 def _count(metrics: Metrics, exchange: Exchange) -> None:
     decision = exchange.decision
     mode, side = (decision.in_force.mode, decision.side) if decision else ("none", "none")
-    metrics.answered(exchange.route, mode, side, exchange.status, exchange.seconds, exchange.trace)
+    # An exemplar of a trace that is not sampled would lead nowhere.
+    trace_id = exchange.trace_id if exchange.trace and exchange.trace.is_sampled else None
+    metrics.answered(exchange.route, mode, side, exchange.status, exchange.seconds, trace_id)
     if exchange.path == WEBHOOKS:
         metrics.webhook(exchange.cause or ("accepted" if exchange.status < 300 else "other"))
 
@@ -93,6 +98,11 @@ def _note_access(recorder: Recorder, hashed: Callable[[str], str], exchange: Exc
 def _watch_canary(step_backs: AutoRollback, exchange: Exchange) -> None:
     if exchange.decision is not None and exchange.decision.why != "options":
         step_backs.answered(exchange.route, exchange.decision, exchange.status)
+
+
+def _export(tracing: Tracing, exchange: Exchange) -> None:
+    if exchange.trace is not None and exchange.trace.is_recorded:
+        tracing.export(server_span(exchange, exchange.trace))
 
 
 class IdentityWatch:

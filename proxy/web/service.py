@@ -8,11 +8,10 @@ import ssl
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -30,6 +29,7 @@ from proxy.flows.tee import Tee, teeing
 from proxy.isolated.pool import IsolatedPool
 from proxy.mapping.table import Table
 from proxy.observe.metrics import Metrics
+from proxy.observe.tracing import Tracing, open_tracing
 from proxy.rollout.alerting import alerting
 from proxy.rollout.live import Live
 from proxy.rollout.service import Moving, moving_over
@@ -54,10 +54,12 @@ from proxy.upstream import open_upstreams
 from proxy.upstream.call import CallRecord
 from proxy.upstream.call_log import note_call
 from proxy.upstream.http1.pool import SPARES
+from proxy.upstream.trace_context import CONTEXT
 from proxy.web import take_over
 from proxy.web.admin import problems
 from proxy.web.app import admin_app, legacy_app, status_app
 from proxy.web.page.keys import Page
+from proxy.web.spans import client_span
 from proxy.web.state.process_state import ProcessState
 from proxy.web.sweeping import sweeping
 
@@ -116,6 +118,7 @@ async def running(
     1. clients: the listener closes once their requests are answered (`Ending.leave`);
     2. tasks of requests are drained, in the rest of the time (`Ending.drain`), then the tee ends;
     3. status and admin listeners close: /readyz answers until now that the process is not ready;
+       spans are sent, in the rest of the time;
     4. evidence is written, mapping files are no longer followed, and the upkeep of the store ends;
     5. the sockets, the upstreams' connections, the isolated processes and the store are closed.
     """
@@ -133,6 +136,7 @@ async def running(
         )
         await _begin_alerts(settings, deps, moving.live, trust, stack)
         ending = Ending(float(settings.drain_seconds), shared.serving)
+        stack.push_async_callback(lambda: deps.tracing.close(ending.left()))
         state = ProcessState(deps, moving.live, moving.shadow, shared.serving, {}, tls)
         room = measured_room(settings.max_connections)
         listening = _Listening(settings, moving, deps, ending, room, stack, state)
@@ -241,16 +245,19 @@ async def _open(
     store = await stack.enter_async_context(opening)
     readable = [str(folder) for folder in store.blobs.local_folders]
     workers = await stack.enter_async_context(IsolatedPool(_WORKER_MODULES, readable))
+    tracing = open_tracing(os.environ)
+    calls = _Calls(metrics, tracing, settings.upstream_hosts, clock)
     upstreams = await stack.enter_async_context(
         open_upstreams(
             llamalitica_url=settings.llamalitica_api_url,
             llamachat_url=settings.llamachat_url,
             legacy_url=settings.legacy_url,
             randomness=secrets.token_bytes,
-            on_call=partial(_log_call, metrics),
+            on_call=calls.ended,
             trust=trust,
             proxy=settings.outbound,
             spares=SPARES,
+            trace_to=settings.trace_to,
         )
     )
     return Deps(
@@ -258,6 +265,7 @@ async def _open(
         upstreams=upstreams,
         effects=Effects(clock, time.monotonic, RandomIds(os.urandom), asyncio.sleep),
         metrics=metrics,
+        tracing=tracing,
         chat_key=_secret(settings.llamachat_api_key),
         workers=workers,
         readings=Readings(),
@@ -278,15 +286,28 @@ def _listener(
     return listener
 
 
-def _log_call(metrics: Metrics, call: CallRecord) -> None:
-    metrics.called(call.upstream, call.cause, call.milliseconds / 1000)
-    note_call(call)
-    _log.info(
-        "upstream_call",
-        upstream=call.upstream,
-        method=call.method,
-        path=call.path,
-        status=call.status,
-        cause=call.cause,
-        ms=round(call.milliseconds),
-    )
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """The end of every call to an upstream: it is counted, noted for `explain`, logged and traced."""
+
+    metrics: Metrics
+    tracing: Tracing
+    hosts: Mapping[str, str]
+    clock: Callable[[], datetime]
+
+    def ended(self, call: CallRecord) -> None:
+        self.metrics.called(call.upstream, call.cause, call.milliseconds / 1000)
+        note_call(call)
+        _log.info(
+            "upstream_call",
+            upstream=call.upstream,
+            method=call.method,
+            path=call.path,
+            status=call.status,
+            cause=call.cause,
+            ms=round(call.milliseconds),
+        )
+        context = CONTEXT.get()
+        if context is not None and context.is_recorded:
+            span_id = call.span_id or self.tracing.new_id(8)
+            self.tracing.export(client_span(call, context, span_id, self.hosts, self.clock()))

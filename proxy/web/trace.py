@@ -56,6 +56,7 @@ def visit(exchange: Exchange) -> Visit | None:
         mode=exchange.decision.in_force.mode if exchange.decision else "refused",
         status=exchange.status,
         at=exchange.at,
+        side=exchange.side or "",
     )
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from examples import yesterday
 from examples.traffic import EVENTS, Day, spend
 from proxy.cli.demo.case import write_files
 from proxy.store.rollout.contract_runs import ContractRun
+from proxy.store.rollout.series import add_series
 from tests.conftest import API_KEY, Api
 
 ADMIN: Final = "token-of-ana-0123456789"
@@ -22,8 +24,10 @@ TOKENS: Final = f"ana:{ADMIN},luis:{OTHER},eva:{READER}:read"
 
 
 async def fill(api: Api, folder: Path, *, hour: float = 0.05) -> None:
-    """Sends the day's traffic, and records a run of the contract's checks with a failure."""
+    """Makes up a day before, sends a day's traffic, and records a run of the contract with a failure."""
     await asyncio.to_thread(write_files, folder / "demo")
+    made_up = yesterday.counts(api.clock(), random.Random(1))
+    await api.proxy.deps.store.backend.database.write(lambda conn: add_series(conn, made_up))
     day = Day(_environment_of(api), api.http, random.Random(1), hour, folder / "demo")
     with redirect_stdout(io.StringIO()):
         await spend(day, _EVENTS)

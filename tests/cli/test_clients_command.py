@@ -49,6 +49,7 @@ def visit(days: int = 0, **changes: Any) -> Visit:
         "route": "doc",
         "mode": "new",
         "status": 200,
+        "side": "new",
         "at": NOW - timedelta(days=days),
     }
     return Visit(**{**values, **changes})
@@ -72,7 +73,12 @@ def cells(result: Result) -> list[list[str]]:
 
 def test_the_table_has_a_row_for_each_client_and_route_with_what_they_got(secret_key: str) -> None:
     many = [visit() for _ in range(41)]
-    fill(secret_key, visit(3, route="query"), *many, *(visit(2, mode="legacy", status=401) for _ in range(2)))
+    fill(
+        secret_key,
+        visit(3, route="query"),
+        *many,
+        *(visit(2, mode="canary", side="legacy", status=401) for _ in range(2)),
+    )
     assert cells(call()) == [
         [
             "doc",
@@ -81,7 +87,7 @@ def test_the_table_has_a_row_for_each_client_and_route_with_what_they_got(secret
             "okhttp/4.9",
             "43",
             "2026-03-19 2026-03-21",
-            "new 200×41, legacy 401×2",
+            "new 200×41, canary→legacy 401×2",
         ],
         [
             "query",
@@ -114,7 +120,7 @@ def test_a_user_agent_is_no_markup_of_the_table(secret_key: str) -> None:
     assert "[red]alarm[/red] :smile:" in call().stdout
 
 
-def test_programs_get_a_row_for_each_client_day_route_mode_and_status(secret_key: str) -> None:
+def test_programs_get_a_row_for_each_client_day_route_mode_status_and_side(secret_key: str) -> None:
     fill(secret_key, visit(1), visit(), visit(), visit(status=404))
     who = {
         "key": "0123456789ab",
@@ -125,6 +131,7 @@ def test_programs_get_a_row_for_each_client_day_route_mode_and_status(secret_key
         "last_seen": "2026-03-21T10:00:00+00:00",
         "route": "doc",
         "mode": "new",
+        "side": "new",
     }
     assert rows() == [
         {**who, "day": "2026-03-20", "status": 200, "count": 1},

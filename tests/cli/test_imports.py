@@ -33,9 +33,11 @@ _RARE: Final = (
     *("babel", "jinja2"),
     *("alembic", "av", "docx", "hypothesis", "jsonschema", "lxml", "mako", "pypdfium2", "pytest"),
     *(
-        "pytest",
+        "google.protobuf",
+        "opentelemetry",
         "referencing",
         "reportlab",
+        "requests",
         "rich",
         "ruamel",
         "schemathesis",

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from proxy.cli import main
 from proxy.cli.shared.wait_for_revision import wait_for
 from proxy.store import Store, open_store
+from proxy.store.audit.usage import Visit
 from tests.conftest import ROOT
 from tests.stores import sqlite_in
 
@@ -460,3 +461,112 @@ def test_a_store_that_refuses_the_change_ends_with_1(tmp_path: Path) -> None:
         connection.commit()
     result = call("query", "off", *WHY)
     assert (result.exit_code, "the database refused it" in result.stderr) == (1, True)
+
+
+def visited(secret_key: str, *names: str) -> None:
+    """Adds a call of each organization to the ledger."""
+
+    async def work(store: Store) -> None:
+        now = datetime.now(UTC)
+        hashes = {name: store.sealer.organization(name) for name in names}
+        calls = [
+            Visit("k", "u", name, digest, "okhttp/4.9", "query", "new", 200, now)
+            for name, digest in hashes.items()
+        ]
+        await store.evidence.add(visits=calls, at=now)
+
+    in_store(secret_key, work)
+
+
+def foreseen(*arguments: str) -> tuple[int, Any]:
+    """Returns the exit code and the JSON of a dry run."""
+    result = call(*arguments, "--dry-run", "--json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_a_dry_run_says_who_would_move_and_changes_nothing(secret_key: str) -> None:
+    visited(secret_key, "Norte", "Sur")
+    changed("query", "canary", "--percent", "100", FORWARD)
+    code, found = foreseen("set", "query", "legacy")
+    assert (code, found["before"]["mode"], found["after"]["mode"], found["revision"]) == (
+        0,
+        "canary",
+        "legacy",
+        1,
+    )
+    assert [(each["name"], each["before"]["side"], each["after"]["side"]) for each in found["moves"]] == [
+        ("Norte", "new", "legacy"),
+        ("Sur", "new", "legacy"),
+    ]
+    assert (found["moving_an_hour"], found["risks"], found["refused"]) == (2.0, [], False)
+    assert told()["revision"] == 1
+
+
+def test_a_dry_run_is_for_people_a_table_with_the_rule(secret_key: str) -> None:
+    visited(secret_key, "Norte")
+    changed("query", "canary", "--percent", "100", FORWARD)
+    shown = call("query", "legacy", "--dry-run").stdout
+    assert "query for everyone: canary 100 % → legacy\ndry run on revision 1: nothing was changed\n" in shown
+    assert "Norte\tnew\tlegacy\tmode (everyone)\t1.0\n" in shown
+    assert "1 of 1 known organization would move, with 1.0 of 1.0 calls an hour" in shown
+
+
+@pytest.mark.parametrize("arguments", [("clear", "query"), ("rollback", "query"), ("query", "--clear")])
+def test_a_dry_run_of_going_back_shows_what_comes_back(secret_key: str, arguments: tuple[str, ...]) -> None:
+    visited(secret_key, "Norte")
+    changed("query", "off")
+    code, found = foreseen(*arguments)
+    modes = found["before"]["mode"], found["after"]["mode"]
+    assert (code, modes, len(found["moves"])) == (0, ("off", "new"), 1)
+    assert (found["risks"], found["forward"], found["refused"]) == (["new"], True, False)
+    assert in_force() == {("query", None): "off"}
+
+
+def test_a_dry_run_of_going_forward_ends_with_1_while_the_evidence_says_no() -> None:
+    changed("query", "shadow")
+    code, found = foreseen("query", "canary", "--percent", "30")
+    assert (code, found["refused"], found["risks"]) == (1, True, ["canary-over-25"])
+    assert any("Comparisons in the last" in each for each in found["against"])
+    refused = call("query", "new", "--dry-run")
+    assert (refused.exit_code, " NO " in refused.stdout) == (1, True)
+    assert foreseen("query", "canary", "--percent", "30", FORWARD)[0] == 0
+
+
+def test_a_dry_run_of_what_is_in_force_already_says_so() -> None:
+    changed("query", "shadow")
+    code, found = foreseen("query", "shadow")
+    assert (code, found["unchanged"], found["moves"]) == (0, True, [])
+    assert "It is in force already." in call("query", "shadow", "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("query", "off", "--expect", "9"), 1),
+        (("rollback", "query"), 1),
+        (("query", "canary", "--percent", "101"), 2),
+        (("query", "--history"), 2),
+    ],
+)
+def test_a_dry_run_is_refused_where_the_change_would_be(arguments: tuple[str, ...], code: int) -> None:
+    assert call(*arguments, "--dry-run").exit_code == code
+
+
+def test_a_dry_run_of_a_mode_that_needs_the_legacy_server_is_refused_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MICHIQ_LEGACY_URL")
+    result = call("query", "shadow", "--dry-run")
+    assert (result.exit_code, "MICHIQ_LEGACY_URL is not set" in result.stderr) == (1, True)
+
+
+def test_the_audit_says_that_a_change_came_from_the_command(secret_key: str) -> None:
+    changed("query", "shadow")
+    changed("rollback", "query")
+    found: list[str] = []
+
+    async def work(store: Store) -> None:
+        found.extend(json.loads(event.detail)["via"] for _, event in await store.audit.newest(2))
+
+    in_store(secret_key, work)
+    assert found == ["cli", "cli"]

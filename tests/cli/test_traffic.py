@@ -27,6 +27,7 @@ async def spent(folder: Path, api: Api, secret_key: str) -> str:
         "MICHIQ_LLAMALITICA_API_URL": api.sandbox.llamalitica.url,
         "MICHIQ_LLAMALITICA_WEB_URL": api.sandbox.llamalitica.url,
         "MICHIQ_LLAMACHAT_URL": api.sandbox.llamachat.url,
+        "MICHIQ_LLAMACHAT_API_KEY": "sandbox-chat-key",
         "MICHIQ_LEGACY_URL": api.sandbox.michiq.url,
         "MICHIQ_ADMIN_LISTEN": urlsplit(api.proxy.admin_url).netloc,
         "MICHIQ_ADMIN_TOKENS": "demo:token-of-the-demo",
@@ -65,6 +66,7 @@ async def test_a_day_of_traffic_leaves_something_in_each_view(
         clients = (await seen("/clients"))["calls"]
         differences = (await seen("/differences?route=new_case"))["differences"]
         pending = (await seen("/pending"))["pending"]
+        series = await seen("/series?route=new_case")
     assert "michiq-proxy contract --record --routes doc,encounters ends with" in printed
     assert "The day is over." in printed
     assert {"legacy", "shadow", "canary", "new"} <= {change["mode"] for change in changes}
@@ -72,3 +74,4 @@ async def test_a_day_of_traffic_leaves_something_in_each_view(
     assert len({client["organization"] for client in clients}) >= 8
     assert "message" in [difference["path"] for difference in differences]
     assert len(pending) == 2
+    assert len(series["points"]) > 100

@@ -61,10 +61,10 @@ class Description:
         }
 
     def template(self, exchange: Exchange) -> str | None:
-        """The documented path that a request's path is one of; a literal one before one with an id."""
+        """The documented path that a request's path is one of; the one with more literal text goes first."""
         patterns = {each: re.sub(r"{\w+}", "[^/]+", each) for each in self.operations}
         fitting = [each for each, pattern in patterns.items() if re.fullmatch(pattern, exchange.path)]
-        return min(fitting, key=lambda each: each.count("{"), default=None)
+        return max(fitting, key=lambda each: (-each.count("{"), len(each)), default=None)
 
     def operation(self, exchange: Exchange) -> Node | None:
         """The operation; for a wrong method any of the path, as they all describe that refusal."""
@@ -184,14 +184,17 @@ class Description:
             elif parameter["in"] == "query":
                 given = query.get(name, [None])[0]
             elif parameter["in"] == "path":
-                given = unquote(exchange.path.split("/")[self._position(exchange, name)])
+                given = unquote(self._in_path(exchange, name))
             if given is not None:
                 yield from (f"{name}: {error}" for error in self._parameter(parameter["schema"], given))
             elif parameter.get("required"):
                 yield f"{name} is missing"
 
-    def _position(self, exchange: Exchange, name: str) -> int:
-        return (self.template(exchange) or "").split("/").index(f"{{{name}}}")
+    def _in_path(self, exchange: Exchange, name: str) -> str:
+        """Returns the parameter's text in the path."""
+        pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", self.template(exchange) or "")
+        found = re.fullmatch(pattern, exchange.path)
+        return found[name] if found else ""
 
     def _parameter(self, schema: Node, given: str) -> Iterator[str]:
         number = schema.get("type") == "integer" and given.isdecimal()

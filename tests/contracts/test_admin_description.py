@@ -42,6 +42,8 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PUT", "overrides/query", {"mode": "off", "reason": "x", "until": "2 h"}),
     ("DELETE", "overrides/query?reason=enough", None),
     ("POST", "rollback", {"reason": "too early", "route": "query"}),
+    ("POST", "overrides/doc:preview", {"mode": "canary", "percent": 50}),
+    ("POST", "overrides/doc:preview", {"rollback": True}),
     ("POST", "mappings/reload", None),
     ("GET", "routes", None),
     ("GET", "overrides", None),
@@ -55,6 +57,7 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "series?route=doc&step=60&since=2020-01-01T00:00:00Z&until=2020-06-01T00:00:00%2B02:00", None),
     ("GET", "series", None),
     ("GET", "clients?since=2020-01-01&route=doc", None),
+    ("GET", "organizations?route=doc&limit=1", None),
     ("GET", "can-switch/doc", None),
     ("GET", "requests/r-1", None),
     ("GET", "pending", None),
@@ -103,7 +106,8 @@ def test_the_description_tells_of_everything_that_was_kept(played: list[Exchange
         if isinstance(value, list | dict) and value
     }
     needed = "routes overrides changes processes rows comparisons differences learned calls reasons dropped "
-    needed += "points sides left_out dry_run_failures never_compared contract_run stories pending"
+    needed += "points sides left_out dry_run_failures never_compared contract_run stories pending "
+    needed += "organizations moves against"
     assert set(needed.split()) <= lists.keys()
 
 
@@ -130,6 +134,7 @@ async def _play(folder: Path) -> list[Exchange]:
             alone = Operator(http, proxy.admin_url, exchanges=exchanges)
             await alone.set_mode("doc", "legacy")
             await alone.roll_back()
+            await alone.ask("POST", "overrides/doc:preview", {"rollback": True})
             await alone.ask("POST", "mappings/reload")
         async with _proxy(folder / "closed", sandbox, {}) as proxy:
             await _strangers(Operator(http, proxy.admin_url, exchanges=exchanges))
@@ -204,15 +209,21 @@ async def _bad(ana: Operator) -> None:
     for method, path, body in changes:
         for seen in ({}, {"If-Match": '"99"'}, {"If-Match": "99"}):
             await ana.ask(method, path, body, headers=seen)
-    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback")]:
+    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback"), ("POST", "overrides/doc:preview")]:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):
             await ana.ask(method, path, wrong, headers=ANY)
         for kind in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):
             await ana.ask(method, path, b"{}", headers={**ANY, **kind})
     await ana.ask("DELETE", "overrides/doc?reason=", headers=ANY)
-    for method, path, body in [*changes, ("GET", "can-switch/doc", None), ("GET", "requests/x", None)]:
+    others = [
+        ("GET", "can-switch/doc", None),
+        ("GET", "requests/x", None),
+        ("POST", "overrides/doc:preview", {"clear": True}),
+    ]
+    for method, path, body in [*changes, *others]:
         await ana.ask(method, path.replace("doc", "docs"), body, headers=ANY)
-    for path in ("history", "audit", "comparisons", "differences", "learned", "series", "clients"):
+    reads = "history audit comparisons differences learned series clients organizations"
+    for path in reads.split():
         await ana.get(f"{path}?route=docs&limt=1")
     for path in (*PATHS, "events"):
         await ana.ask("PATCH", path)

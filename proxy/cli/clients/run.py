@@ -62,8 +62,13 @@ def _table_rows(calls: Sequence[Calls]) -> Iterator[tuple[str, ...]]:
 
 
 def _answers(rows: Sequence[Calls]) -> str:
-    """Returns the answers by side and status, the most frequent first: `new 200×41, legacy 401×2`."""
+    """Returns the answers by mode, side and status, most frequent first: `canary→new 200×41, new 200×2`."""
     counts: Counter[tuple[str, int]] = Counter()
     for each in rows:
-        counts[each.mode, each.status] += each.count
-    return ", ".join(f"{mode} {status}×{count}" for (mode, status), count in counts.most_common())
+        counts[_answered_by(each), each.status] += each.count
+    return ", ".join(f"{who} {status}×{count}" for (who, status), count in counts.most_common())
+
+
+def _answered_by(calls: Calls) -> str:
+    """Returns the mode, and the side that answered if the mode does not name it."""
+    return calls.mode if calls.side in ("", calls.mode) else f"{calls.mode}→{calls.side}"

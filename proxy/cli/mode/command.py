@@ -34,8 +34,8 @@ def mode() -> None:
 
     The command works on the store, whether or not a proxy runs; running proxies follow within 2 s. A change
     that gives more clients to the new side needs a yes of can-switch. Legacy, shadow, off, clear and rollback
-    never need it, nor valid mapping files. Exit code 0: done, or in force already; 1: refused, or not
-    followed in time; 2: wrong usage or settings.
+    never need it, nor valid mapping files. --dry-run shows who would move. Exit code 0: done, or in force
+    already; 1: refused, or not followed in time; 2: wrong usage or settings.
     """
 
 
@@ -58,6 +58,7 @@ def show(**given: Any) -> None:
 @options.actor
 @options.expect
 @options.wait
+@options.dry_run
 @options.as_json
 def set_(**given: Any) -> None:
     """Give ROUTE a MODE: legacy, new, shadow, canary or off."""
@@ -71,6 +72,7 @@ def set_(**given: Any) -> None:
 @options.actor
 @options.expect
 @options.wait
+@options.dry_run
 @options.as_json
 def clear(**given: Any) -> None:
     """Remove the override of ROUTE: its mapping file decides again.
@@ -87,6 +89,7 @@ def clear(**given: Any) -> None:
 @options.actor
 @options.expect
 @options.wait
+@options.dry_run
 @options.as_json
 def rollback(**given: Any) -> None:
     """Undo the newest change of ROUTE."""

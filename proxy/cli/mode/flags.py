@@ -8,14 +8,13 @@ from proxy.cli.common import Misuse, no_collections
 from proxy.cli.mode import options
 from proxy.cli.mode.options import ONE_CHANGE, Action
 
+_WRITES: Final = frozenset({"reason", "actor", "expect", "wait", "dry_run"})
 # The options that only some of the actions take.
 _TAKEN: Final[dict[Action, frozenset[str]]] = {
     "show": frozenset(),
     "history": frozenset({"limit"}),
-    "change": frozenset(
-        {"organization", "percent", "until", "reason", "actor", "expect", "wait", "despite_evidence"}
-    ),
-    "rollback": frozenset({"reason", "actor", "expect", "wait", "newest"}),
+    "change": _WRITES | {"organization", "percent", "until", "despite_evidence"},
+    "rollback": _WRITES | {"newest"},
 }
 _OPTIONS: Final = sorted(frozenset[str]().union(*_TAKEN.values()))
 
@@ -34,6 +33,7 @@ _OPTIONS: Final = sorted(frozenset[str]().union(*_TAKEN.values()))
 @options.actor
 @options.expect
 @options.wait
+@options.dry_run
 @click.option("--history", is_flag=True, help="List the changes, newest first.")
 @options.limit
 @options.as_json

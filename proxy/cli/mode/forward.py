@@ -1,24 +1,22 @@
 """Checks the evidence for a change of `michiq-proxy mode` that gives clients to the new side."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 import click
 
-from proxy.cli.can_switch.run import look
 from proxy.cli.common import Failure, Misuse, mappings_folder, read_table
 from proxy.cli.mode.request import ModeRequest, scope_of
 from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Table
-from proxy.modes import Change, Mode, Overrides, validate
-from proxy.rollout.evidence.readiness import Verdict
+from proxy.modes import Change, Overrides, validate
+from proxy.rollout.preview.effects import RESCUES
+from proxy.rollout.preview.membership import share
+from proxy.rollout.preview.planning import against
 from proxy.rollout.snapshot import Snapshot
 from proxy.settings import Settings
 from proxy.store import Store
-
-# These take clients back, or move none: neither evidence nor a mapping file may block them.
-_RESCUES: Final[frozenset[Mode | None]] = frozenset({None, "legacy", "shadow", "off"})
 
 
 async def checked(
@@ -29,21 +27,32 @@ async def checked(
     Raises Misuse for a canary without a percent, BadChange for a change that can't be meant, and Failure when
     it goes forward with neither evidence nor `--despite-evidence`.
     """
-    validate(change, now)
-    if change.mode in _RESCUES:
-        return change
     overrides = await store.overrides.load()
-    scope = scope_of(change.organization, store.sealer)
-    change = replace(change, percent=_percent(change, overrides, scope, now, settings))
+    change = completed(change, store, overrides, settings, now)
+    if change.mode in RESCUES:
+        return change
     if settings.legacy_url is None or asked.expect not in (None, overrides.revision):
         return change  # there is no other side, or the store refuses it as stale
     table = read_table(mappings_folder(settings.mappings))
+    scope = scope_of(change.organization, store.sealer)
     before = Snapshot(table, overrides).in_force(change.route, scope, now)
     percent = table.routes[change.route].mapping.canary_percent if change.percent is None else change.percent
-    if _share(change.mode, percent) > _share(before.mode, before.percent):
-        found = await look(store, change.route, table, now)
-        _hold(change.route, found.verdict, despite=bool(asked.despite_evidence))
+    if share(change.mode, percent) > share(before.mode, before.percent):
+        reasons = await against(store, change.route, table, now)
+        _hold(change.route, reasons, despite=bool(asked.despite_evidence))
     return change
+
+
+def completed(
+    change: Change, store: Store, overrides: Overrides, settings: Settings, now: datetime
+) -> Change:
+    """Returns the change with its percent.
+
+    Raises Misuse for a canary without a percent, and BadChange for a change that can't be meant.
+    """
+    validate(change, now)
+    scope = scope_of(change.organization, store.sealer)
+    return replace(change, percent=_percent(change, overrides, scope, now, settings))
 
 
 def _percent(
@@ -74,16 +83,11 @@ def _says_percent(mapping: RouteMapping) -> bool:
     return "canary_percent" in mapping.model_fields_set
 
 
-def _share(mode: Mode | None, percent: float) -> float:
-    """Returns the percentage of organizations that the new side answers."""
-    return {"new": 100.0, "canary": percent}.get(mode or "", 0.0)
-
-
-def _hold(route: str, verdict: Verdict, *, despite: bool) -> None:
-    against = [f" NO  {each.sentence}" for each in verdict.reasons if not each.ok]
-    if not against:
+def _hold(route: str, reasons: Sequence[str], *, despite: bool) -> None:
+    if not reasons:
         return
-    said = "\n".join([f"the evidence for {route} on the new side is not enough:", *against])
+    lines = [f" NO  {each}" for each in reasons]
+    said = "\n".join([f"the evidence for {route} on the new side is not enough:", *lines])
     if not despite:
         raise Failure(f"{said}\nnothing was changed; --despite-evidence changes it anyway")
     click.echo(f"note: {said}", err=True)

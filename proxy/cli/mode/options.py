@@ -32,4 +32,5 @@ wait = click.option(
 limit = click.option(
     "--limit", type=click.IntRange(1, 10_000), help=f"Length of the history; default: {SHOWN}."
 )
+dry_run = click.option("--dry-run", is_flag=True, default=None, help="Show who would move; change nothing.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

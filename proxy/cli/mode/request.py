@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from proxy.cli.common import Misuse
 from proxy.mapping.complaints import did_you_mean
@@ -12,6 +13,8 @@ from proxy.mapping.units import parse_duration
 from proxy.modes import MAX_LENGTHS, MODES, Change, Mode
 from proxy.store.audit.trail import PROXY
 from proxy.store.sealing.sealer import Sealer
+
+_DRY: Final = "dry run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class ModeRequest:
     expect: int | None = None
     wait: float | None = None
     limit: int | None = None
+    dry_run: bool | None = None
     as_json: bool = False
 
 
@@ -51,6 +55,7 @@ def change_of(asked: ModeRequest, route: str, now: datetime) -> Change:
         percent=asked.percent,
         until=None if asked.until is None else _end(asked.until, now),
         reason=reason_of(asked),
+        via="cli",
     )
 
 
@@ -60,6 +65,8 @@ def scope_of(organization: str | None, sealer: Sealer) -> str | None:
 
 
 def reason_of(asked: ModeRequest) -> str:
+    if asked.reason is None and asked.dry_run:
+        return _DRY
     if asked.reason is None:
         raise Misuse("--reason is needed: the next operator can't guess it")
     return asked.reason.strip()

@@ -9,13 +9,14 @@ import click
 from proxy.cli.common import Failure, mappings_folder, named_organizations, read_settings, read_table
 from proxy.cli.mode import tables
 from proxy.cli.mode.change import apply
-from proxy.cli.mode.forward import checked
+from proxy.cli.mode.dry_run import dry_run
+from proxy.cli.mode.forward import checked, completed
 from proxy.cli.mode.options import SHOWN, Action
 from proxy.cli.mode.request import ModeRequest, actor_of, change_of, existing_route, reason_of
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.flows.registry import FLOWS
 from proxy.mapping.complaints import did_you_mean
-from proxy.modes import NEED_LEGACY, Override, as_json
+from proxy.modes import NEED_LEGACY, Change, Override, as_json
 from proxy.settings import Settings
 from proxy.store import Store
 
@@ -56,13 +57,31 @@ def _history(asked: ModeRequest, settings: Settings) -> None:
 
 
 def _change(asked: ModeRequest, settings: Settings) -> None:
-    """Makes the change; reads only the mapping files that it needs: a broken one must not block a rescue."""
+    """Makes or previews the change.
+
+    To make it, only the mapping files are read that it needs: a broken one must not block a rescue.
+    """
     now = datetime.now(UTC)
     change = change_of(asked, existing_route(asked.route or "", FLOWS), now)
-    if change.mode in NEED_LEGACY and settings.legacy_url is None:
-        raise Failure(f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set")
     if change.organization is not None:
         _note_stranger(change.organization, named_organizations(settings))
+    if asked.dry_run:
+        _foresee(asked, change, settings, now)
+    else:
+        _make(asked, change, settings, now)
+
+
+def _foresee(asked: ModeRequest, change: Change, settings: Settings, now: datetime) -> None:
+    async def draft(store: Store) -> Override:
+        complete = completed(change, store, await store.overrides.load(), settings, now)
+        return store.overrides.planned(complete, now)
+
+    dry_run(asked, settings, draft, now)
+
+
+def _make(asked: ModeRequest, change: Change, settings: Settings, now: datetime) -> None:
+    if change.mode in NEED_LEGACY and settings.legacy_url is None:
+        raise Failure(f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set")
 
     async def make(store: Store) -> Override:
         complete = await checked(store, change, asked, settings, now)
@@ -75,12 +94,18 @@ def _roll_back(asked: ModeRequest, settings: Settings) -> None:
     actor, reason, route = actor_of(asked), reason_of(asked), _route(asked)
     now = datetime.now(UTC)
 
+    async def draft(store: Store) -> Override:
+        return await store.overrides.planned_rollback(actor=actor, reason=reason, at=now, route=route)
+
     async def make(store: Store) -> Override:
         return await store.overrides.roll_back(
-            actor=actor, reason=reason, at=now, route=route, expected=asked.expect
+            actor=actor, reason=reason, at=now, route=route, expected=asked.expect, via="cli"
         )
 
-    apply(asked, settings, make, now)
+    if asked.dry_run:
+        dry_run(asked, settings, draft, now)
+    else:
+        apply(asked, settings, make, now)
 
 
 def _route(asked: ModeRequest) -> str | None:

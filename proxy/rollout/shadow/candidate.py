@@ -20,6 +20,7 @@ from proxy.rollout.shadow.dry_run import dry_deps
 from proxy.rollout.shadow.openapi.description import LateDescriptions
 from proxy.rollout.shadow.queue import Dropped, Ran
 from proxy.upstream.call_log import CALLS
+from proxy.upstream.trace_context import CONTEXT, TraceContext
 from proxy.values import LEGACY_ID, Answer, Json, folded_id
 
 # The names of a case's id in newCase's answer and in the list of encounters (michiq-legacy).
@@ -29,7 +30,7 @@ _LISTED_ID: Final = "MichiqUUID"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A run of the new side; `control` is the answer that the client got."""
+    """A run of the new side; `control` is the answer that the client got. `trace` is the run's own."""
 
     spec: FlowSpec
     route: Route[Any]
@@ -38,11 +39,13 @@ class Candidate:
     control: Answer
     deps: Deps = field(repr=False)
     descriptions: LateDescriptions = field(repr=False)
+    trace: TraceContext | None = None
 
     async def run(self) -> Ran:
         """Runs the new side, and returns both answers. Raises Dropped when no comparison is possible."""
         structlog.contextvars.bind_contextvars(request_id=self.captured.request_id, shadow=True)
         CALLS.set([])
+        CONTEXT.set(self.trace)
         live = self.route.mapping.shadow_writes == "live"
         other_id = await self._counterpart(live=live)
         if not self.spec.writes:

@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy.inbound.body import Headers, RequestBody
 from proxy.spool import Spool, Stored
+from proxy.upstream.trace_context import TraceContext
 from proxy.values import Caller, Inbound
 
 # The proxy itself reads this much over the route's limit before it refuses (CONTRACT N15).
@@ -48,6 +49,7 @@ class CapturedRequest:
     whole: bool
     method: str
     request_id: str
+    trace: TraceContext | None = None
 
     def inbound(self, caller: Caller, limit: int, started: float, legacy_id: str | None = None) -> Inbound:
         """Returns the request as a flow reads it, with another id if one is given."""

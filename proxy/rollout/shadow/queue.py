@@ -6,13 +6,14 @@ Nothing here can affect the client: an error becomes an outcome with its reason.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import structlog
 
 from proxy.compare import CompareRules, Difference, compare
 from proxy.rollout.shadow.outcome import DIFFERENCE, MATCH, ShadowOutcome, dropped, dry_run_failed
+from proxy.upstream.trace_context import TraceContext
 from proxy.values import Answer
 
 _JOBS: Final = 64
@@ -47,7 +48,10 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request whose candidate is still to run; `size` is the number of bytes that it holds."""
+    """A request whose candidate is still to run; `size` is the number of bytes that it holds.
+
+    `trace` is the run's own, and `caused_by` the request's; both are None if no spans are made.
+    """
 
     route: str
     organization: str
@@ -57,15 +61,18 @@ class Job:
     size: int
     run: Callable[[], Awaitable[Ran]] = field(repr=False)
     close: Callable[[], None] = field(repr=False)
+    trace: TraceContext | None = None
+    caused_by: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The end of a job."""
+    """The end of a job; `seconds` is None for one that did not run to its end."""
 
     job: Job
     outcome: ShadowOutcome
     differences: tuple[Difference, ...] = ()
+    seconds: float | None = None
 
 
 Digest: TypeAlias = Callable[[str], str]
@@ -102,7 +109,9 @@ class ShadowQueue:
         while True:
             job = await self._queue.get()
             try:
-                self._finish(await self._compared(job))
+                started = asyncio.get_running_loop().time()
+                compared = await self._compared(job)
+                self._finish(replace(compared, seconds=asyncio.get_running_loop().time() - started))
             finally:
                 self._held -= job.size
                 self._queue.task_done()

@@ -12,6 +12,7 @@ from proxy.rollout.shadow.capture import CapturedRequest
 from proxy.rollout.shadow.openapi.description import LateDescriptions
 from proxy.rollout.shadow.outcome import dropped
 from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
+from proxy.upstream.trace_context import apart
 from proxy.values import Answer
 
 
@@ -44,9 +45,9 @@ class ShadowSampler:
 
         `control` None is an answer that is too large, or in an unreadable coding.
         """
-        candidate = Candidate(
-            spec, route, captured, context, control or Answer(0, b"", ""), self._deps, self._descriptions
-        )
+        answer = control or Answer(0, b"", "")
+        trace = apart(captured.trace, self._deps.tracing.new_id)
+        candidate = Candidate(spec, route, captured, context, answer, self._deps, self._descriptions, trace)
         job = _job(candidate)
         reason = self._why_not(spec, route, context, captured, control)
         if reason is None:
@@ -88,4 +89,6 @@ def _job(candidate: Candidate) -> Job:
         size=captured.body.size,
         run=candidate.run,
         close=captured.body.close,
+        trace=candidate.trace,
+        caused_by=captured.trace,
     )

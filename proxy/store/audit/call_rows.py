@@ -20,6 +20,7 @@ _FIELDS: Final = (
     "mode",
     "status",
     "count",
+    "side",
 )
 # A spreadsheet takes a text that begins so for a formula; in some languages the wide forms too.
 _FORMULA: Final = tuple("=+-@＝＋－＠\t\r\n")
@@ -39,6 +40,7 @@ def row(calls: Calls) -> Mapping[str, str | int]:
         calls.mode,
         calls.status,
         calls.count,
+        calls.side,
     )
     return dict(zip(_FIELDS, values, strict=True))
 

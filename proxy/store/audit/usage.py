@@ -1,4 +1,4 @@
-"""Reads the ledger: each client's calls, counted by day, route, mode and status."""
+"""Reads the ledger: each client's calls, counted by day, route, mode, status and side."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -36,7 +36,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """A count of a client's calls with this status, on one day of UTC."""
+    """A count of a client's calls with this status, on one day of UTC.
+
+    `side` is the side that answered, "" when none was chosen, and in the rows of earlier releases.
+    """
 
     client: Client
     day: date
@@ -44,6 +47,7 @@ class Calls:
     mode: str
     status: int
     count: int
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,13 @@ class Usage:
     async def calls(self, since: date | None = None, route: str | None = None) -> list[Calls]:
         """Returns all calls from that day on, of one route or of all, oldest first."""
         table = ledger.c
-        of = table.client, table.day, table.route, table.mode, table.status
+        of = table.client, table.day, table.route, table.mode, table.status, table.side
         query = select(clients, *of, table.count.label("times")).join(ledger, table.client == clients.c.id)
         if since is not None:
             query = query.where(table.day >= since.isoformat())
         if route is not None:
             query = query.where(table.route == route)
-        query = query.order_by(table.day, table.route, table.client, table.mode, table.status)
+        query = query.order_by(table.day, table.route, table.client, table.mode, table.status, table.side)
 
         def work(conn: Connection) -> Sequence[Row[Any]]:
             rows: Sequence[Row[Any]] = conn.execute(query).all()
@@ -111,7 +115,15 @@ class Usage:
     def _opened(self, rows: Sequence[Row[Any]]) -> list[Calls]:
         who = {row.id: self._client(row) for row in {row.id: row for row in rows}.values()}
         return [
-            Calls(who[row.id], date.fromisoformat(row.day), row.route, row.mode, row.status, row.times)
+            Calls(
+                who[row.id],
+                date.fromisoformat(row.day),
+                row.route,
+                row.mode,
+                row.status,
+                row.times,
+                row.side,
+            )
             for row in rows
         ]
 

@@ -23,7 +23,10 @@ _OTHERS: Final = "(others)"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One answered call. `key`, `user` and `organization_hash` are keyed hashes, "" where unknown."""
+    """One answered call. `key`, `user` and `organization_hash` are keyed hashes, "" where unknown.
+
+    `side` is the side that answered, "" when none was chosen.
+    """
 
     key: str
     user: str
@@ -34,6 +37,7 @@ class Visit:
     mode: str
     status: int
     at: datetime
+    side: str = ""
 
 
 ByClient: TypeAlias = Mapping[str, Sequence[Visit]]
@@ -100,14 +104,12 @@ def _client_row(client: str, visits: Sequence[Visit], sealer: Sealer) -> dict[st
 
 def _counts(grouped: ByClient) -> Rows:
     counts = Counter(
-        (client, day_of(each.at), each.route, each.mode, each.status)
+        (client, day_of(each.at), each.route, each.mode, each.status, each.side)
         for client, visits in grouped.items()
         for each in visits
     )
-    names = ("client", "day", "route", "mode", "status")
-    return [
-        {**dict(zip(names, key, strict=True)), "side": "", "count": count} for key, count in counts.items()
-    ]
+    names = ("client", "day", "route", "mode", "status", "side")
+    return [{**dict(zip(names, key, strict=True)), "count": count} for key, count in counts.items()]
 
 
 def _printable(text: str) -> str:

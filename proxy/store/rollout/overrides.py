@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select
 
-from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, as_json, overrides_of, validate
+from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, Via, as_json, overrides_of, validate
 from proxy.store.audit.trail import Audit, AuditEvent
 from proxy.store.errors import StoreError
 from proxy.store.rollout.override_queries import (
@@ -86,29 +86,42 @@ class OverrideStore:
         the same state one wins. Raises BadChange when the change is not allowed. Unless `anew`, raises
         Unchanged when the change is in force already: a rollback of a change without effect does nothing.
         """
-        validate(change, at)
-        name = change.organization and unicodedata.normalize("NFC", change.organization)
-        scope = self.sealer.organization(name) if name else EVERYONE
-        override = _override(replace(change, organization=name), scope, at)
+        override = self.planned(change, at)
 
         def work(conn: Connection) -> Override:
             if not anew:
                 self._refuse_equal(conn, override, expected)
-            return self._write(conn, override, expected)
+            return self._write(conn, override, expected, change.via)
 
         return await self._changed(work)
+
+    def planned(self, change: Change, at: datetime) -> Override:
+        """Returns the override that `change` would write, without a revision; writes nothing.
+
+        Raises BadChange when the change is not allowed.
+        """
+        validate(change, at)
+        name = change.organization and unicodedata.normalize("NFC", change.organization)
+        scope = self.sealer.organization(name) if name else EVERYONE
+        return _override(replace(change, organization=name), scope, at)
 
     def _refuse_equal(self, conn: Connection, draft: Override, expected: int | None) -> None:
         revision = current_revision(conn)
         _refuse_stale(revision, expected)
         stacks = overrides_of(map(self._read, conn.execute(uncovered())))
-        standing = [each for each in stacks.all_in_force(draft.at) if _key(each) == _key(draft)]
-        before = standing[0] if standing else None
+        before = stacks.standing(draft.route, draft.scope, draft.at)
         if _setting(before) == _setting(draft):
             raise Unchanged(revision, before)
 
     async def roll_back(
-        self, *, actor: str, reason: str, at: datetime, route: str | None = None, expected: int | None = None
+        self,
+        *,
+        actor: str,
+        reason: str,
+        at: datetime,
+        route: str | None = None,
+        expected: int | None = None,
+        via: Via | None = None,
     ) -> Override:
         """Undoes the newest change (of the route, if one is named) that is not undone yet.
 
@@ -117,24 +130,38 @@ class OverrideStore:
         """
 
         def work(conn: Connection) -> Override:
-            row = newest_change(conn, route)
-            if row is None:
-                raise NothingToUndo
-            undone = self._read(row)
-            before = change_before(conn, row, at)
-            change = Change(
-                actor=actor,
-                route=undone.route,
-                organization=undone.organization,
-                mode=before.mode if before else None,
-                percent=before.percent if before else None,
-                until=before.until if before else None,
-                reason=reason,
-            )
-            validate(change, at)
-            return self._write(conn, _override(change, undone.scope, at, undone.revision), expected)
+            return self._write(conn, self._undoing(conn, actor, reason, at, route), expected, via)
 
         return await self._changed(work)
+
+    async def planned_rollback(
+        self, *, actor: str, reason: str, at: datetime, route: str | None = None
+    ) -> Override:
+        """Returns the override that `roll_back` would write, without a revision; writes nothing.
+
+        Raises its errors.
+        """
+        return await self.database.read(lambda conn: self._undoing(conn, actor, reason, at, route))
+
+    def _undoing(
+        self, conn: Connection, actor: str, reason: str, at: datetime, route: str | None
+    ) -> Override:
+        row = newest_change(conn, route)
+        if row is None:
+            raise NothingToUndo
+        undone = self._read(row)
+        before = change_before(conn, row, at)
+        change = Change(
+            actor=actor,
+            route=undone.route,
+            organization=undone.organization,
+            mode=before.mode if before else None,
+            percent=before.percent if before else None,
+            until=before.until if before else None,
+            reason=reason,
+        )
+        validate(change, at)
+        return _override(change, undone.scope, at, undone.revision)
 
     async def history(self, *, limit: int = 100, route: str | None = None) -> list[Override]:
         """Returns the changes (of the route, if one is named), newest first."""
@@ -171,13 +198,13 @@ class OverrideStore:
 
         return await self.database.write(noting, turns=[_TURN], found=found)
 
-    def _write(self, conn: Connection, draft: Override, expected: int | None) -> Override:
+    def _write(self, conn: Connection, draft: Override, expected: int | None, via: Via | None) -> Override:
         """Writes both rows, the change's and the audit's, in the transaction that gives the revision."""
         current = current_revision(conn)
         _refuse_stale(current, expected)
         override = replace(draft, revision=current + 1)
         conn.execute(insert(overrides).values(self._columns(override)))
-        self.audit.append_in(conn, _event(override))
+        self.audit.append_in(conn, _event(override, via))
         notify(conn, OVERRIDDEN)
         return override
 
@@ -211,10 +238,6 @@ def _refuse_stale(current: int, expected: int | None) -> None:
         raise StaleRevision(current)
 
 
-def _key(override: Override) -> tuple[str, str]:
-    return override.route, override.scope
-
-
 def _setting(override: Override | None) -> tuple[Mode | None, float | None, datetime | None]:
     return (None, None, None) if override is None else (override.mode, override.percent, override.until)
 
@@ -236,9 +259,10 @@ def _override(change: Change, scope: str, at: datetime, undoes: int | None = Non
     )
 
 
-def _event(override: Override) -> AuditEvent:
+def _event(override: Override, via: Via | None) -> AuditEvent:
     """Returns the audit's event; it has only the organization's hash, for nobody can remove an audit row."""
     action = "mode_rolled_back" if override.undoes else "mode_set" if override.mode else "mode_cleared"
     facts = {name: each for name, each in as_json(override).items() if name in _AUDITED and each is not None}
+    facts |= {"via": via} if via else {}
     detail = json.dumps(facts, ensure_ascii=False)
     return AuditEvent(override.at, override.actor, action, override.scope, detail)

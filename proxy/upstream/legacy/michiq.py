@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from proxy.upstream.http1.upstream_pool import open_pool
 from proxy.upstream.legacy.legacy_list import as_own_call, read_list
 from proxy.upstream.legacy.raw import RawAnswer, RawRequest
 from proxy.upstream.legacy.wire import Informed, Wire, cut, garbage, too_slow
+from proxy.upstream.trace_context import Carry
 from proxy.values import Json
 
 __all__ = ["Michiq", "RawAnswer", "RawRequest", "open_michiq"]
@@ -36,18 +38,22 @@ _METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
 _ENCOUNTERS: Final = "/michiQ/encounters"
+_TRACE_FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
 
 
 class Michiq:
-    """A client of one legacy server, made by `open_michiq`."""
+    """A client of one legacy server, made by `open_michiq`; `carry` None adds no trace context."""
 
-    def __init__(self, base_url: str, pool: Pool, gate: Gate, on_call: OnCall) -> None:
+    def __init__(
+        self, base_url: str, pool: Pool, gate: Gate, on_call: OnCall, carry: Carry | None = None
+    ) -> None:
         parts = urlsplit(base_url)
         self._authority = parts.netloc.encode("ascii")
         self._path = parts.path.rstrip("/").encode("ascii")
         self._pool = pool
         self.gate = gate
         self._on_call = on_call
+        self._carry = carry
 
     @asynccontextmanager
     async def exchange(
@@ -62,6 +68,7 @@ class Michiq:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
+        request, span_id = self._traced(request)
         status: int | None = None
         cause: str | None = f"{NAME}-cancelled"
         try:
@@ -82,7 +89,18 @@ class Michiq:
         finally:
             milliseconds = (loop.time() - started) * 1000
             method = _METHODS.get(request.method, "other")
-            self._on_call(CallRecord(NAME, method, path, status, cause, milliseconds))
+            self._on_call(CallRecord(NAME, method, path, status, cause, milliseconds, span_id))
+
+    def _traced(self, request: RawRequest) -> tuple[RawRequest, str | None]:
+        """Returns the request with the trace context, and the id of its span.
+
+        A client's own `traceparent` goes on as it came: here, unchanged bytes matter more than the trace.
+        """
+        if self._carry is None or any(name.lower() in _TRACE_FIELDS for name, _ in request.headers):
+            return request, None
+        fields, span_id = self._carry()
+        pairs = [(name.encode(), value.encode()) for name, value in fields.items()]
+        return replace(request, headers=(*request.headers, *pairs)), span_id
 
     async def _begun(
         self, request: RawRequest, seconds: float, informed: Informed | None
@@ -158,14 +176,16 @@ async def open_michiq(
     *,
     proxy: OutboundProxy | None = None,
     spares: int = 0,
+    carry: Carry | None = None,
 ) -> AsyncIterator[Michiq]:
     """Opens a client of the server at a base URL that the settings have checked.
 
     `monotonic` is its breaker's clock. `trust` decides which certificates are accepted; None means the
-    system's authorities. `spares` is the number of connections that are opened ahead.
+    system's authorities. `spares` is the number of connections that are opened ahead. `carry` None adds no
+    trace context.
     """
     async with open_pool(NAME, base_url, trust, proxy, spares=spares) as pool:
-        yield Michiq(base_url, pool, Gate(NAME, monotonic, "legacy_unreachable"), on_call)
+        yield Michiq(base_url, pool, Gate(NAME, monotonic, "legacy_unreachable"), on_call, carry)
 
 
 def _unreachable(error: NotConnected) -> UpstreamError:

@@ -29,6 +29,8 @@ def _description() -> bytes:
 _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/routes": {"GET": routes.show},
     "/overrides": {"GET": overrides.show},
+    # Before the next path, which would take it for a route of this name.
+    "/overrides/{route}:preview": {"POST": switching.preview},
     "/overrides/{route}": {"PUT": overrides.put, "DELETE": overrides.delete},
     "/rollback": {"POST": overrides.roll_back},
     "/history": {"GET": overrides.history},
@@ -41,6 +43,7 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/learned": {"GET": evidence.learned},
     "/series": {"GET": series.show},
     "/clients": {"GET": clients.clients},
+    "/organizations": {"GET": clients.organizations},
     "/can-switch/{route}": {"GET": switching.show},
     # A request's id may hold slashes.
     "/requests/{request_id:.+}": {"GET": records.explain},

@@ -65,11 +65,12 @@ async def put(request: web.Request) -> web.StreamResponse:
     change = Change(
         actor=request[ACTOR],
         route=route,
-        organization=_stripped(wanted.organization),
+        organization=stripped(wanted.organization),
         mode=wanted.mode,
         percent=wanted.percent,
-        until=_end(wanted.until, now),
+        until=end_of(wanted.until, now),
         reason=wanted.reason.strip(),
+        via="api",
     )
     if change.mode in NEED_LEGACY and deps.upstreams.michiq is None:
         detail = f"{change.mode} needs the legacy server, and MICHIQ_LEGACY_URL is not set"
@@ -87,9 +88,10 @@ async def delete(request: web.Request) -> web.StreamResponse:
     change = Change(
         actor=request[ACTOR],
         route=route,
-        organization=_stripped(wanted.organization),
+        organization=stripped(wanted.organization),
         mode=None,
         reason=wanted.reason.strip(),
+        via="api",
     )
     store = deps.store.overrides
     return await make_change(
@@ -108,7 +110,7 @@ async def roll_back(request: web.Request) -> web.StreamResponse:
         request,
         on,
         lambda revision: store.roll_back(
-            actor=actor, reason=reason, at=deps.effects.clock(), route=route, expected=revision
+            actor=actor, reason=reason, at=deps.effects.clock(), route=route, expected=revision, via="api"
         ),
         WHOLE_BODY,
     )
@@ -122,12 +124,13 @@ async def history(request: web.Request) -> web.StreamResponse:
     return respond(json(200, {"changes": [as_json(each) for each in found]}))
 
 
-def _stripped(organization: str | None) -> str | None:
+def stripped(organization: str | None) -> str | None:
     """Returns the name without blanks around it, as the header's value is read."""
     return None if organization is None else organization.strip(" \t")
 
 
-def _end(text: str | None, now: datetime) -> datetime | None:
+def end_of(text: str | None, now: datetime) -> datetime | None:
+    """Returns the end of an override; raises Problem when the text is neither a time nor a duration."""
     if text is None:
         return None
     with suppress(ValueError):

@@ -215,4 +215,5 @@ def captured_request(request: web.Request, capture: BodyCapture, request_id: str
         whole=capture.whole,
         method=request.method,
         request_id=request_id,
+        trace=request[DRAFT].trace,
     )

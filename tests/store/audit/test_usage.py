@@ -27,6 +27,7 @@ def visit(**changes: Any) -> Visit:
         "mode": "new",
         "status": 200,
         "at": NOW,
+        "side": "new",
     }
     return Visit(**{**values, **changes})
 
@@ -58,6 +59,13 @@ async def test_calls_add_up_by_day_route_mode_and_status(store: Store) -> None:
         (0, "doc", "new", 404, 2),
         (0, "query", "new", 200, 2),
     ]
+
+
+async def test_calls_are_counted_by_the_side_that_answered(store: Store) -> None:
+    sides = ["legacy", "new", "new", ""]
+    await add(store, *(visit(mode="canary", side=side) for side in sides))
+    rows = await store.ledger.calls()
+    assert [(row.side, row.count) for row in rows] == [("", 1), ("legacy", 1), ("new", 2)]
 
 
 async def test_calls_are_asked_for_from_a_day_on_and_by_route(store: Store) -> None:

@@ -29,6 +29,7 @@ READS: Final = (
     "learned",
     "series",
     "clients",
+    "organizations?route=doc",
     "can-switch/doc",
     "pending",
     "system",
@@ -621,3 +622,71 @@ async def asked_wrongly(api: Api, request_id: str) -> None:
     async with api.http.post(f"{api.url}/michiQ/encounters", headers=headers) as response:
         assert response.status == 405
     await api.proxy.moving.recorder.flush()
+
+
+async def called(api: Api, *names: str) -> None:
+    """Adds a call of each organization to the ledger."""
+    store, now = api.proxy.deps.store, api.clock()
+    calls = [
+        Visit("k", "u", name, store.sealer.organization(name), "okhttp", "new_case", "legacy", 200, now)
+        for name in names
+    ]
+    await store.evidence.add(visits=calls, at=now)
+
+
+@pytest.mark.on_both
+async def test_who_is_in_a_canary_is_listed_page_by_page_with_the_rule(moved: Api, ana: Operator) -> None:
+    await called(moved, "Clínica Norte", "Clínica Sur", "Clínica Este")
+    await ana.set_mode("new_case", "canary", percent=50)
+    await ana.set_mode("new_case", "new", organization="Clínica Sur")
+    outcomes = [Outcome("new_case", moved.proxy.deps.store.sealer.organization("Clínica Sur"), "difference")]
+    await moved.proxy.deps.store.evidence.add(outcomes=outcomes, at=moved.clock())
+    found: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = said(await ana.get(f"organizations?route=new_case&limit=2{cursor}"))
+        found += page["organizations"]
+        cursor = f"&cursor={page['next']}" if page["next"] else None
+    by_name = {each["name"]: each for each in found if each["calls"]}
+    assert by_name.keys() == {"Clínica Norte", "Clínica Sur", "Clínica Este"}
+    sur = by_name["Clínica Sur"]
+    assert (sur["side"], sur["rule"], sur["set_by"], sur["revision"]) == ("new", "mode", "organization", 2)
+    assert (sur["compared"], sur["differing"], sur["calls"]) == (1, 1, 1)
+    norte = by_name["Clínica Norte"]
+    assert (norte["rule"], norte["side"] == "new") == ("percent", norte["bucket"] < 5000)
+
+
+@pytest.mark.on_both
+async def test_a_preview_says_what_its_change_would_do_and_changes_nothing(moved: Api, ana: Operator) -> None:
+    await called(moved, "Clínica Norte")
+    await ana.set_mode("new_case", "legacy")
+    shown = await ana.ask("POST", "overrides/new_case:preview", {"mode": "new"})
+    found = said(shown)
+    assert [(each["name"], each["before"]["side"], each["after"]["side"]) for each in found["moves"]] == [
+        ("Clínica Norte", "legacy", "new")
+    ]
+    assert (found["refused"], found["risks"], found["unchanged"]) == (True, ["new"], False)
+    assert (shown.answer.header("ETag"), said(await ana.get("overrides"))["revision"]) == ('"1"', 1)
+    again = said(await ana.ask("POST", "overrides/new_case:preview", {"mode": "legacy"}))
+    assert (again["unchanged"], again["moves"], again["against"]) == (True, [], [])
+
+
+@pytest.mark.parametrize("body", [{}, {"mode": "off", "clear": True}, {"mode": "off", "percent": 5}])
+async def test_a_preview_of_what_can_not_be_meant_is_refused(ana: Operator, body: Any) -> None:
+    assert (await ana.ask("POST", "overrides/doc:preview", body)).status == 422
+
+
+async def test_the_audit_says_that_a_change_came_by_the_api(ana: Operator) -> None:
+    await ana.set_mode("doc", "shadow")
+    await ana.roll_back()
+    await ana.set_mode("doc", "off")
+    await ana.ask("DELETE", "overrides/doc?reason=x", headers={"If-Match": "*"})
+    rows = said(await ana.get("audit?limit=4"))["rows"]
+    assert [row["detail"]["via"] for row in rows] == ["api"] * 4
+
+
+async def test_the_ledger_has_the_side_that_answered(moved: Api, ana: Operator) -> None:
+    await moved.new_case()
+    await moved.proxy.moving.recorder.flush()
+    calls = said(await ana.get("clients"))["calls"]
+    assert [(each["route"], each["side"]) for each in calls] == [("new_case", "new")]

@@ -1,0 +1,1 @@
+"""Says before a change which organizations would move, and which side answers each now."""

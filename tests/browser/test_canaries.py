@@ -1,0 +1,56 @@
+"""Nothing of a patient reaches the operator's browser, on any page and in any answer."""
+
+from collections import Counter
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.filled import ADMIN, TOKENS
+from tests.browser.person import Person, person_at
+from tests.browser.planted import patients, plant, sandbox_with, spelt_out
+from tests.browser.views import VIEWS
+from tests.conftest import StartProxy
+
+_OF_ONE_KIND: Final = 4  # pages that are read of one view, with other filters
+_LINKS: Final = "[...document.querySelectorAll('a[href]:not([download])')].map((link) => link.href)"
+
+
+@pytest.mark.here_only("a browser sees no difference")
+async def test_none_of_60_values_of_patients_is_on_a_page_or_in_an_answer(
+    browser: Browser, start_proxy: StartProxy
+) -> None:
+    all_of_them = dict(enumerate(patients()))
+    config = sandbox_with(all_of_them)
+    async with (
+        start_proxy(legacy=True, config=config, MICHIQ_ADMIN_TOKENS=TOKENS) as api,
+        person_at(browser, api.proxy.admin_url) as person,
+    ):
+        secrets = [*await plant(api, all_of_them), ADMIN]
+        await person.log_in(ADMIN)
+        pages = await _read_everything(person)
+        answers = [*await person.watched.read(), *pages]
+    found = {
+        (secret, url) for url, text in answers for secret in secrets if secret.lower() in spelt_out(text)
+    }
+    assert found == set()
+    assert len({*secrets}) >= 60
+    assert len(pages) >= len(VIEWS)
+
+
+async def _read_everything(person: Person) -> list[tuple[str, str]]:
+    """Follows each link from each view; returns each page's address and what stood there at the end."""
+    waiting, seen, kinds = [f"{person.url}{view}" for view in VIEWS.values()], set[str](), Counter[str]()
+    pages = []
+    while waiting:
+        address = waiting.pop(0).partition("#")[0]
+        path = urlsplit(address).path
+        if address in seen or kinds[path] >= _OF_ONE_KIND or not address.startswith(f"{person.url}/"):
+            continue
+        seen.add(address)
+        kinds[path] += 1
+        await person.page.goto(address)
+        pages.append((address, await person.page.content()))
+        waiting += await person.page.evaluate(_LINKS)
+    return pages

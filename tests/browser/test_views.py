@@ -1,0 +1,58 @@
+"""Each view of the operator's page in Chromium: no fault of accessibility, nothing that the CSP refuses."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.browser import axe
+from tests.browser.filled import ADMIN, TOKENS, fill
+from tests.browser.person import person_at
+from tests.browser.views import VIEWS
+from tests.conftest import Api, StartProxy
+
+LANGUAGES: Final = {"es": "es-ES", "en": "en-GB"}
+_NARROWEST: Final = 320
+_TOO_WIDE: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.here_only("a browser sees no difference")
+async def test_each_view_is_accessible_narrow_and_within_its_policy_in_both_languages(
+    browser: Browser, start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    async with start_proxy(legacy=True, MICHIQ_ADMIN_TOKENS=TOKENS) as api:
+        await fill(api, tmp_path)
+        faults = {language: await _faults(browser, api, language) for language in LANGUAGES}
+    assert faults == {language: {} for language in LANGUAGES}
+
+
+async def _faults(browser: Browser, api: Api, language: str) -> dict[str, list[str]]:
+    """Returns the faults of each view that has some: first with the CSP, then without it for axe-core."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    url, locale = api.proxy.admin_url, LANGUAGES[language]
+    async with person_at(browser, url, language=locale, width=_NARROWEST) as person:
+        await person.log_in(ADMIN)
+        for view in VIEWS.values():
+            found[view] += await _visit(person.page, url + view, language)
+            found[view] += [
+                f"{wide} px too wide" for wide in [await person.page.evaluate(_TOO_WIDE)] if wide > 0
+            ]
+            found[view] += person.watched.errors
+            person.watched.errors.clear()
+    async with person_at(browser, url, language=locale, bypass_csp=True) as person:
+        await person.log_in(ADMIN)
+        for view in VIEWS.values():
+            await _visit(person.page, url + view, language)
+            for scheme in ("light", "dark"):
+                await person.page.emulate_media(color_scheme=scheme)
+                found[view] += [f"{scheme}: {fault}" for fault in await axe.faults(person.page)]
+    return {view: faults for view, faults in found.items() if faults}
+
+
+async def _visit(page: Page, address: str, language: str) -> list[str]:
+    response = await page.goto(address)
+    assert response
+    shown = await page.locator("html").get_attribute("lang")
+    return [f"status {response.status}"] * (response.status != 200) + [f"in {shown}"] * (shown != language)
