@@ -10,13 +10,18 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import live, now
+from proxy.web.page.views import contract, live, now, system
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
 _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/": {"GET": now.show},
     "/events": {"GET": live.show},
+    "/system": {"GET": system.show},
+    "/system/reload": {"POST": system.reload},
+    "/system/roll": {"POST": system.roll},
+    "/system/bundle": {"GET": system.download},
+    "/contract": {"GET": contract.show},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {
