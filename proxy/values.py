@@ -194,12 +194,21 @@ class LinkedCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The request that a call was made for: its id, and the keyed hash of its organization."""
+
+    request_id: str
+    organization: str
+
+
+@dataclass(frozen=True, slots=True)
 class PendingCall:
     """A call that may have made a case, or whose case no client learned of (CONTRACT N19).
 
     The call is never sent again, and is shown to operators. `id` is the intent's, or of a linked case
     (S05) the
     legacy id; `kind` is the flow that made the call; `made` is the case's id, if the case is there for sure.
+    `origin` is None for a call of an earlier release.
     """
 
     id: str
@@ -207,6 +216,7 @@ class PendingCall:
     cause: str | None
     at: datetime
     made: str | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ SUMMARIES: Final[dict[str, str]] = {
     "explain": (
         "Show what happened to a request: who answered it and why, which calls went out, what came back."
     ),
+    "requests": "List the stored requests that fit all options, the newest first.",
+    "pending": "List the calls of which nobody knows whether they made a case, or close one.",
     "contract": (
         "Check over HTTP whether a host (the old server, this proxy, a rebuilt one) keeps the contract."
     ),
@@ -61,6 +63,14 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "clients": ("michiq-proxy clients --since 2026-11-01 --csv",),
     "can-switch": ("michiq-proxy can-switch new_case",),
     "explain": ("michiq-proxy explain 4ae2e02e-6f06-40e8-9dc3-350ba7c43086",),
+    "requests": (
+        "michiq-proxy requests --organization 'Clínica Norte' --route new_case --failed --since '2 h'",
+        "michiq-proxy requests --status 5xx --side new",
+    ),
+    "pending": (
+        "michiq-proxy pending",
+        "michiq-proxy pending resolve 0b9b0a3e-30a1-4f3c-9b0e-5a3c7c4f6a11 --not-made --reason 'none there'",
+    ),
     "contract": (
         "michiq-proxy contract --target http://127.0.0.1:8080 --organization 'Clínica Norte' "
         "--user ana@clinica.example --read-only",
@@ -90,6 +100,8 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "clients": _STORE,
     "can-switch": _MODES,
     "explain": _STORE,
+    "requests": (*_STORE, "MICHIQ_MAPPINGS"),
+    "pending": (*_STORE, "MICHIQ_MAPPINGS"),
     "contract": ("CONTRACT_API_KEY", "with --record:", *_MODES),
     "migrate": (*_STORE, "MICHIQ_DATABASE_POOLER", "MICHIQ_CA_FILE"),
     "copy-store": (*_STORE, "MICHIQ_TO_DATABASE_URL or MICHIQ_TO_DATABASE_URL_FILE, MICHIQ_TO_BLOBS_URL"),

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -24,7 +25,7 @@ CheckCanaries: TypeAlias = Callable[[Collection[CanaryWindow]], Awaitable[None]]
 _FLUSH_SECONDS: Final = 1.0
 _AT_MOST: Final = 5_000  # of each kind between two writes; more are counted, not stored
 _MANY: Final = _AT_MOST // 2  # this many are written early
-_STORIES: Final = 2_000  # the store has no more: it would drop the older ones of the same second
+_STORIES: Final = 2_000  # of answers, and as many of failures; the older ones of the same second are dropped
 
 _log: Final = structlog.get_logger("proxy.recorder")
 
@@ -45,6 +46,7 @@ class Recorder:
         self._seen: list[SeenAnswer] = []
         self._visits: list[Visit] = []
         self._stories: deque[RequestTrace] = deque(maxlen=_STORIES)
+        self._failures: deque[RequestTrace] = deque(maxlen=_STORIES)
         # The audit has one a day of each kind, so the first one is enough.
         self._accesses: dict[tuple[date, str, str, str], Access] = {}
         self._canaries: dict[CanaryWindow, CanaryCount] = {}
@@ -71,7 +73,7 @@ class Recorder:
             self._accesses[key] = access
 
     def traced(self, story: RequestTrace) -> None:
-        self._stories.append(story)
+        (self._failures if story.is_failure else self._stories).append(story)
 
     def counted(self, window: CanaryWindow, *, bad: bool) -> None:
         """Counts one outcome of a canary."""
@@ -99,7 +101,9 @@ class Recorder:
         outcomes, self._outcomes = self._outcomes, []
         seen, self._seen = self._seen, []
         visits, self._visits = self._visits, []
-        stories, self._stories = [*self._stories], deque(maxlen=_STORIES)
+        stories = sorted([*self._failures, *self._stories], key=attrgetter("at"))
+        self._failures.clear()
+        self._stories.clear()
         accesses, self._accesses = [*self._accesses.values()], {}
         canaries, self._canaries = self._canaries, {}
         series, self._series = self._series, {}

@@ -36,6 +36,7 @@ from proxy.store.rollout.evidence import Evidence
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
+from proxy.store.rollout.resolutions import Resolutions
 from proxy.store.rollout.series import Series
 from proxy.store.sealing.keys import Keys
 from proxy.store.sealing.sealer import Sealer, load_sealer
@@ -88,6 +89,7 @@ class Store:
     probe: Probe
     changes: Changes
     additions: Additions
+    resolutions: Resolutions
 
     @property
     def database(self) -> Database:
@@ -103,9 +105,9 @@ class Store:
         return _assemble(backend, self.sealer, self.changes.memory, blobs)
 
     async def pending(self) -> list[PendingCall]:
-        """Returns the ambiguous calls, oldest first: an operator has to look at them."""
+        """Returns the ambiguous calls that nobody has closed, oldest first: operators look at them."""
         calls = [
-            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id)
+            PendingCall(each.id, each.kind, each.cause, each.created_at, each.case_id, each.origin)
             for each in await self.journal.pending()
         ]
         return sorted([*calls, *await self.links.ambiguous()], key=attrgetter("at"))
@@ -195,6 +197,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         keys=Keys(database, sealer),
         probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
+        resolutions=Resolutions(database, sealer, audit),
     )
 
 

@@ -16,7 +16,6 @@ from proxy.web.admin.api import serve_api
 from proxy.web.admin.keys import FOLLOWER, TOKENS
 from proxy.web.admin.tokens import OperatorTokens
 from proxy.web.expect import go_on_later
-from proxy.web.health import livez, readyz
 from proxy.web.keys import (
     DEPS,
     LEARNER,
@@ -37,6 +36,7 @@ from proxy.web.page import access
 from proxy.web.page.keys import Page
 from proxy.web.page.routes import serve_page
 from proxy.web.resources import serve, serve_nothing_else
+from proxy.web.state.health import livez, readyz
 from proxy.web.state.process_state import ProcessState
 from proxy.web.state.scrape import metrics
 from proxy.web.stream.hub import HUB, Hub

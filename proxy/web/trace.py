@@ -38,7 +38,18 @@ def story(exchange: Exchange) -> RequestTrace:
             "milliseconds": exchange.milliseconds,
         },
     }
-    return RequestTrace(exchange.request_id, exchange.at, trace)
+    context = exchange.context
+    return RequestTrace(
+        exchange.request_id,
+        exchange.at,
+        trace,
+        route=exchange.route,
+        organization=(context.asked.scope if context else None) or "",
+        side=exchange.side or "",
+        cause=exchange.cause or "",
+        status=exchange.status,
+        milliseconds=exchange.milliseconds,
+    )
 
 
 def visit(exchange: Exchange) -> Visit | None:

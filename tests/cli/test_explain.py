@@ -7,9 +7,9 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from proxy.cli.explain.words import DIFFERENCES, TOKENS, WHYS
 from proxy.compare import Kind
 from proxy.rollout.decide import Token, Why
+from proxy.rollout.explain.words import DIFFERENCES, TOKENS, WHYS
 from proxy.store import Store
 from proxy.store.audit.request_traces import RequestTrace
 from proxy.values import Side
@@ -161,7 +161,7 @@ def test_an_unknown_id_ends_with_1_and_a_sentence(here: Site, arguments: list[st
     tell(here, request())
     result = here.call("explain", "r-2", *arguments)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "r-2 is not among the last 1,000 requests" in result.output
+    assert "r-2 is not among the stored requests" in result.output
 
 
 async def test_what_a_proxy_keeps_of_a_request_is_what_explain_tells(

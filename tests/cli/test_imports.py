@@ -49,7 +49,7 @@ SECONDS: Final = 60
 HELPS: Final = (
     *([name] for name in SUMMARIES),
     *(["mode", name] for name in ("show", "set", "clear", "rollback", "history")),
-    *(["mode", "query"], ["audit", "list"], ["audit", "verify"]),
+    *(["pending", "resolve"], ["mode", "query"], ["audit", "list"], ["audit", "verify"]),
 )
 
 

@@ -59,9 +59,12 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "clients?since=2020-01-01&route=doc", None),
     ("GET", "organizations?route=doc&limit=1", None),
     ("GET", "can-switch/doc", None),
+    ("GET", "requests?route=doc&status=5xx&failed=true&limit=1", None),
+    ("GET", "requests?cursor=OTk&organization=Cl%C3%ADnica%20Norte&side=new&since=2%20h", None),
     ("GET", "requests/r-1", None),
     ("GET", "pending", None),
     ("GET", "system", None),
+    ("POST", "pending/i-1:resolve", {"made": "case-1", "reason": "it is there"}),
     ("GET", "openapi.yaml", None),
 )
 PATHS: Final = tuple(sorted({path.partition("?")[0] for _, path, _ in GOOD}))
@@ -107,7 +110,7 @@ def test_the_description_tells_of_everything_that_was_kept(played: list[Exchange
     }
     needed = "routes overrides changes processes rows comparisons differences learned calls reasons dropped "
     needed += "points sides left_out dry_run_failures never_compared contract_run stories pending "
-    needed += "organizations moves against"
+    needed += "organizations moves against requests notes"
     assert set(needed.split()) <= lists.keys()
 
 
@@ -156,6 +159,7 @@ async def _proxy(
 async def _fill(store: Store, now: Any) -> None:
     """One of each that can be told of."""
     leaf = Leaf("string", 20, "0123456789abcdef")
+    scope = store.sealer.organization("Clínica Norte")
     difference = Difference("document.timestamp", "value", leaf, Leaf("none", None, None))
     ends = ("match", "difference", "dropped:busy", "dropped:not-sampled", "dry-run-failed:undocumented")
     await store.evidence.add(
@@ -168,7 +172,10 @@ async def _fill(store: Store, now: Any) -> None:
             Visit("", "", "", "", "", "doc", "refused", 401, now),
         ],
         series=_series(now),
-        stories=[RequestTrace("r-1", now, {"route": "doc"}), RequestTrace("r-2", now, {"route": "doc"})],
+        stories=[
+            RequestTrace(f"r-{number}", now, {"route": "doc"}, "doc", scope, "new", "llamalitica-500", 500, 9)
+            for number in (1, 2)
+        ],
         at=now,
     )
     await store.contract_runs.add([ContractRun(now, "http://127.0.0.1:8080", "doc", 9, 0, 1)])
@@ -209,7 +216,13 @@ async def _bad(ana: Operator) -> None:
     for method, path, body in changes:
         for seen in ({}, {"If-Match": '"99"'}, {"If-Match": "99"}):
             await ana.ask(method, path, body, headers=seen)
-    for method, path in [("PUT", "overrides/doc"), ("POST", "rollback"), ("POST", "overrides/doc:preview")]:
+    bodies = [
+        ("PUT", "overrides/doc"),
+        ("POST", "rollback"),
+        ("POST", "overrides/doc:preview"),
+        ("POST", "pending/i-1:resolve"),
+    ]
+    for method, path in bodies:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):
             await ana.ask(method, path, wrong, headers=ANY)
         for kind in ({"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}):
@@ -222,7 +235,9 @@ async def _bad(ana: Operator) -> None:
     ]
     for method, path, body in [*changes, *others]:
         await ana.ask(method, path.replace("doc", "docs"), body, headers=ANY)
-    reads = "history audit comparisons differences learned series clients organizations"
+    await ana.ask("POST", "pending/i-9:resolve", {"made": None, "reason": "x"})
+    await ana.ask("POST", "pending/i-1:resolve", {"made": None, "reason": "x"})
+    reads = "history audit comparisons differences learned series clients organizations requests"
     for path in reads.split():
         await ana.get(f"{path}?route=docs&limt=1")
     for path in (*PATHS, "events"):

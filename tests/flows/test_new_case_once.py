@@ -11,7 +11,9 @@ import pytest
 
 from proxy.sandbox import Fault, SandboxConfig
 from proxy.sandbox.faults import Kind
-from tests.conftest import Api, StartProxy, bearer
+from proxy.store.rollout.resolutions import Resolution
+from proxy.values import Origin
+from tests.conftest import IDENTITY, Api, StartProxy, bearer
 from tests.flows._wire import committed, connect, form, new_case, part, refusal, talk, until
 from tests.samples import docx, pdf
 
@@ -52,6 +54,20 @@ async def test_case_N17_of_an_unclear_end_is_never_sent_again(api: Api) -> None:
         assert posts(api) == number, kind
     shown = [(entry.state, entry.cause) for entry in await pending(api)]
     assert shown == [("ambiguous", cause) for _, _, cause in UNCLEAR]
+
+
+async def test_case_N17_that_an_operator_has_closed_is_never_sent_again_either(api: Api) -> None:
+    api.sandbox.llamalitica.faults.add(fault("cut_after_body", None))
+    asked = new_case(FORM, KEY, "X-Request-ID: request-1")
+    await talk(api.url, asked)
+    store = api.proxy.deps.store
+    [call] = await store.pending()
+    assert call.origin == Origin("request-1", store.sealer.organization(IDENTITY["organization"]))
+    note = Resolution(None, "ana", "it is not there")
+    await store.resolutions.resolve(call.id, note, api.proxy.deps.effects.clock())
+    again = await talk(api.url, asked)
+    assert (again.sentence, again.header("X-Michiq-Cause")) == (FAILED, "outcome-unknown")
+    assert (posts(api), await store.pending()) == (1, [])
 
 
 async def test_case_N17_that_was_refused_may_be_sent_again_under_its_key(api: Api) -> None:

@@ -27,6 +27,7 @@ class Rules:
     asks_who_lives_last: bool = True  # after it has read the entries: a process may join in between
     takes_over_its_own: bool = True  # its open entries that no request of the process has in hand
     reads_its_own_first: bool = True  # and only then compares them with what is in hand
+    leaves_closed_ones_closed: bool = True  # a late failure would free the key of a call that somebody closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Faults:
     cuts: bool = False  # the connection breaks in COMMIT
     gives_up: bool = False  # a process can't write an outcome, and its request ends
     failover: bool = False
+    closes: bool = False  # an operator closes ambiguous calls; it is no fault, and takes none
 
 
 class Entry(NamedTuple):
@@ -51,6 +53,7 @@ class Entry(NamedTuple):
     state: str = "intent"
     has_key: bool = True
     recordings: int = 0
+    closed: bool = False  # by an operator
 
 
 class Database(NamedTuple):
@@ -91,6 +94,7 @@ class State(NamedTuple):
 _Steps: TypeAlias = Iterator[Step[State]]
 _Cut: TypeAlias = Literal["ok", "unsent", "unheard", "alone"]
 _OPEN: Final = frozenset({"intent", "ambiguous"})
+_SENT_PAST: Final = "a call sent past one that an operator closed"
 _FALSE_ALARM: Final = "an open call of a live process shown as interrupted"
 
 
@@ -137,6 +141,8 @@ class _Protocol:
         yield from self._clock(state)
         if self.rules.takes_over and any(each.runs == "runs" for each in state.processes):
             yield from self._takeover(state)
+        if self.faults.closes:
+            yield from self._operator(state)
         yield from self._server(state)
 
     # One request.
@@ -202,7 +208,10 @@ class _Protocol:
 
     def _send(self, state: State, number: int, at: str) -> _Steps:
         twice = any(each.call not in {None, "refused"} for each in state.processes)
-        after = state._replace(problem="a call sent twice" if twice else state.problem)
+        own = number, state.processes[number].attempt
+        past = any(each.closed and each.id != own for each in state.database.entries)
+        problem = "a call sent twice" if twice else _SENT_PAST if past else state.problem
+        after = state._replace(problem=problem)
         yield step_of(number, "sends", _put(after, number, at=at, call="open"))
 
     def _sent(self, state: State, number: int, me: Process) -> _Steps:
@@ -214,7 +223,8 @@ class _Protocol:
         db = state.database
         mine = _find(db, (number, me.attempt))
         is_open = mine is not None and (mine.state in _OPEN or not self.rules.records_open_ones_only)
-        if mine is None or not is_open:
+        closed = mine is not None and mine.closed and self.rules.leaves_closed_ones_closed
+        if mine is None or not is_open or (closed and me.call != "made"):
             after = _durable(state, db)
             answered = mine is not None and mine.state == "recorded"
             yield step_of(number, "finds the outcome", _put(after, number, at="done", answered=answered))
@@ -310,6 +320,13 @@ class _Protocol:
             for each in found:
                 db = _change(db, each._replace(state="ambiguous"))
             yield Step(actor, "shows an open call as ambiguous", _durable(state, db))
+
+    def _operator(self, state: State) -> _Steps:
+        """Closes an ambiguous call; nothing is sent, and its key stays taken."""
+        for each in state.database.entries:
+            if each.state == "ambiguous" and not each.closed:
+                after = _change(state.database, each._replace(closed=True))
+                yield Step("operator", "closes an ambiguous call", _durable(state, after))
 
     # Faults of processes and of the database.
 

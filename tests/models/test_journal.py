@@ -9,6 +9,7 @@ from tests.models.journal import Faults, Rules, journal
 
 TWICE = "a call sent twice"
 UNSEEN = "an open intent waits for ever"
+SENT_PAST = "a call sent past one that an operator closed"
 FALSE_ALARM = "an open call of a live process shown as interrupted"
 
 
@@ -18,8 +19,9 @@ FALSE_ALARM = "an open call of a live process shown as interrupted"
         Faults(2, processes=2, kills=True, stops=True, late=True, cuts=True, gives_up=True),
         Faults(1, processes=3, kills=True, stops=True, late=True, cuts=True, gives_up=True),
         Faults(2, processes=2, kills=True, cuts=True, failover=True),
+        Faults(2, processes=2, kills=True, stops=True, late=True, gives_up=True, closes=True),
     ],
-    ids=["two faults", "three processes", "failover"],
+    ids=["two faults", "three processes", "failover", "an operator"],
 )
 def test_every_interleaving_sends_once_and_leaves_no_call_unseen(faults: Faults) -> None:
     outcome = enumerate_all(journal(Rules(), faults))
@@ -41,6 +43,7 @@ def test_every_interleaving_sends_once_and_leaves_no_call_unseen(faults: Faults)
         ("asks_who_lives_last", Faults(0), FALSE_ALARM),
         ("reads_its_own_first", Faults(0), FALSE_ALARM),
         ("takes_over_its_own", Faults(1, gives_up=True), UNSEEN),
+        ("leaves_closed_ones_closed", Faults(1, late=True, closes=True), SENT_PAST),
     ],
 )
 def test_without_a_step_of_the_protocol_the_enumeration_finds_a_counterexample(

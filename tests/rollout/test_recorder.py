@@ -61,6 +61,14 @@ async def test_of_more_stories_than_the_store_keeps_the_newest_are_there_and_non
     assert log.getvalue() == ""
 
 
+async def test_answers_push_no_failure_out_before_it_is_written(store: Store, recorder: Recorder) -> None:
+    recorder.traced(RequestTrace("failed", NOW, {}, status=500))
+    for number in range(LOAD):
+        recorder.traced(RequestTrace(f"r-{number}", NOW, {}, status=200))
+    await recorder.flush()
+    assert len(await store.stories.of("failed")) == 1
+
+
 async def test_an_access_that_was_told_of_takes_no_more_room_and_another_day_is_another_one(
     store: Store, recorder: Recorder
 ) -> None:

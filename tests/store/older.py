@@ -25,7 +25,7 @@ _NAME: Final = "michiq.db"
 # The columns that 0013 added, and those that it added to keys.
 _ADDED: Final = {
     "journal": "request_id organization resolution",
-    "links": "request_id resolution",
+    "links": "request_id organization resolution",
     "processes": "about",
     "requests": "route organization side cause status milliseconds failed",
 }

@@ -101,7 +101,7 @@ def notes(standing: Standing) -> Iterator[str]:
     for complaint, names in _rejected(standing.processes).items():
         yield f"Rejected by {', '.join(names)}: {complaint}"
     if standing.pending:
-        yield f"{plural(standing.pending, 'ambiguous call')}; michiq-proxy routes --pending has more."
+        yield f"{plural(standing.pending, 'ambiguous call')}; michiq-proxy pending has more."
 
 
 def _now(name: str, snapshot: Snapshot, at: datetime) -> Now:

@@ -1,5 +1,7 @@
 """Prints the routes, learned differences and pending calls for `michiq-proxy routes`."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -7,23 +9,32 @@ from typing import Final
 import click
 
 from proxy.cli.common import Failure, Misuse, mappings_folder, read_settings, read_table
+from proxy.cli.pending import run as pending_calls
 from proxy.cli.routes import report
 from proxy.cli.routes.report import Standing
-from proxy.cli.routes.stored_lists import print_learned, print_pending
-from proxy.cli.shared.console import show
+from proxy.cli.shared.console import show, steps
 from proxy.cli.shared.store_access import echo_json, has_store, with_store
+from proxy.compare.paths import ELEMENT
+from proxy.flows.registry import SPECS
+from proxy.mapping.table import Table
+from proxy.rollout.evidence.expected import MappedAnswer, mapped_answer
+from proxy.rollout.evidence.findings import Finding
+from proxy.rollout.evidence.learner import findings
 from proxy.rollout.live import mappings_digest
 from proxy.settings import Settings
 from proxy.store import Store, StoreError
+from proxy.store.rollout.evidence import LeafCount
 
+_NOTHING_LEARNED: Final = (
+    "No legacy answer was seen yet: a route is learned while its calls go to MICHIQ_LEGACY_URL."
+)
 _NO_STORE: Final = "MICHIQ_SECRET_KEYS is required"
 
 
 def run(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) -> None:
     """Prints the pending calls, or the learned differences, or the routes."""
     if pending:
-        calls = with_store(read_settings(), lambda store: store.pending())
-        print_pending(calls, as_json=as_json)
+        pending_calls.show_all(as_json=as_json)
     elif learned:
         _learned(read_settings(), folder, as_json=as_json)
     else:
@@ -33,7 +44,40 @@ def run(folder: Path | None, *, as_json: bool, learned: bool, pending: bool) -> 
 def _learned(settings: Settings, folder: Path | None, *, as_json: bool) -> None:
     table = read_table(mappings_folder(folder or settings.mappings))
     rows = with_store(settings, lambda store: store.evidence.learned())
-    print_learned(rows, table, as_json=as_json)
+    _print_learned(rows, table, as_json=as_json)
+
+
+def _print_learned(rows: Sequence[LeafCount], table: Table, *, as_json: bool) -> None:
+    """Prints where real legacy answers differ from what we expect of them."""
+    found = findings(rows, _own_answers(table))
+    seen = sorted({row.route for row in rows if row.side == "legacy"})
+    if as_json:
+        echo_json([asdict(each) for each in found])
+    elif not seen:
+        click.echo(_NOTHING_LEARNED)
+    else:
+        show(steps(_findings_by_route(seen, found)))
+
+
+def _own_answers(table: Table) -> dict[str, MappedAnswer]:
+    """Returns what each mapping says about our own answers; a list's table shapes one element."""
+    lists = {spec.name for spec in SPECS if spec.lists}
+    return {
+        name: mapped_answer(
+            route.mapping.answer,
+            (error.status for error in route.mapping.errors.values()),
+            ELEMENT if name in lists else "",
+        )
+        for name, route in table.routes.items()
+    }
+
+
+def _findings_by_route(seen: Sequence[str], found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
+    """Yields the findings of each route; the route's name stands before its first one."""
+    for route in seen:
+        said = [each.sentence for each in found if each.route == route]
+        heads = [route, *[""] * len(said)]
+        yield from zip(heads, said or ["As the mapping says."], strict=False)
 
 
 def _list(settings: Settings | None, given: Path | None, *, as_json: bool) -> None:

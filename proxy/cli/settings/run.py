@@ -7,7 +7,7 @@ import click
 from proxy.cli.common import read_settings
 from proxy.cli.shared.console import columns, show
 from proxy.cli.shared.store_access import echo_json
-from proxy.rollout.shown_settings import shown_settings
+from proxy.rollout.operations.shown_settings import shown_settings
 
 
 def run(*, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from proxy.flows.answers import JSON
 from proxy.flows.deps import Deps
 from proxy.store import StoreError
 from proxy.store.records.journal import JournalEntry
-from proxy.values import Answer
+from proxy.values import Answer, Origin
 
 # The reason why a case that was made is in the journal only (CONTRACT N19).
 Cause: TypeAlias = Literal["made-for-refused", "made-without-session"]
@@ -25,7 +25,7 @@ def turn(owner: str, key: str, deps: Deps) -> AbstractAsyncContextManager[object
     return deps.locks.hold("new_case", owner, key)
 
 
-def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEntry:
+def new_intent(owner: str, key: str | None, said: str, origin: Origin, deps: Deps) -> JournalEntry:
     """Returns the entry to store before anything is sent; `said` is a keyed hash of the request's content."""
     return JournalEntry(
         id=deps.effects.new_id(),
@@ -34,6 +34,8 @@ def new_intent(owner: str, key: str | None, said: str, deps: Deps) -> JournalEnt
         idempotency=key and deps.store.sealer.digest("idempotency", key),
         body_digest=said,
         created_at=deps.effects.clock(),
+        request_id=origin.request_id,
+        organization=origin.organization,
     )
 
 

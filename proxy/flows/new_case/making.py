@@ -18,7 +18,7 @@ from proxy.mapping.table import Route
 from proxy.store import JournalEntry
 from proxy.store.records.journal import NotStanding
 from proxy.upstream.llamalitica import CreatedCase, UserSession
-from proxy.values import Answer, Inbound
+from proxy.values import Answer, Inbound, Origin
 
 
 class Making:
@@ -36,7 +36,9 @@ class Making:
         self._route = route
         self._deps = deps
         said = deps.store.sealer.digest("new_case", draft.form.digest(), caller.template or "")
-        self._intent = new_intent(caller.owner, caller.idempotency, said, deps)
+        self._organization = deps.store.sealer.organization(caller.organization)
+        origin = Origin(inbound.request_id, self._organization)
+        self._intent = new_intent(caller.owner, caller.idempotency, said, origin, deps)
         self._began = deps.effects.monotonic()
 
     async def answer(self, spools: ExitStack) -> Answer:
@@ -84,11 +86,10 @@ class Making:
         caller, store, now = self._caller, self._deps.store, self._deps.effects.clock()
         if confirmed is not None:
             return await store.journal.begin(self._intent, standing=confirmed.entry, ref=caller.ref)
-        organization = store.sealer.organization(caller.organization)
         return await store.journal.begin(
             self._intent,
             store.owners.gathering(caller.owner, caller.older),
-            store.audit.first_sighting("organization", organization, now),
+            store.audit.first_sighting("organization", self._organization, now),
             store.audit.first_sighting("user", caller.owner, now, caller.older),
             ref=caller.ref,
         )

@@ -18,7 +18,7 @@ from proxy.flows.speech_to_text.recorded import length, outgoing
 from proxy.mapping.models import SpeechToText
 from proxy.mapping.table import FlowSpec, Route
 from proxy.upstream.llamachat import LlamaChat
-from proxy.values import Answer, Case, Identity, Inbound, Json, Recording, Transcription
+from proxy.values import Answer, Case, Identity, Inbound, Json, Origin, Recording, Transcription
 
 SPEC: Final = FlowSpec(
     name="speech_to_text",
@@ -69,19 +69,24 @@ async def run(inbound: Inbound, route: Route[SpeechToText], deps: Deps) -> Answe
     transcriber = _Transcriber(session.owner, session.ref, *chat_of(session, route, deps), deps)
     forwarded = case if route.mapping.forward == "linked-case" else None
     # A transcription that has begun is paid for: it ends even if the client leaves, for its next call.
-    work = _transcribe(chosen, transcriber, forwarded, session.identity)
+    origin = Origin(inbound.request_id, deps.store.sealer.organization(session.organization))
+    work = _transcribe(chosen, transcriber, forwarded, session.identity, origin)
     return answer(route, _facts(legacy_id, await deps.tasks.finish("transcription", work)))
 
 
 async def _transcribe(
-    chosen: Sequence[Recording], transcriber: _Transcriber, forwarded: Case | None, identity: Identity
+    chosen: Sequence[Recording],
+    transcriber: _Transcriber,
+    forwarded: Case | None,
+    identity: Identity,
+    origin: Origin,
 ) -> list[_Transcribed]:
     """Transcribes the recordings, and starts the linked case of `forwarded` without waiting for it."""
     deps = transcriber.deps
     transcribed = [(recording, await transcriber.transcribe(recording)) for recording in chosen]
     if forwarded is not None:
         texts = [(recording, transcription.text) for recording, transcription in transcribed]
-        await plan(forwarded, texts, identity, deps)
+        await plan(forwarded, texts, identity, origin, deps)
     return transcribed
 
 

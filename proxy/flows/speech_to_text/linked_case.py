@@ -14,7 +14,7 @@ from proxy.flows.shared.patient import CasePatient, metadata
 from proxy.flows.speech_to_text.recorded import outgoing
 from proxy.store.records.links import Attempt
 from proxy.store.sql.rows import Lives
-from proxy.values import Case, Identity, OutgoingFile, Recording, folded_id
+from proxy.values import Case, Identity, Origin, OutgoingFile, Recording, folded_id
 
 # Seconds between the attempts of a call that never reached the platform.
 _WAITS: Final = (1.0, 5.0, 25.0)
@@ -27,16 +27,24 @@ _Begun: TypeAlias = tuple[_Transcribed, Attempt]
 _log: Final = structlog.get_logger("proxy.linked_case")
 
 
-async def plan(case: Case, transcribed: Sequence[_Transcribed], identity: Identity, deps: Deps) -> None:
+async def plan(
+    case: Case, transcribed: Sequence[_Transcribed], identity: Identity, origin: Origin, deps: Deps
+) -> None:
     """Plans the linked case durably, and starts `forward`. Raises StoreError when it can't be planned."""
     with _in_hand(case, transcribed, deps):
         # Before the answer, which promises the linked case: another process resumes it after a kill.
         digests = [recording.digest for recording, _ in transcribed]
-        await deps.store.links.plan(case.id, digests, deps.effects.clock())
-        deps.tasks.start("linked_case", forward(case, identity, transcribed, deps))
+        await deps.store.links.plan(case.id, digests, deps.effects.clock(), origin)
+        deps.tasks.start("linked_case", forward(case, identity, transcribed, deps, origin))
 
 
-async def forward(case: Case, identity: Identity, transcribed: Sequence[_Transcribed], deps: Deps) -> None:
+async def forward(
+    case: Case,
+    identity: Identity,
+    transcribed: Sequence[_Transcribed],
+    deps: Deps,
+    origin: Origin | None = None,
+) -> None:
     """Makes one linked case of the recordings without one, with their transcriptions.
 
     The intent is durable before anything is sent; a call that may have arrived is never made again. A call
@@ -45,7 +53,7 @@ async def forward(case: Case, identity: Identity, transcribed: Sequence[_Transcr
     """
     with _in_hand(case, transcribed, deps):
         for wait in (*_WAITS, None):
-            new = await _begun(case, transcribed, deps)
+            new = await _begun(case, transcribed, deps, origin)
             if not new or await _reached(case, identity, new, deps, last=wait is None) or wait is None:
                 return
             await deps.effects.pause(wait)
@@ -73,10 +81,12 @@ def _in_hand(case: Case, transcribed: Sequence[_Transcribed], deps: Deps) -> Abs
     return deps.store.links.in_hand.holding(names)
 
 
-async def _begun(case: Case, transcribed: Sequence[_Transcribed], deps: Deps) -> list[_Begun]:
+async def _begun(
+    case: Case, transcribed: Sequence[_Transcribed], deps: Deps, origin: Origin | None
+) -> list[_Begun]:
     """Returns the recordings that have no linked case yet, each with the attempt whose intent is durable."""
-    at = deps.effects.clock()
-    begun = [(each, await deps.store.links.begin(case.id, each[0].digest, at)) for each in transcribed]
+    at, begin = deps.effects.clock(), deps.store.links.begin
+    begun = [(each, await begin(case.id, each[0].digest, at, origin)) for each in transcribed]
     return [(each, attempt) for each, attempt in begun if attempt is not None]
 
 
@@ -108,7 +118,7 @@ async def _reached(case: Case, identity: Identity, new: Sequence[_Begun], deps: 
 
 
 def _note(*, there: bool) -> None:
-    """Logs that an outcome has no row any more: an erase, or the retention, has removed it meanwhile."""
+    """Logs that an outcome has no open row any more: an erase, the retention or an operator was earlier."""
     if not there:
         _log.warning("linked_case_not_noted")
 

@@ -112,9 +112,11 @@ class Audit:
 
         return await self.database.read(work)
 
-    async def newest(self, limit: int) -> list[tuple[int, AuditEvent]]:
-        """Returns the last rows, newest first, each with its number."""
+    async def newest(self, limit: int, before: int | None = None) -> list[tuple[int, AuditEvent]]:
+        """Returns the last rows, newest first, each with its number; those older than the row `before`."""
         query = select(audit.c.id, *_EVENT).order_by(audit.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(audit.c.id < before)
 
         def work(conn: Connection) -> list[tuple[int, AuditEvent]]:
             return [(row.id, AuditEvent(*row[1:])) for row in conn.execute(query)]

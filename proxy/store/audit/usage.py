@@ -86,6 +86,22 @@ class Usage:
 
         return {self._organization(row) for row in await self.database.read(work)} - {""}
 
+    async def names_of(self, hashes: Collection[str]) -> dict[str, str]:
+        """Returns the legacy names of these organizations by hash, as far as they have called."""
+
+        def work(conn: Connection) -> Sequence[Row[Any]]:
+            rows: list[Row[Any]] = []
+            for batch in batches(sorted(hashes)):
+                found = clients.c.organization_hash.in_(batch)
+                one_of_each = (
+                    select(func.min(clients.c.id)).where(found).group_by(clients.c.organization_hash)
+                )
+                rows += conn.execute(select(clients).where(clients.c.id.in_(one_of_each)))
+            return rows
+
+        rows = await self.database.read(work)
+        return {row.organization_hash: self._organization(row) for row in rows}
+
     async def prepare(self, visits: Sequence[Visit]) -> LedgerRows:
         """Returns the rows for `write_visits`. Clients beyond the limit are counted as one without a name."""
         if not visits:

@@ -19,11 +19,13 @@ from proxy.store.sql.point_reads import PointRead
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.rows import Lives, has_row, left_over, nobody
 from proxy.store.sql.tables import journal
-from proxy.values import Case, folded_id
+from proxy.values import Case, Origin, folded_id
 
 _ANSWER: Final = SealedColumn(journal.c.answer)
 _INTERRUPTED: Final = "interrupted"
 _OPEN: Final = ("intent", "ambiguous")  # the states that a late answer may still resolve
+# The calls that operators have to look at.
+OPEN_CALL: Final = (journal.c.state == "ambiguous", journal.c.resolution.is_(None))
 
 _BEGIN: Final = PointWrite(insert(journal))
 _EARLIER_ENTRY: Final = journal.alias()
@@ -54,6 +56,19 @@ _RESOLVE: Final = PointWrite(
         journal.c.id == bindparam("intent"), or_(*(journal.c.state == each for each in _OPEN))
     )
 )
+# A failure that comes late opens nothing again which an operator has closed: a client could send it again.
+_FAIL: Final = PointWrite(
+    update(journal).where(
+        journal.c.id == bindparam("intent"),
+        or_(*(journal.c.state == each for each in _OPEN)),
+        journal.c.resolution.is_(None),
+    )
+)
+_CLOSED: Final = PointRead(select(journal.c.resolution).where(journal.c.id == bindparam("intent")))
+
+
+class NoOpenIntent(StoreError):
+    """An error: the outcome of a call has no open entry to be written to."""
 
 
 class NotStanding(Exception):
@@ -66,7 +81,8 @@ class JournalEntry:
 
     `idempotency` is a keyed hash of the client's Idempotency-Key; `body_digest` shows whether the key came
     with the same body; `answer` is the body of the 200 that the client got. An ambiguous entry has a
-    `case_id` where its case was certainly made, but no client got its id (N19).
+    `case_id` where its case was certainly made, but no client got its id (N19). `organization` is a keyed
+    hash; `resolution` says who has closed an ambiguous entry (see `Resolutions`).
     """
 
     id: str
@@ -79,6 +95,14 @@ class JournalEntry:
     cause: str | None = None
     case_id: str | None = None
     answer: bytes | None = field(default=None, repr=False)
+    request_id: str | None = None
+    organization: str | None = None
+    resolution: str | None = None
+
+    @property
+    def origin(self) -> Origin | None:
+        """Returns the request that the call was made for; None for an entry of an earlier release."""
+        return Origin(self.request_id, self.organization or "") if self.request_id else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +171,27 @@ class Journal:
         """Notes that a call gave no case; `cause` is a short code.
 
         Its idempotency key is free again, unless the call is ambiguous: then it must not be made again.
-        `case_id` is a case that was made all the same; only the journal has it (CONTRACT N19). Raises
+        `case_id` is a case that was made all the same; only the journal has it (CONTRACT N19), and the entry
+        is open again if an operator has closed it. Any other failure leaves a closed entry as it is. Raises
         StoreError when the intent is not open.
         """
         values: dict[str, Any] = {"state": "ambiguous" if ambiguous else "failed", "cause": cause}
         if case_id is not None:
-            values["case_id"] = folded_id(case_id)
+            values |= {"case_id": folded_id(case_id), "resolution": None}
         if not ambiguous:
             values["idempotency"] = None
+        statement = _FAIL if case_id is None else _RESOLVE
 
         def work(conn: Connection) -> None:
-            _resolve(conn, intent_id, values)
+            _resolve(conn, intent_id, values, statement)
 
         found = partial(has_row, table=journal, values={"id": intent_id, **values})
-        await self.database.write(work, found=found, single=True)
+        try:
+            await self.database.write(work, found=found, single=True)
+        except NoOpenIntent:
+            closed = await self.database.find(_CLOSED, intent=intent_id)
+            if closed is None or closed.resolution is None:
+                raise
 
     async def resolve_abandoned(self, lives: Lives = nobody) -> int:
         """Makes the intents of dead processes ambiguous; returns how many."""
@@ -192,8 +223,8 @@ class Journal:
         return await self.database.write(work, found=runs_again)
 
     async def pending(self) -> list[JournalEntry]:
-        """Returns the ambiguous calls, oldest first; `Store.pending` has those of linked cases too."""
-        query = select(journal).where(journal.c.state == "ambiguous").order_by(journal.c.created_at)
+        """Returns the ambiguous calls that are not closed, oldest first; `Store.pending` has all."""
+        query = select(journal).where(*OPEN_CALL).order_by(journal.c.created_at)
 
         def work(conn: Connection) -> list[JournalEntry]:
             return [self._entry(row) for row in conn.execute(query)]
@@ -226,6 +257,14 @@ def _earlier(conn: Connection, entry: JournalEntry) -> Any:
     return _EARLIER.first(conn, of=entry.owner, key=entry.idempotency)
 
 
-def _resolve(conn: Connection, intent_id: str, values: dict[str, Any]) -> None:
-    if not _RESOLVE.run(conn, {"intent": intent_id, **values}):
-        raise StoreError("the journal has no open intent of this id")
+def delete_closed_before(conn: Connection, before: datetime) -> None:
+    """Removes the entries begun before `before` that an operator has closed."""
+    closed = journal.c.resolution.is_not(None), journal.c.created_at < before
+    conn.execute(delete(journal).where(*closed, journal.c.state == "ambiguous"))
+
+
+def _resolve(
+    conn: Connection, intent_id: str, values: dict[str, Any], statement: PointWrite = _RESOLVE
+) -> None:
+    if not statement.run(conn, {"intent": intent_id, **values}):
+        raise NoOpenIntent("the journal has no open intent of this id")

@@ -7,7 +7,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, bindparam, func, select, update
 
 from proxy.store.presence import Presence
 from proxy.store.records.in_hand import InHand
@@ -23,9 +23,9 @@ from proxy.store.sql.rows import (
     upsert,
 )
 from proxy.store.sql.tables import cases, links
-from proxy.values import LinkedCase, PendingCall, folded_id
+from proxy.values import LinkedCase, Origin, PendingCall, folded_id
 
-_FLOW: Final = "speech_to_text"  # the flow that makes these calls
+FLOW: Final = "speech_to_text"  # the flow that makes these calls
 _INTERRUPTED: Final = "interrupted"
 _PENDING: Final = "pending"
 _OWN_OPEN: Final = select(links.c.case_id, links.c.digest, links.c.attempt).where(
@@ -34,6 +34,8 @@ _OWN_OPEN: Final = select(links.c.case_id, links.c.digest, links.c.attempt).wher
 _OF_CASES: Final = select(links).where(links.c.case_id.in_(bindparam("case_ids", expanding=True)))
 _MAY_BEGIN: Final = (None, _PENDING, "failed")
 _OPEN: Final = ("intent", "ambiguous")  # the states that a late outcome may still resolve
+# The linked cases that operators have to look at.
+OPEN_LINK: Final = (links.c.state == "ambiguous", links.c.resolution.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +61,31 @@ class Links:
     new_nonce: Callable[[], str]
     in_hand: InHand = field(default_factory=InHand)
 
-    async def plan(self, case_id: str, digests: Sequence[str], at: datetime) -> None:
+    async def plan(
+        self, case_id: str, digests: Sequence[str], at: datetime, origin: Origin | None = None
+    ) -> None:
         """Notes that the case will be made: if this process ends before it begins, another one sees it."""
         same = {
             "case_id": folded_id(case_id),
             "state": _PENDING,
             "created_at": at,
             "process": self.presence.name,
+            **_columns(origin),
         }
         rows = [{**same, "digest": each} for each in digests]
         await self.database.write(lambda conn: insert_missing(conn, links, rows), found=runs_again)
 
-    async def begin(self, case_id: str, digest: str, at: datetime) -> Attempt | None:
+    async def begin(
+        self, case_id: str, digest: str, at: datetime, origin: Origin | None = None
+    ) -> Attempt | None:
         """Writes the intent and returns its attempt, or None when an earlier intent did not clearly fail.
 
-        After None nothing may be sent.
+        After None nothing may be sent. Without `origin`, the row's own stays.
         """
         attempt = Attempt(folded_id(case_id), digest, self.new_nonce())
         key = {"case_id": attempt.case_id, "digest": digest}
-        values = {"state": "intent", "cause": None, "created_at": at, "process": self.presence.name}
+        own = {"state": "intent", "cause": None, "created_at": at, "process": self.presence.name}
+        values = {**own, **_columns(origin)}
 
         def work(conn: Connection) -> Attempt | None:
             state = conn.execute(select(links.c.state).filter_by(**key)).scalar_one_or_none()
@@ -100,16 +108,17 @@ class Links:
     async def fail(self, attempt: Attempt, cause: str, *, ambiguous: bool) -> bool:
         """Notes a failure; `cause` is a short code. Only one that is not ambiguous may be tried again.
 
-        Returns False when the attempt's row is gone.
+        Returns False when the attempt's row is gone, or closed by an operator.
         """
-        return await self._set(attempt, state="ambiguous" if ambiguous else "failed", cause=cause)
+        state = "ambiguous" if ambiguous else "failed"
+        return await self._set(attempt, links.c.resolution.is_(None), state=state, cause=cause)
 
     async def put_off(self, attempt: Attempt, cause: str) -> bool:
         """Makes the case pending again, as `plan` leaves it: nothing was sent, and it will be tried again.
 
-        Returns False when the attempt's row is gone.
+        Returns False when the attempt's row is gone, or closed by an operator.
         """
-        return await self._set(attempt, state=_PENDING, cause=cause)
+        return await self._set(attempt, links.c.resolution.is_(None), state=_PENDING, cause=cause)
 
     async def pending(self, lives: Lives = nobody) -> list[LinkedCase]:
         """Returns the planned or put off cases on which nobody works, oldest first.
@@ -130,11 +139,15 @@ class Links:
     async def ambiguous(self) -> list[PendingCall]:
         """Returns one call for each case that may have been made, even when several recordings are for it."""
         named = func.coalesce(cases.c.spelling, links.c.case_id).label("case_id")
-        asked = select(named, links.c.cause, links.c.created_at).distinct()
-        query = asked.outerjoin(cases, cases.c.id == links.c.case_id).where(links.c.state == "ambiguous")
+        own = links.c.cause, links.c.created_at, links.c.request_id, links.c.organization
+        asked = select(named, *own).distinct()
+        query = asked.outerjoin(cases, cases.c.id == links.c.case_id).where(*OPEN_LINK)
 
         def work(conn: Connection) -> list[PendingCall]:
-            return [PendingCall(row.case_id, _FLOW, row.cause, row.created_at) for row in conn.execute(query)]
+            return [
+                PendingCall(each.case_id, FLOW, each.cause, each.created_at, origin=_origin(each))
+                for each in conn.execute(query)
+            ]
 
         return await self.database.read(work)
 
@@ -175,11 +188,14 @@ class Links:
 
         return await self.database.write(work, found=runs_again)
 
-    async def _set(self, attempt: Attempt, **values: str | None) -> bool:
-        """Writes the outcome of an attempt that is open; returns whether its row is there."""
+    async def _set(self, attempt: Attempt, *also: ColumnElement[bool], **values: str | None) -> bool:
+        """Writes the outcome of an attempt that is open; returns whether its row is there.
+
+        A failure that comes late opens no row again that an operator has closed: it could be sent again.
+        """
 
         same = _key(attempt)
-        ended = update(links).filter_by(**same).where(links.c.state.in_(_OPEN)).values(**values)
+        ended = update(links).filter_by(**same).where(links.c.state.in_(_OPEN), *also).values(**values)
         found = partial(has_row, table=links, values={**same, **values})
         return await self.database.write(lambda conn: conn.execute(ended).rowcount == 1, found=found)
 
@@ -193,8 +209,19 @@ def links_of(conn: Connection, case_ids: Sequence[str]) -> list[LinkedCase]:
 
 
 def _linked(row: Row[Any]) -> LinkedCase:
-    linked = row.linked_spelling or row.linked_case_id
+    # A case that an operator has named is not given to the client.
+    linked = row.linked_spelling or row.linked_case_id if row.state == "done" else None
     return LinkedCase(row.case_id, row.digest, row.state, linked, row.cause, row.created_at)
+
+
+def _columns(origin: Origin | None) -> dict[str, str]:
+    if origin is None:
+        return {}
+    return {"request_id": origin.request_id, "organization": origin.organization}
+
+
+def _origin(row: Any) -> Origin | None:
+    return Origin(row.request_id, row.organization or "") if row.request_id else None
 
 
 def _key(attempt: Attempt) -> dict[str, str]:

@@ -163,9 +163,13 @@ class OverrideStore:
         validate(change, at)
         return _override(change, undone.scope, at, undone.revision)
 
-    async def history(self, *, limit: int = 100, route: str | None = None) -> list[Override]:
-        """Returns the changes (of the route, if one is named), newest first."""
+    async def history(
+        self, *, limit: int = 100, route: str | None = None, before: int | None = None
+    ) -> list[Override]:
+        """Returns the changes (of the route, if one is named), newest first; those older than `before`."""
         query = of_route(select(overrides), route).limit(limit)
+        if before is not None:
+            query = query.where(overrides.c.revision < before)
 
         def work(conn: Connection) -> list[Row[Any]]:
             return list(conn.execute(query))

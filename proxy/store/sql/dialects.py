@@ -1,13 +1,24 @@
 """Names the two dialects of SQL, and reaches past SQLAlchemy to their drivers."""
 
+import json
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects import sqlite
 
-SQLITE: Final = sqlite.dialect(paramstyle="qmark")
+
+def json_text(value: Any) -> str:
+    """Returns the value as JSON; orjson takes a twelfth of the time, and each request's trace is written."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # half of an emoji, or an integer beyond 64 bits
+        return json.dumps(value)
+
+
+SQLITE: Final = sqlite.dialect(paramstyle="qmark", json_serializer=json_text)
 POSTGRESQL: Final = "postgresql"
 OVERRIDDEN: Final = "michiq_overrides"  # the channel of notes that an override has changed
 
@@ -18,7 +29,7 @@ def postgresql() -> Dialect:
     # Imported only here, where it is used: it takes a tenth of a second.
     from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-    made: Dialect = dialect()  # type: ignore[no-untyped-call]
+    made: Dialect = dialect(json_serializer=json_text)  # type: ignore[no-untyped-call]
     return made
 
 

@@ -198,6 +198,7 @@ links: Final = Table(
     _spelling("linked_spelling"),
     Column("attempt", String),  # the nonce of the last one that began
     Column("request_id", String),
+    Column("organization", String),
     Column("resolution", String),
 )
 

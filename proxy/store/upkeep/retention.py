@@ -12,7 +12,7 @@ from proxy.store.audit.usage import delete_calls_before
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.records.deliveries import DELIVERY_LIFE, delete_deliveries_before
 from proxy.store.records.homes import delete_homes_before
-from proxy.store.records.journal import Journal
+from proxy.store.records.journal import Journal, delete_closed_before
 from proxy.store.records.sessions import delete_expired
 from proxy.store.rollout.canary_counts import delete_old_canary_counts
 from proxy.store.rollout.contract_runs import delete_runs_before
@@ -105,7 +105,8 @@ class Retention:
             conn.execute(delete(reports).where(of_old))
             conn.execute(delete(transcriptions).where(transcriptions.c.created_at < before))
             gone = delete_expired(conn, now) + delete_homes_before(conn, before, now)
-            delete_stories_before(conn, before)
+            delete_stories_before(conn, before, now)
+            delete_closed_before(conn, before)
             removed = conn.execute(delete(cases).where(cases.c.created_at < before)).rowcount
             if removed or gone:
                 note_change(conn, ALL)

@@ -9,7 +9,8 @@ from aiohttp import web
 from proxy import shipped
 from proxy.server.responses import respond
 from proxy.values import Answer
-from proxy.web.admin import clients, evidence, overrides, records, routes, series, switching
+from proxy.web.admin import clients, evidence, overrides, routes, series, switching
+from proxy.web.admin.records import pending, requests, trail
 from proxy.web.resources import Handle, serve
 from proxy.web.state import system
 from proxy.web.stream import answer as stream
@@ -34,10 +35,10 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/overrides/{route}": {"PUT": overrides.put, "DELETE": overrides.delete},
     "/rollback": {"POST": overrides.roll_back},
     "/history": {"GET": overrides.history},
-    "/processes": {"GET": records.processes},
+    "/processes": {"GET": trail.processes},
     "/mappings/reload": {"POST": routes.reload},
-    "/audit": {"GET": records.audit},
-    "/audit/verify": {"GET": records.verify_audit},
+    "/audit": {"GET": trail.audit},
+    "/audit/verify": {"GET": trail.verify_audit},
     "/comparisons": {"GET": evidence.comparisons},
     "/differences": {"GET": evidence.differences},
     "/learned": {"GET": evidence.learned},
@@ -45,9 +46,11 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/clients": {"GET": clients.clients},
     "/organizations": {"GET": clients.organizations},
     "/can-switch/{route}": {"GET": switching.show},
+    "/requests": {"GET": requests.search},
     # A request's id may hold slashes.
-    "/requests/{request_id:.+}": {"GET": records.explain},
-    "/pending": {"GET": records.pending},
+    "/requests/{request_id:.+}": {"GET": requests.explain},
+    "/pending": {"GET": pending.show},
+    "/pending/{call_id:[A-Za-z0-9_-]+}:resolve": {"POST": pending.resolve},
     "/events": {"GET": stream.show},
     "/system": {"GET": system.show},
     "/openapi.yaml": {"GET": _describe},

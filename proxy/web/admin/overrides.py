@@ -20,6 +20,7 @@ from proxy.web.admin.keys import ACTOR, FOLLOWER
 from proxy.web.admin.problems import Problem, invalid
 from proxy.web.admin.revisions import etag, seen, unchanged
 from proxy.web.admin.route_names import named_route, route_in_path
+from proxy.web.cursors import Cursor, page_of
 from proxy.web.keys import DEPS, LIVE
 
 
@@ -43,6 +44,7 @@ class _Clear(PageQuery):
 
 class _History(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
     route: str | None = None
 
 
@@ -120,8 +122,10 @@ async def history(request: web.Request) -> web.StreamResponse:
     """Returns every change, newest first."""
     wanted = read_query(request, _History)
     route = named_route(request, wanted.route, in_query("route"))
-    found = await request.app[DEPS].store.overrides.history(limit=wanted.limit, route=route)
-    return respond(json(200, {"changes": [as_json(each) for each in found]}))
+    store = request.app[DEPS].store.overrides
+    found = await store.history(limit=wanted.limit + 1, route=route, before=wanted.cursor)
+    changes, following = page_of(found, wanted.limit, lambda each: each.revision)
+    return respond(json(200, {"changes": [as_json(each) for each in changes], "next": following}))
 
 
 def stripped(organization: str | None) -> str | None:

@@ -22,6 +22,8 @@ Kind = Literal[
     "no-legacy-server",
     "mappings-rejected",
     "nothing-to-reload",
+    "already-resolved",
+    "under-way",
 ]
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -34,6 +36,8 @@ _TITLES: Final[Mapping[Kind, str]] = {
     "no-legacy-server": "There is no legacy server",
     "mappings-rejected": "The mapping files are not served",
     "nothing-to-reload": "There is nothing to reload",
+    "already-resolved": "The call is closed already",
+    "under-way": "The call is still under way",
 }
 # The phrases of RFC 9110; older Pythons have other ones.
 _PHRASES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from proxy.flows.answers import json
-from proxy.rollout.system import StoreFacts, System, system_of
+from proxy.rollout.operations.system import StoreFacts, System, system_of
 from proxy.server.responses import respond
 from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339

@@ -316,12 +316,12 @@ async def test_counts_of_two_processes_add_up(two: Two) -> None:
 
 
 async def test_traces_that_one_process_is_just_removing_hold_up_no_other(two: Two) -> None:
-    traces = [RequestTrace(f"request-{number}", NOW, {}) for number in range(2000)]
+    traces = [RequestTrace(f"request-{number}", NOW, {}) for number in range(5000)]
     await two.here.evidence.add(stories=traces, at=NOW)
     async with two.first(lambda store: store.evidence.add(stories=traces[:1], at=NOW)):
         await two.there.evidence.add(stories=traces[:1], at=NOW)
     await two.there.evidence.add(stories=traces[:1], at=NOW)
-    assert await scalars(two.there, select(func.count()).select_from(requests)) == [2000]
+    assert await scalars(two.there, select(func.count()).select_from(requests)) == [5000]
 
 
 async def test_N06_older_hashes_are_moved_once(two: Two) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, create_engine, delete, insert, select, update
 
+from proxy.store.sql.dialects import json_text
 from proxy.store.sql.point_writes import PointWrite
 from proxy.store.sql.tables import metadata, requests, sessions
 
@@ -23,7 +24,7 @@ def test_rows_changes_and_removals_are_what_sqlalchemy_writes() -> None:
     of = requests.c.request_id == bindparam("which")
     found = []
     for is_prepared in (True, False):
-        engine = create_engine("sqlite://")
+        engine = create_engine("sqlite://", json_serializer=json_text)
         with engine.begin() as conn:
             metadata.create_all(conn)
             for statement, rows in (

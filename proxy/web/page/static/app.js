@@ -29,6 +29,7 @@
   const SILENT = 7000;
   const word = document.getElementById("live-word");
   const time = document.getElementById("live-time");
+  const shownRevision = document.getElementById("revision");
   const pause = document.getElementById("pause");
   let revision = status.dataset.revision;
   let source = null;
@@ -42,7 +43,8 @@
   const fragments = () => [...document.querySelectorAll("[data-live][id]")];
 
   function show(state) {
-    if (word.textContent !== status.dataset[state]) word.textContent = status.dataset[state];
+    const said = status.getAttribute(`data-word-${state}`);
+    if (word.textContent !== said) word.textContent = said; // else it would be read out again
     time.textContent = clock.format(new Date(reached));
     status.classList.toggle("is-live", state === "live");
     status.classList.toggle("is-stale", state === "stale");
@@ -62,6 +64,7 @@
     const id = fragment.id;
     const focused = focusable(fragment).indexOf(document.activeElement);
     const row = rows().indexOf(fragment.querySelector("tr.is-here"));
+    const onRow = row >= 0 && rows()[row] === document.activeElement;
     const open = [...fragment.querySelectorAll("details")].map((each) => each.open);
     const scrolled = [...fragment.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
     await htmx.ajax("GET", location.href, { target: fragment, select: `#${CSS.escape(id)}`, swap: "outerHTML" });
@@ -69,8 +72,8 @@
     if (!made || made === fragment) return;
     [...made.querySelectorAll("details")].forEach((each, number) => { each.open = open[number] ?? each.open; });
     [...made.querySelectorAll(".scroll")].forEach((each, number) => { each.scrollLeft = scrolled[number] ?? 0; });
-    if (row >= 0) rows()[row]?.classList.add("is-here");
-    if (focused >= 0) focusable(made)[focused]?.focus({ preventScroll: true });
+    if (row >= 0) choose(rows()[row], { isFocused: onRow });
+    if (focused >= 0 && !onRow) focusable(made)[focused]?.focus({ preventScroll: true });
   }
 
   async function refresh() {
@@ -90,6 +93,7 @@
       show("live");
       const changed = String(now.revision) !== revision;
       revision = String(now.revision);
+      shownRevision.textContent = shownRevision.textContent.replace(/\d+/, revision);
       document.dispatchEvent(new CustomEvent("michiq:tick", { detail: now }));
       if (changed || Date.now() - refreshed >= OLD) refresh();
     });
@@ -166,18 +170,24 @@
   const typing = (element) => Boolean(element?.closest("input, select, textarea, [contenteditable]"));
   const rows = () => [...document.querySelectorAll("table.rows > tbody > tr")];
 
+  // Marks a row; Enter then opens what its first link leads to.
+  function choose(row, { isFocused }) {
+    if (!row) return;
+    row.classList.add("is-here");
+    if (!isFocused) return;
+    const target = row.querySelector("a[href], summary, button") ?? row;
+    if (target === row) row.tabIndex = -1;
+    target.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+  }
+
   function move(step) {
     const all = rows();
     if (!all.length) return;
     const from = all.findIndex((each) => each.classList.contains("is-here"));
     const to = from < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(Math.max(from + step, 0), all.length - 1);
     all[from]?.classList.remove("is-here");
-    const row = all[to];
-    row.classList.add("is-here");
-    const target = row.querySelector("a[href], summary, button") ?? row;
-    if (target === row) row.tabIndex = -1;
-    target.focus();
-    row.scrollIntoView({ block: "nearest" });
+    choose(all[to], { isFocused: true });
   }
 
   function keyed(event) {

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from proxy.rollout.overview import routes_now
+from proxy.rollout.operations.overview import routes_now
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.page.rendering import render
 

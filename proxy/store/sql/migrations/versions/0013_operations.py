@@ -15,10 +15,9 @@ _LATENCIES = (*(f"ms_{bound}" for bound in _BOUNDS), "ms_more")
 
 
 def upgrade() -> None:
-    for column in ("request_id", "organization", "resolution"):
-        op.add_column("journal", sa.Column(column, sa.String, nullable=True))
-    for column in ("request_id", "resolution"):
-        op.add_column("links", sa.Column(column, sa.String, nullable=True))
+    for table in ("journal", "links"):
+        for column in ("request_id", "organization", "resolution"):
+            op.add_column(table, sa.Column(column, sa.String, nullable=True))
     op.add_column("processes", sa.Column("about", sa.JSON, nullable=True))
     _extend_key("comparisons", ["mapping"], ["day", "route", "organization", "outcome"])
     difference = ["route", "path", "kind", "control_type", "candidate_type"]

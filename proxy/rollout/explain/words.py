@@ -1,4 +1,4 @@
-"""The sentences for the codes of a request trace."""
+"""The sentences for the codes of a request trace, in English; the page translates them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,6 +20,14 @@ WHYS: Final[Mapping[Why, str]] = {
     "both-sides": "the caller has cases on both sides, and {side} can list both",
     "tester": "a tester asked for {side} (X-Michiq-Tester)",
     "mode": "only the mode decides here, and it says {side}",
+}
+
+# By whether the user is known, and the organization.
+CALLERS: Final = {
+    (True, True): "user {user} of organization {organization}",
+    (True, False): "user {user}",
+    (False, True): "organization {organization}",
+    (False, False): "a caller that this proxy doesn't know",
 }
 
 TOKENS: Final = {

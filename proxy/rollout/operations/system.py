@@ -9,7 +9,7 @@ from proxy.flows.deps import Deps
 from proxy.postgresql_url import is_postgresql
 from proxy.rollout.config_watcher import ConfigWatcher
 from proxy.rollout.live import Live
-from proxy.rollout.shown_settings import ShownSetting, shown_settings
+from proxy.rollout.operations.shown_settings import ShownSetting, shown_settings
 from proxy.server.serving import Serving
 from proxy.settings import Settings
 from proxy.store import Space

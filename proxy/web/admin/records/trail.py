@@ -1,4 +1,4 @@
-"""Shows the store's records of the past and of the processes: audit, requests, ambiguous calls."""
+"""Shows the store's records of operators and of the processes."""
 
 from typing import Annotated
 
@@ -12,20 +12,24 @@ from proxy.server.responses import respond
 from proxy.store.audit.trail import AuditEvent
 from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339
-from proxy.values import Json, PendingCall
+from proxy.values import Json
 from proxy.web.admin.inputs import PageQuery, Whole, read_query
-from proxy.web.admin.problems import Problem
+from proxy.web.cursors import Cursor, page_of
 from proxy.web.keys import DEPS
 
 
-class _Limit(PageQuery):
+class _Part(PageQuery):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
 
 
 async def audit(request: web.Request) -> web.StreamResponse:
     """Returns the newest rows first."""
-    rows = await request.app[DEPS].store.audit.newest(read_query(request, _Limit).limit)
-    return respond(json(200, {"rows": [_audit_row(number, event) for number, event in rows]}))
+    wanted = read_query(request, _Part)
+    found = await request.app[DEPS].store.audit.newest(wanted.limit + 1, wanted.cursor)
+    rows, following = page_of(found, wanted.limit, lambda row: row[0])
+    shown: list[Json] = [_audit_row(number, event) for number, event in rows]
+    return respond(json(200, {"rows": shown, "next": following}))
 
 
 async def verify_audit(request: web.Request) -> web.StreamResponse:
@@ -47,28 +51,6 @@ async def processes(request: web.Request) -> web.StreamResponse:
     revision = await deps.store.overrides.revision()
     live = await deps.store.processes.live(deps.effects.clock())
     return respond(json(200, {"revision": revision, "processes": [_process(each) for each in live]}))
-
-
-async def pending(request: web.Request) -> web.StreamResponse:
-    """Returns calls that may have made a case that no client learned of; they are never sent again."""
-    calls: list[Json] = [_pending_call(call) for call in await request.app[DEPS].store.pending()]
-    return respond(json(200, {"pending": calls}))
-
-
-async def explain(request: web.Request) -> web.StreamResponse:
-    """Returns what happened to the requests with an id: a client may have used it more than once."""
-    request_id = request.match_info["request_id"]
-    # No request has had an id with other signs, and not every database can be asked for them.
-    stories = await request.app[DEPS].store.stories.of(request_id) if request_id.isprintable() else []
-    if not stories:
-        raise Problem(404, "no stored request has this id")
-    found: list[Json] = [{"at": rfc3339(each.at), "story": each.story} for each in stories]
-    return respond(json(200, {"request_id": request_id, "stories": found}))
-
-
-def _pending_call(call: PendingCall) -> Json:
-    shown: dict[str, Json] = {"id": call.id, "kind": call.kind, "cause": call.cause, "at": rfc3339(call.at)}
-    return shown | ({"case": call.made} if call.made else {})
 
 
 def _audit_row(number: int, event: AuditEvent) -> Json:

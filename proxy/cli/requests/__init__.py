@@ -1,0 +1,1 @@
+"""`michiq-proxy requests`: which requests a client's complaint may be about."""

@@ -1,0 +1,1 @@
+"""Explains a stored request trace in sentences, for the command line and for the operator's page."""

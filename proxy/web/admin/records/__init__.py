@@ -1,0 +1,1 @@
+"""Serves the records of the past: audit, processes, requests, calls with an unknown outcome."""
