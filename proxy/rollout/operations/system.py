@@ -32,7 +32,7 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a heartbeat says of its process; a process of another release may say less.
+    """The facts of a process by its heartbeat; one of another release may lack some.
 
     `memory` is in bytes, `open_breakers` has the states of those that are not closed.
     """
@@ -74,8 +74,8 @@ class System:
         return process.revision < self.revision
 
     def differs(self, process: Process) -> bool:
-        """Returns whether a process serves other mapping files than this one, or refused newer ones."""
-        return process.mappings != self.digest or bool(process.rejected)
+        """Returns whether a process serves other mapping files than this one."""
+        return process.mappings != self.digest
 
     def lacks_key(self, process: Process) -> bool:
         """Returns whether a process can't read what this one writes."""

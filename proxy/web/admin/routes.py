@@ -9,8 +9,8 @@ from aiohttp import web
 from proxy.flows.answers import json
 from proxy.mapping.models import RouteMapping
 from proxy.modes import EVERYONE, Override, as_json
+from proxy.rollout.operations.system import reload_mappings
 from proxy.rollout.snapshot import Snapshot
-from proxy.rollout.system import reload_mappings
 from proxy.server.responses import respond
 from proxy.values import Json
 from proxy.web.admin.keys import FOLLOWER

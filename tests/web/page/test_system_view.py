@@ -117,5 +117,5 @@ async def test_a_process_that_is_behind_shows(start_proxy: StartProxy) -> None:
         )
         shown = await eventually(lambda: browser.get("/system"), lambda found: "host-2:9" in found.text)
     row = next(each for each in re.findall(r"<tr>.*?</tr>", shown.text, re.DOTALL) if "host-2:9" in each)
-    for text in ("behind", "other mapping files", "key missing", "legacy: circuit breaker open"):
+    for text in ("behind", "other files", "key missing", "legacy: circuit breaker open"):
         assert text in row

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.rollout.system import reload_mappings
+from proxy.rollout.operations.system import reload_mappings
 from proxy.server.responses import respond
 from proxy.values import Answer
 from proxy.web.admin.keys import ACTOR, FOLLOWER
@@ -39,6 +39,8 @@ async def roll(request: web.Request) -> web.StreamResponse:
     serving = request.app[SERVING]
     if serving.workers == 1:
         raise PageError(409, "refused", "a rolling restart needs MICHIQ_WORKERS above 1")
+    if request.app[LIVE].rejected:
+        raise PageError(409, "refused", "the mapping files have faults: a new worker could not start")
     await _note(request, "workers_rolled")
     serving.siblings.roll()
     return redirect("/system?done=roll")
