@@ -16,8 +16,8 @@ class Leaf:
     """A value in the form that may be stored.
 
     `length` is in characters, fields or elements; `hash` has 16 hex digits. `type` is null, bool, number,
-    string, object, array, text (a body that isn't JSON), none (no value is there), or at a volatile path the
-    kind of a text (proxy.compare.paths.kind_of).
+    string, object, array, text (a body that isn't JSON), none (no value is there), at a volatile path the
+    kind of a text (proxy.compare.paths.kind_of), or the code itself of a status.
     """
 
     type: str

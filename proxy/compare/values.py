@@ -32,9 +32,7 @@ class Comparison:
 
     def statuses(self, control: int, candidate: int) -> None:
         if control != candidate:
-            self._add(
-                "", "status", *(Leaf("number", None, self._hash(str(each))) for each in (control, candidate))
-            )
+            self._add("", "status", *(Leaf(str(each), None, None) for each in (control, candidate)))
 
     def content_types(self, control: str, candidate: str) -> None:
         if control != candidate:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from proxy.errors import DOOR_KINDS
 from proxy.mapping.complaints import Complaint, MappingError, did_you_mean
+from proxy.mapping.digest import route_digest
 from proxy.mapping.facts import check
 from proxy.mapping.files import File, read_file
 from proxy.mapping.models import OrganizationsFile, RouteMapping
@@ -102,7 +103,8 @@ def _route(file: File, spec: FlowSpec, organizations: Organizations) -> Route[Ro
     if complaints:
         raise MappingError(complaints)
     expressions = {key: Expression(_at(file.data, key), key) for key in spec.expressions}
-    return Route(mapping, compile_shape(mapping.answer, "answer"), expressions, organizations)
+    answer, digest = compile_shape(mapping.answer, "answer"), route_digest(mapping, organizations)
+    return Route(mapping, answer, expressions, organizations, digest)
 
 
 def _at(data: dict[str, Any], key: str) -> str:

@@ -1,7 +1,8 @@
 """The part of a mapping file about moving its route: shadow, canary, thresholds, brownouts."""
 
+import re
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -10,7 +11,13 @@ from proxy.mapping.units import Duration
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 # A field of the legacy answer, with everything below it: `document.username`, `[].Input.documents[].name`.
-FieldPath = Annotated[str, Field(pattern=r"^[^\s.\[\]]*(\[\])?(\.[^\s.\[\]]+(\[\])*)*$")]
+_FIELD_PATH: Final = r"^[^\s.\[\]]*(\[\])?(\.[^\s.\[\]]+(\[\])*)*$"
+FieldPath = Annotated[str, Field(pattern=_FIELD_PATH)]
+
+
+def is_field_path(path: str) -> bool:
+    """Returns whether a rule of `Compare` can name this path."""
+    return re.search(_FIELD_PATH, path) is not None
 
 
 class Compare(Model):

@@ -48,12 +48,16 @@ class Organizations:
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[M_co]):
-    """One legacy route: its mapping with every expression compiled."""
+    """One legacy route: its mapping with every expression compiled.
+
+    `digest` names the mapping as far as it shapes or compares answers (see `mapping.digest`).
+    """
 
     mapping: M_co
     answer: Shape | Expression
     expressions: Mapping[str, Expression]
     organizations: Organizations
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)

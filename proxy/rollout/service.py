@@ -72,8 +72,10 @@ async def moving_over(
 def _reporter(recorder: Recorder, step_backs: AutoRollback, deps: Deps) -> Callable[[Compared], None]:
     def report(compared: Compared) -> None:
         job, text = compared.job, compared.outcome.text
-        recorder.compared(Outcome(job.route, job.organization, text, compared.differences))
         at = deps.effects.clock()
+        recorder.compared(
+            Outcome(job.route, job.organization, text, compared.differences, mapping=job.mapping)
+        )
         if compared.outcome.is_comparison:
             recorder.compared_at(job.route, at, differing=compared.outcome == DIFFERENCE)
         recorder.traced(shadow_story(compared, at))

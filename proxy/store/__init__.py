@@ -33,6 +33,7 @@ from proxy.store.records.unfinished import is_any_unfinished
 from proxy.store.rollout.alerts import SentAlerts
 from proxy.store.rollout.contract_runs import ContractRuns
 from proxy.store.rollout.evidence import Evidence
+from proxy.store.rollout.explanations import Explanations
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.rollout.page_sessions import PageSessions
 from proxy.store.rollout.processes import Processes
@@ -76,6 +77,7 @@ class Store:
     page_sessions: PageSessions
     homes: Homes
     evidence: Evidence
+    explanations: Explanations
     ledger: Usage
     callers: Callers
     stories: RequestTraces
@@ -185,6 +187,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         page_sessions=PageSessions(database, sealer),
         homes=Homes(database, sealer, memory),
         evidence=Evidence(database, ledger, audit),
+        explanations=Explanations(database, audit),
         ledger=ledger,
         callers=Callers(database, sealer),
         stories=RequestTraces(database),

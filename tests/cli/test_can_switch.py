@@ -9,6 +9,8 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from proxy.compare import Difference, Leaf
+from proxy.flows.registry import SPECS
+from proxy.mapping.loader import load_table
 from proxy.modes import Change
 from proxy.store import JournalEntry, Store
 from proxy.store.rollout.contract_runs import ContractRun
@@ -35,9 +37,11 @@ async def enough(store: Store) -> None:
     await contract()(store)
 
 
-def compared(times: int, how: str = "match", organization: str = NORTE, days: float = 0) -> Work:
+def compared(
+    times: int, how: str = "match", organization: str = NORTE, days: float = 0, mapping: str = ""
+) -> Work:
     async def add(store: Store) -> None:
-        one = Outcome(ROUTE, scope(store, organization), how)
+        one = Outcome(ROUTE, scope(store, organization), how, mapping=mapping)
         await store.evidence.add(outcomes=[one] * times, at=ago(days=days))
 
     return add
@@ -103,6 +107,12 @@ def differing(path: str, times: int = 1, days: float = 0) -> Work:
             id="many were left out on purpose",
         ),
         pytest.param(
+            [compared(5000, "dropped:control-failed")],
+            True,
+            "The legacy server itself failed, so nothing was compared: 5,000.",
+            id="the legacy server failed",
+        ),
+        pytest.param(
             [compared(1, "dry-run-failed:createCase:body.files:missing")],
             False,
             "The dry runs failed at: createCase:body.files:missing 1.",
@@ -136,6 +146,24 @@ def test_the_verdict_says_which_figure_decides(here: Site, more: list[Work], yes
     assert (result.exit_code, told in said(result)) == (0 if yes else 1, True), result.output
     assert said(result).startswith(f"{ROUTE}: {'yes' if yes else 'no'} ")
     assert (" NO " in said(result)) == (not yes)
+
+
+def test_evidence_under_another_mapping_is_named_and_not_counted(here: Site) -> None:
+    for work in (enough, compared(10, mapping=digest(here)), compared(7, "difference", mapping="f" * 12)):
+        here.fill(work)
+    before = said(here.call("can-switch", ROUTE))
+    assert f"Counted since mapping {digest(here)}, first seen {ago().date()}." in before
+    assert "Counted too, of an earlier release: 1,240 comparisons." in before
+    assert "Not counted, under other mappings: 7 comparisons." in before
+    assert "differences: 0 of 1,250," in before
+    here.edit("new_case.toml", '"token"]', '"token", "message"]')
+    after = said(here.call("can-switch", ROUTE))
+    assert f"Counted since mapping {digest(here)}, not seen in shadow yet." in after
+    assert "Not counted, under other mappings: 17 comparisons." in after
+
+
+def digest(here: Site) -> str:
+    return load_table(here.folder / "mappings", SPECS).routes[ROUTE].digest
 
 
 @pytest.mark.parametrize(

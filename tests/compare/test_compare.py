@@ -130,6 +130,7 @@ def test_another_salt_gives_another_hash() -> None:
 def test_status_and_content_type_are_told_before_the_body() -> None:
     found = differences(of({"a": 1}), text("Unauthorized", status=401))
     assert [(each.path, each.kind) for each in found] == [("", "status"), ("", "content-type"), ("", "type")]
+    assert (found[0].control, found[0].candidate) == (Leaf("200", None, None), Leaf("401", None, None))
     assert (found[2].control.type, found[2].candidate.type, found[2].candidate.length) == (
         "object",
         "text",

@@ -31,6 +31,13 @@ from tests.web.admin.operators import TOKENS, Operator, said
 ANY: Final = {"If-Match": "*"}
 EVA: Final = "eva-token-0123456789"
 HASH: Final = "0123456789abcdef" * 4
+DIFFERENCE: Final = {
+    "route": "doc",
+    "path": "document.timestamp",
+    "kind": "value",
+    "control_type": "string",
+    "candidate_type": "none",
+}
 # Every operation as it succeeds, in an order in which it does.
 GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PUT", "overrides/doc", {"mode": "shadow", "reason": "compare"}),
@@ -52,7 +59,10 @@ GOOD: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "audit?limit=5", None),
     ("GET", "audit/verify", None),
     ("GET", "comparisons?route=doc&days=3", None),
+    ("POST", "differences:explain", {**DIFFERENCE, "reason": "Milliseconds, which no client reads"}),
     ("GET", "differences?route=doc", None),
+    ("GET", "differences?mapping=all&limit=1", None),
+    ("GET", "differences?mapping=0123456789ab", None),
     ("GET", "learned?route=doc", None),
     ("GET", "series?route=doc&step=60&since=2020-01-01T00:00:00Z&until=2020-06-01T00:00:00%2B02:00", None),
     ("GET", "series", None),
@@ -161,9 +171,17 @@ async def _fill(store: Store, now: Any) -> None:
     leaf = Leaf("string", 20, "0123456789abcdef")
     scope = store.sealer.organization("Clínica Norte")
     difference = Difference("document.timestamp", "value", leaf, Leaf("none", None, None))
-    ends = ("match", "difference", "dropped:busy", "dropped:not-sampled", "dry-run-failed:undocumented")
+    status = Difference("", "status", Leaf("200", None, None), Leaf("404", None, None))
+    ends = (
+        "match",
+        "difference",
+        "dropped:busy",
+        "dropped:control-failed",
+        "dropped:not-sampled",
+        "dry-run-failed:undocumented",
+    )
     await store.evidence.add(
-        outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference,)) for end in ends],
+        outcomes=[Outcome("doc", HASH if end == "match" else "", end, (difference, status)) for end in ends],
         seen=[
             SeenAnswer("doc", "legacy", 200, "application/json", frozenset({("document.username", "string")}))
         ],
@@ -216,11 +234,15 @@ async def _bad(ana: Operator) -> None:
     for method, path, body in changes:
         for seen in ({}, {"If-Match": '"99"'}, {"If-Match": "99"}):
             await ana.ask(method, path, body, headers=seen)
+    for change in ({"route": "docs"}, {"kind": "type"}, {"reason": " "}):
+        await ana.ask("POST", "differences:explain", {**DIFFERENCE, "reason": "x", **change})
+    await ana.get("differences?cursor=x")
     bodies = [
         ("PUT", "overrides/doc"),
         ("POST", "rollback"),
         ("POST", "overrides/doc:preview"),
         ("POST", "pending/i-1:resolve"),
+        ("POST", "differences:explain"),
     ]
     for method, path in bodies:
         for wrong in (b"", b"[]", b"{}", b"{" * (64 * 1024 + 1)):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Final
 
 from proxy.cli.common import mappings_folder, read_settings, read_table
@@ -10,16 +10,18 @@ from proxy.cli.mode.request import existing_route
 from proxy.cli.shared.console import Grid, columns, plural, show, steps
 from proxy.cli.shared.store_access import echo_json, with_store
 from proxy.mapping.table import Table
-from proxy.rollout.evidence import readiness
-from proxy.rollout.evidence.gather import Sums, organization_names, sums_of, switch_evidence, window_of
-from proxy.rollout.evidence.readiness import SwitchEvidence, Verdict
+from proxy.rollout.evidence.differing import ShownDifference, find_differences
+from proxy.rollout.evidence.gather import switch_found, window_of
+from proxy.rollout.evidence.readiness import MappingSince, SwitchEvidence, Verdict, since_json
+from proxy.rollout.operations.organization_names import names_of
+from proxy.rollout.shadow.outcome import CONTROL_FAILED
 from proxy.store import Store
-from proxy.store.rollout.evidence import DifferenceCount
 from proxy.store.sealing.sealer import shown_hash
 from proxy.times import rfc3339
 from proxy.values import Json
 
 _SHOWN: Final = 10
+_READ: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,13 @@ class SwitchFound:
     route: str
     verdict: Verdict
     evidence: SwitchEvidence
-    sums: Sums
-    differences: tuple[DifferenceCount, ...]
+    differences: tuple[ShownDifference, ...]
     names: Mapping[str, str] = field(repr=False)
 
     @property
     def never_compared(self) -> dict[str, str]:
         """Returns the name of each organization that was never compared, by its keyed hash."""
-        missing = self.evidence.with_traffic - self.evidence.compared
+        missing = self.evidence.never_compared
         called = {scope: self.names.get(scope, shown_hash(scope)) for scope in missing}
         return dict(sorted(called.items(), key=lambda item: item[1]))
 
@@ -57,17 +58,15 @@ def run(route: str, *, as_json: bool) -> bool:
 
 async def look(store: Store, route: str, table: Table, now: datetime) -> SwitchFound:
     """Reads all evidence for and against the new side."""
-    mapping = table.routes[route].mapping
-    since = window_of(mapping, now)
-    evidence = await switch_evidence(store, route, mapping, table.organizations, now)
-    differences = await store.evidence.differences(route)
+    found = await switch_found(store, route, table, now)
+    first = datetime.combine(window_of(table.routes[route].mapping, now), time(), UTC)
+    differing = await find_differences(store, table, route=route, limit=_READ, since=first)
     return SwitchFound(
         route=route,
-        verdict=readiness.can_switch(evidence, mapping.switch, now),
-        evidence=evidence,
-        sums=sums_of(await store.evidence.comparisons(route, since)),
-        differences=tuple(each for each in differences if each.last_seen.date() >= since),
-        names=await organization_names(store, route, table.organizations),
+        verdict=found.verdict,
+        evidence=found.evidence,
+        differences=tuple(differing.differences),
+        names=await names_of(store, found.evidence.never_compared, table.organizations.known),
     )
 
 
@@ -81,7 +80,7 @@ def _print_report(found: SwitchFound) -> None:
 def _as_json(found: SwitchFound) -> Json:
     evidence, run = found.evidence, found.evidence.contract_run
     missing: list[Json] = [{"hash": scope, "name": name} for scope, name in found.never_compared.items()]
-    reasons: list[Json] = [{"ok": each.ok, "sentence": each.sentence} for each in found.verdict.reasons]
+    reasons: list[Json] = [asdict(each) for each in found.verdict.reasons]
     return {
         "route": found.route,
         "yes": found.verdict.yes,
@@ -89,12 +88,14 @@ def _as_json(found: SwitchFound) -> Json:
         "comparisons": evidence.comparisons,
         "differing": evidence.differences,
         "dropped": dict(evidence.dropped),
-        "left_out": dict(found.sums.left_out),
-        "dry_run_failures": dict(found.sums.dry_run_failures),
+        "left_out": dict(evidence.left_out),
+        "control_failed": evidence.control_failed,
+        "dry_run_failures": dict(evidence.failed_dry_runs),
         "organizations": len(evidence.with_traffic),
         "never_compared": missing,
         "ambiguous": evidence.ambiguous,
         "contract_run": {**asdict(run), "at": rfc3339(run.at)} if run else None,
+        "since": since_json(evidence.since),
         "differences": [_difference(each) for each in found.differences],
     }
 
@@ -105,10 +106,25 @@ def _reasons(found: SwitchFound) -> Iterator[tuple[str, str]]:
         yield ("ok" if reason.ok else "NO"), reason.sentence
     if found.never_compared:
         yield "", f"Never seen in shadow: {', '.join(found.never_compared.values())}."
-    if found.sums.dry_run_failures:
-        yield "", f"The dry runs failed at: {_counted(found.sums.dry_run_failures)}."
-    if found.sums.left_out:
-        yield "", f"Not meant to be compared: {_counted(found.sums.left_out)}."
+    evidence = found.evidence
+    if evidence.failed_dry_runs:
+        yield "", f"The dry runs failed at: {_counted(evidence.failed_dry_runs)}."
+    left_out = {why: count for why, count in evidence.left_out.items() if why != CONTROL_FAILED}
+    if left_out:
+        yield "", f"Not meant to be compared: {_counted(left_out)}."
+    if evidence.control_failed:
+        yield "", f"The legacy server itself failed, so nothing was compared: {evidence.control_failed:,}."
+    for sentence in _since(evidence.since):
+        yield "", sentence
+
+
+def _since(since: MappingSince) -> Iterator[str]:
+    seen = f"first seen {since.first_day}" if since.first_day else "not seen in shadow yet"
+    yield f"Counted since mapping {since.digest}, {seen}."
+    if since.unmarked:
+        yield f"Counted too, of an earlier release: {plural(since.unmarked, 'comparison')}."
+    if since.earlier:
+        yield f"Not counted, under other mappings: {plural(since.earlier, 'comparison')}."
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -119,22 +135,26 @@ def _most_frequent(found: SwitchFound) -> Iterator[str | Grid]:
     yield "The most frequent differences, counted since each was first seen:"
     table = columns("path", "difference", "legacy", "new", "count", "last seen", wraps=("path", "difference"))
     for each in found.differences[:_SHOWN]:
-        types = each.control_type, each.candidate_type
-        path = each.path or "(whole answer)"
-        table.add_row(path, each.kind, *types, f"{each.count:,}", f"{each.last_seen:%Y-%m-%d}")
+        group = each.group
+        path, types = group.path or "(whole answer)", (group.control_type, group.candidate_type)
+        table.add_row(path, group.kind, *types, f"{group.count:,}", f"{group.last_seen:%Y-%m-%d}")
     yield table
     more = len(found.differences) - _SHOWN
     if more > 0:
         yield f"and {plural(more, 'other')}: --json has all"
 
 
-def _difference(each: DifferenceCount) -> Json:
+def _difference(shown: ShownDifference) -> Json:
+    each = shown.group
     return {
         "path": each.path,
         "kind": each.kind,
         "legacy": each.control_type,
         "new": each.candidate_type,
         "count": each.count,
+        "at_most_percent": shown.at_most_percent,
+        "mapping": each.mapping,
+        "organizations": len(each.organizations),
         "first_seen": rfc3339(each.first_seen),
         "last_seen": rfc3339(each.last_seen),
     }

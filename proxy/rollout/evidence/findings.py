@@ -8,7 +8,9 @@ from typing import Final, Literal, TypeAlias
 from proxy.compare.paths import ELEMENT, parent
 from proxy.rollout.evidence.expected import MappedAnswer
 
-FindingKind: TypeAlias = Literal["only-legacy", "only-new", "casing", "type", "content-type", "status"]
+FindingKind: TypeAlias = Literal[
+    "only-legacy", "only-new", "casing", "type", "content-type", "status", "control-failed"
+]
 # By path, how many values of which type were seen; none for a field that only the mapping has.
 Fields: TypeAlias = Mapping[str, Counter[str]]
 

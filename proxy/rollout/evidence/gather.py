@@ -1,36 +1,36 @@
-"""Gathers the evidence of `can-switch` from the store: everything about a route in its window."""
+"""Gathers the evidence of `can-switch` from the store: everything about routes in their windows."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from proxy.mapping.models import RouteMapping
-from proxy.mapping.table import Organizations
+from proxy.mapping.table import Organizations, Route, Table
 from proxy.modes import EVERYONE
-from proxy.rollout.evidence.readiness import SwitchEvidence
-from proxy.rollout.shadow.outcome import DIFFERENCE, How, ShadowOutcome
+from proxy.rollout.evidence.readiness import MappingSince, SwitchEvidence, Verdict, can_switch
+from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, How, ShadowOutcome
 from proxy.store import Store
 from proxy.store.rollout.contract_runs import ContractRun
-from proxy.store.rollout.evidence import ComparisonCount
+from proxy.store.rollout.switch_counts import OutcomeSum, RouteWindow, switch_counts
 
-# These were never to be compared: a setting leaves them out, or the legacy server still answers such calls
-# after the switch. All other losses may hide the very answers that would differ.
-_LEFT_OUT: Final = frozenset({"head", "not-sampled", "daily-cap", "unpaired", "unknown-token"})
-_ERROR: Final = 400
+# The digest of evidence that a release without digests wrote: it counts until it leaves the window.
+UNMARKED: Final = ""
+
+# These were never to be compared: a setting leaves them out, the legacy server failed, or it still answers
+# such calls after the switch. All other losses may hide the very answers that would differ.
+_LEFT_OUT: Final = frozenset(
+    {"head", "not-sampled", "daily-cap", "unpaired", "unknown-token", CONTROL_FAILED}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """The sums of a route's shadow runs: `lost` should have been compared, `left_out` should not."""
+class SwitchFound:
+    """The verdict on a route, and its evidence."""
 
-    comparisons: int
-    differences: int
-    lost: Mapping[str, int]
-    left_out: Mapping[str, int]
-    dry_run_failures: Mapping[str, int]
-    compared: Set[str]
+    verdict: Verdict
+    evidence: SwitchEvidence = field(repr=False)
 
 
 def window_of(mapping: RouteMapping, now: datetime) -> date:
@@ -38,78 +38,93 @@ def window_of(mapping: RouteMapping, now: datetime) -> date:
     return (now - timedelta(days=mapping.switch.days)).astimezone(UTC).date()
 
 
-def sums_of(rows: Iterable[ComparisonCount]) -> Sums:
-    """Adds up days and organizations."""
-    ends = [(outcome, row) for row in rows if (outcome := ShadowOutcome.of_text(row.outcome))]
-    counts: Counter[ShadowOutcome] = Counter()
-    for outcome, row in ends:
-        counts[outcome] += row.count
-    dropped = _reasons(counts, "dropped")
-    return Sums(
-        comparisons=sum(count for outcome, count in counts.items() if outcome.is_comparison),
-        differences=counts[DIFFERENCE],
-        lost={why: count for why, count in dropped.items() if why not in _LEFT_OUT},
-        left_out={why: count for why, count in dropped.items() if why in _LEFT_OUT},
-        dry_run_failures=_reasons(counts, "dry-run-failed"),
-        compared=frozenset(row.organization for outcome, row in ends if outcome.is_comparison) - {""},
-    )
+def counted_mappings(route: Route[RouteMapping]) -> tuple[str, str]:
+    """Returns the digests whose evidence counts: that in force, and that of earlier releases."""
+    return route.digest, UNMARKED
 
 
-async def switch_evidence(
-    store: Store, route: str, mapping: RouteMapping, organizations: Organizations, now: datetime
-) -> SwitchEvidence:
-    """Returns the evidence about the route within its mapping's `switch.days`."""
-    since = window_of(mapping, now)
-    sums = sums_of(await store.evidence.comparisons(route, since))
-    return SwitchEvidence(
-        comparisons=sums.comparisons,
-        differences=sums.differences,
-        dropped=sums.lost,
-        dry_run_failures=sum(sums.dry_run_failures.values()),
-        with_traffic=await _still_to_move(store, route, organizations, since, now),
-        compared=sums.compared,
-        contract_run=await _newest_run(store, route),
-        ambiguous=await _ambiguous(store, route, since),
-    )
+async def switch_verdicts(
+    store: Store, table: Table, now: datetime, only: Collection[str] | None = None
+) -> dict[str, SwitchFound]:
+    """Returns the verdict on each route, or `only` on these, with few queries for all of them together.
 
-
-async def organization_names(store: Store, route: str, organizations: Organizations) -> dict[str, str]:
-    """Returns legacy names by keyed hash, those in the ledger of this route or in organizations.toml."""
-    calls = await store.ledger.calls(route=route)
-    seen = {each.client.organization_hash: each.client.organization for each in calls}
-    return {scope: name for scope, name in (seen | _named(store, organizations)).items() if scope and name}
-
-
-async def _still_to_move(
-    store: Store, route: str, organizations: Organizations, since: date, now: datetime
-) -> frozenset[str]:
-    """Returns the organizations that call the route or have a name in organizations.toml, and have not moved.
-
-    Only successful calls count: anyone may send any organization's name, and be refused.
+    Raises StoreError.
     """
-    calls = await store.ledger.calls(since, route)
-    calling = {each.client.organization_hash for each in calls if each.status < _ERROR}
+    routes = {name: route for name, route in table.routes.items() if only is None or name in only}
+    windows = [
+        RouteWindow(name, route.digest, window_of(route.mapping, now)) for name, route in routes.items()
+    ]
+    counts = await switch_counts(store.database, windows)
     in_force = (await store.overrides.load()).all_in_force(now)
-    moved = {
-        each.scope
-        for each in in_force
-        if (each.route, each.mode) == (route, "new") and each.scope != EVERYONE
-    }
-    return frozenset((calling | _named(store, organizations).keys()) - moved - {""})
+    pending, runs = await store.pending(), await store.contract_runs.newest()
+    named = _named(store, table.organizations).keys()
+    found: dict[str, SwitchFound] = {}
+    for window in windows:
+        name = window.route
+        moved = {
+            each.scope
+            for each in in_force
+            if (each.route, each.mode) == (name, "new") and each.scope != EVERYONE
+        }
+        evidence = _evidence(
+            [each for each in counts.outcomes if each.route == name],
+            window,
+            first_day=counts.first_days.get(name),
+            with_traffic=frozenset((counts.callers.get(name, frozenset()) | named) - moved - {""}),
+            contract_run=next((run for run in runs if run.route == name), None),
+            # A call's kind is the name of the flow that made it.
+            ambiguous=sum(call.kind == name and call.at.date() >= window.since for call in pending),
+        )
+        found[name] = SwitchFound(can_switch(evidence, routes[name].mapping.switch, now), evidence)
+    return found
+
+
+async def switch_found(store: Store, route: str, table: Table, now: datetime) -> SwitchFound:
+    """Returns the verdict on one route. Raises StoreError."""
+    return (await switch_verdicts(store, table, now, [route]))[route]
+
+
+def _evidence(
+    rows: Iterable[OutcomeSum],
+    window: RouteWindow,
+    *,
+    first_day: date | None,
+    with_traffic: Set[str],
+    contract_run: ContractRun | None,
+    ambiguous: int,
+) -> SwitchEvidence:
+    """Adds up the organizations; of other mappings than the one in force only the comparisons are summed."""
+    counts: Counter[ShadowOutcome] = Counter()
+    compared: set[str] = set()
+    by_mapping: Counter[str] = Counter()
+    for row in rows:
+        outcome = ShadowOutcome.of_text(row.outcome)
+        if outcome is None:
+            continue
+        by_mapping[row.mapping] += row.count if outcome.is_comparison else 0
+        if row.mapping not in (window.mapping, UNMARKED):
+            continue
+        counts[outcome] += row.count
+        if outcome.is_comparison:
+            compared.add(row.organization)
+    dropped = _reasons(counts, "dropped")
+    own, unmarked = by_mapping[window.mapping], by_mapping[UNMARKED]
+    return SwitchEvidence(
+        comparisons=own + unmarked,
+        differences=counts[DIFFERENCE],
+        dropped={why: count for why, count in dropped.items() if why not in _LEFT_OUT},
+        left_out={why: count for why, count in dropped.items() if why in _LEFT_OUT},
+        failed_dry_runs=_reasons(counts, "dry-run-failed"),
+        with_traffic=with_traffic,
+        compared=frozenset(compared - {""}),
+        contract_run=contract_run,
+        ambiguous=ambiguous,
+        since=MappingSince(window.mapping, first_day, unmarked, by_mapping.total() - own - unmarked),
+    )
 
 
 def _named(store: Store, organizations: Organizations) -> dict[str, str]:
     return {store.sealer.organization(name): name for name in organizations.known}
-
-
-async def _newest_run(store: Store, route: str) -> ContractRun | None:
-    return next((run for run in await store.contract_runs.newest() if run.route == route), None)
-
-
-async def _ambiguous(store: Store, route: str, since: date) -> int:
-    """Counts the route's pending calls; a call's kind is the name of the flow that made it."""
-    pending = await store.pending()
-    return sum(call.kind == route and call.at.date() >= since for call in pending)
 
 
 def _reasons(counts: Mapping[ShadowOutcome, int], how: How) -> dict[str, int]:

@@ -8,6 +8,7 @@ from proxy.compare.bodies import content_type
 from proxy.headers import media_type
 from proxy.rollout.evidence.expected import MappedAnswer
 from proxy.rollout.evidence.findings import Fields, Finding, field_findings, times
+from proxy.rollout.shadow.outcome import is_own_failure
 from proxy.values import Side
 
 _UNKNOWN: Final = MappedAnswer()
@@ -76,6 +77,10 @@ def _statuses(
     for who, own, other, whom in sides if new or possible else ():
         spared = possible if own is legacy else frozenset()
         for status in sorted(own.keys() - other.keys() - spared):
+            if own is legacy and is_own_failure(status):
+                said = f"The legacy server itself failed with status {status} ({times(own[status].total())})."
+                yield Finding(route, "control-failed", "", f"{said} That is no difference.")
+                continue
             said = f"{who} answered with status {status} ({times(own[status].total())}); {whom} never did."
             yield Finding(route, "status", "", said)
 

@@ -38,6 +38,7 @@ TOKENS: Final = {
 
 DROPS: Final = {
     "answer-too-large": "the legacy server's answer was too large, or in a coding that can't be read",
+    "control-failed": "the legacy server itself failed, so its answer is no measure",
     "crashed": "the new side's run crashed; the log has it under this request id",
     "daily-cap": "the day's live writes were used up (daily_cap)",
     "head": "a HEAD has no answer to compare",
@@ -52,7 +53,7 @@ DROPS: Final = {
 
 # `{path}`, and the types of both sides.
 DIFFERENCES: Final[Mapping[Kind, str]] = {
-    "status": "the status differs",
+    "status": "the status is {control} on the legacy server, {candidate} on the new side",
     "content-type": "the content type differs",
     "missing": "{path} ({control}) is missing on the new side",
     "extra": "{path} ({candidate}) is on the new side only",

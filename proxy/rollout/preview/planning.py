@@ -7,8 +7,7 @@ from typing import Final
 from proxy.flows.registry import FLOWS
 from proxy.mapping.table import Table
 from proxy.modes import EVERYONE, Override, Overrides
-from proxy.rollout.evidence.gather import switch_evidence
-from proxy.rollout.evidence.readiness import can_switch
+from proxy.rollout.evidence.gather import switch_found
 from proxy.rollout.preview.effects import Preview, preview
 from proxy.rollout.preview.membership import Organization, Roster
 from proxy.rollout.snapshot import Snapshot
@@ -57,9 +56,8 @@ async def roster_of(
 
 async def against(store: Store, route: str, table: Table, now: datetime) -> tuple[str, ...]:
     """Returns can-switch's reasons against the new side, as sentences; none is a yes."""
-    mapping = table.routes[route].mapping
-    evidence = await switch_evidence(store, route, mapping, table.organizations, now)
-    return tuple(each.sentence for each in can_switch(evidence, mapping.switch, now).reasons if not each.ok)
+    verdict = (await switch_found(store, route, table, now)).verdict
+    return tuple(each.sentence for each in verdict.reasons if not each.ok)
 
 
 def _overridden(overrides: Overrides, route: str, now: datetime) -> dict[str, str | None]:

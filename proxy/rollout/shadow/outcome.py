@@ -5,6 +5,13 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 How: TypeAlias = Literal["match", "difference", "dropped", "dry-run-failed"]
 
+# The reason of a run that was left out because the legacy server itself failed.
+CONTROL_FAILED: Final = "control-failed"
+
+_SERVER_ERROR: Final = 500
+# Of a busy or slow server, too: they tell of its load at that moment, not of the request (RFC 9110, section
+# 15.5.9; RFC 6585, section 4), so the new side could never answer the same for the same reason.
+_OF_THE_MOMENT: Final = frozenset({408, 429})
 _BY_TEXT: Final[dict[str, How]] = {how: how for how in get_args(How)}
 
 
@@ -35,6 +42,11 @@ class ShadowOutcome:
 
 MATCH: Final = ShadowOutcome("match")
 DIFFERENCE: Final = ShadowOutcome("difference")
+
+
+def is_own_failure(status: int) -> bool:
+    """Returns whether the legacy server itself failed, so that its answer is no measure of the new side."""
+    return status >= _SERVER_ERROR or status in _OF_THE_MOMENT
 
 
 def dropped(reason: str) -> ShadowOutcome:

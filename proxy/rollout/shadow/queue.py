@@ -51,9 +51,11 @@ class Job:
     """A request whose candidate is still to run; `size` is the number of bytes that it holds.
 
     `trace` is the run's own, and `caused_by` the request's; both are None if no spans are made.
+    `mapping` is the digest of the route that answered: a later mapping does not count its comparison.
     """
 
     route: str
+    mapping: str
     organization: str
     request_id: str
     rules: CompareRules

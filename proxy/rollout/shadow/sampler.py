@@ -10,7 +10,7 @@ from proxy.rollout.lookup import RequestContext
 from proxy.rollout.shadow.candidate import Candidate
 from proxy.rollout.shadow.capture import CapturedRequest
 from proxy.rollout.shadow.openapi.description import LateDescriptions
-from proxy.rollout.shadow.outcome import dropped
+from proxy.rollout.shadow.outcome import CONTROL_FAILED, dropped, is_own_failure
 from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
 from proxy.upstream.trace_context import apart
 from proxy.values import Answer
@@ -68,6 +68,8 @@ class ShadowSampler:
             return "head"
         if control is None:
             return "answer-too-large"
+        if is_own_failure(control.status):
+            return CONTROL_FAILED
         if not captured.whole:
             return "not-kept"
         if context.session is None and not spec.makes_case:
@@ -82,6 +84,7 @@ def _job(candidate: Candidate) -> Job:
     rules = mapping.compare
     return Job(
         route=candidate.spec.name,
+        mapping=candidate.route.digest,
         organization=candidate.context.asked.scope or "",
         request_id=captured.request_id,
         rules=CompareRules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),

@@ -18,13 +18,15 @@ _LONGEST_PATH: Final = 300
 class Outcome:
     """The result of a shadow run: "match", "difference", "dropped:<reason>" or "dry-run-failed:<cause>".
 
-    `organization` is its keyed hash, "" when it is unknown.
+    `organization` is its keyed hash, "" when it is unknown. `mapping` is the digest of the route's mapping
+    when it was sampled.
     """
 
     route: str
     organization: str
     outcome: str
     differences: tuple[Difference, ...] = ()
+    mapping: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,11 @@ def day_of(at: datetime) -> str:
 
 
 def comparison_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
-    counts = Counter((each.route, each.organization, each.outcome) for each in outcomes)
+    counts = Counter((each.route, each.organization, each.outcome, each.mapping) for each in outcomes)
+    names = ("route", "organization", "outcome", "mapping")
     return [
-        {
-            "day": day_of(at),
-            "route": route,
-            "organization": organization,
-            "outcome": outcome,
-            "mapping": "",
-            "count": count,
-        }
-        for (route, organization, outcome), count in counts.items()
+        {"day": day_of(at), **dict(zip(names, key, strict=True)), "count": count}
+        for key, count in counts.items()
     ]
 
 
@@ -63,15 +59,13 @@ def difference_rows(outcomes: Iterable[Outcome], at: datetime) -> Rows:
     counts: Counter[tuple[str, ...]] = Counter()
     samples: dict[tuple[str, ...], Any] = {}
     for outcome in outcomes:
-        own = {_key(outcome.route, each): _sample(each) for each in outcome.differences}
+        own = {_key(outcome, each): _sample(each) for each in outcome.differences}
         counts.update(own.keys())
         samples.update(own)
-    names = ("route", "path", "kind", "control_type", "candidate_type")
+    names = ("route", "path", "kind", "control_type", "candidate_type", "mapping", "organization")
     return [
         {
             **dict(zip(names, key, strict=True)),
-            "mapping": "",
-            "organization": "",
             "count": count,
             "sample": samples[key],
             "first_seen": at,
@@ -95,9 +89,10 @@ def learned_rows(seen: Iterable[SeenAnswer], at: datetime) -> Rows:
     ]
 
 
-def _key(route: str, difference: Difference) -> tuple[str, ...]:
+def _key(outcome: Outcome, difference: Difference) -> tuple[str, ...]:
     types = difference.control.type, difference.candidate.type
-    return route, difference.path[:_LONGEST_PATH], difference.kind, *types
+    where = outcome.mapping, outcome.organization
+    return outcome.route, difference.path[:_LONGEST_PATH], difference.kind, *types, *where
 
 
 def _sample(difference: Difference) -> dict[str, Any]:

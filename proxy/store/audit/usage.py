@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, Select, delete, func, select
 
 from proxy.store.audit.tallies import day_of
 from proxy.store.audit.visits import AGENT, ORGANIZATION, LedgerRows, Visit, anonymous, by_client, ledger_rows
@@ -87,20 +88,15 @@ class Usage:
         return {self._organization(row) for row in await self.database.read(work)} - {""}
 
     async def names_of(self, hashes: Collection[str]) -> dict[str, str]:
-        """Returns the legacy names of these organizations by hash, as far as they have called."""
-
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: list[Row[Any]] = []
-            for batch in batches(sorted(hashes)):
-                found = clients.c.organization_hash.in_(batch)
-                one_of_each = (
-                    select(func.min(clients.c.id)).where(found).group_by(clients.c.organization_hash)
-                )
-                rows += conn.execute(select(clients).where(clients.c.id.in_(one_of_each)))
-            return rows
-
-        rows = await self.database.read(work)
-        return {row.organization_hash: self._organization(row) for row in rows}
+        """Returns the legacy names of the organizations that called, by their keyed hashes; "" has none."""
+        found: dict[str, str] = {}
+        for batch in batches(sorted({*hashes} - {""})):
+            of_these = clients.c.organization_hash.in_(batch)
+            one_of_each = select(func.min(clients.c.id)).where(of_these).group_by(clients.c.organization_hash)
+            query = select(clients).where(clients.c.id.in_(one_of_each))
+            for row in await self.database.read(partial(_rows, query=query)):
+                found[row.organization_hash] = self._organization(row)
+        return found
 
     async def prepare(self, visits: Sequence[Visit]) -> LedgerRows:
         """Returns the rows for `write_visits`. Clients beyond the limit are counted as one without a name."""
@@ -156,6 +152,11 @@ class Usage:
 
     def _organization(self, row: Row[Any]) -> str:
         return self.sealer.open_text(row.organization, ORGANIZATION.at(row.id))
+
+
+def _rows(conn: Connection, query: Select[Any]) -> Sequence[Row[Any]]:
+    rows: Sequence[Row[Any]] = conn.execute(query).all()
+    return rows
 
 
 def delete_calls_before(conn: Connection, before: datetime) -> None:

@@ -1,11 +1,11 @@
 """Stores the evidence for moving a route: counts of comparisons, differences, structure (DESIGN "Modes")."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, select, update
 
 from proxy.store.audit.request_traces import RequestTrace, write_stories
 from proxy.store.audit.tallies import (
@@ -29,8 +29,8 @@ from proxy.store.rollout.canary_counts import (
 from proxy.store.rollout.series import NO_SERIES, SeriesCounts, SeriesKey, add_series
 from proxy.store.sql.database import Database
 from proxy.store.sql.rows import count_up, insert_missing
-from proxy.store.sql.tables import comparisons, differences, learned, shadow_budget
-from proxy.values import Json, Side
+from proxy.store.sql.tables import comparisons, differences, explanations, learned, shadow_budget
+from proxy.values import Side
 
 __all__ = ["Evidence", "Outcome", "SeenAnswer"]
 
@@ -43,23 +43,6 @@ class ComparisonCount:
     organization: str
     outcome: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class DifferenceCount:
-    """A count of the comparisons with this difference; `sample` has lengths and hashes of the last one."""
-
-    route: str
-    path: str
-    kind: str
-    control_type: str
-    candidate_type: str
-    mapping: str
-    organization: str
-    count: int
-    sample: Json = field(repr=False)
-    first_seen: datetime
-    last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +112,6 @@ class Evidence:
             for row in rows
         ]
 
-    async def differences(self, route: str | None = None) -> list[DifferenceCount]:
-        """Returns the differences of the route, or of all routes, the most frequent first."""
-        table = differences.c
-        query = select(differences).order_by(table.count.desc(), *differences.primary_key.columns)
-        return [DifferenceCount(**row._mapping) for row in await self._all(_of(query, table.route, route))]
-
     async def learned(self, route: str | None = None) -> list[LeafCount]:
         """Returns the structure of the answers of the route, or of all routes."""
         query = select(learned).order_by(*learned.primary_key.columns)
@@ -168,6 +145,13 @@ def delete_evidence_before(conn: Connection, before: datetime) -> None:
         conn.execute(delete(counted).where(counted.c.last_seen < before))
     for daily in (comparisons, shadow_budget):
         conn.execute(delete(daily).where(daily.c.day < day_of(before)))
+    conn.execute(delete(explanations).where(~exists().where(*_explains())))
+
+
+def _explains() -> Iterator[ColumnElement[bool]]:
+    """Yields the conditions under which an explanation is of a difference that is stored."""
+    for column in explanations.primary_key.columns:
+        yield differences.c[column.name] == column
 
 
 def _of(query: Select[Any], column: Any, route: str | None) -> Select[Any]:

@@ -333,6 +333,7 @@ comparisons: Final = Table(
     _text("outcome", primary_key=True),
     _text("mapping", primary_key=True),
     Column("count", _BIG, nullable=False),
+    Index(None, "route", "mapping", "day"),
 )
 
 # The outcomes of canaries in steps of time, counted since a revision of the override.

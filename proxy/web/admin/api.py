@@ -41,6 +41,7 @@ _RESOURCES: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/audit/verify": {"GET": trail.verify_audit},
     "/comparisons": {"GET": evidence.comparisons},
     "/differences": {"GET": evidence.differences},
+    "/differences:explain": {"POST": evidence.explain_difference},
     "/learned": {"GET": evidence.learned},
     "/series": {"GET": series.show},
     "/clients": {"GET": clients.clients},

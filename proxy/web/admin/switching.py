@@ -9,8 +9,9 @@ from proxy.flows.answers import json
 from proxy.mapping.base import Model
 from proxy.mapping.table import Table
 from proxy.modes import BadChange, Change, Mode, Override
-from proxy.rollout.evidence.gather import organization_names, sums_of, switch_evidence, window_of
-from proxy.rollout.evidence.readiness import SwitchEvidence, can_switch
+from proxy.rollout.evidence.gather import switch_found
+from proxy.rollout.evidence.readiness import SwitchEvidence, since_json
+from proxy.rollout.operations.organization_names import names_of
 from proxy.rollout.preview.planning import plan
 from proxy.rollout.preview.rows import preview_json
 from proxy.server.responses import respond
@@ -80,31 +81,29 @@ async def _draft(store: Store, asked: _Previewed, route: str, actor: str, now: d
 
 
 async def _report(store: Store, route: str, table: Table, now: datetime) -> Json:
-    mapping = table.routes[route].mapping
-    evidence = await switch_evidence(store, route, mapping, table.organizations, now)
-    sums = sums_of(await store.evidence.comparisons(route, window_of(mapping, now)))
-    names = await organization_names(store, route, table.organizations)
-    verdict = can_switch(evidence, mapping.switch, now)
-    reasons: list[Json] = [{"ok": each.ok, "sentence": each.sentence} for each in verdict.reasons]
+    found = await switch_found(store, route, table, now)
+    evidence, reasons = found.evidence, found.verdict.reasons
+    names = await names_of(store, evidence.never_compared, table.organizations.known)
     return {
         "route": route,
-        "yes": verdict.yes,
-        "reasons": reasons,
+        "yes": found.verdict.yes,
+        "reasons": [asdict(each) for each in reasons],
         "comparisons": evidence.comparisons,
         "differing": evidence.differences,
         "dropped": dict(evidence.dropped),
-        "left_out": dict(sums.left_out),
-        "dry_run_failures": dict(sums.dry_run_failures),
+        "left_out": dict(evidence.left_out),
+        "control_failed": evidence.control_failed,
+        "dry_run_failures": dict(evidence.failed_dry_runs),
         "organizations": len(evidence.with_traffic),
         "never_compared": _never_compared(evidence, names),
         "ambiguous": evidence.ambiguous,
         "contract_run": _run(evidence.contract_run),
+        "since": since_json(evidence.since),
     }
 
 
 def _never_compared(evidence: SwitchEvidence, names: dict[str, str]) -> Json:
-    missing = sorted(evidence.with_traffic - evidence.compared)
-    return [{"hash": scope, "name": names.get(scope)} for scope in missing]
+    return [{"hash": scope, "name": names.get(scope)} for scope in sorted(evidence.never_compared)]
 
 
 def _run(run: ContractRun | None) -> Json:

@@ -215,6 +215,17 @@ def test_other_content_types_are_found_status_by_status() -> None:
     ]
 
 
+def test_the_legacy_servers_own_failures_are_told_apart() -> None:
+    seen = rows("legacy", ("a", "null")) + rows("new", ("a", "null")) + text("legacy", 503, 3)
+    assert said(findings(seen, {})) == [
+        (
+            "control-failed",
+            "",
+            "The legacy server itself failed with status 503 (3 times). That is no difference.",
+        )
+    ]
+
+
 def test_a_status_that_one_side_never_gave_is_found_unless_the_mapping_has_it() -> None:
     seen = (
         text("legacy", 403, count=3)

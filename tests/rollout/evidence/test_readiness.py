@@ -64,7 +64,10 @@ def test_good_evidence_is_a_yes_with_all_reasons() -> None:
             "Calls that could not be compared: 140 (queue-full 40, timeout 100); "
             "up to 10 % of all are allowed.",
         ),
-        ({"dry_run_failures": 1}, "Dry runs that failed: 1; 0 are allowed."),
+        (
+            {"failed_dry_runs": {"createCase:body.files:missing": 1}},
+            "Dry runs that failed: 1; 0 are allowed.",
+        ),
         ({"compared": frozenset({"a", "c"})}, "Organizations with traffic that were compared: 1 of 2."),
         ({"ambiguous": 1}, "Calls that may have worked or not: 1; none may be left."),
         (
@@ -110,8 +113,31 @@ def test_the_thresholds_are_the_mappings() -> None:
         comparisons=0, max_difference_percent=100.0, max_dry_run_failures=5, contract_days=30, days=60
     )
     old = replace(RUN, at=NOW - timedelta(days=29))
-    assert failing(lax, comparisons=0, differences=0, dropped={}, dry_run_failures=5, contract_run=old) == []
+    assert (
+        failing(
+            lax, comparisons=0, differences=0, dropped={}, failed_dry_runs={"a": 2, "b": 3}, contract_run=old
+        )
+        == []
+    )
     assert failing(Switch(comparisons=1205)) == ["Comparisons in the last 14 days: 1,204; 1,205 are needed."]
+
+
+def test_each_reason_has_its_figure_beside_what_is_needed() -> None:
+    evidence = replace(GOOD, compared=frozenset({"a"}), ambiguous=2, failed_dry_runs={"x": 3})
+    reasons = can_switch(evidence, Switch(), NOW).reasons
+    assert [(each.code, each.have, each.need, each.unit, each.bound) for each in reasons] == [
+        ("comparisons", 1204, 1000, "comparisons", "least"),
+        ("differences", pytest.approx(0.3934, abs=1e-3), 0.5, "percent", "most"),
+        ("dropped", pytest.approx(100 * 34 / 1238), 10, "percent", "most"),
+        ("dry-runs", 3, 0, "dry runs", "most"),
+        ("organizations", 1, 2, "organizations", "least"),
+        ("ambiguous", 2, 0, "calls", "most"),
+        ("contract", 2, 7, "days", "most"),
+    ]
+    (run,) = [
+        each for each in can_switch(replace(GOOD, contract_run=None), Switch(), NOW).reasons if not each.ok
+    ]
+    assert (run.code, run.have) == ("contract", None)
 
 
 def test_no_comparison_at_all_is_no_evidence() -> None:

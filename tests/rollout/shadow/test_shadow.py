@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from proxy.sandbox import Fault, SandboxConfig
+from proxy.store.rollout.difference_groups import DifferenceGroup, Wanted, grouped_differences
 from tests.conftest import IDENTITY, Api, StartProxy, bearer, case_form
 from tests.flows._client import Capitals
 from tests.rollout.moving import override
@@ -45,6 +46,10 @@ async def compared(api: Api, route: str, count: int = 1) -> dict[str, int]:
             await asyncio.sleep(0.005)  # the offer comes right after the client's last byte
 
 
+async def differences(api: Api, route: str) -> list[DifferenceGroup]:
+    return await grouped_differences(api.proxy.deps.store.database, Wanted({route: None}, limit=100))
+
+
 async def test_the_legacy_server_answers_and_the_new_side_is_compared_without_a_call(api: Api) -> None:
     made = await api.new_case()
     assert made["michiq_uuid"] in api.sandbox.michiq.encounters
@@ -68,14 +73,31 @@ async def test_a_body_of_more_than_a_megabyte_is_shadowed_like_others(api: Api, 
     assert set(await compared(api, "new_case")) <= {"match", "difference"}
 
 
-async def test_what_the_new_side_would_refuse_is_a_difference_of_status(api: Api) -> None:
-    form = case_form(ehr='{"a": 1e400}')
-    async with api.http.post(f"{api.url}/michiQ/newCase", data=form, headers=IDENTITY) as response:
-        status = response.status
-    outcomes = await compared(api, "new_case")
-    differences = await api.proxy.deps.store.evidence.differences("new_case")
-    assert (status, outcomes) in [(500, {"match": 1}), (200, {"difference": 1})]
-    assert [each.kind for each in differences] in ([], ["status", "content-type", "type"])
+async def test_a_failure_of_the_new_side_is_a_difference_of_status_in_clear(start_proxy: StartProxy) -> None:
+    async with start_proxy({"new_case": live}, legacy=True) as api:
+        api.sandbox.llamalitica.faults.add(Fault(kind="status", status=500, times=9))
+        await api.new_case()
+        assert await compared(api, "new_case") == {"difference": 1}
+        found = await differences(api, "new_case")
+        table, sealer = api.proxy.moving.live.now.table, api.proxy.deps.store.sealer
+    assert [each.kind for each in found] == ["content-type", "status", "type"]
+    assert (found[1].control_type, found[1].candidate_type) == ("200", "500")
+    assert {(each.mapping, each.organizations) for each in found} == {
+        (table.routes["new_case"].digest, (sealer.organization(IDENTITY["organization"]),))
+    }
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(kind="status", status=status) for status in (408, 429, 500, 503)],
+    ids=lambda fault: str(fault.status),
+)
+async def test_the_legacy_servers_own_failure_is_not_compared(api: Api, fault: Fault) -> None:
+    api.sandbox.michiq.faults.add(fault)
+    async with api.http.post(f"{api.url}/michiQ/newCase", data=case_form(), headers=IDENTITY) as response:
+        assert response.status == fault.status
+    assert await compared(api, "new_case") == {"dropped:control-failed": 1}
+    assert api.sandbox.llamalitica.calls == []
 
 
 @pytest.mark.parametrize(
@@ -140,7 +162,7 @@ async def test_id_G03_a_request_that_spells_it_otherwise_is_compared_as_any(
         async with api.http.get(f"{api.url}/michiQ/encounters", headers=headers) as response:
             assert response.status == 200
         assert set(await compared(api, "encounters")) <= {"match", "difference"}
-        paths = [each.path for each in await api.proxy.deps.store.evidence.differences("doc")]
+        paths = [each.path for each in await differences(api, "doc")]
         assert [path for path in paths if "uuid" in path.lower()] == []
 
 

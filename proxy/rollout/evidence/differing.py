@@ -1,0 +1,151 @@
+"""Reads the differences for an operator: how often each is, and the lines by which it would not count."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from proxy.mapping.moving import Compare, is_field_path
+from proxy.mapping.table import Table
+from proxy.rollout.evidence.binomial import upper_bound
+from proxy.rollout.evidence.gather import counted_mappings
+from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, MATCH, dropped
+from proxy.store import Store
+from proxy.store.rollout.difference_groups import (
+    DifferenceGroup,
+    Mappings,
+    Wanted,
+    grouped_differences,
+    outcome_counts,
+    position,
+)
+
+Rule: TypeAlias = Literal["ignore", "volatile", "tolerance"]
+
+# The mappings whose evidence is read: those that count now, or all; else one digest.
+CURRENT: Final = "current"
+EVERY: Final = "all"
+# A stored path may be longer than this, and is cut then: no rule would fit it.
+_LONGEST_PATH: Final = 299
+_POSITION: Final = (int, str, str, str, str, str, str)
+_FAILED: Final = dropped(CONTROL_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDifference:
+    """A difference with its share of all comparisons under the same mapping, and that share's upper bound.
+
+    Both are in percent, the bound with 95 % confidence; `percent` is None where none of them is stored.
+    """
+
+    group: DifferenceGroup
+    percent: float | None
+    at_most_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSums:
+    """The sums of a route's comparisons; `control_failed` are the calls in which the legacy server failed."""
+
+    comparisons: int
+    differing: int
+    control_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DifferencesFound:
+    """A page of differences, the most frequent first; `after` begins the next page, None at the end."""
+
+    routes: Mapping[str, RouteSums]
+    differences: Sequence[ShownDifference]
+    after: str | None
+
+
+class BadCursor(Exception):
+    """An error: a text that no page of differences gave as the beginning of the next one."""
+
+
+async def find_differences(
+    store: Store,
+    table: Table,
+    *,
+    route: str | None = None,
+    mapping: str = CURRENT,
+    limit: int = 100,
+    after: str | None = None,
+    since: datetime | None = None,
+) -> DifferencesFound:
+    """Returns the differences of one route or of all, by three queries. Raises BadCursor or StoreError."""
+    routes: Mappings = {
+        name: _mappings(counted_mappings(each), mapping)
+        for name, each in table.routes.items()
+        if route in (None, name)
+    }
+    wanted = Wanted(routes, limit + 1, None if after is None else _position(after), since)
+    groups = await grouped_differences(store.database, wanted)
+    ends = (MATCH.text, DIFFERENCE.text, _FAILED.text)
+    counts = await outcome_counts(store.database, routes, ends)
+    sums = {name: _sums(*(counts.get((name, end), 0) for end in ends)) for name in routes}
+    more = len(groups) > limit
+    return DifferencesFound(
+        sums, [_shown(each) for each in groups[:limit]], _cursor(groups[limit - 1]) if more else None
+    )
+
+
+def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[Rule, str]:
+    """Returns, by rule, the line for the mapping's `[compare]` that would make the difference count no more.
+
+    Each line holds what the mapping says already. Nothing is returned for what no rule can explain, such as a
+    status.
+    """
+    path = group.path
+    if group.kind in ("status", "content-type") or len(path) > _LONGEST_PATH or not is_field_path(path):
+        return {}
+    lines: dict[Rule, str] = {"ignore": f"ignore = {_array([*compare.ignore, path])}"}
+    if group.kind in ("value", "text"):
+        lines["volatile"] = f"volatile = {_array([*compare.volatile, path])}"
+    if group.kind == "value" and group.control_type == group.candidate_type == "number":
+        several = {**compare.tolerance, path: 1.0}
+        lines["tolerance"] = "tolerance = {{ {} }}".format(
+            ", ".join(f"{_quoted(name)} = {percent:g}" for name, percent in several.items())
+        )
+    return lines
+
+
+def _mappings(counted: tuple[str, ...], mapping: str) -> tuple[str, ...] | None:
+    return {CURRENT: counted, EVERY: None}.get(mapping, (mapping,))
+
+
+def _sums(matches: int, differing: int, control_failed: int) -> RouteSums:
+    return RouteSums(matches + differing, differing, control_failed)
+
+
+def _shown(group: DifferenceGroup) -> ShownDifference:
+    count, whole = group.count, group.comparisons
+    percent = min(100.0, 100 * count / whole) if whole else None
+    return ShownDifference(group, percent, 100 * upper_bound(count, whole))
+
+
+def _cursor(group: DifferenceGroup) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position(group)).encode()).decode()
+
+
+def _position(cursor: str) -> list[Any]:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(cursor))
+    except ValueError:
+        raise BadCursor from None
+    if not isinstance(found, list) or [*map(type, found)] != [*_POSITION]:
+        raise BadCursor
+    return found
+
+
+def _array(items: Sequence[str]) -> str:
+    return f"[{', '.join(map(_quoted, dict.fromkeys(items)))}]"
+
+
+def _quoted(text: str) -> str:
+    """Returns a TOML string; those of JSON without control characters are."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,106 @@
+"""Sums in SQL what `can-switch` asks for: ends of shadow runs by mapping, and the organizations that call."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, or_, select, union_all
+
+from proxy.store.sql.database import Database
+from proxy.store.sql.tables import clients, comparisons, ledger
+
+_ERROR: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class RouteWindow:
+    """A route, the digest of its mapping in force, and the first day whose evidence counts."""
+
+    route: str
+    mapping: str
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSum:
+    """A count of shadow runs within the route's window; `organization` is a keyed hash."""
+
+    route: str
+    organization: str
+    mapping: str
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchCounts:
+    """The sums of several routes.
+
+    `first_days` has, by route, the day of the first run under the window's mapping. `callers` has, by route,
+    the keyed hashes of the organizations with a successful call within the window.
+    """
+
+    outcomes: Sequence[OutcomeSum]
+    first_days: Mapping[str, date]
+    callers: Mapping[str, Set[str]]
+
+
+async def switch_counts(database: Database, windows: Sequence[RouteWindow]) -> SwitchCounts:
+    """Returns the sums of these routes, by three queries however many routes there are. Raises StoreError."""
+
+    def work(conn: Connection) -> SwitchCounts:
+        return SwitchCounts(_outcomes(conn, windows), _first_days(conn, windows), _callers(conn, windows))
+
+    return await database.read(work)
+
+
+def _outcomes(conn: Connection, windows: Sequence[RouteWindow]) -> list[OutcomeSum]:
+    table = comparisons.c
+    key = table.route, table.organization, table.mapping, table.outcome
+    query = select(*key, func.sum(table.count)).where(*_within(table.day, table.route, windows))
+    rows = conn.execute(query.group_by(*key))
+    return [
+        OutcomeSum(route, organization, mapping, outcome, int(count))
+        for route, organization, mapping, outcome, count in rows
+    ]
+
+
+def _first_days(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, date]:
+    table = comparisons.c
+    # One query for each route within the whole: so each is one look into the index.
+    first = union_all(
+        *(
+            select(literal(each.route).label("route"), func.min(table.day).label("first")).where(
+                table.route == each.route, table.mapping == each.mapping
+            )
+            for each in windows
+        )
+    )
+    return {row.route: date.fromisoformat(row.first) for row in conn.execute(first) if row.first}
+
+
+def _callers(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, Set[str]]:
+    """Returns the callers; only successful calls count: anyone may send any organization's name."""
+    table = ledger.c
+    within = _within(table.day, table.route, windows)
+    # The clients are joined only after the calls of many days have become one row.
+    called = select(table.route, table.client).where(*within, table.status < _ERROR).distinct().subquery()
+    query = select(called.c.route, clients.c.organization_hash).distinct()
+    query = query.join_from(called, clients, called.c.client == clients.c.id)
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for route, organization in conn.execute(query):
+        found[route].add(organization)
+    return {**found}
+
+
+def _within(
+    day: ColumnElement[str], route: ColumnElement[str], windows: Sequence[RouteWindow]
+) -> Iterator[ColumnElement[Any]]:
+    """Yields the conditions for the windows' rows; the first one alone is what an index over days can use."""
+    routes: defaultdict[date, list[str]] = defaultdict(list)
+    for each in windows:
+        routes[each.since].append(each.route)
+    yield day >= min(routes).isoformat()
+    yield or_(*(and_(day >= since.isoformat(), route.in_(names)) for since, names in routes.items()))
