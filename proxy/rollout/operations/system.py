@@ -14,7 +14,7 @@ from proxy.server.serving import Serving
 from proxy.settings import Settings
 from proxy.store import Space
 from proxy.store.rollout.processes import Process
-from proxy.store.upkeep.probe import BlobTotals
+from proxy.store.upkeep.blob_counter import BlobTotals
 from proxy.values import Json
 
 
@@ -25,7 +25,7 @@ class StoreFacts:
     kind: Literal["sqlite", "postgresql"]
     size: int
     space: Space | None
-    blobs: BlobTotals
+    blobs: BlobTotals | None  # None until they are counted
     blobs_kind: Literal["folder", "s3"]
     waiting: int  # webhooks for the operator's own consumer
 
@@ -117,7 +117,7 @@ async def system_of(
             kind="postgresql" if is_postgresql(settings.database_url.get_secret_value()) else "sqlite",
             size=await store.size(),
             space=await store.space(),
-            blobs=await store.blob_totals(),
+            blobs=await store.blob_counter.totals(),
             blobs_kind="folder" if settings.blobs_url.startswith("file:") else "s3",
             waiting=await store.deliveries.waiting(),
         ),

@@ -76,7 +76,11 @@ def _store(store: StoreFacts) -> Json:
         "bytes": store.size,
         "free_bytes": store.space.free if store.space else None,
         "disk_bytes": store.space.total if store.space else None,
-        "blobs": {"kind": store.blobs_kind, "count": store.blobs.count, "bytes": store.blobs.size},
+        "blobs": {
+            "kind": store.blobs_kind,
+            "count": store.blobs.count if store.blobs else None,
+            "bytes": store.blobs.size if store.blobs else None,
+        },
     }
 
 
