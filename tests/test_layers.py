@@ -65,6 +65,7 @@ LAYERS: Final = {
     "proxy.flows": 40,
     "proxy.rollout": 50,
     "proxy.rollout.evidence": 50,
+    "proxy.rollout.records": 50,
     "proxy.rollout.preview": 50,
     "proxy.rollout.operations": 50,
     "proxy.rollout.shadow": 50,

@@ -241,6 +241,7 @@ async def _bad(ana: Operator) -> None:
         ("PUT", "overrides/doc"),
         ("POST", "rollback"),
         ("POST", "overrides/doc:preview"),
+        ("POST", "differences:explain"),
         ("POST", "pending/i-1:resolve"),
         ("POST", "differences:explain"),
     ]

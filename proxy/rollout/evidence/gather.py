@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from proxy.mapping.models import RouteMapping
-from proxy.mapping.table import Organizations, Route, Table
+from proxy.mapping.table import Route, Table
 from proxy.modes import EVERYONE
 from proxy.rollout.evidence.readiness import MappingSince, SwitchEvidence, Verdict, can_switch
 from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, How, ShadowOutcome
@@ -52,12 +52,13 @@ async def switch_verdicts(
     """
     routes = {name: route for name, route in table.routes.items() if only is None or name in only}
     windows = [
-        RouteWindow(name, route.digest, window_of(route.mapping, now)) for name, route in routes.items()
+        RouteWindow(name, route.digest, counted_mappings(route), window_of(route.mapping, now))
+        for name, route in routes.items()
     ]
     counts = await switch_counts(store.database, windows)
     in_force = (await store.overrides.load()).all_in_force(now)
     pending, runs = await store.pending(), await store.contract_runs.newest()
-    named = _named(store, table.organizations).keys()
+    named = {store.sealer.organization(name) for name in table.organizations.known}
     found: dict[str, SwitchFound] = {}
     for window in windows:
         name = window.route
@@ -70,6 +71,7 @@ async def switch_verdicts(
             [each for each in counts.outcomes if each.route == name],
             window,
             first_day=counts.first_days.get(name),
+            compared=frozenset(counts.compared.get(name, frozenset()) - {""}),
             with_traffic=frozenset((counts.callers.get(name, frozenset()) | named) - moved - {""}),
             contract_run=next((run for run in runs if run.route == name), None),
             # A call's kind is the name of the flow that made it.
@@ -89,24 +91,21 @@ def _evidence(
     window: RouteWindow,
     *,
     first_day: date | None,
+    compared: Set[str],
     with_traffic: Set[str],
     contract_run: ContractRun | None,
     ambiguous: int,
 ) -> SwitchEvidence:
-    """Adds up the organizations; of other mappings than the one in force only the comparisons are summed."""
+    """Adds up the mappings that count; of all others only the comparisons are summed."""
     counts: Counter[ShadowOutcome] = Counter()
-    compared: set[str] = set()
     by_mapping: Counter[str] = Counter()
     for row in rows:
         outcome = ShadowOutcome.of_text(row.outcome)
         if outcome is None:
             continue
         by_mapping[row.mapping] += row.count if outcome.is_comparison else 0
-        if row.mapping not in (window.mapping, UNMARKED):
-            continue
-        counts[outcome] += row.count
-        if outcome.is_comparison:
-            compared.add(row.organization)
+        if row.mapping in window.counted:
+            counts[outcome] += row.count
     dropped = _reasons(counts, "dropped")
     own, unmarked = by_mapping[window.mapping], by_mapping[UNMARKED]
     return SwitchEvidence(
@@ -116,15 +115,11 @@ def _evidence(
         left_out={why: count for why, count in dropped.items() if why in _LEFT_OUT},
         failed_dry_runs=_reasons(counts, "dry-run-failed"),
         with_traffic=with_traffic,
-        compared=frozenset(compared - {""}),
+        compared=compared,
         contract_run=contract_run,
         ambiguous=ambiguous,
         since=MappingSince(window.mapping, first_day, unmarked, by_mapping.total() - own - unmarked),
     )
-
-
-def _named(store: Store, organizations: Organizations) -> dict[str, str]:
-    return {store.sealer.organization(name): name for name in organizations.known}
 
 
 def _reasons(counts: Mapping[ShadowOutcome, int], how: How) -> dict[str, int]:

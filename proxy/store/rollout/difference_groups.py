@@ -20,12 +20,11 @@ from sqlalchemy import (
     tuple_,
 )
 
+from proxy.store.rollout.switch_counts import COMPARED
 from proxy.store.sql.database import Database
 from proxy.store.sql.tables import comparisons, differences, explanations
 from proxy.values import Json
 
-# The ends of shadow runs in which both answers were compared.
-_COMPARED: Final = ("match", "difference")
 _KEY: Final = ("route", "path", "kind", "control_type", "candidate_type", "mapping")
 _EXPLAINED: Final = _KEY[:-1]
 
@@ -170,7 +169,7 @@ def _of(route: Column[str], mapping: Column[str], routes: Mappings) -> ColumnEle
 def _compared() -> Subquery:
     table = comparisons.c
     sums = func.sum(table.count).label("comparisons"), func.min(table.day).label("since")
-    query = select(table.route, table.mapping, *sums).where(table.outcome.in_(_COMPARED))
+    query = select(table.route, table.mapping, *sums).where(table.outcome.in_(COMPARED))
     return query.group_by(table.route, table.mapping).subquery()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, select, update
 
 from proxy.store.audit.request_traces import RequestTrace, write_stories
 from proxy.store.audit.tallies import (
@@ -104,11 +104,12 @@ class Evidence:
     async def comparisons(self, route: str, since: date) -> list[ComparisonCount]:
         """Returns the route's outcomes from that day on, by day, organization and outcome."""
         table = comparisons.c
-        query = select(table.day, table.organization, table.outcome, table.count.label("times"))
+        key = table.day, table.organization, table.outcome
+        query = select(*key, func.sum(table.count).label("times"))
         query = query.where(table.route == route, table.day >= since.isoformat())
-        rows = await self._all(query.order_by(table.day, table.organization, table.outcome))
+        rows = await self._all(query.group_by(*key).order_by(*key))
         return [
-            ComparisonCount(date.fromisoformat(row.day), row.organization, row.outcome, row.times)
+            ComparisonCount(date.fromisoformat(row.day), row.organization, row.outcome, int(row.times))
             for row in rows
         ]
 

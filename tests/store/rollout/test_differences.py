@@ -137,13 +137,17 @@ async def test_can_switchs_sums_are_of_each_routes_own_window(store: Store) -> N
     for days, mapping in ((20, NEW), (10, OLD), (1, NEW), (1, "")):
         await store.evidence.add(outcomes=[matching(mapping=mapping)] * 2, at=ago(days=days))
     await store.evidence.add(outcomes=[matching(route="query")], at=ago(days=10))
-    windows = [RouteWindow("doc", NEW, YESTERDAY), RouteWindow("query", OLD, ago(days=14).date())]
+    windows = [
+        RouteWindow("doc", NEW, [NEW, ""], YESTERDAY),
+        RouteWindow("query", OLD, [OLD], ago(days=14).date()),
+    ]
     counts = await switch_counts(store.database, windows)
     assert sorted(counts.outcomes, key=repr) == [
-        OutcomeSum("doc", "hash-1", "", "match", 2),
-        OutcomeSum("doc", "hash-1", NEW, "match", 2),
-        OutcomeSum("query", "hash-1", NEW, "match", 1),
+        OutcomeSum("doc", "", "match", 2),
+        OutcomeSum("doc", NEW, "match", 2),
+        OutcomeSum("query", NEW, "match", 1),
     ]
+    assert counts.compared == {"doc": {"hash-1"}}
     assert counts.first_days == {"doc": ago(days=20).date()}
 
 
@@ -156,9 +160,9 @@ async def test_callers_are_the_organizations_whose_calls_succeeded_within_the_wi
         visit(organization_hash="elsewhere", route="query"),
     ]
     await store.evidence.add(visits=visits, at=NOW)
-    windows = [RouteWindow("doc", NEW, YESTERDAY), RouteWindow("query", NEW, date.max)]
+    windows = [RouteWindow("doc", NEW, [NEW], YESTERDAY), RouteWindow("query", NEW, [NEW], date.max)]
     found = await switch_counts(store.database, windows)
-    assert found == SwitchCounts([], {}, {"doc": {"in time"}})
+    assert found == SwitchCounts([], {}, {"doc": {"in time"}}, {})
 
 
 async def test_names_are_opened_of_the_organizations_that_are_asked_for(store: Store) -> None:

@@ -26,7 +26,8 @@ NONE = Leaf("none", None, None)
 
 def outcome(how: str = "match", *differences: Difference, **changes: str) -> Outcome:
     values = {"route": "doc", "organization": "hash-1", **changes}
-    return Outcome(values["route"], values["organization"], how, differences)
+    mapping = values.get("mapping", "")
+    return Outcome(values["route"], values["organization"], how, differences, mapping)
 
 
 def difference(path: str = "document.username", **changes: Any) -> Difference:
@@ -50,7 +51,8 @@ def seen(*leaves: tuple[str, str], **changes: Any) -> SeenAnswer:
 
 async def test_outcomes_add_up_by_day_route_organization_and_kind(store: Store) -> None:
     await store.evidence.add(outcomes=[outcome()], at=ago(days=1))
-    batch = [outcome(), outcome(), outcome("dropped:full"), outcome(organization=""), outcome(route="query")]
+    batch = [outcome(), outcome(mapping="m"), outcome("dropped:full"), outcome(organization="")]
+    batch.append(outcome(route="query"))
     for _ in range(2):
         await store.evidence.add(outcomes=batch, at=NOW)
     assert await store.evidence.comparisons("doc", YESTERDAY) == [
