@@ -13,6 +13,7 @@ from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
 from proxy.web.page.views import (
     audit,
+    change,
     charts,
     clients,
     contract,
@@ -21,6 +22,7 @@ from proxy.web.page.views import (
     pending,
     requests,
     rollback,
+    route,
     system,
 )
 from proxy.web.resources import Handle
@@ -44,6 +46,9 @@ _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/clients.csv": {"GET": clients.export},
     "/audit": {"GET": audit.show, "POST": audit.verify},
     "/audit.jsonl": {"GET": audit.export},
+    "/routes/{route}": {"GET": route.show},
+    "/routes/{route}/change": {"GET": change.show, "POST": change.make},
+    "/routes/{route}/undo": {"POST": change.undo},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {
