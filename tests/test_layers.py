@@ -65,6 +65,7 @@ LAYERS: Final = {
     "proxy.flows": 40,
     "proxy.rollout": 50,
     "proxy.rollout.evidence": 50,
+    "proxy.rollout.records": 50,
     "proxy.rollout.preview": 50,
     "proxy.rollout.operations": 50,
     "proxy.rollout.shadow": 50,
@@ -112,7 +113,6 @@ EXCEPTIONS: Final = {
     "proxy.contract.* <- proxy.contract.catalogue": "The catalogue lists a module for each route.",
     "proxy.flows.* <- proxy.flows.registry": "The registry lists a module for each route.",
     "proxy.web.admin.* <- proxy.web.admin.api": "The API's table lists a module for each resource.",
-    "proxy.web.page.* <- proxy.web.page.routes": "The page's table lists a module for each resource.",
     "proxy.isolated.* <- proxy.isolated.confinement": "A means of the kernel is looked for by its own name.",
 }
 SERVERS: Final = frozenset({"proxy.server", "proxy.web", "proxy.sandbox"})

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from proxy.store.audit.callers import Callers
+from proxy.store.audit.last_calls import LastCalls
 from proxy.store.audit.request_traces import RequestTraces
 from proxy.store.audit.trail import Audit
+from proxy.store.audit.trail_search import TrailSearch
 from proxy.store.audit.usage import Usage
 from proxy.store.backends import Backend, OwnJobs, open_backend
 from proxy.store.blobs.opening import open_blobs
@@ -79,6 +81,8 @@ class Store:
     evidence: Evidence
     explanations: Explanations
     ledger: Usage
+    last_calls: LastCalls
+    trail: TrailSearch
     callers: Callers
     stories: RequestTraces
     contract_runs: ContractRuns
@@ -189,6 +193,8 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         evidence=Evidence(database, ledger, audit),
         explanations=Explanations(database, audit),
         ledger=ledger,
+        last_calls=LastCalls(database, sealer),
+        trail=TrailSearch(database),
         callers=Callers(database, sealer),
         stories=RequestTraces(database),
         contract_runs=ContractRuns(database),

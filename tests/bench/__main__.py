@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG_ANSWERS
     if PEER_CORE == LOAD_CORE:
         _say("there is one core only: load and peer take it from each other, and no figure means much")
-    with Stage(given.secs, given.cases, given.scale, postgresql=given.postgresql) as stage:
+    sizes = given.secs, given.cases, given.scale
+    with Stage(*sizes, postgresql=given.postgresql, watchers=given.watchers) as stage:
         if not _right(stage):
             return WRONG_ANSWERS
         found = [row for load in loads for row in _measured(stage, load, given.rounds, given.profile)]
@@ -57,10 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--secs", type=float, default=4, help="seconds of a load, a peer and a round")
     parser.add_argument("--rounds", type=int, default=3, help="peers take turns; medians are printed")
-    parser.add_argument("--cases", type=int, default=100_000, help="very many cases, in the load `cases`")
+    parser.add_argument("--cases", type=int, default=100_000, help="very many, in `cases` and `views`")
     parser.add_argument("--scale", type=float, default=1, help="1 is the full size; less proves only answers")
     parser.add_argument(
         "--postgresql", action="store_true", help="the proxy's database is PostgreSQL, on the load's core"
+    )
+    parser.add_argument(
+        "--watchers", type=int, default=0, help="clients of the event stream meanwhile, on the load's core"
     )
     parser.add_argument("--write", type=Path, metavar="FILE", help="replace the table in docs/performance.md")
     parser.add_argument("--profile", action="store_true", help="profile the proxy by py-spy meanwhile")

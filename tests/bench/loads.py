@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.bench import crowd, far, held, latency, long_case, memory, rest, throughput, uploads
+from tests.bench import crowd, far, held, latency, long_case, looks, memory, rest, stream, throughput, uploads
 from tests.bench.values import PROXY, Figure, Load, at_least, at_most
 
 WRK: Final = ("wrk",)
@@ -149,6 +149,25 @@ ALL: Final = (
             Figure("healthcheck", "healthcheck, s", 2, at_most(0.2)),
         ),
         rest.at_rest,
+    ),
+    Load(
+        "stream",
+        "the stream of events, 32 clients",
+        (Figure("event", "processor, µs an event and client", 1, at_most(50)),),
+        stream.of_each_event,
+        PROXY,
+        once=True,
+    ),
+    Load(
+        "views",
+        "the operator's page, very many cases, 90 days of series",
+        (
+            Figure("longest", "the slowest view, ms", 1, at_most(100)),
+            *(Figure(name, f"{name}, p50, ms", 1) for name in looks.VIEWS),
+        ),
+        looks.looked_at,
+        PROXY,
+        once=True,
     ),
 )
 LOADS: Final = {load.name: load for load in ALL}

@@ -22,6 +22,7 @@ from tests.bench.client import Client
 ROOT: Final = Path(__file__).parents[2]  # conftest has it too, and imports everything
 Kind: TypeAlias = Literal["floor", "proxy"]
 CHAT_KEY: Final = "bench-chat-key"
+ADMIN_TOKEN: Final = "bench-admin-token-0123456789"
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 10
 
@@ -73,6 +74,11 @@ class Peer:
         return machine.tree(self.pid)
 
 
+def admin_port(peer: Peer) -> int:
+    """Returns the port of the proxy's listener for operators."""
+    return int(peer.environ["MICHIQ_ADMIN_LISTEN"].rpartition(":")[2])
+
+
 @contextmanager
 def upstream(folder: Path, *arguments: str) -> Iterator[Upstream]:
     command = [sys.executable, "-m", "tests.bench.upstream", *arguments]
@@ -115,6 +121,7 @@ def _settings(folder: Path, behind: Upstream) -> dict[str, str]:
     return {
         "MICHIQ_LISTEN": "127.0.0.1:0",
         "MICHIQ_ADMIN_LISTEN": "127.0.0.1:0",
+        "MICHIQ_ADMIN_TOKENS": f"bench:{ADMIN_TOKEN}",
         "MICHIQ_DATABASE_URL": f"sqlite:///{folder}/michiq.db",
         "MICHIQ_BLOBS_URL": f"file:{folder}/blobs",
         "MICHIQ_SECRET_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),

@@ -11,6 +11,7 @@ from typing import Final
 from tests.bench import machine
 from tests.bench.processes import Kind, Peer, Upstream, floor, served, upstream
 from tests.bench.stored import InFile, InServer, Stored
+from tests.bench.watchers import watching
 from tests.postgresql import Postgresql, postgresql
 
 # By then a process has started the others of its own that it starts beside serving.
@@ -20,8 +21,11 @@ STARTED_SECONDS: Final = 3.0
 class Stage:
     """The stage that all loads of a run share."""
 
-    def __init__(self, seconds: float, cases: int, scale: float = 1, *, postgresql: bool = False) -> None:
+    def __init__(
+        self, seconds: float, cases: int, scale: float = 1, *, postgresql: bool = False, watchers: int = 0
+    ) -> None:
         self._postgresql = postgresql
+        self._watchers = watchers
         self._server: Postgresql | None = None
         self.seconds = seconds
         self.cases = cases
@@ -40,6 +44,11 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._left.close()
 
+    @property
+    def share(self) -> float:
+        """Returns the share of the full size at which a run is made."""
+        return self._scale
+
     def scaled(self, size: int) -> int:
         """Returns the size of a load; a run that only looks at answers takes less of everything."""
         return max(1, round(size * self._scale))
@@ -52,6 +61,8 @@ class Stage:
         """Returns the peer that loads share, started at first use."""
         if kind not in self._peers:
             self._peers[kind] = self._left.enter_context(self.fresh(kind))
+            if kind == "proxy":
+                self._left.enter_context(watching(self._peers[kind], self._watchers))
         return self._peers[kind]
 
     def stored(self, folder: Path) -> Stored:

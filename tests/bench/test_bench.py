@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 
 _SMALL: Final = ["--secs", "0.1", "--rounds", "1", "--scale", "0.05", "--cases", "1200"]
 # The others are the same code with other sizes; those of L4m are full-size or nothing.
-_LOADS: Final = ["L1m", "L2", "L4", "L5", "L6", "L8", "trips", "pages", "cases", "rest"]
+_LOADS: Final = ["L1m", "L2", "L4", "L5", "L6", "L8", "trips", "pages", "cases", "rest", "stream", "views"]
 _PERFORMANCE: Final = ROOT / "docs" / "performance.md"
 
 

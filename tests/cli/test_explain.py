@@ -135,10 +135,7 @@ def test_no_code_of_a_story_is_without_words() -> None:
         (shadow("difference", difference("missing")), "`voice` (string) is missing on the new side."),
         (shadow("difference", difference("type")), "`voice` is string on the legacy server, number on"),
         (shadow("difference", difference("text", "")), "The whole answer (string) is another text."),
-        (
-            shadow("difference", difference("status", "")),
-            "The status is string on the legacy server, number on",
-        ),
+        (shadow("difference", difference("status", "")), "The status is string on the legacy server, number"),
     ],
 )
 def test_a_step_is_told_in_a_sentence(here: Site, story: dict[str, Any], told: str) -> None:

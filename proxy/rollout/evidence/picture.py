@@ -14,6 +14,7 @@ Step: TypeAlias = Literal[60, 3600]
 K = TypeVar("K")
 
 MOST_PARTS: Final = 300
+_DIFFERENCE_PARTS: Final = 30
 LONGEST: Final = LIVES[HOUR]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,7 +23,7 @@ _DAY: Final = 24 * HOUR
 _WIDTHS: Final = (
     *(MINUTE * minutes for minutes in (1, 2, 5, 10, 15, 30)),
     *(HOUR * hours for hours in (1, 2, 3, 4, 6, 8, 12)),
-    *(_DAY * days for days in (1, 2, 7)),
+    *(_DAY * days for days in (1, 2, 7, 14)),
 )
 
 
@@ -30,27 +31,30 @@ _WIDTHS: Final = (
 class Picture:
     """The series of a span: `points` by time, mode and side; `sides` by time and side, `differences` by time.
 
-    A part of the span without an answer has no entry. `changes` are those of the modes, oldest first.
+    A part of the span without an answer has no entry. Differences are rare: theirs are wider parts, of
+    `differences_width` seconds. `changes` are those of the modes, oldest first.
     """
 
     span: Span
     points: Sequence[Point]
     sides: Sequence[tuple[datetime, str, SeriesCounts]]
     differences: Sequence[tuple[datetime, DifferenceRate]]
+    differences_width: int
     changes: Sequence[Override]
 
 
-def fitting(since: datetime, until: datetime, now: datetime, step: Step | None = None) -> Span:
-    """Returns the span in at most MOST_PARTS parts.
+def fitting(
+    since: datetime, until: datetime, now: datetime, step: Step | None = None, parts: int = MOST_PARTS
+) -> Span:
+    """Returns the span in about as many `parts` at most.
 
     Unless a `step` is asked for, it is read from minutes while these are stored for the whole span, else from
     hours. It begins at a part's beginning, `since` or a little before. `since` must be before `until`, by at
     most LONGEST.
     """
     chosen = step or (MINUTE if since >= now - LIVES[MINUTE] else HOUR)
-    shortest = max(chosen, (until - since).total_seconds() / MOST_PARTS)
-    width = next(each for each in _WIDTHS if each >= shortest)
-    return Span(since - (since - _EPOCH) % timedelta(seconds=width), until, chosen, width)
+    width = max(chosen, _width(until - since, parts))
+    return Span(_floor(since, width), until, chosen, width)
 
 
 async def picture(store: Store, routes: Sequence[str], span: Span, *, route: str | None) -> Picture:
@@ -58,14 +62,27 @@ async def picture(store: Store, routes: Sequence[str], span: Span, *, route: str
     points = await store.series.points(routes if route is None else [route], span)
     changes = await store.overrides.between(span.since, span.until, route=route)
     sides = added_up(((at, side), counts) for _, at, _, side, counts in points if counts.count)
-    rates = ((at, difference_rate(sum_)) for at, sum_ in added_up((each.at, each.counts) for each in points))
+    length = span.until - span.since - timedelta(seconds=span.width)  # the first part is a little longer
+    wide = max(span.width, _width(length, _DIFFERENCE_PARTS))
+    sums = added_up((_floor(each.at, wide), each.counts) for each in points)
+    rates = ((at, difference_rate(counts)) for at, counts in sums)
     return Picture(
         span=span,
         points=points,
         sides=[(at, side, counts) for (at, side), counts in sides],
         differences=[(at, rate) for at, rate in rates if rate is not None],
+        differences_width=wide,
         changes=changes,
     )
+
+
+def _width(length: timedelta, parts: int) -> int:
+    """Returns the length in seconds of one of so many parts, or a little more."""
+    return next(each for each in _WIDTHS if each >= length.total_seconds() / parts)
+
+
+def _floor(at: datetime, width: int) -> datetime:
+    return at - (at - _EPOCH) % timedelta(seconds=width)
 
 
 def added_up(keyed: Iterable[tuple[K, SeriesCounts]]) -> list[tuple[K, SeriesCounts]]:

@@ -15,11 +15,11 @@ _Part: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language: its functions of gettext, and how it writes whole numbers."""
+    """A language: its functions of gettext, and how it writes numbers."""
 
     gettext: Callable[[str], str]
     ngettext: Callable[[str, str, int], str]
-    number: Callable[[int], str]
+    number: Callable[[float], str]
 
 
 ENGLISH: Final = Language(
@@ -133,8 +133,11 @@ class _Said:
         return self.text(CALLERS[named], user=user, organization=organization)
 
     def _in_force(self, decided: _Part) -> str:
-        percent = f" of {decided['percent']:g} %" if decided["mode"] == "canary" else ""
-        mode = f"{decided['mode']}{percent}"
+        mode = decided["mode"]
+        if mode == "canary":
+            percent = decided["percent"]
+            whole = int(percent) if percent == int(percent) else percent
+            mode = self.text("canary of {percent} %", percent=self.language.number(whole))
         if decided["revision"]:
             number = decided["revision"]
             return self.text("The mode was {mode}, by revision {revision}.", mode=mode, revision=number)

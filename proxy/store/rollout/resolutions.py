@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
 
@@ -21,9 +21,16 @@ from proxy.values import LEGACY_ID, Json, folded_id
 _ACTION: Final = "pending_resolved"
 _LONGEST: Final = 300
 
+# Why a call can't be closed as an operator wants it.
+Fault: TypeAlias = Literal["outcome", "reason", "case-id", "names-case", "other-case"]
+
 
 class BadResolution(Exception):
-    """An error: the call can't be closed like this; its text is meant for the operator."""
+    """An error: the call can't be closed like this; its text is meant for the operator, in English."""
+
+    def __init__(self, fault: Fault, text: str) -> None:
+        super().__init__(text)
+        self.fault: Fault = fault
 
 
 class UnderWay(Exception):
@@ -35,7 +42,13 @@ class UnknownCall(Exception):
 
 
 class AlreadyResolved(Exception):
-    """An error: somebody else has closed the call; its text is meant for the operator."""
+    """An error: somebody else has closed the call; its text is meant for the operator, in English."""
+
+    def __init__(self, actor: str, at: str, *, made: bool) -> None:
+        found = "a case was made" if made else "no case was made"
+        super().__init__(f"already resolved by {actor} at {at}: {found}")
+        self.actor = actor
+        self.made = made
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,8 @@ class Resolutions:
         if entries := _open_rows(conn, journal, journal.c.id == call_id, OPEN_CALL):
             [entry] = entries
             if made and entry.case_id not in (None, made):
-                raise BadResolution("the call made another case, and the list of pending calls has its id")
+                said = "the call made another case, and the list of pending calls has its id"
+                raise BadResolution("other-case", said)
             values |= {"case_id": made} if made else {}
             conn.execute(update(journal).where(journal.c.id == call_id, *OPEN_CALL).values(**values))
             return self._event(call_id, entry.kind, resolution, at)
@@ -116,11 +130,11 @@ class Resolutions:
 def _validate(resolution: Resolution) -> None:
     reason = resolution.reason
     if not (reason.isprintable() and reason.strip() and len(reason) <= _LONGEST):
-        raise BadResolution(f"the reason needs 1 to {_LONGEST} printable characters, on one line")
+        raise BadResolution("reason", f"the reason needs 1 to {_LONGEST} printable characters, on one line")
     if resolution.made and resolution.made.casefold() in reason.casefold():
-        raise BadResolution("the audit keeps the reason for good: don't name the case")
+        raise BadResolution("names-case", "the audit keeps the reason for good: don't name the case")
     if resolution.made is not None and not LEGACY_ID.fullmatch(resolution.made):
-        raise BadResolution("a case id has 1 to 64 letters, digits, - and _")
+        raise BadResolution("case-id", "a case id has 1 to 64 letters, digits, - and _")
 
 
 def _open_rows(
@@ -138,8 +152,7 @@ def _why_not(conn: Connection, call_id: str) -> Exception:
     closed = [jsons.load(row.resolution.encode()) for row in rows if row.resolution]
     if closed:
         note: Any = closed[-1]
-        found = "a case was made" if note["made"] else "no case was made"
-        return AlreadyResolved(f"already resolved by {note['actor']} at {note['at']}: {found}")
+        return AlreadyResolved(note["actor"], note["at"], made=note["made"])
     if any(row.state == "intent" for row in rows):
         return UnderWay("the call is still under way; look again in a minute")
     return UnknownCall("no call with an unknown outcome has this id")

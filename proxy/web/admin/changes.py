@@ -40,7 +40,7 @@ async def make_change(
         raise Problem(409, "there is no change left to roll back", kind="nothing-to-undo") from None
     except BadChange as bad:  # its text is meant for the caller
         raise invalid([{**location, "detail": str(bad)}]) from None
-    await _follow(request)
+    await follow(request)
     body: Json = {"override": as_json(override), "notes": [*_notes(request, override)]}
     return respond(json(200, body), [("ETag", etag(override.revision))])
 
@@ -54,7 +54,7 @@ async def _expected(overrides: OverrideStore, seen: frozenset[int] | None) -> in
     return current
 
 
-async def _follow(request: web.Request) -> None:
+async def follow(request: web.Request) -> None:
     """Loads the change, which is durable already.
 
     If the store can't be read now, the change is loaded a little later.

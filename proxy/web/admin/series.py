@@ -71,6 +71,7 @@ def picture_json(shown: Picture) -> dict[str, Json]:
         "until": rfc3339(span.until),
         "step": span.step,
         "width": span.width,
+        "differences_width": shown.differences_width,
         "points": [_point(each) for each in shown.points],
         "sides": [{"at": rfc3339(at), "side": side, **_answers(sums)} for at, side, sums in shown.sides],
         "differences": [{"at": rfc3339(at), **_rate(rate)} for at, rate in shown.differences],

@@ -1,5 +1,6 @@
 """The paths of the operator's page."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,13 +11,23 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import live, now
+from proxy.web.page.views import audit, charts, clients, live, now, pending, requests, rollback
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
 _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/": {"GET": now.show},
+    "/routes/{route}/rollback": {"GET": rollback.show, "POST": rollback.roll_back},
+    "/routes/{route}/charts": {"GET": charts.show_page},
+    "/series.json": {"GET": charts.show},
+    "/requests": {"GET": requests.show},
+    "/requests/{request_id:.+}": {"GET": requests.show_one},
+    "/pending": {"GET": pending.show, "POST": pending.resolve},
     "/events": {"GET": live.show},
+    "/clients": {"GET": clients.show},
+    "/clients.csv": {"GET": clients.export},
+    "/audit": {"GET": audit.show, "POST": audit.verify},
+    "/audit.jsonl": {"GET": audit.export},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {
@@ -29,7 +40,7 @@ _OTHERS: Final[Mapping[str, Resource]] = {
 
 def serve_page(app: web.Application, page: Page) -> None:
     """Serves the page, and answers all other paths with 404; call it last."""
-    app[PAGE], app[BRAKE] = page, LoginBrake()
+    app[PAGE], app[BRAKE], app[audit.VERIFYING] = page, LoginBrake(), asyncio.Lock()
     for path, methods in _VIEWS.items():
         serve_resource(app, path, Resource(methods))
     for path, resource in _OTHERS.items():

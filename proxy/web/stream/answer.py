@@ -1,7 +1,9 @@
 """Answers a request with the stream of events, until the client, the session or the process ends."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -20,7 +22,7 @@ _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("X-Accel-Buffering", "no"),  # nginx would wait for more
 )
-_CHECK_EVERY: Final = 15  # events: a session that was ended elsewhere ends here within half a minute
+_CHECK_SECONDS: Final = 30.0  # a session that was ended elsewhere ends here by then
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -39,9 +41,12 @@ async def stream(
 
     Raises Problem when the process has too many streams, and StoreError.
     """
-    hub = request.app[HUB]
+    hub, subscription = (
+        request.app[HUB],
+        Subscription(owner, partial(_waiting, request), partial(_cut, request)),
+    )
     try:
-        with hub.joined(owner, lambda: _cut(request)) as subscription:
+        with hub.joined(subscription):
             first = RETRY + await _missed(request, hub) + hub.tick()
             request_id = ("X-Request-ID", request[REQUEST_ID])
             response = Streamed(headers=dict([*_HEADERS, request_id, *headers]))
@@ -49,29 +54,31 @@ async def stream(
             if request.method != "HEAD":
                 with suppress(ConnectionError):
                     await response.write(first)
-                    await _follow(request, response, subscription, allowed)
+                    subscription.write = response.write
+                    await _until_ended(subscription, allowed)
             return response
     except TooManyStreams:
         detail = "this process has no room for one more stream of events"
         raise Problem(503, detail, headers={"Retry-After": "10"}) from None
 
 
-async def _follow(
-    request: web.Request, response: web.StreamResponse, subscription: Subscription, allowed: Allowed
-) -> None:
-    count = 0
-    while (event := await subscription.queue.get()) is not None:
-        count += 1
-        is_leaving = getattr(request, "is_leaving", False)
-        if is_leaving or (count % _CHECK_EVERY == 0 and not await allowed()):
+async def _until_ended(subscription: Subscription, allowed: Allowed) -> None:
+    while not subscription.ended.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await subscription.ended.wait()
+        if not await allowed():
             return
-        await response.write(event)
 
 
 async def _missed(request: web.Request, hub: Hub) -> bytes:
     """Returns the changes since the last event that the client got, if it says which one."""
     last = request.headers.get("Last-Event-ID", "")
     return await hub.missed(int(last)) if last.isdecimal() and last.isascii() and len(last) < 16 else b""
+
+
+def _waiting(request: web.Request) -> int:
+    return 0 if request.transport is None else request.transport.get_write_buffer_size()
 
 
 def _cut(request: web.Request) -> None:

@@ -1,7 +1,7 @@
 """Sends the same events to all clients of the stream: each is made once for the whole process."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +17,7 @@ from proxy.web.stream import events
 
 TICK_SECONDS: Final = 2.0
 _MOST_STREAMS: Final = 32  # of a process; a listener for operators has many more connections
-_MOST_WAITING: Final = 8  # events that a client has not taken: it is slower than 16 s
+_MOST_WAITING: Final = 16 * 1024  # bytes that a client has not taken: it is slower than a minute
 _MOST_MISSED: Final = 100  # changes
 
 _log: Final = structlog.get_logger("proxy.stream")
@@ -29,21 +29,31 @@ class TooManyStreams(Exception):
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """A client's events that it has not taken yet; None ends its stream.
+    """A client of the stream: the hub writes each event to it, so that no task of its own has to wake up.
 
-    `owner` is the session that the stream ends with, if there is one; `cut` ends the connection at once.
+    `owner` is the session that the stream ends with, if there is one. `waiting` returns the bytes that the
+    client has not taken yet, and `cut` ends its connection at once. `write` is None until the answer's head
+    is sent.
     """
 
     owner: str = field(repr=False)
+    waiting: Callable[[], int]
     cut: Callable[[], None]
-    queue: "asyncio.Queue[bytes | None]" = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING))
+    write: Callable[[bytes], Awaitable[None]] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, event: bytes | None) -> None:
-        """Adds an event; a client that takes too few of them is cut off."""
-        try:
-            self.queue.put_nowait(event)
-        except asyncio.QueueFull:
+    async def put(self, event: bytes) -> None:
+        """Writes an event; a client that takes too few of them is cut off."""
+        if self.write is None or self.ended.is_set():
+            return
+        if self.waiting() > _MOST_WAITING:
             self.cut()
+            self.ended.set()
+            return
+        try:
+            await self.write(event)  # it does not wait: so few bytes fit into the connection's buffer
+        except ConnectionError:
+            self.ended.set()
 
 
 class Hub:
@@ -57,16 +67,15 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
-    def joined(self, owner: str, cut: Callable[[], None]) -> Iterator[Subscription]:
-        """Subscribes a client while the block runs; raises TooManyStreams when there is no room."""
+    def joined(self, subscription: Subscription) -> Iterator[None]:
+        """Serves a client while the block runs; raises TooManyStreams when there is no room."""
         if len(self._all) >= _MOST_STREAMS:
             raise TooManyStreams
-        subscription = Subscription(owner, cut)
         self._all.add(subscription)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="events")
         try:
-            yield subscription
+            yield
         finally:
             self._all.discard(subscription)
 
@@ -74,7 +83,7 @@ class Hub:
         """Ends the streams of a session."""
         for each in self._all:
             if each.owner == owner:
-                each.put(None)
+                each.ended.set()
 
     def tick(self) -> bytes:
         return events.tick(self._live, self._deps.upstreams.states(), self._deps.effects.clock())
@@ -96,10 +105,10 @@ class Hub:
                     _log.exception("changes_not_sent_yet")
                 else:
                     sent = now
-            for each in self._all:
-                each.put(made)
+            for each in [*self._all]:
+                await each.put(made)
         for each in self._all:
-            each.put(None)
+            each.ended.set()
 
     async def _stopped(self) -> bool:
         """Waits for the next tick; returns whether the process began to end meanwhile."""

@@ -78,6 +78,7 @@ async def test_a_picture_adds_up_sides_over_modes_and_differences_over_all_and_h
         everything = await picture(store, ["doc", "query"], span, route=None)
     assert [(side, sums.count, sums.errors) for _, side, sums in shown.sides] == [("legacy", 2, 2)]
     assert [(rate.compared, rate.differing, rate.rate) for _, rate in shown.differences] == [(2, 1, 0.5)]
+    assert (shown.span.width, shown.differences_width) == (60, 120)
     assert [each.reason for each in shown.changes] == ["change 2"]
     assert [(side, sums.count) for _, side, sums in everything.sides] == [("legacy", 2), ("new", 1)]
     assert [each.reason for each in everything.changes] == ["change 1", "change 2"]

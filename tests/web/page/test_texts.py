@@ -12,13 +12,15 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment
 from jinja2.ext import InternationalizationExtension, extract_from_ast
 
+from proxy.rollout.explain import words
 from tests.conftest import ROOT
 
 PAGE: Final = ROOT / "proxy" / "web" / "page"
+EXPLAIN: Final = ROOT / "proxy" / "rollout" / "explain"
 CATALOG: Final = PAGE / "locales" / "es" / "LC_MESSAGES" / "messages.po"
 # A view's module calls these of `Words`.
 _CALLS: Final = {"gettext": 1, "ngettext": 2}
-_PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%[^%(\s]")
+_PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%[^%(\s]|\{\w+\}")
 
 
 def templates() -> list[Path]:
@@ -44,6 +46,19 @@ def in_modules() -> Iterator[str]:
                 )
 
 
+def in_sentences() -> Iterator[str]:
+    """Yields the texts of the sentences about a request, which are below the page."""
+    for path in EXPLAIN.glob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                given = node.args[: {"text": 1, "ngettext": 2}.get(node.func.attr, 0)]
+                texts = [each.value for each in given if isinstance(each, ast.Constant)]
+                yield from (each for each in texts if isinstance(each, str))
+    for table in (words.SIDES, words.WHYS, words.CALLERS, words.TOKENS, words.DROPS, words.DIFFERENCES):
+        yield from table.values()
+
+
 def messages() -> list[Message]:
     with CATALOG.open("rb") as file:
         return [each for each in read_po(file, locale="es") if each.id]
@@ -58,7 +73,8 @@ def strings(message: Message) -> tuple[str, ...]:
 
 
 def test_every_text_has_a_translation_and_every_translation_a_text() -> None:
-    shown, translated = {*in_templates(), *in_modules()}, {each for one in messages() for each in ids(one)}
+    shown = {*in_templates(), *in_modules(), *in_sentences()}
+    translated = {each for one in messages() for each in ids(one)}
     assert (sorted(shown - translated), sorted(translated - shown)) == ([], [])
 
 

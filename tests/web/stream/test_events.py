@@ -126,7 +126,7 @@ async def test_the_page_streams_to_a_session_and_not_beyond_it(api: Api) -> None
 async def test_a_session_that_was_ended_elsewhere_streams_no_more(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.web.stream.answer._CHECK_EVERY", 2)
+    monkeypatch.setattr("proxy.web.stream.answer._CHECK_SECONDS", 0.1)
     async with browsing(api) as browser:
         await browser.log_in("eva-token-0123456789")
         async with at_the_page(browser) as stream:
@@ -159,9 +159,15 @@ async def test_a_process_has_room_for_so_many_streams_and_for_others_when_they_g
 
 async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     cut: list[bool] = []
-    subscription = hub.Subscription("", lambda: cut.append(True))
-    for _ in range(hub._MOST_WAITING):
-        subscription.put(b"event")
-    assert cut == []
-    subscription.put(b"event")
-    assert cut == [True]
+    written: list[bytes] = []
+
+    async def write(event: bytes) -> None:
+        written.append(event)
+
+    def waiting() -> int:
+        return 4000 * len(written)
+
+    subscription = hub.Subscription("", waiting, lambda: cut.append(True), write)
+    for _ in range(10):
+        await subscription.put(b"event")
+    assert (cut, len(written), subscription.ended.is_set()) == ([True], 5, True)

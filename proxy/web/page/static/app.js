@@ -19,6 +19,15 @@
   localTimes(document);
   document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt));
 
+  // Shows the buttons that copy, which do nothing without scripts.
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = button.dataset.copied;
+    });
+  }
+
   const status = document.getElementById("live");
   if (!status) return;
 
