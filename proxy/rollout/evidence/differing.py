@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from proxy.mapping.moving import Compare, is_field_path
 from proxy.mapping.table import Table
@@ -24,8 +24,6 @@ from proxy.store.rollout.difference_groups import (
     position,
 )
 from proxy.store.rollout.switch_counts import COMPARED
-
-Rule: TypeAlias = Literal["ignore", "volatile", "tolerance"]
 
 # The mappings whose evidence is read: those that count now, or all; else one digest.
 CURRENT: Final = "current"
@@ -102,7 +100,7 @@ async def find_differences(
     )
 
 
-def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[Rule, str]:
+def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[str, str]:
     """Returns, by rule, the line for the mapping's `[compare]` that would make the difference count no more.
 
     Each line holds what the mapping says already. Nothing is returned for what no rule can explain, such as a
@@ -111,7 +109,7 @@ def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[Rule, str]
     path = group.path
     if group.kind in ("status", "content-type") or len(path) > _LONGEST_PATH or not is_field_path(path):
         return {}
-    lines: dict[Rule, str] = {"ignore": f"ignore = {_array([*compare.ignore, path])}"}
+    lines: dict[str, str] = {"ignore": f"ignore = {_array([*compare.ignore, path])}"}
     if group.kind in ("value", "text"):
         lines["volatile"] = f"volatile = {_array([*compare.volatile, path])}"
     if group.kind == "value" and group.control_type == group.candidate_type == "number":

@@ -11,7 +11,7 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import audit, charts, clients, live, now, pending, requests, rollback
+from proxy.web.page.views import audit, charts, clients, differences, live, now, pending, requests, rollback
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
@@ -20,6 +20,7 @@ _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/routes/{route}/rollback": {"GET": rollback.show, "POST": rollback.roll_back},
     "/routes/{route}/charts": {"GET": charts.show_page},
     "/series.json": {"GET": charts.show},
+    "/differences": {"GET": differences.show, "POST": differences.explain},
     "/requests": {"GET": requests.show},
     "/requests/{request_id:.+}": {"GET": requests.show_one},
     "/pending": {"GET": pending.show, "POST": pending.resolve},
