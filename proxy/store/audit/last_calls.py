@@ -18,7 +18,7 @@ _MOST_AGENTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class CallerKey:
-    """What identifies callers: an organization and an API key by their keyed hashes, "" where unknown."""
+    """The identity of callers: an organization and an API key by their keyed hashes, "" where unknown."""
 
     organization: str
     key: str

@@ -11,7 +11,19 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import audit, charts, clients, differences, live, now, pending, requests, rollback
+from proxy.web.page.views import (
+    audit,
+    change,
+    charts,
+    clients,
+    differences,
+    live,
+    now,
+    pending,
+    requests,
+    rollback,
+    route,
+)
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
@@ -29,6 +41,9 @@ _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/clients.csv": {"GET": clients.export},
     "/audit": {"GET": audit.show, "POST": audit.verify},
     "/audit.jsonl": {"GET": audit.export},
+    "/routes/{route}": {"GET": route.show},
+    "/routes/{route}/change": {"GET": change.show, "POST": change.make},
+    "/routes/{route}/undo": {"POST": change.undo},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {

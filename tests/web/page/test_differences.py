@@ -148,3 +148,30 @@ async def test_it_speaks_spanish(start_proxy: StartProxy) -> None:
         read = texts(await browser.get("/differences", Accept_Language="es"))
     assert "Difieren 3 de 1.240 comparaciones." in read
     assert "otro valor" in read
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            [
+                "Comparisons ✓ ok 1,240 of 1,000",
+                "Share that differs, upper bound ✕ NO 0.62%, at most 0.5%",
+                "Dry runs that failed ✓ ok 0, at most 0",
+                "Age of the newest contract run ✕ NO never run; at most 7 days",
+                "Under other mappings, not counted: 1.",
+                "The old server itself failed 2 times",
+            ],
+        ),
+        ("es", ["Comparaciones ✓ bien 1.240 de 1.000", "✕ NO nunca ejecutada; como máximo 7 días"]),
+    ],
+)
+async def test_a_route_has_can_switchs_conditions_as_a_checklist(
+    start_proxy: StartProxy, language: str, said: list[str]
+) -> None:
+    async with differing(start_proxy) as (browser, _):
+        shown = await browser.get("/routes/doc", Accept_Language=language)
+    read = texts(shown)
+    assert [each for each in said if each not in read] == [], read
+    assert len(re.findall(r"<(?:progress|meter) ", shown.text)) >= 6

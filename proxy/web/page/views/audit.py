@@ -10,8 +10,8 @@ from proxy.rollout.records.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
-    audit_line,
     audit_rows,
+    jsonl_row,
     read_audit_filters,
 )
 from proxy.server.responses import Streamed
@@ -46,10 +46,10 @@ async def export(request: web.Request) -> web.StreamResponse:
     response = Streamed(headers={**HEADERS, **saved})
     await response.prepare(request)
     if request.method != "HEAD":
-        await response.write(b"".join(audit_line(*row) for row in part.rows))
+        await response.write(b"".join(jsonl_row(*row) for row in part.rows))
         while part.before is not None:
             part = await trail.part(asked.filters, _EXPORTED, part.before)
-            await response.write(b"".join(audit_line(*row) for row in part.rows))
+            await response.write(b"".join(jsonl_row(*row) for row in part.rows))
     return response
 
 
