@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
-from proxy.rollout.records.audit_list import (
+from proxy.rollout.operations.audit_list import (
     ALL,
     NAMES,
     AskedAudit,

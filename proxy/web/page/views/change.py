@@ -22,6 +22,7 @@ from proxy.web.page.rendering import render
 UNDO_SECONDS: Final = 10
 _WAIT_SECONDS: Final = 2.0
 _SHORTEST: Final = 0.1  # of the seconds that are shown
+_LOOKED_THROUGH: Final = 1000
 _MOST_CHANGES: Final = 20  # that are shown to whoever was too late
 _UNDONE: Final = "undone at the page, right after the change"
 
@@ -149,11 +150,20 @@ async def _show(
         detail=notes.get("detail") or (bad.detail if bad else ""),
         lacks_legacy=found is not None and _lacks_legacy(request, found),
         meanwhile=notes.get("meanwhile"),
+        undone=await _undone_by(request, route, found),
         choices=CHOICES,
         boxes=BOXES,
         roster=(await roster_of(deps.store, route, snapshot, now)).organizations,
         snapshot_revision=snapshot.overrides.revision,
     )
+
+
+async def _undone_by(request: web.Request, route: str, found: Preview | None) -> Override | None:
+    """Returns the change that a rollback would undo."""
+    if found is None or found.change.undoes is None:
+        return None
+    changes = await request.app[DEPS].store.overrides.history(limit=_LOOKED_THROUGH, route=route)
+    return next((each for each in changes if each.revision == found.change.undoes), None)
 
 
 def _lacks_legacy(request: web.Request, found: Preview) -> bool:

@@ -14,8 +14,9 @@ from proxy.web.admin.route_names import route_in_path
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.page.rendering import render
 from proxy.web.page.views.change import UNDO_SECONDS, undoable
+from proxy.web.page.views.charts import charts_of
 
-_CHANGES: Final = 10
+_CHANGES: Final = 20
 _LONGEST: Final = 8  # characters of a time in an address
 _LADDER: Final = ("legacy", "shadow", "canary", "new", "off")
 
@@ -42,6 +43,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         mapping=mapping,
         digest=snapshot.table.routes[route].digest,
         has_legacy=has_legacy,
+        shown=await charts_of(request, route),
         **await _outcome(request, route, changes),
     )
 
