@@ -4,6 +4,10 @@ from typing import Final
 
 VIEWS: Final = {
     "now": "/",
+    "clients": "/clients",
+    "clients_query": "/clients?route=query",
+    "audit": "/audit",
+    "audit_all": "/audit?action=all",
     "route": "/routes/new_case",
     "change": "/routes/new_case/change?mode=canary&percent=20",
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select, union_all
 
 from proxy.store.sql.database import Database
 from proxy.store.sql.tables import clients, comparisons, ledger
@@ -65,6 +65,24 @@ async def switch_counts(database: Database, windows: Sequence[RouteWindow]) -> S
             _callers(conn, windows),
             _first_days(conn, windows),
         )
+
+    return await database.read(work)
+
+
+async def compared_by_organization(database: Database, window: RouteWindow) -> dict[str, tuple[int, int]]:
+    """Returns the comparisons that count, and those of them that differ, by keyed hash. Raises StoreError."""
+    table = comparisons.c
+    differing = func.sum(case((table.outcome == COMPARED[1], table.count), else_=0))
+    query = select(table.organization, func.sum(table.count), differing).where(
+        table.route == window.route,
+        table.day >= window.since.isoformat(),
+        table.mapping.in_(window.counted),
+        table.outcome.in_(COMPARED),
+    )
+
+    def work(conn: Connection) -> dict[str, tuple[int, int]]:
+        rows = conn.execute(query.group_by(table.organization))
+        return {organization: (int(all_), int(bad)) for organization, all_, bad in rows}
 
     return await database.read(work)
 

@@ -12,6 +12,7 @@
     const today = day.format(new Date());
     for (const each of root.querySelectorAll("time[datetime]")) {
       const at = new Date(each.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
       each.textContent = (day.format(at) === today ? clock : moment).format(at);
     }
   }
