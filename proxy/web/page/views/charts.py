@@ -1,5 +1,6 @@
 """Shows charts of a route: figures for a script that draws them, and tables for everybody."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,7 +69,9 @@ async def show(request: web.Request) -> web.StreamResponse:
     if route not in request.app[LIVE].now.table.routes:
         raise PageError(404, "nothing")
     shown = await _picture(request, route, chosen, MOST_PARTS)
-    return respond(json(200, {"route": route, "allowed": _allowed(request, route), **picture_json(shown)}))
+    # In a thread: thousands of points would hold up clients' requests.
+    figures = await asyncio.to_thread(picture_json, shown)
+    return respond(json(200, {"route": route, "allowed": _allowed(request, route), **figures}))
 
 
 async def show_page(request: web.Request) -> web.StreamResponse:
