@@ -4,4 +4,6 @@ from typing import Final
 
 VIEWS: Final = {
     "now": "/",
+    "route": "/routes/new_case",
+    "change": "/routes/new_case/change?mode=canary&percent=20",
 }

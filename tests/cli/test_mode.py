@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli import main
-from proxy.cli.shared.wait_for_revision import wait_for
+from proxy.rollout.following import wait_for
 from proxy.store import Store, open_store
 from proxy.store.audit.usage import Visit
 from tests.conftest import ROOT

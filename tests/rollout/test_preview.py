@@ -174,6 +174,8 @@ STEPPED_BACK: Final = override("legacy", 1, actor="proxy")
         ([STEPPED_BACK], override("canary", percent=5), {"step-back"}),
         ([STEPPED_BACK], override("shadow"), set()),
         ([override("new", 1)], override("legacy"), set()),
+        ([override("legacy", 1)], override("new", scope=SUR.scope), set()),
+        ([override("legacy", 1)], override("off", scope=SUR.scope), {"off"}),
     ],
 )
 def test_what_lowers_the_safety_is_named(

@@ -16,9 +16,9 @@ from proxy.cli.common import Failure, Misuse, named_organizations, read_settings
 from proxy.cli.mode.request import actor_named, check_reason
 from proxy.cli.shared.console import plural
 from proxy.cli.shared.store_access import echo_json, name_store, with_store
-from proxy.cli.shared.wait_for_revision import changes_of, wait_for
 from proxy.mapping.complaints import did_you_mean
 from proxy.postgresql_url import is_postgresql
+from proxy.rollout.following import changes_of, wait_for
 from proxy.store import Store
 from proxy.store.upkeep.erasure import OfCase, OfUser, Removed, Whose
 from proxy.times import rfc3339

@@ -11,8 +11,8 @@ from proxy.cli.common import Failure, Misuse
 from proxy.cli.mode.request import ModeRequest
 from proxy.cli.mode.tables import meanwhile, sentence, unchanged, waited
 from proxy.cli.shared.store_access import echo_json, name_store, with_store
-from proxy.cli.shared.wait_for_revision import Following, wait_for
 from proxy.modes import EVERYONE, NEED_LEGACY, BadChange, Override, Overrides, as_json
+from proxy.rollout.following import Following, wait_for
 from proxy.settings import Settings
 from proxy.store import Store
 from proxy.store.rollout.overrides import NothingToUndo, OverrideStore, StaleRevision, Unchanged

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from proxy.cli.shared.console import columns, show
-from proxy.cli.shared.wait_for_revision import Following
 from proxy.mapping.models import RouteMapping
 from proxy.modes import EVERYONE, Mode, Override, Overrides, as_json
+from proxy.rollout.following import Following
 from proxy.store.sealing.sealer import shown_hash
 from proxy.values import Json
 

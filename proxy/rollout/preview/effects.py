@@ -10,8 +10,10 @@ from proxy.rollout.preview.membership import Membership, Organization, Roster, m
 from proxy.rollout.snapshot import InForce, Snapshot
 from proxy.store.audit.trail import PROXY
 
-# What lowers the safety: whoever wants it types the route's name.
+# What lowers the safety: whoever wants it at the page types the route's name. One organization alone may
+# move without: it is the smallest step that there is.
 Risk: TypeAlias = Literal["new", "off", "canary-over-25", "step-back"]
+Missing: TypeAlias = Literal["despite", "typed"]
 
 _MOST_PERCENT: Final = 25.0
 # Evidence blocks none of these: they take clients back, or move none.
@@ -61,6 +63,12 @@ class Preview:
         """Returns whether the change needs the word "despite the evidence"."""
         return self.held and bool(self.against)
 
+    def missing(self, *, despite: bool, typed: str) -> tuple[Missing, ...]:
+        """Returns what a person has not said yet: that the evidence is set aside, or the route's name."""
+        evidence = self.refused and not despite
+        name = bool(self.risks) and typed.strip() != self.change.route
+        return (*(("despite",) if evidence else ()), *(("typed",) if name else ()))
+
 
 def preview(
     change: Override, snapshot: Snapshot, roster: Roster, now: datetime, *, has_legacy: bool, makes_case: bool
@@ -96,9 +104,10 @@ def _risks(change: Override, standing: Override | None, before: InForce, after: 
     if after.mode == "off" and before.mode != "off":
         yield "off"
     grows = _share(after) > _share(before)
-    if grows and after.mode == "new":
+    for_everyone = change.scope == EVERYONE
+    if grows and for_everyone and after.mode == "new":
         yield "new"
-    if grows and after.mode == "canary" and after.percent > _MOST_PERCENT:
+    if grows and for_everyone and after.mode == "canary" and after.percent > _MOST_PERCENT:
         yield "canary-over-25"
     if standing is not None and standing.actor == PROXY and (grows or change.mode is None):
         yield "step-back"

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.rollout.evidence.gather import window_of
+from proxy.rollout.evidence.gather import counted_mappings, window_of
 from proxy.rollout.preview.membership import Membership, Organization, membership
 from proxy.rollout.preview.planning import roster_of
 from proxy.rollout.shadow.outcome import DIFFERENCE, ShadowOutcome
 from proxy.rollout.snapshot import Snapshot
 from proxy.store import Store
-from proxy.store.rollout.evidence import ComparisonCount
+from proxy.store.rollout.organization_counts import OrganizationOutcome, organization_counts
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An organization of a route; `compared` and `differing` count the comparisons of can-switch's days."""
+    """An organization of a route; `compared` and `differing` count the comparisons that can-switch counts."""
 
     organization: Organization
     membership: Membership
@@ -29,8 +29,11 @@ async def organizations_of(
 ) -> tuple[Listed, ...]:
     """Returns the organizations that are known on the route, by name."""
     roster = await roster_of(store, route, snapshot, now)
-    since = window_of(snapshot.table.routes[route].mapping, now)
-    compared, differing = _compared(await store.evidence.comparisons(route, since))
+    own = snapshot.table.routes[route]
+    since = window_of(own.mapping, now)
+    compared, differing = _compared(
+        await organization_counts(store.database, route, counted_mappings(own), since)
+    )
     return tuple(
         Listed(
             one,
@@ -42,7 +45,7 @@ async def organizations_of(
     )
 
 
-def _compared(rows: Iterable[ComparisonCount]) -> tuple[Counter[str], Counter[str]]:
+def _compared(rows: Iterable[OrganizationOutcome]) -> tuple[Counter[str], Counter[str]]:
     """Returns the comparisons, and those that differ, by organization."""
     compared: Counter[str] = Counter()
     differing: Counter[str] = Counter()

@@ -8,7 +8,18 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select
 
-from proxy.modes import EVERYONE, Change, Mode, Override, Overrides, Via, as_json, overrides_of, validate
+from proxy.modes import (
+    EVERYONE,
+    BadChange,
+    Change,
+    Mode,
+    Override,
+    Overrides,
+    Via,
+    as_json,
+    overrides_of,
+    validate,
+)
 from proxy.store.audit.trail import Audit, AuditEvent
 from proxy.store.errors import StoreError
 from proxy.store.rollout.override_queries import (
@@ -131,6 +142,32 @@ class OverrideStore:
 
         def work(conn: Connection) -> Override:
             return self._write(conn, self._undoing(conn, actor, reason, at, route), expected, via)
+
+        return await self._changed(work)
+
+    async def undo(
+        self, revision: int, *, actor: str, reason: str, at: datetime, via: Via | None = None
+    ) -> Override:
+        """Undoes the newest change, which must have this revision; a rollback is undone by its change again.
+
+        Raises StaleRevision when it is not the newest, NothingToUndo when there is none, and BadChange when
+        what comes back has ended.
+        """
+
+        def work(conn: Connection) -> Override:
+            _refuse_stale(current_revision(conn), revision)
+            row = conn.execute(select(overrides).where(overrides.c.revision == revision)).one_or_none()
+            if row is None:
+                raise NothingToUndo
+            if row.undoes is None:
+                return self._write(conn, self._undoing(conn, actor, reason, at, row.route), revision, via)
+            undone = self._read(
+                conn.execute(select(overrides).where(overrides.c.revision == row.undoes)).one()
+            )
+            again = replace(undone, revision=0, at=at, actor=actor, reason=reason, undoes=None)
+            if again.until is not None and again.until <= at:
+                raise BadChange("what would come back has ended")
+            return self._write(conn, again, revision, via)
 
         return await self._changed(work)
 

@@ -11,19 +11,21 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import audit, charts, clients, live, now, pending, requests, rollback
+from proxy.web.page.views import audit, change, charts, clients, live, now, pending, requests, route
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
 _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/": {"GET": now.show},
-    "/routes/{route}/rollback": {"GET": rollback.show, "POST": rollback.roll_back},
     "/routes/{route}/charts": {"GET": charts.show_page},
     "/series.json": {"GET": charts.show},
     "/requests": {"GET": requests.show},
     "/requests/{request_id:.+}": {"GET": requests.show_one},
     "/pending": {"GET": pending.show, "POST": pending.resolve},
     "/events": {"GET": live.show},
+    "/routes/{route}": {"GET": route.show},
+    "/routes/{route}/change": {"GET": change.show, "POST": change.make},
+    "/routes/{route}/undo": {"POST": change.undo},
     "/clients": {"GET": clients.show},
     "/clients.csv": {"GET": clients.export},
     "/audit": {"GET": audit.show, "POST": audit.verify},

@@ -1,7 +1,6 @@
-"""The view Now: what is wrong, each route's figures, and rolling back a route's newest change."""
+"""The view Now: what is wrong, and each route's figures."""
 
 import html
-import json
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,7 +15,7 @@ from tests.conftest import Api, StartProxy
 from tests.rollout.moving import new_case, override
 from tests.web.page.browsing import EVA, TOKENS, Browser, browsing
 
-ROLL_BACK: Final = "/routes/doc/rollback"
+ROLL_BACK: Final = "/routes/doc/change?mode=rollback"
 
 
 @pytest.fixture
@@ -71,14 +70,14 @@ async def test_a_row_has_the_ladder_of_modes_and_the_figures_of_the_last_hour(
     await api.proxy.deps.store.evidence.add(series=counted, at=api.clock())
     text = (await browser.get("/")).text
     row = row_of(text, "doc")
-    assert "legacy shadow ● canary 12.5% new off until" in row
+    assert "legacy shadow canary 12.5% new off until" in row
     assert "1 organization differs" in row
     assert "0.67/s ! 1%" in row
     assert "legacy 175 ms / 242 ms new 38 ms / 49 ms" in row
     assert "0.5% allowed" in row
     assert re.search(r"no 3 reasons Comparisons in the last 14 days: 0; 1,000 are needed", row)
     assert (
-        '<li aria-current="step"><span aria-hidden="true">● </span><span class="badge mode-canary">' in text
+        '<li aria-current="step"><span class="badge mode-canary">' in text
     )
     assert 'aria-label="200 requests in the last hour, at most 200 in a minute"' in text
 
@@ -101,54 +100,15 @@ async def test_what_is_wrong_stands_first_with_what_hurts_clients_at_its_top(
     assert len(shown) == 2
 
 
-async def test_a_routes_newest_change_is_rolled_back_with_a_reason_and_written_down_as_of_the_page(
+async def test_a_routes_newest_change_is_rolled_back_in_the_dialog_of_all_changes(
     api: Api, browser: Browser
 ) -> None:
+    assert ROLL_BACK not in (await browser.get("/")).text
     await override(api, "doc", "shadow", reason="compare")
-    await override(api, "doc", "canary", percent=5, reason="first clinics")
     assert f'href="{ROLL_BACK}"' in (await browser.get("/")).text
-    asked = await browser.get(ROLL_BACK)
-    assert asked.heading == "Roll back doc"
-    facts = words(asked.text)
-    assert "This change is undone canary 5% , revision 2, ana" in facts
-    assert "Then this is in force shadow" in facts
-    [revision] = re.findall(r'name="revision" value="(\d+)"', asked.text)
-    done = await browser.post(ROLL_BACK, {"revision": revision, "reason": "too early"})
-    assert (done.heading, done.url.path_qs) == ("Now", "/?done=3")
-    assert "✓ Done revision 3: doc, shadow . too early" in words(done.text)
-    [newest] = await api.proxy.deps.store.overrides.history(limit=1)
-    assert (newest.mode, newest.undoes, newest.actor, newest.reason) == ("shadow", 2, "ana", "too early")
-    [(_, event)] = await api.proxy.deps.store.audit.newest(1)
-    assert (event.action, json.loads(event.detail)["via"]) == ("mode_rolled_back", "page")
 
 
-async def test_of_two_who_act_at_once_the_later_one_sees_what_is_new_and_nothing_is_changed(
-    api: Api, browser: Browser
-) -> None:
-    await override(api, "doc", "shadow", reason="compare")
-    await browser.get(ROLL_BACK)
-    await override(api, "doc", "canary", percent=5, reason="first clinics", actor="luis")
-    refused = await browser.post(ROLL_BACK, {"revision": "1", "reason": "too early"})
-    assert (refused.status, refused.heading) == (412, "Roll back doc")
-    assert "revision 2, luis" in words(refused.text)
-    assert 'value="too early"' in refused.text
-    assert await api.proxy.deps.store.overrides.revision() == 2
-
-
-async def test_a_rollback_without_a_reason_or_a_change_does_nothing(api: Api, browser: Browser) -> None:
-    assert "There is no change to roll back" in (await browser.get(ROLL_BACK)).text
-    assert (await browser.post(ROLL_BACK, {"revision": "0", "reason": "x"})).status == 409
-    await override(api, "doc", "shadow")
-    assert (await browser.post(ROLL_BACK, {"revision": "1", "reason": " "})).status == 422
-    assert (await browser.post(ROLL_BACK, {"revision": "one", "reason": "x"})).status == 412
-    assert (await browser.get("/routes/docs/rollback")).status == 404
-    assert await api.proxy.deps.store.overrides.revision() == 1
-
-
-async def test_who_only_reads_sees_no_form(api: Api) -> None:
+async def test_who_only_reads_is_offered_no_rollback(api: Api) -> None:
     await override(api, "doc", "shadow")
     async with browsing(api) as browser:
-        shown = await browser.log_in(EVA)
-        assert "Roll back" not in shown.text
-        assert 'name="reason"' not in (await browser.get(ROLL_BACK)).text
-        assert (await browser.post(ROLL_BACK, {"revision": "1", "reason": "x"})).status == 403
+        assert "Roll back" not in (await browser.log_in(EVA)).text

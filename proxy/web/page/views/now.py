@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.modes import MODES, Override
+from proxy.modes import MODES
 from proxy.rollout.operations.overview import SwitchNow, routes_now, switches_now, traffic_now
 from proxy.rollout.operations.troubles import condition, troubles
 from proxy.web.keys import DEPS, LIVE, SERVING, STATE
@@ -46,7 +46,6 @@ async def show(request: web.Request) -> web.StreamResponse:
         sparks={route: spark(each.minutes[:-1]) for route, each in traffic.items()},
         switches=await _switches(request, now),
         is_idle=not any(each.count for each in traffic.values()),
-        done=_done(request, found.changes),
         ladder=LADDER,
     )
 
@@ -69,8 +68,3 @@ def spark(counts: Sequence[int]) -> str:
     return " ".join(
         f"{number * step:.1f},{1 + height * (1 - count / most):.1f}" for number, count in enumerate(counts)
     )
-
-
-def _done(request: web.Request, changes: Sequence[Override]) -> Override | None:
-    """Returns the change that the operator has just made, which the address names."""
-    return next((each for each in changes if str(each.revision) == request.query.get("done")), None)
