@@ -170,11 +170,11 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("needs IP addresses or networks such as 10.0.0.0/24, comma between them") from None
 
 
-def _hosts(text: str) -> frozenset[str]:
+def _hosts(text: str) -> tuple[str, ...]:
     hosts = [entry.strip().lower() for entry in text.split(",")]
     if not all(re.fullmatch(r"[a-z0-9.:_-]+", host) for host in hosts):
         raise ValueError("needs hosts such as api.example.com, comma between them, without scheme and path")
-    return frozenset(hosts)
+    return tuple(hosts)
 
 
 def _fernet_keys(text: str) -> tuple[SecretStr, ...]:
@@ -207,7 +207,8 @@ class Settings(BaseModel):
     )
     status_listen: Annotated[Address | None, PlainValidator(parse_address)] = Field(
         default=None,
-        description="one more address of /livez, /readyz, /healthz and /metrics, without the admin API",
+        description="one more address of /livez, /readyz, /healthz and /metrics, without the admin API; "
+        "always plain http",
     )
     mappings: Path | None = Field(
         default=None, description="folder of the mapping files; unset: `mappings`, else the built-in files"
@@ -291,8 +292,8 @@ class Settings(BaseModel):
         description="`http://host:port` or `http://user:password@host:port` of your proxy to the internet; "
         "every https call goes through it, by CONNECT; plain http goes directly",
     )
-    trace_to: Annotated[frozenset[str], PlainValidator(_hosts)] = Field(
-        default=frozenset(),
+    trace_to: Annotated[tuple[str, ...], PlainValidator(_hosts)] = Field(
+        default=(),
         description="hosts of upstreams that are sent `traceparent`, commas between them; unset: none "
         "(docs/operate.md)",
     )
@@ -412,7 +413,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _traces_go_to_upstreams(self) -> Self:
-        if not self.trace_to <= {*self.upstream_hosts.values()}:
+        if not {*self.trace_to} <= {*self.upstream_hosts.values()}:
             raise ValueError(
                 "MICHIQ_TRACE_TO names a host that none of MICHIQ_LLAMALITICA_API_URL, MICHIQ_LLAMACHAT_URL "
                 "and MICHIQ_LEGACY_URL has"

@@ -263,7 +263,7 @@ def test_settings_X01_plain_http_to_a_public_address_is_refused_even_when_asked_
 
 
 def test_settings_X01_the_word_for_the_old_server_allows_no_other_plain_http() -> None:
-    for name in ("LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL", "LLAMACHAT_URL", "TEE_URL"):
+    for name in ("LLAMALITICA_API_URL", "LLAMALITICA_WEB_URL", "LLAMACHAT_URL", "TEE_URL", "ALERT_URL"):
         given = {"LLAMACHAT_URL": "https://chat.example.com", name: "http://10.0.0.1"}
         [problem] = problems(LEGACY_INSECURE="yes", LLAMACHAT_API_KEY="key", **given)
         assert problem.startswith(f"MICHIQ_{name} needs https")
@@ -620,8 +620,8 @@ def test_admin_tokens_that_could_be_mistaken_are_refused(tokens: str, said: str)
 def test_the_hosts_that_get_traces_are_those_of_upstreams() -> None:
     urls = {"LLAMACHAT_URL": "https://Chat.example.com:8443/v1", "LLAMACHAT_API_KEY": "key"}
     trace_to = load(**urls, TRACE_TO="chat.Example.com, api.llamalitica.com").trace_to
-    assert trace_to == {"chat.example.com", "api.llamalitica.com"}
-    assert load().trace_to == frozenset()
+    assert trace_to == ("chat.example.com", "api.llamalitica.com")
+    assert load().trace_to == ()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "retention": (*_STORE, "MICHIQ_CONTENT_DAYS", "MICHIQ_AUDIO_DAYS"),
     "settings": ("every MICHIQ_* setting",),
     "completion": ("SHELL",),
-    "healthcheck": ("MICHIQ_ADMIN_LISTEN",),
+    "healthcheck": ("MICHIQ_STATUS_LISTEN", "MICHIQ_ADMIN_LISTEN", "MICHIQ_TLS_CERT"),
 }
 
 

@@ -29,7 +29,9 @@ class Metrics:
         about = "Automatic rollbacks of a route to the old server"
         self._step_backs = Counter("michiq_step_backs", about, ("route",))
         self._webhooks = Counter("michiq_webhooks", "Webhooks that came in", ("outcome",))
-        self._store_errors = Counter("michiq_store_errors", "Failed uses of the database", ("cause",))
+        self._store_errors = Counter(
+            "michiq_store_errors", "Failed writes to the database, and failed longer reads", ("cause",)
+        )
         about = "From the beginning of a write to the database until it is durable"
         self._writes = Histogram("michiq_store_write_seconds", about, (), _WRITE_SECONDS)
         self._dropped = Counter("michiq_log_lines_dropped", "Log lines that nobody took in time")

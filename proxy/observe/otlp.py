@@ -98,6 +98,7 @@ class OtlpExporter:
         self._sender.end()
 
     def _readable(self, span: Span) -> ReadableSpan:
+        # Not by a Tracer: the span is over, and its ids may have gone out in a `traceparent` already.
         trace_id = int(span.trace_id, 16)
         ended = (span.ended - _EPOCH) // _MICROSECOND * 1000
         return ReadableSpan(

@@ -46,8 +46,9 @@ from proxy.store.sealing.sealer import Sealer, load_sealer
 from proxy.store.sql.changes import Changes
 from proxy.store.sql.database import Database
 from proxy.store.sql.memory import Memory
+from proxy.store.upkeep.blob_counter import BlobCounter
 from proxy.store.upkeep.erasure import Erasure
-from proxy.store.upkeep.probe import BlobTotals, Probe, Space, blob_totals, database_size
+from proxy.store.upkeep.probe import Probe, Space, database_size
 from proxy.store.upkeep.retention import Retention
 from proxy.store.upkeep.rotation import Rotation
 from proxy.store.watched_database import DatabaseWatch, WatchedDatabase
@@ -93,6 +94,7 @@ class Store:
     rotation: Rotation
     keys: Keys
     probe: Probe
+    blob_counter: BlobCounter
     changes: Changes
     additions: Additions
     resolutions: Resolutions
@@ -132,10 +134,6 @@ class Store:
     async def size(self) -> int:
         """Returns the bytes of the database. Raises StoreError."""
         return await self.database.read(database_size)
-
-    async def blob_totals(self) -> BlobTotals:
-        """Returns the number and the bytes of the pieces of audio. Raises StoreError."""
-        return await self.database.read(blob_totals)
 
     async def space(self) -> Space | None:
         """Returns the room of the disk that has the least; None when the store is not on this machine.
@@ -204,6 +202,7 @@ def _assemble(backend: Backend, sealer: Sealer, memory: Memory, blobs: Blobs) ->
         erasure=Erasure(database, sealer, audit, blobs, owners),
         rotation=Rotation(database, sealer, presence),
         keys=Keys(database, sealer),
+        blob_counter=BlobCounter(database, time.monotonic),
         probe=Probe(database, blobs, backend.folder),
         changes=Changes(database, memory, time.monotonic),
         resolutions=Resolutions(database, sealer, audit),

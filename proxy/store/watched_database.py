@@ -1,12 +1,10 @@
 """A database whose uses are measured: how long writes take, and which uses fail."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from proxy.store.errors import StoreError
 from proxy.store.sql.database import Database, Turn, Work
-from proxy.store.sql.point_reads import PointRead
 
 T = TypeVar("T")
 
@@ -19,33 +17,24 @@ class DatabaseWatch(Protocol):
     def store_failed(self, cause: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
 class WatchedDatabase:
-    """The database (`sql.database.Database`) of another one that does the work."""
+    """The database (`sql.database.Database`) of another one that does the work.
 
-    database: Database
-    watch: DatabaseWatch
-    monotonic: Callable[[], float]
+    Look-ups by keys are not watched: each request makes several, and one that fails does not fail alone.
+    """
 
-    async def lookup(self, work: Work[T]) -> T:
-        try:
-            return await self.database.lookup(work)
-        except StoreError as error:
-            self.watch.store_failed(error.cause)
-            raise
-
-    async def find(self, read: PointRead, **values: Any) -> Any:
-        try:
-            return await self.database.find(read, **values)
-        except StoreError as error:
-            self.watch.store_failed(error.cause)
-            raise
+    def __init__(self, database: Database, watch: DatabaseWatch, monotonic: Callable[[], float]) -> None:
+        self._database = database
+        self._watch = watch
+        self._monotonic = monotonic
+        self.lookup = database.lookup
+        self.find = database.find
 
     async def read(self, work: Work[T]) -> T:
         try:
-            return await self.database.read(work)
+            return await self._database.read(work)
         except StoreError as error:
-            self.watch.store_failed(error.cause)
+            self._watch.store_failed(error.cause)
             raise
 
     async def write(
@@ -56,14 +45,14 @@ class WatchedDatabase:
         found: Work[bool] | None = None,
         single: bool = False,
     ) -> T:
-        started = self.monotonic()
+        started = self._monotonic()
         try:
-            result = await self.database.write(work, turns=turns, found=found, single=single)
+            result = await self._database.write(work, turns=turns, found=found, single=single)
         except StoreError as error:
-            self.watch.store_failed(error.cause)
+            self._watch.store_failed(error.cause)
             raise
-        self.watch.written(self.monotonic() - started)
+        self._watch.written(self._monotonic() - started)
         return result
 
     async def scrub(self) -> None:
-        await self.database.scrub()
+        await self._database.scrub()

@@ -12,8 +12,8 @@ from tests.browser.watched import Watched
 
 Role: TypeAlias = Literal["link", "button", "row", "radio", "checkbox", "combobox", "textbox"]
 
-# Log in, in both languages.
 _TOKEN: Final = "#token"
+_ASKING: Final = ".htmx-request, .htmx-swapping, .htmx-settling"
 
 
 @dataclass
@@ -43,20 +43,31 @@ class Person:
         """Clicks on what assistive technology calls by this name."""
         self.steps.append(f"click {name}")
         await (within or self.page.locator("body")).get_by_role(role, name=name, exact=True).first.click()
+        await self._answered()
 
     async def fill(self, label: str, text: str) -> None:
         self.steps.append(f"fill {label}")
-        await self.page.get_by_label(label, exact=True).first.fill(text)
+        field = self.page.get_by_label(label, exact=True).first
+        await field.fill(text)
+        await field.dispatch_event("change")  # as when the person leaves it
+        await self._answered()
 
     async def choose(self, label: str, option: str) -> None:
         self.steps.append(f"choose {label}")
         await self.page.get_by_label(label, exact=True).first.select_option(option)
+        await self._answered()
 
     async def press(self, *keys: str) -> None:
         """Presses keys one after the other, wherever the focus is."""
         for key in keys:
             self.steps.append(f"key {key}")
             await self.page.keyboard.press(key)
+
+    async def _answered(self) -> None:
+        """Waits while the page asks for something, as a person does who looks at it."""
+        await self.page.locator(".htmx-request, .htmx-swapping, .htmx-settling").first.wait_for(
+            state="detached"
+        )
 
     async def text(self) -> str:
         """Returns what the page shows in its main part."""

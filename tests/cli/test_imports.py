@@ -1,8 +1,10 @@
 """The imports of a command are the cost of its start: seconds and megabytes in every process, every time."""
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from asyncio import create_subprocess_exec, timeout
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -86,6 +88,18 @@ async def test_healthcheck_and_every_help_import_nothing_of_the_application(
         process = await started(tmp_path, *arguments, MICHIQ_ADMIN_LISTEN="127.0.0.1:1")
         await process.communicate()
     assert found(modules(tmp_path), _HEAVY + _RARE) == []
+
+
+async def test_healthcheck_by_https_imports_ssl_and_nothing_else_of_weight(tmp_path: Path) -> None:
+    settings = {"MICHIQ_TLS_CERT": "proxy.crt"}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings["MICHIQ_ADMIN_LISTEN"] = f"0.0.0.0:{server.getsockname()[1]}"
+        async with timeout(SECONDS):
+            process = await started(tmp_path, "healthcheck", **settings)
+            connection, _ = await asyncio.to_thread(server.accept)
+            connection.close()
+            await process.communicate()
+    assert found(modules(tmp_path), _HEAVY + _RARE) == ["ssl"]
 
 
 async def test_serve_imports_nothing_that_is_rare(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from proxy.cli.demo.run import write_environment
+from tests.certificates import make
 from tests.conftest import ROOT
 
 _SECONDS = 30
@@ -137,6 +138,29 @@ async def test_healthcheck_34_asks_the_listener_for_probes_where_there_is_one(
         port = listening["status"].rpartition(":")[2]
         check = command(tmp_path, "healthcheck", **settings, MICHIQ_STATUS_LISTEN=f"[::]:{port}")
         async with check as healthcheck:
+            assert await healthcheck.wait() == 0
+        assert await ended(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("status", ["", "127.0.0.1:0"], ids=["by https", "by the plain listener"])
+async def test_healthcheck_asks_by_the_scheme_that_the_listener_has(
+    tmp_path: Path, secret_key: str, status: str
+) -> None:
+    settings = {
+        "MICHIQ_SECRET_KEYS": secret_key,
+        "MICHIQ_LISTEN": "127.0.0.1:0",
+        "MICHIQ_ADMIN_LISTEN": "0.0.0.0:0",
+        "MICHIQ_STATUS_LISTEN": status,
+        **make(tmp_path, "served").settings,
+    }
+    async with command(tmp_path, "serve", **settings) as process:
+        listening = json.loads((await until(process, '"listening"')).splitlines()[-1])
+        assert listening["admin"].startswith("https://")
+        asked = {
+            "MICHIQ_ADMIN_LISTEN": listening["admin"].removeprefix("https://"),
+            "MICHIQ_STATUS_LISTEN": listening.get("status", "").removeprefix("http://"),
+        }
+        async with command(tmp_path, "healthcheck", **{**settings, **asked}) as healthcheck:
             assert await healthcheck.wait() == 0
         assert await ended(process, signal.SIGTERM) == 0
 

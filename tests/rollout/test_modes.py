@@ -144,6 +144,7 @@ async def test_a_canary_that_fails_steps_back_by_itself_with_an_audit_row(api: A
         return made_by(api, (await new_case(api))[2])
 
     await eventually(goes_to, lambda found: found == "legacy")
+    assert api.proxy.deps.metrics.step_backs("new_case") == 1
 
 
 async def test_a_canary_never_goes_forward_by_itself(api: Api) -> None:

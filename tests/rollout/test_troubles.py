@@ -1,4 +1,4 @@
-"""Tests what is found wrong now, from the facts: each kind, and the order."""
+"""Troubles now, from the facts: each kind, and the order."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

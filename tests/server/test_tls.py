@@ -1,4 +1,4 @@
-"""The proxy's own https: its certificate can be replaced while it serves; the admin listener is plain."""
+"""The proxy's own https, for clients and for operators at other machines; its certificate can be replaced."""
 
 import asyncio
 import json
@@ -42,6 +42,45 @@ async def test_clients_are_served_by_https_and_operators_as_before(
         assert (await admin.ask(READY)).status == 200
         for each in (connection, admin):
             each.close()
+
+
+def reached(url: str) -> str:
+    """Returns the URL at which a client reaches a listener on a wildcard address."""
+    return url.replace("0.0.0.0", "127.0.0.1")
+
+
+async def test_operators_at_other_machines_are_served_by_https_and_probes_as_before(
+    start_proxy: StartProxy, made: Made
+) -> None:
+    listeners = {"MICHIQ_ADMIN_LISTEN": "0.0.0.0:0", "MICHIQ_STATUS_LISTEN": "0.0.0.0:0"}
+    with captured_log() as log:
+        async with start_proxy(**listeners, **made.settings) as api:
+            urls = [api.url, api.proxy.admin_url, api.proxy.status_url or ""]
+            admin = await Connection.open(reached(urls[1]), trusting(made))
+            status = await Connection.open(reached(urls[2]))
+            for each in (admin, status):
+                assert [(await each.ask(READY)).status for _ in range(2)] == [200, 200]
+                each.close()
+    assert [url.partition(":")[0] for url in urls] == ["https", "https", "http"]
+    [line] = [json.loads(each) for each in log.getvalue().splitlines() if '"listening"' in each]
+    assert [line[name] for name in ("url", "admin", "status")] == urls
+
+
+async def test_plain_http_to_operators_https_is_closed_and_counted(
+    start_proxy: StartProxy, made: Made
+) -> None:
+    with captured_log() as log:
+        async with start_proxy(MICHIQ_ADMIN_LISTEN="0.0.0.0:0", **made.settings) as api:
+            url = reached(api.proxy.admin_url)
+            connection = await Connection.open(url.replace("https", "http"))
+            with pytest.raises((IncompleteReadError, ConnectionError)):
+                await connection.ask(READY)
+            connection.close()
+            after = await Connection.open(url, trusting(made))
+            assert (await after.ask(READY)).status == 200
+            after.close()
+    [line] = [json.loads(each) for each in log.getvalue().splitlines() if "tls_handshake_failed" in each]
+    assert (line["version"], line["reason"]) == ("none", "not-tls")
 
 
 async def test_http_to_the_same_port_is_not_answered(start_proxy: StartProxy, made: Made) -> None:
@@ -207,15 +246,16 @@ async def test_a_new_certificate_is_shown_to_those_who_connect_after_the_reload(
 ) -> None:
     other = make(tmp_path, "other", "ec" if kind == "ec" else "rsa")
     both = trusting(made, other)
-    async with start_proxy(**made.settings) as api:
+    async with start_proxy(MICHIQ_ADMIN_LISTEN="0.0.0.0:0", **made.settings) as api:
         before = await Connection.open(api.url, both, name)
         made.take(other)
         unasked = await Connection.open(api.url, both, name)
         api.proxy.reload_soon()
         after = await Connection.open(api.url, both, name)
-        connections = [before, unasked, after]
-        assert [each.certificate() for each in connections] == [made.der, made.der, other.der]
-        assert [(await each.ask(CASES)).status for each in connections] == [401] * 3
+        operator = await Connection.open(reached(api.proxy.admin_url), both, name)
+        connections = [before, unasked, after, operator]
+        assert [each.certificate() for each in connections] == [made.der, made.der, other.der, other.der]
+        assert [(await each.ask(CASES)).status for each in connections[:3]] == [401] * 3
         for each in connections:
             each.close()
 

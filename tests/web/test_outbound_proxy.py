@@ -33,7 +33,9 @@ async def test_outbound_proxy_leads_to_every_system_and_its_password_is_in_no_lo
                 assert await unmapped(api) == 404
                 await accepted(api, event())
                 await until(lambda: taken)
-            assert outside.tunnels >= 4
+                api.proxy.deps.metrics.stepped_back("doc")
+                await until(lambda: any(b'"step-back"' in body for body in taken))
+            assert outside.tunnels >= 5
     assert PASSWORD not in log.getvalue()
 
 

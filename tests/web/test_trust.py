@@ -18,7 +18,13 @@ from tests.flows.test_webhooks import accepted, event
 from tests.rollout.moving import eventually, new_case
 from tests.web.consumer import Consumer
 
-SYSTEMS = ("MICHIQ_LLAMALITICA_API_URL", "MICHIQ_LLAMACHAT_URL", "MICHIQ_LEGACY_URL", "MICHIQ_TEE_URL")
+SYSTEMS = (
+    "MICHIQ_LLAMALITICA_API_URL",
+    "MICHIQ_LLAMACHAT_URL",
+    "MICHIQ_LEGACY_URL",
+    "MICHIQ_TEE_URL",
+    "MICHIQ_ALERT_URL",
+)
 
 
 @pytest.fixture
@@ -66,15 +72,17 @@ async def fronts(made: Made) -> AsyncIterator[dict[str, Front]]:
 async def hospital(
     start_proxy: StartProxy, made: Made, consumer: Consumer, **environ: str
 ) -> AsyncIterator[tuple[Api, list[bytes]]]:
-    """Runs a proxy with four https systems; yields the consumer's webhooks too."""
+    """Runs a proxy with https systems only; yields what the consumer of webhooks and alerts gets, too."""
     async with fronts(made) as tls:
         urls = {name: front.url for name, front in tls.items()}
         urls["MICHIQ_LLAMALITICA_WEB_URL"] = urls["MICHIQ_LLAMALITICA_API_URL"]
+        urls["MICHIQ_ALERT_SECRET"] = "alert"
         async with start_proxy(**urls, **environ) as api:
             behind = (
                 api.sandbox.llamalitica.url,
                 api.sandbox.llamachat.url,
                 api.sandbox.michiq.url,
+                consumer.url,
                 consumer.url,
             )
             for front, url in zip(tls.values(), behind, strict=True):

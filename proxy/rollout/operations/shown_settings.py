@@ -50,12 +50,14 @@ def _shown(name: str, value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    if value is None or value == () or value == {}:
+    if value is None or value in ((), {}, frozenset()):
         return "unset"
     if isinstance(value, SecretStr):
         return "set"
     if isinstance(value, Mapping):
         return ",".join(f"{name}:set" for name in value)
-    if isinstance(value, tuple):
-        return ",".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | frozenset):
+        return ",".join(sorted(map(_plain, value)) if isinstance(value, frozenset) else map(_plain, value))
     return str(value)

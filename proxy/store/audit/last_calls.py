@@ -1,11 +1,12 @@
 """Sums up the ledger by organization, API key and route: who still calls what, and who has stopped."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, literal, select
 
 from proxy.store.audit.visits import AGENT, ORGANIZATION
 from proxy.store.sealing.sealer import Sealer
@@ -14,11 +15,15 @@ from proxy.store.sql.rows import batches
 from proxy.store.sql.tables import clients, ledger
 
 _MOST_AGENTS: Final = 3
+_KEY: Final = (*ledger.primary_key.columns,)
+_DAY: Final = len("2027-01-31")
+
+_Rows: TypeAlias = Sequence[Row[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class CallerKey:
-    """What identifies callers: an organization and an API key by their keyed hashes, "" where unknown."""
+    """The identity of callers: an organization and an API key by their keyed hashes, "" where unknown."""
 
     organization: str
     key: str
@@ -26,10 +31,10 @@ class CallerKey:
 
 @dataclass(frozen=True, slots=True)
 class LastCall:
-    """The calls of one organization and key on a route, as one side answered them.
+    """The calls of one organization and key on a route.
 
-    `last` is the day (UTC) of the last one, `recent` their number since a day, `users` that of the users
-    and programs with that key. `side` is "" when none was chosen, and for rows of earlier releases.
+    `last` is the day (UTC) of the last one, and `side` the side that answered it, "" when none was chosen.
+    `recent` counts the calls since a day, and `users` the users and programs with that key.
     """
 
     caller: CallerKey
@@ -55,43 +60,18 @@ class LastCalls:
     database: Database
     sealer: Sealer
 
-    async def all(self, since: date) -> list[LastCall]:
-        """Returns a row for each organization, key, route and side; `recent` counts the calls `since`."""
-        recent = func.sum(case((ledger.c.day >= since.isoformat(), ledger.c.count), else_=0))
-        per_client = (
-            select(
-                ledger.c.client,
-                ledger.c.route,
-                ledger.c.side,
-                func.max(ledger.c.day).label("last"),
-                recent.label("recent"),
-            )
-            .group_by(ledger.c.client, ledger.c.route, ledger.c.side)
-            .subquery()
-        )
-        last, calls = func.max(per_client.c.last), func.sum(per_client.c.recent)
-        of = clients.c.organization_hash, clients.c.key, per_client.c.route, per_client.c.side
-        query = (
-            select(*of, last.label("last"), calls.label("recent"), func.count().label("users"))
-            .join(clients, per_client.c.client == clients.c.id)
-            .group_by(*of)
-        )
+    async def all(self, routes: Collection[str], since: date, counted_since: date) -> list[LastCall]:
+        """Returns a row for each organization, key and route with a call from the day `since` on.
 
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = conn.execute(query).all()
-            return rows
+        `recent` counts the calls from the day `counted_since` on.
+        """
 
-        return [
-            LastCall(
-                CallerKey(row.organization_hash, row.key),
-                row.route,
-                row.side,
-                date.fromisoformat(row.last),
-                int(row.recent),
-                row.users,
-            )
-            for row in await self.database.read(work)
-        ]
+        def work(conn: Connection) -> tuple[_Rows, _Rows]:
+            last = [row for route in routes for row in conn.execute(_last_calls(route, since))]
+            return last, conn.execute(_counts(counted_since)).all()
+
+        last, counts = await self.database.read(work)
+        return _summed(last, {(row.client, row.route): int(row.calls) for row in counts if row.client})
 
     async def named(self, callers: Collection[CallerKey]) -> Mapping[CallerKey, Named]:
         """Returns the names of these callers, and at most three user agents of each."""
@@ -121,3 +101,37 @@ class LastCalls:
             agents = found[caller].agents if caller in found else ()
             found[caller] = Named(name, (*agents, *([agent] if agent and agent not in agents else [])))
         return found
+
+
+def _last_calls(route: str, since: date) -> Select[Any]:
+    """Returns the query for each client's last day on the route with the side behind it; else NULL.
+
+    It reads a client's days from the newest back to the first that fits: few entries of the primary key.
+    Grouping all days would read far more.
+    """
+    table, newest = ledger.c, [column.desc() for column in _KEY[1:]]
+    own = table.client == clients.c.id, table.route == route, table.day >= since.isoformat()
+    last = select(table.day + table.side).where(*own).order_by(*newest).limit(1).scalar_subquery()
+    of = clients.c.id, clients.c.organization_hash, clients.c.key, literal(route).label("route")
+    return select(*of, last.label("last"))
+
+
+def _counts(since: date) -> Select[Any]:
+    # An outer join goes from the clients to their days, which SQLite would otherwise all read.
+    recent = and_(ledger.c.client == clients.c.id, ledger.c.day >= since.isoformat())
+    of, calls = (ledger.c.client, ledger.c.route), func.sum(ledger.c.count).label("calls")
+    return select(*of, calls).select_from(clients.outerjoin(ledger, recent)).group_by(*of)
+
+
+def _summed(rows: _Rows, counts: Mapping[tuple[str, str], int]) -> list[LastCall]:
+    """Returns the rows of all users with one key as one, whose side is that of the last call."""
+    grouped: defaultdict[tuple[CallerKey, str], list[Row[Any]]] = defaultdict(list)
+    for row in (each for each in rows if each.last is not None):
+        grouped[CallerKey(row.organization_hash, row.key), row.route].append(row)
+    found = []
+    for (caller, route), own in grouped.items():
+        last = max(row.last for row in own)
+        day, side = last[:_DAY], last[_DAY:]
+        recent = sum(counts.get((row.id, route), 0) for row in own)
+        found.append(LastCall(caller, route, side, date.fromisoformat(day), recent, len(own)))
+    return found

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete
 
 from proxy.store.blobs.protocol import Blobs
 from proxy.store.errors import StoreError, because
 from proxy.store.locations import try_room
 from proxy.store.sql.database import Database
 from proxy.store.sql.rows import has_one_writer, insert_missing, upsert
-from proxy.store.sql.tables import chunks, meta
+from proxy.store.sql.tables import meta
 
 _SECONDS: Final = 5.0
 _FRESH_SECONDS: Final = 3.0
@@ -37,14 +37,6 @@ class Space:
     def low(self) -> bool:
         """Returns whether less than a tenth is free."""
         return self.share < _LOW
-
-
-@dataclass(frozen=True, slots=True)
-class BlobTotals:
-    """The number of the pieces of audio, and their bytes."""
-
-    count: int
-    size: int
 
 
 class Last:
@@ -121,13 +113,6 @@ def database_size(conn: Connection) -> int:
     else:
         asked = "SELECT pg_database_size(current_database())"
     return int(conn.exec_driver_sql(asked).scalar_one())
-
-
-def blob_totals(conn: Connection) -> BlobTotals:
-    row = conn.execute(
-        select(func.count(), func.coalesce(func.sum(chunks.c.size), 0)).select_from(chunks)
-    ).one()
-    return BlobTotals(int(row[0]), int(row[1]))
 
 
 def _write_row(conn: Connection) -> None:

@@ -55,7 +55,7 @@ async def _expected(overrides: OverrideStore, seen: frozenset[int] | None) -> in
 
 
 async def follow(request: web.Request) -> None:
-    """Loads the change, which is durable already.
+    """Puts a change, which is durable already, into force in this process.
 
     If the store can't be read now, the change is loaded a little later.
     """

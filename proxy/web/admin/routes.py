@@ -9,13 +9,14 @@ from aiohttp import web
 from proxy.flows.answers import json
 from proxy.mapping.models import RouteMapping
 from proxy.modes import EVERYONE, Override, as_json
+from proxy.rollout.operations.system import reload_mappings
 from proxy.rollout.snapshot import Snapshot
 from proxy.server.responses import respond
 from proxy.values import Json
 from proxy.web.admin.keys import FOLLOWER
 from proxy.web.admin.problems import Problem
 from proxy.web.admin.revisions import etag, unchanged
-from proxy.web.keys import DEPS, LIVE
+from proxy.web.keys import DEPS, LIVE, SERVING
 
 _DIGITS: Final = 12
 
@@ -43,7 +44,7 @@ async def reload(request: web.Request) -> web.StreamResponse:
     if not live.digest:
         detail = "this process follows no folder of mapping files"
         raise Problem(409, detail, kind="nothing-to-reload")
-    await request.app[FOLLOWER].reload()
+    await reload_mappings(request.app[FOLLOWER], request.app[SERVING])
     if live.rejected:
         detail = "the files have faults; what was in force stays so"
         members: dict[str, Json] = {"digest": live.digest, "complaints": [*live.rejected]}

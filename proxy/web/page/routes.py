@@ -11,7 +11,19 @@ from proxy.web.page import login, static
 from proxy.web.page.access import Resource, nothing, serve_resource
 from proxy.web.page.brake import BRAKE, LoginBrake
 from proxy.web.page.keys import PAGE, Page
-from proxy.web.page.views import audit, change, charts, clients, live, now, pending, requests, route
+from proxy.web.page.views import (
+    audit,
+    change,
+    charts,
+    clients,
+    contract,
+    live,
+    now,
+    pending,
+    requests,
+    route,
+    system,
+)
 from proxy.web.resources import Handle
 
 # A row a path; an operator who only reads may not POST here.
@@ -23,13 +35,18 @@ _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/requests/{request_id:.+}": {"GET": requests.show_one},
     "/pending": {"GET": pending.show, "POST": pending.resolve},
     "/events": {"GET": live.show},
-    "/routes/{route}": {"GET": route.show},
-    "/routes/{route}/change": {"GET": change.show, "POST": change.make},
-    "/routes/{route}/undo": {"POST": change.undo},
+    "/system": {"GET": system.show},
+    "/system/reload": {"POST": system.reload},
+    "/system/roll": {"POST": system.roll},
+    "/system/bundle": {"GET": system.download},
+    "/contract": {"GET": contract.show},
     "/clients": {"GET": clients.show},
     "/clients.csv": {"GET": clients.export},
     "/audit": {"GET": audit.show, "POST": audit.verify},
     "/audit.jsonl": {"GET": audit.export},
+    "/routes/{route}": {"GET": route.show},
+    "/routes/{route}/change": {"GET": change.show, "POST": change.make},
+    "/routes/{route}/undo": {"POST": change.undo},
 }
 
 _OTHERS: Final[Mapping[str, Resource]] = {

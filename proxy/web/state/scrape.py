@@ -108,4 +108,12 @@ def _modes(snapshot: Snapshot, now: datetime) -> Iterable[Metric]:
     yield gauge("michiq_mode_info", "1 for everyone's mode", modes, ("route", "mode"))
     about = "Of the organizations, in a canary for everyone; else 0"
     yield gauge("michiq_canary_percent", about, percents, ("route",))
+    about = "Share of errors or differences at which a canary steps back"
+    yield gauge("michiq_step_back_ratio", about, _bounds(snapshot), ("route", "kind"))
     yield gauge("michiq_brownout_active", "1 while a route is in a brownout", brownouts, ("route",))
+
+
+def _bounds(snapshot: Snapshot) -> dict[tuple[str, str], float]:
+    rules = {name: route.mapping.step_back for name, route in snapshot.table.routes.items()}
+    errors = {(name, "error"): each.max_error_percent / 100 for name, each in rules.items()}
+    return errors | {(name, "difference"): each.max_difference_percent / 100 for name, each in rules.items()}

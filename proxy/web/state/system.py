@@ -1,5 +1,8 @@
 """Shows the processes, the store, the certificate and the settings in force."""
 
+from json import dumps
+from typing import Final
+
 from aiohttp import web
 
 from proxy.flows.answers import json
@@ -8,7 +11,10 @@ from proxy.server.responses import respond
 from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339
 from proxy.values import Json
-from proxy.web.keys import SETTINGS, STATE
+from proxy.web.keys import DEPS, SETTINGS, STATE
+from proxy.web.state.scrape import scraped
+
+_ROWS: Final = 200
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -20,6 +26,24 @@ async def gathered(request: web.Request) -> System:
     state = request.app[STATE]
     end = await state.certificate_end()
     return await system_of(state.deps, state.live, state.serving, request.app[SETTINGS], end)
+
+
+async def bundle(request: web.Request) -> bytes:
+    """Returns a support bundle as JSON: the system, the metrics, and when who did what.
+
+    An audit row's subject and detail stay here: an operator's reason may say anything. Raises StoreError.
+    """
+    system, rows = await gathered(request), await request.app[DEPS].store.audit.newest(_ROWS)
+    metrics, _ = await scraped(request.app[STATE])
+    whole: Json = {
+        "system": as_json(system),
+        "audit": [
+            {"id": number, "at": rfc3339(each.at), "actor": each.actor, "action": each.action}
+            for number, each in rows
+        ],
+        "metrics": [*metrics.decode().splitlines()],
+    }
+    return dumps(whole, ensure_ascii=False, indent=1).encode()
 
 
 def as_json(system: System) -> dict[str, Json]:
@@ -52,7 +76,11 @@ def _store(store: StoreFacts) -> Json:
         "bytes": store.size,
         "free_bytes": store.space.free if store.space else None,
         "disk_bytes": store.space.total if store.space else None,
-        "blobs": {"kind": store.blobs_kind, "count": store.blobs.count, "bytes": store.blobs.size},
+        "blobs": {
+            "kind": store.blobs_kind,
+            "count": store.blobs.count if store.blobs else None,
+            "bytes": store.blobs.size if store.blobs else None,
+        },
     }
 
 

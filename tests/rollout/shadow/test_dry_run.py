@@ -30,6 +30,7 @@ from proxy.store.cluster.lease import Lease
 from proxy.store.sql.dry_database import DryDatabase
 from proxy.store.sql.postgresql.database import PostgresqlDatabase
 from proxy.store.sql.sqlite import SqliteDatabase
+from proxy.store.watched_database import WatchedDatabase
 from proxy.upstream.call import Budget, Call
 from proxy.values import Answer, Identity, Inbound, Json
 from tests.conftest import IDENTITY, ROOT, Api, bearer
@@ -307,7 +308,7 @@ async def test_a_write_that_no_flow_makes_leaves_nothing_either(api: Api, tmp_pa
     assert swept.blobs
 
 
-_WRITERS: Final = (SqliteDatabase, PostgresqlDatabase, FolderBlobs, S3Blobs)
+_WRITERS: Final = (WatchedDatabase, SqliteDatabase, PostgresqlDatabase, FolderBlobs, S3Blobs)
 
 
 async def test_no_part_of_a_dry_store_has_a_way_to_the_real_writers(api: Api) -> None:

@@ -1,6 +1,6 @@
 """The last calls of each organization and key, on both engines."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 from proxy.store import Store
@@ -30,17 +30,18 @@ async def test_the_calls_of_all_users_with_a_key_are_summed_by_side(
     async with opened(tmp_path) as store:
         await add(
             store,
-            visit(NORTE, ago(days=40), side="legacy"),
-            visit(NORTE, ago(days=2)),
+            visit(NORTE, ago(days=9), side="legacy"),
+            visit(NORTE, ago(days=2), side="legacy"),
             visit(NORTE, ago(days=1), user="v"),
             visit(NORTE, ago(days=1), user="v"),
             visit(SUR, ago(days=50), key="other"),
+            visit(SUR, ago(days=100), key="gone"),
         )
-        found = await store.last_calls.all((NOW - timedelta(days=30)).date())
+        found = await store.last_calls.all(["doc", "query"], day(90), day(7))
+        assert await store.last_calls.all(["query"], day(90), day(7)) == []
     norte, sur = CallerKey(NORTE, "k"), CallerKey(SUR, "other")
     assert sorted(found, key=lambda each: each.last) == [
         LastCall(sur, "doc", "new", day(50), 0, 1),
-        LastCall(norte, "doc", "legacy", day(40), 0, 1),
         LastCall(norte, "doc", "new", day(1), 3, 2),
     ]
 

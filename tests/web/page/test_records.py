@@ -5,10 +5,13 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import aiohttp
 import pytest
 
+from proxy.store import StoreError
+from proxy.store.audit.trail_search import AuditPart, TrailSearch
 from proxy.store.audit.usage import Visit
 from tests.conftest import Api, StartProxy
 from tests.damage import damage
@@ -56,7 +59,7 @@ async def test_who_still_calls_a_route_is_one_click_away(api: Api, browser: Brow
     await called(api, "query", "Sur", 20)
     await called(api, "doc", "Sur", 2)
     shown = await browser.get("/clients")
-    assert row_of(shown.text, "query").split("|")[1:4] == ["1", "1", "2"]
+    assert row_of(shown.text, "query").split("|")[1:4] == ["1", "1", "1"]
     assert 'href="/clients?route=query"' in shown.text
     query = await browser.get("/clients?route=query")
     clients = query.text[query.text.index('id="clients"') :]
@@ -85,7 +88,7 @@ async def test_clients_are_filtered_by_organization_and_silence(api: Api, browse
 
 
 async def test_a_route_that_nobody_calls_can_go_off(api: Api, browser: Browser) -> None:
-    assert "A client is listed after its first call" in (await browser.get("/clients")).text
+    assert "A client is listed after its first call, and for 90 days" in (await browser.get("/clients")).text
     for _ in range(2):
         shown = await browser.get("/clients?route=query")
         assert "Nobody calls query any more: it can go off" in shown.text
@@ -186,3 +189,21 @@ async def test_the_chain_is_verified_when_an_operator_asks(
     await damage(tmp_path, "UPDATE audit SET actor = 'eva'")
     broken = await browser.post("/audit")
     assert "The chain is broken" in broken.text
+
+
+async def test_an_export_that_breaks_off_does_not_look_whole(
+    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail, parts = TrailSearch.part, iter([True, False])
+
+    async def once(self: TrailSearch, *arguments: Any) -> AuditPart:
+        if not next(parts):
+            raise StoreError("gone")
+        return await trail(self, *arguments)
+
+    for _ in range(3):
+        await api.proxy.deps.store.audit.add("ana", "mode_set", "*", api.clock())
+    monkeypatch.setattr("proxy.web.page.views.audit._EXPORTED", 1)
+    monkeypatch.setattr(TrailSearch, "part", once)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await browser.get("/audit.jsonl")

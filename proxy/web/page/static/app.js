@@ -12,6 +12,7 @@
     const today = day.format(new Date());
     for (const each of root.querySelectorAll("time[datetime]")) {
       const at = new Date(each.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
       each.textContent = (day.format(at) === today ? clock : moment).format(at);
     }
   }
@@ -49,7 +50,8 @@
   let reached = Date.now(); // the last answer of any kind
   let asked = 0; // the last try without the stream
 
-  const fragments = () => [...document.querySelectorAll("[data-live][id]")];
+  // The status has its words in attributes of such names, too, and stays: this script holds its elements.
+  const fragments = () => [...document.querySelectorAll("[data-live][id]:not(#live)")];
 
   function show(state) {
     const said = status.getAttribute(`data-word-${state}`);

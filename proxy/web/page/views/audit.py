@@ -3,19 +3,22 @@
 import asyncio
 from typing import Final
 
+import structlog
 from aiohttp import web
 from yarl import URL
 
-from proxy.rollout.records.audit_list import (
+from proxy.rollout.operations.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
-    audit_line,
     audit_rows,
+    jsonl_row,
     read_audit_filters,
 )
 from proxy.server.responses import Streamed
+from proxy.store import StoreError
 from proxy.store.audit.chain import AuditVerdict
+from proxy.store.audit.trail_search import AuditPart
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.page.access import HEADERS
 from proxy.web.page.rendering import render
@@ -25,6 +28,8 @@ VERIFYING: Final = web.AppKey("verifying", asyncio.Lock)
 _LIMIT: Final = 50
 _EXPORTED: Final = 1000  # rows of one read
 _LINES: Final = "application/jsonl; charset=utf-8"
+
+_log: Final = structlog.get_logger("proxy.page")
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -46,11 +51,25 @@ async def export(request: web.Request) -> web.StreamResponse:
     response = Streamed(headers={**HEADERS, **saved})
     await response.prepare(request)
     if request.method != "HEAD":
-        await response.write(b"".join(audit_line(*row) for row in part.rows))
+        await response.write(_as_jsonl(part))
         while part.before is not None:
-            part = await trail.part(asked.filters, _EXPORTED, part.before)
-            await response.write(b"".join(audit_line(*row) for row in part.rows))
+            try:
+                part = await trail.part(asked.filters, _EXPORTED, part.before)
+            except StoreError:
+                _log.exception("audit_export_cut")
+                _cut(request)  # a whole file must not seem to end here
+                break
+            await response.write(_as_jsonl(part))
     return response
+
+
+def _as_jsonl(part: AuditPart) -> bytes:
+    return b"".join(jsonl_row(*row) for row in part.rows)
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _shown(request: web.Request, verdict: AuditVerdict | None) -> web.StreamResponse:

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from proxy.rollout.records.brownouts import brownout_toml
-from proxy.rollout.records.leaving import ClientFilters, leaving
+from proxy.rollout.operations.brownouts import brownout_toml
+from proxy.rollout.operations.leaving import ClientFilters, leaving
 from proxy.server.responses import respond
 from proxy.store.audit.call_rows import as_csv
 from proxy.values import Answer

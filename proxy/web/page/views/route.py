@@ -16,7 +16,7 @@ from proxy.web.page.rendering import render
 from proxy.web.page.views.change import UNDO_SECONDS, undoable
 from proxy.web.page.views.charts import charts_of
 
-_CHANGES: Final = 10
+_CHANGES: Final = 20
 _LONGEST: Final = 8  # characters of a time in an address
 _LADDER: Final = ("legacy", "shadow", "canary", "new", "off")
 

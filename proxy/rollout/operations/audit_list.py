@@ -131,7 +131,7 @@ def detail_of(text: str) -> Json:
         return text
 
 
-def audit_line(number: int, event: AuditEvent) -> bytes:
+def jsonl_row(number: int, event: AuditEvent) -> bytes:
     """Returns a row as a line of JSON, whole."""
     row: Json = {
         "id": number,

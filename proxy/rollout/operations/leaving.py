@@ -1,6 +1,5 @@
-"""Says who still calls each route, and who has stopped."""
+"""Says who still calls each route, and who has stopped: of the last 90 days."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -11,7 +10,8 @@ from proxy.store import Store
 from proxy.store.audit.last_calls import CallerKey, LastCall, Named
 from proxy.store.sealing.sealer import shown_hash
 
-RECENT: Final = timedelta(days=30)
+SEEN: Final = timedelta(days=90)
+RECENT: Final = timedelta(days=7)
 SILENT: Final = timedelta(days=14)
 
 _SHOWN: Final = 200
@@ -22,7 +22,7 @@ class ClientRow:
     """The calls of an organization with one key on a route.
 
     `side` is the side that answered the last of them, "" when none was chosen. `recent` counts the calls of
-    the last 30 days, `users` the users and programs with the key; `is_silent` means none for 14 days.
+    the last 7 days, `users` the users and programs with the key; `is_silent` means none for 14 days.
     """
 
     organization: str = field(repr=False)
@@ -71,56 +71,36 @@ class ClientFilters:
 async def leaving(store: Store, table: Table, filters: ClientFilters, now: datetime) -> Leaving:
     """Returns who calls the routes. Raises StoreError."""
     today = now.date()
-    calls = await store.last_calls.all(today - RECENT)
-    grouped = _grouped(calls)
-    found = [key for key, rows in grouped.items() if _fits(key, rows, filters, today)]
-    ordered = sorted(found, key=lambda key: (-_last(grouped[key]).toordinal(), key[1], key[0].organization))
-    shown = ordered[:_SHOWN]
-    named = await store.last_calls.named({caller for caller, _ in shown})
-    rows = [_row(*key, grouped[key], named, today) for key in shown]
+    calls = await store.last_calls.all(table.routes, today - SEEN, today - RECENT)
+    found = [each for each in calls if _fits(each, filters, today)]
+    found.sort(key=lambda each: (-each.last.toordinal(), -each.recent, each.route))
+    shown = found[:_SHOWN]
+    named = await store.last_calls.named({each.caller for each in shown})
     routes = [_route_row(name, table, calls, today) for name in table.routes]
-    return Leaving(routes, rows, len(ordered))
+    return Leaving(routes, [_row(each, named, today) for each in shown], len(found))
 
 
-_Key = tuple[CallerKey, str]
-
-
-def _grouped(calls: Sequence[LastCall]) -> Mapping[_Key, Sequence[LastCall]]:
-    grouped: defaultdict[_Key, list[LastCall]] = defaultdict(list)
-    for each in calls:
-        grouped[each.caller, each.route].append(each)
-    return grouped
-
-
-def _fits(key: _Key, rows: Sequence[LastCall], filters: ClientFilters, today: date) -> bool:
-    caller, route = key
+def _fits(call: LastCall, filters: ClientFilters, today: date) -> bool:
     return (
-        filters.route in (None, route)
-        and filters.scope in (None, caller.organization)
-        and (not filters.silent or _is_silent(_last(rows), today))
+        filters.route in (None, call.route)
+        and filters.scope in (None, call.caller.organization)
+        and (not filters.silent or _is_silent(call.last, today))
     )
 
 
-def _row(
-    caller: CallerKey,
-    route: str,
-    rows: Sequence[LastCall],
-    named: Mapping[CallerKey, Named],
-    today: date,
-) -> ClientRow:
-    newest = max(rows, key=lambda each: (each.last, each.side))
-    name = named.get(caller, Named("", ()))
+def _row(call: LastCall, named: Mapping[CallerKey, Named], today: date) -> ClientRow:
+    name = named.get(call.caller, Named("", ()))
     return ClientRow(
         organization=name.organization,
-        scope=caller.organization,
-        key=shown_hash(caller.key),
+        scope=call.caller.organization,
+        key=shown_hash(call.caller.key),
         agents=name.agents,
-        users=max(each.users for each in rows),
-        route=route,
-        side=newest.side,
-        last=newest.last,
-        recent=sum(each.recent for each in rows),
-        is_silent=_is_silent(newest.last, today),
+        users=call.users,
+        route=call.route,
+        side=call.side,
+        last=call.last,
+        recent=call.recent,
+        is_silent=_is_silent(call.last, today),
     )
 
 
@@ -132,15 +112,11 @@ def _route_row(route: str, table: Table, calls: Sequence[LastCall], today: date)
         route=route,
         calling=len(calling),
         silent=len({each.caller.organization for each in own} - calling),
-        last=_last(own) if own else None,
+        last=max((each.last for each in own), default=None),
         recent=sum(each.recent for each in own),
         sunset=sunset,
         days_left=(sunset - today).days if sunset else None,
     )
-
-
-def _last(rows: Sequence[LastCall]) -> date:
-    return max(each.last for each in rows)
 
 
 def _is_silent(last: date, today: date) -> bool:

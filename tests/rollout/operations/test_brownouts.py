@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from proxy.mapping.moving import Brownout
-from proxy.rollout.records.brownouts import brownout_toml
+from proxy.rollout.operations.brownouts import brownout_toml
 
 NOW = datetime(2027, 1, 31, 12, tzinfo=UTC)
 

@@ -1,1 +1,0 @@
-"""Reads the store's records for an operator: the clients of the ledger, and the audit."""
