@@ -158,7 +158,7 @@ def test_evidence_under_another_mapping_is_named_and_not_counted(here: Site) -> 
     assert "differences: 0 of 1,250," in before
     here.edit("new_case.toml", '"token"]', '"token", "message"]')
     after = said(here.call("can-switch", ROUTE))
-    assert f"Counted since mapping {digest(here)}, not seen in shadow yet." in after
+    assert f"Counted since mapping {digest(here)}, not compared yet." in after
     assert "Not counted, under other mappings: 17 comparisons." in after
 
 

@@ -119,7 +119,7 @@ def _reasons(found: SwitchFound) -> Iterator[tuple[str, str]]:
 
 
 def _since(since: MappingSince) -> Iterator[str]:
-    seen = f"first seen {since.first_day}" if since.first_day else "not seen in shadow yet"
+    seen = f"first seen {since.first_day}" if since.first_day else "not compared yet"
     yield f"Counted since mapping {since.digest}, {seen}."
     if since.unmarked:
         yield f"Counted too, of an earlier release: {plural(since.unmarked, 'comparison')}."

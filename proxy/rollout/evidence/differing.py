@@ -2,10 +2,11 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from datetime import date, datetime
+from typing import Any, Final
 
 from proxy.mapping.moving import Compare, is_field_path
 from proxy.mapping.table import Table
@@ -16,13 +17,13 @@ from proxy.store import Store
 from proxy.store.rollout.difference_groups import (
     DifferenceGroup,
     Mappings,
+    MappingSum,
     Wanted,
     grouped_differences,
-    outcome_counts,
+    outcome_sums,
     position,
 )
-
-Rule: TypeAlias = Literal["ignore", "volatile", "tolerance"]
+from proxy.store.rollout.switch_counts import COMPARED
 
 # The mappings whose evidence is read: those that count now, or all; else one digest.
 CURRENT: Final = "current"
@@ -35,23 +36,28 @@ _FAILED: Final = dropped(CONTROL_FAILED)
 
 @dataclass(frozen=True, slots=True)
 class ShownDifference:
-    """A difference with its share of all comparisons under the same mapping, and that share's upper bound.
+    """A difference with its share of the route's `comparisons` under the same mapping, and its bound.
 
-    Both are in percent, the bound with 95 % confidence; `percent` is None where none of them is stored.
+    Both are in percent, the upper bound with 95 % confidence; `percent` is None without a comparison.
     """
 
     group: DifferenceGroup
+    comparisons: int
     percent: float | None
     at_most_percent: float
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSums:
-    """The sums of a route's comparisons; `control_failed` are the calls in which the legacy server failed."""
+    """The sums of a route's comparisons; `control_failed` are the calls in which the legacy server failed.
+
+    `first_days` has, by the digests of the mappings that were read, the day of the first of these runs.
+    """
 
     comparisons: int
     differing: int
     control_failed: int
+    first_days: Mapping[str, date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ async def find_differences(
     after: str | None = None,
     since: datetime | None = None,
 ) -> DifferencesFound:
-    """Returns the differences of one route or of all, by three queries. Raises BadCursor or StoreError."""
+    """Returns the differences of one route or of all, by two queries. Raises BadCursor or StoreError."""
     routes: Mappings = {
         name: _mappings(counted_mappings(each), mapping)
         for name, each in table.routes.items()
@@ -85,16 +91,16 @@ async def find_differences(
     }
     wanted = Wanted(routes, limit + 1, None if after is None else _position(after), since)
     groups = await grouped_differences(store.database, wanted)
-    ends = (MATCH.text, DIFFERENCE.text, _FAILED.text)
-    counts = await outcome_counts(store.database, routes, ends)
-    sums = {name: _sums(*(counts.get((name, end), 0) for end in ends)) for name in routes}
-    more = len(groups) > limit
+    sums = await outcome_sums(store.database, routes, (*COMPARED, _FAILED.text))
+    compared = _compared(sums)
     return DifferencesFound(
-        sums, [_shown(each) for each in groups[:limit]], _cursor(groups[limit - 1]) if more else None
+        {name: _route_sums(name, sums) for name in routes},
+        [_shown(each, compared[each.route, each.mapping]) for each in groups[:limit]],
+        _cursor(groups[limit - 1]) if len(groups) > limit else None,
     )
 
 
-def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[Rule, str]:
+def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[str, str]:
     """Returns, by rule, the line for the mapping's `[compare]` that would make the difference count no more.
 
     Each line holds what the mapping says already. Nothing is returned for what no rule can explain, such as a
@@ -103,7 +109,7 @@ def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[Rule, str]
     path = group.path
     if group.kind in ("status", "content-type") or len(path) > _LONGEST_PATH or not is_field_path(path):
         return {}
-    lines: dict[Rule, str] = {"ignore": f"ignore = {_array([*compare.ignore, path])}"}
+    lines: dict[str, str] = {"ignore": f"ignore = {_array([*compare.ignore, path])}"}
     if group.kind in ("value", "text"):
         lines["volatile"] = f"volatile = {_array([*compare.volatile, path])}"
     if group.kind == "value" and group.control_type == group.candidate_type == "number":
@@ -118,14 +124,29 @@ def _mappings(counted: tuple[str, ...], mapping: str) -> tuple[str, ...] | None:
     return {CURRENT: counted, EVERY: None}.get(mapping, (mapping,))
 
 
-def _sums(matches: int, differing: int, control_failed: int) -> RouteSums:
-    return RouteSums(matches + differing, differing, control_failed)
+def _compared(sums: Iterable[MappingSum]) -> Counter[tuple[str, str]]:
+    """Returns the comparisons by route and mapping."""
+    found: Counter[tuple[str, str]] = Counter()
+    for each in sums:
+        if each.outcome in COMPARED:
+            found[each.route, each.mapping] += each.count
+    return found
 
 
-def _shown(group: DifferenceGroup) -> ShownDifference:
-    count, whole = group.count, group.comparisons
-    percent = min(100.0, 100 * count / whole) if whole else None
-    return ShownDifference(group, percent, 100 * upper_bound(count, whole))
+def _route_sums(route: str, sums: Iterable[MappingSum]) -> RouteSums:
+    counts: Counter[str] = Counter()
+    days: dict[str, date] = {}
+    for each in sums:
+        if each.route == route:
+            counts[each.outcome] += each.count
+            days[each.mapping] = min(each.first_day, days.get(each.mapping, each.first_day))
+    differing = counts[DIFFERENCE.text]
+    return RouteSums(counts[MATCH.text] + differing, differing, counts[_FAILED.text], days)
+
+
+def _shown(group: DifferenceGroup, comparisons: int) -> ShownDifference:
+    percent = min(100.0, 100 * group.count / comparisons) if comparisons else None
+    return ShownDifference(group, comparisons, percent, 100 * upper_bound(group.count, comparisons))
 
 
 def _cursor(group: DifferenceGroup) -> str:

@@ -25,7 +25,7 @@ Unit: TypeAlias = Literal["comparisons", "percent", "dry runs", "organizations",
 class MappingSince:
     """The mapping whose evidence counts, by its digest (`Route.digest`).
 
-    `first_day` is the first one with a shadow run under it, None before that. `unmarked` are the comparisons
+    `first_day` is the first one with a comparison under it, None before that. `unmarked` are the comparisons
     that count and are of a release without digests; `earlier` are those of other mappings, which don't count.
     """
 

@@ -1,4 +1,4 @@
-"""Reads the differences grouped over organizations, with how often both sides were compared meanwhile."""
+"""Reads the differences grouped over organizations, and how often both sides were compared."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +13,12 @@ from sqlalchemy import (
     Select,
     Subquery,
     and_,
-    case,
     func,
     or_,
     select,
     tuple_,
 )
 
-from proxy.store.rollout.switch_counts import COMPARED
 from proxy.store.sql.database import Database
 from proxy.store.sql.tables import comparisons, differences, explanations
 from proxy.values import Json
@@ -42,9 +40,8 @@ class Explanation:
 class DifferenceGroup:
     """A difference under one mapping, over all organizations.
 
-    `count` are the comparisons with it, `comparisons` all of the route under the same mapping, and `since` is
-    the day of the first of these. `organizations` are keyed hashes. `sample` has lengths and hashes of the
-    last one. `mapping` is "" for evidence of earlier releases.
+    `count` are the comparisons with it. `organizations` are keyed hashes. `sample` has lengths and hashes of
+    the last one. `mapping` is "" for evidence of earlier releases.
     """
 
     route: str
@@ -54,13 +51,22 @@ class DifferenceGroup:
     candidate_type: str
     mapping: str
     count: int
-    comparisons: int
-    since: date | None
     organizations: tuple[str, ...]
     sample: Json = field(repr=False)
     first_seen: datetime
     last_seen: datetime
     explanation: Explanation | None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSum:
+    """A count of shadow runs under one mapping, and the day of the first of them."""
+
+    route: str
+    mapping: str
+    outcome: str
+    count: int
+    first_day: date
 
 
 # The routes, each with the digests of the mappings that count; None stands for all.
@@ -96,37 +102,35 @@ async def grouped_differences(database: Database, wanted: Wanted) -> list[Differ
     return await database.read(work)
 
 
-async def outcome_counts(
-    database: Database, routes: Mappings, outcomes: Collection[str]
-) -> dict[tuple[str, str], int]:
-    """Returns the count of shadow runs that ended in these outcomes, by route and outcome.
-
-    Raises StoreError.
-    """
+async def outcome_sums(database: Database, routes: Mappings, outcomes: Collection[str]) -> list[MappingSum]:
+    """Returns the shadow runs that ended in these outcomes. Raises StoreError."""
     table = comparisons.c
-    query = select(table.route, table.outcome, func.sum(table.count)).where(
-        _of(table.route, table.mapping, routes), table.outcome.in_(outcomes)
-    )
+    key = table.route, table.mapping, table.outcome
+    query = select(*key, func.sum(table.count), func.min(table.day)).group_by(*key)
+    query = query.where(_of(table.route, table.mapping, routes), table.outcome.in_(outcomes))
 
-    def work(conn: Connection) -> dict[tuple[str, str], int]:
-        rows = conn.execute(query.group_by(table.route, table.outcome))
-        return {(route, outcome): int(count) for route, outcome, count in rows}
+    def work(conn: Connection) -> list[MappingSum]:
+        return [
+            MappingSum(route, mapping, outcome, int(count), date.fromisoformat(day))
+            for route, mapping, outcome, count, day in conn.execute(query)
+        ]
 
     return await database.read(work)
 
 
 def _query(wanted: Wanted) -> Select[Any]:
-    each, compared, told = _ranked(wanted), _compared(), explanations.c
+    each, told = _ranked(wanted), explanations.c
     key = [each.c[name] for name in _KEY]
+    own = differences.alias()
+    # A window would repeat the text for each row of a group, which takes most of the time.
+    organizations = select(func.aggregate_strings(own.c.organization, ",")).where(
+        own.c.organization != "", *(own.c[name] == each.c[name] for name in _KEY)
+    )
     query = (
-        select(each, compared.c.comparisons, compared.c.since, told.reason, told.actor, told.at)
+        select(each, organizations.scalar_subquery().label("organizations"), told.reason, told.actor, told.at)
         .join_from(
-            each,
-            compared,
-            and_(compared.c.route == each.c.route, compared.c.mapping == each.c.mapping),
-            isouter=True,
+            each, explanations, and_(*(told[name] == each.c[name] for name in _EXPLAINED)), isouter=True
         )
-        .join(explanations, and_(*(told[name] == each.c[name] for name in _EXPLAINED)), isouter=True)
         .where(each.c.rank == 1)
         .order_by(each.c.times.desc(), *key)
         .limit(wanted.limit)
@@ -144,14 +148,12 @@ def _ranked(wanted: Wanted) -> Subquery:
     table = differences.c
     group = [table[name] for name in _KEY]
     rank = func.row_number().over(partition_by=group, order_by=[table.last_seen.desc(), table.organization])
-    known = case((table.organization != "", table.organization))
     query = select(
         *group,
         func.sum(table.count).over(partition_by=group).label("times"),
         func.min(table.first_seen).over(partition_by=group).label("first_seen"),
         table.last_seen,
         table.sample,
-        func.aggregate_strings(known, ",").over(partition_by=group).label("organizations"),
         rank.label("rank"),
     )
     return query.where(_of(table.route, table.mapping, wanted.routes)).subquery()
@@ -166,19 +168,10 @@ def _of(route: Column[str], mapping: Column[str], routes: Mappings) -> ColumnEle
     )
 
 
-def _compared() -> Subquery:
-    table = comparisons.c
-    sums = func.sum(table.count).label("comparisons"), func.min(table.day).label("since")
-    query = select(table.route, table.mapping, *sums).where(table.outcome.in_(COMPARED))
-    return query.group_by(table.route, table.mapping).subquery()
-
-
 def _group(row: Row[Any]) -> DifferenceGroup:
     return DifferenceGroup(
         **{name: getattr(row, name) for name in _KEY},
         count=int(row.times),
-        comparisons=int(row.comparisons or 0),
-        since=date.fromisoformat(row.since) if row.since else None,
         organizations=tuple(sorted(row.organizations.split(","))) if row.organizations else (),
         sample=row.sample,
         first_seen=row.first_seen,

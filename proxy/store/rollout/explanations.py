@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from proxy.modes import Via
 from proxy.store.audit.trail import Audit, AuditEvent
 from proxy.store.sql.database import Database
 from proxy.store.sql.rows import has_row, upsert
@@ -43,7 +44,7 @@ class Explanations:
     audit: Audit
 
     async def explain_difference(
-        self, actor: str, difference: DifferenceKey, reason: str, at: datetime, via: str = ""
+        self, actor: str, difference: DifferenceKey, reason: str, at: datetime, via: Via | None = None
     ) -> None:
         """Writes the explanation and a row of the audit, in one transaction.
 

@@ -46,7 +46,7 @@ class SwitchCounts:
 
     By route, `compared` and `callers` have the keyed hashes of the organizations with a comparison that
     counts, and with a successful call, within the window. Only successful calls count: anyone may send any
-    organization's name. `first_days` has the day of the first run under the mapping in force.
+    organization's name. `first_days` has the day of the first comparison under the mapping in force.
     """
 
     outcomes: Sequence[OutcomeSum]
@@ -87,16 +87,18 @@ def _compared(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, Set
 
 def _first_days(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, date]:
     table = comparisons.c
-    # One query for each route within the whole: so each is one look into the index.
-    first = union_all(
+    # A query for each route and outcome within the whole: so each is one look into the index.
+    firsts = union_all(
         *(
-            select(literal(each.route).label("route"), func.min(table.day).label("first")).where(
-                table.route == each.route, table.mapping == each.mapping
+            select(literal(each.route).label("route"), func.min(table.day).label("day")).where(
+                table.route == each.route, table.mapping == each.mapping, table.outcome == outcome
             )
             for each in windows
+            for outcome in COMPARED
         )
     )
-    return {row.route: date.fromisoformat(row.first) for row in conn.execute(first) if row.first}
+    days = sorted(((row.day, row.route) for row in conn.execute(firsts) if row.day), reverse=True)
+    return {route: date.fromisoformat(day) for day, route in days}
 
 
 def _callers(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, Set[str]]:

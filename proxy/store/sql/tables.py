@@ -333,7 +333,7 @@ comparisons: Final = Table(
     _text("outcome", primary_key=True),
     _text("mapping", primary_key=True),
     Column("count", _BIG, nullable=False),
-    Index(None, "route", "mapping", "day"),
+    Index(None, "route", "mapping", "outcome", "day", "count"),
 )
 
 # The outcomes of canaries in steps of time, counted since a revision of the override.

@@ -82,7 +82,13 @@ async def differences(request: web.Request) -> web.StreamResponse:
         raise invalid([{**in_query("cursor"), "detail": "take it from `next` of the page before"}]) from None
     body: Json = {
         "routes": [
-            {"route": name, "mapping": table.routes[name].digest, **asdict(sums)}
+            {
+                "route": name,
+                "mapping": table.routes[name].digest,
+                "comparisons": sums.comparisons,
+                "differing": sums.differing,
+                "control_failed": sums.control_failed,
+            }
             for name, sums in found.routes.items()
         ],
         "differences": [_difference(each) for each in found.differences],
@@ -100,7 +106,9 @@ async def explain_difference(request: web.Request) -> web.StreamResponse:
     )
     at = deps.effects.clock()
     try:
-        await deps.store.explanations.explain_difference(request[ACTOR], explained, wanted.reason, at)
+        await deps.store.explanations.explain_difference(
+            request[ACTOR], explained, wanted.reason, at, via="api"
+        )
     except BadReason as error:
         raise invalid([{**in_body("reason"), "detail": str(error)}]) from None
     except NoSuchDifference:
@@ -129,7 +137,7 @@ def _difference(shown: ShownDifference) -> Json:
         "candidate_type": found.candidate_type,
         "mapping": found.mapping,
         "count": found.count,
-        "comparisons": found.comparisons,
+        "comparisons": shown.comparisons,
         "percent": shown.percent,
         "at_most_percent": shown.at_most_percent,
         "organizations": [*found.organizations],

@@ -17,6 +17,7 @@ from proxy.web.page.views import (
     charts,
     clients,
     contract,
+    differences,
     live,
     now,
     pending,
@@ -30,6 +31,7 @@ from proxy.web.resources import Handle
 _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/": {"GET": now.show},
     "/series.json": {"GET": charts.show},
+    "/differences": {"GET": differences.show, "POST": differences.explain},
     "/requests": {"GET": requests.show},
     "/requests/{request_id:.+}": {"GET": requests.show_one},
     "/pending": {"GET": pending.show, "POST": pending.resolve},

@@ -21,7 +21,7 @@ from tests.mapping.folders import DEFAULTS
 from tests.store.examples import NOW, opened
 
 GROUP: Final = DifferenceGroup(
-    "doc", "document.cost", "value", "number", "number", "", 1, 1, None, (), {}, NOW, NOW, None
+    "doc", "document.cost", "value", "number", "number", "", 1, (), {}, NOW, NOW, None
 )
 LEAF: Final = Leaf("string", 3, "c" * 16)
 

@@ -20,7 +20,8 @@ def upgrade() -> None:
             op.add_column(table, sa.Column(column, sa.String, nullable=True))
     op.add_column("processes", sa.Column("about", sa.JSON, nullable=True))
     _extend_key("comparisons", ["mapping"], ["day", "route", "organization", "outcome"])
-    op.create_index("ix_comparisons_route_mapping_day", "comparisons", ["route", "mapping", "day"])
+    summed = ["route", "mapping", "outcome", "day", "count"]
+    op.create_index(f"ix_comparisons_{'_'.join(summed)}", "comparisons", summed)
     difference = ["route", "path", "kind", "control_type", "candidate_type"]
     _extend_key("differences", ["mapping", "organization"], difference)
     _extend_key("ledger", ["side"], ["client", "day", "route", "mode", "status"])
