@@ -10,8 +10,10 @@ VIEWS: Final = {
     "requests": "/requests",
     "failures": "/requests?failed=true&since=1%20h",
     "pending": "/pending",
-    "clients": "/clients?route=query",
+    "clients": "/clients",
+    "clients-query": "/clients?route=query",
     "audit": "/audit",
+    "audit-all": "/audit?action=all",
     "system": "/system",
     "contract": "/contract",
 }
