@@ -13,6 +13,4 @@ VIEWS: Final = {
     "requests": "/requests",
     "failures": "/requests?failed=true&since=1%20h",
     "pending": "/pending",
-    "clients": "/clients?route=query",
-    "audit": "/audit",
 }
