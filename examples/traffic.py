@@ -284,13 +284,13 @@ async def undone(day: Day) -> None:
 Events: TypeAlias = Mapping[int, tuple[str, Callable[[Day], Awaitable[None]]]]
 EVENTS: Final[Events] = {
     0: ("The old server answers everything.", night),
-    6: ("Four routes go into shadow.", shadow),
-    9: ("The old server's message is another one for a while: a difference.", another_text),
-    10: ("The old server breaks down for a moment: no difference, but failures.", broken_down),
+    4: ("Four routes go into shadow.", shadow),
+    7: ("The old server's message is another one for a while: a difference.", another_text),
+    8: ("The old server breaks down for a moment: no difference, but failures.", broken_down),
+    9: ("Mutua Peñalara still uses an old key.", old_key),
     11: ("newCase of Clínica Sur goes to the new side.", one_hospital),
     12: ("Clínica Sur has no credits on the platform: its canary steps back by itself.", step_back),
-    13: ("Mutua Peñalara still uses an old key.", old_key),
-    14: ("newCase goes into a canary.", canary),
+    15: ("newCase goes into a canary.", canary),
     16: ("Questions and audio go to the new side.", questions),
     17: ("Hospital San Telmo's software sends one call three times.", repeated),
     18: ("The platform makes two cases, and its answers are lost.", lost_answers),

@@ -43,12 +43,12 @@ async def test_one_organization_is_moved_to_the_new_side_and_back(
         await ana.log_in(ADMIN)
         async with _from_the_first_view(ana):
             await ana.click("new_case")
-            await ana.click(f"to the new side ({_NORTE})")
+            await ana.click("to the new side", within=ana.row(_NORTE))
             await make_change(ana, "the clinic asked for it", forward=True)
         assert [await side_of(api, each) for each in (_NORTE, _SUR)] == ["new", "legacy"]
         async with _from_the_first_view(ana):
             await ana.click("new_case")
-            await ana.click(f"to the old server ({_NORTE})")
+            await ana.click("to the old server", within=ana.row(_NORTE))
             await make_change(ana, "the clinic calls at 3 a.m.")
         assert [await side_of(api, each) for each in (_NORTE, _SUR)] == ["legacy", "legacy"]
 

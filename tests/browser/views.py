@@ -4,14 +4,16 @@ from typing import Final
 
 VIEWS: Final = {
     "now": "/",
-    "clients": "/clients",
-    "clients_query": "/clients?route=query",
-    "audit": "/audit",
-    "audit_all": "/audit?action=all",
     "route": "/routes/new_case",
     "change": "/routes/new_case/change?mode=canary&percent=50",
+    "differences": "/differences?route=new_case",
     "requests": "/requests",
     "failures": "/requests?failed=true&since=1%20h",
     "pending": "/pending",
-    "differences": "/differences?mapping=all",
+    "clients": "/clients",
+    "clients-query": "/clients?route=query",
+    "audit": "/audit",
+    "audit-all": "/audit?action=all",
+    "system": "/system",
+    "contract": "/contract",
 }

@@ -20,10 +20,19 @@ _HOUR: Final = timedelta(hours=1)
 
 
 async def plan(
-    store: Store, snapshot: Snapshot, change: Override, now: datetime, *, has_legacy: bool
+    store: Store,
+    snapshot: Snapshot,
+    change: Override,
+    now: datetime,
+    *,
+    has_legacy: bool,
+    roster: Roster | None = None,
 ) -> Preview:
-    """Returns the effects of a change (`OverrideStore.planned`), with the evidence when it goes forward."""
-    roster = await roster_of(store, change.route, snapshot, now, change)
+    """Returns the effects of a change (`OverrideStore.planned`), with the evidence when it goes forward.
+
+    `roster` is that of `roster_of`, if the caller has it already.
+    """
+    roster = roster or await roster_of(store, change.route, snapshot, now, change)
     makes_case = FLOWS[change.route].spec.makes_case
     found = preview(change, snapshot, roster, now, has_legacy=has_legacy, makes_case=makes_case)
     if not found.forward or found.unchanged:

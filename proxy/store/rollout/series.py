@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import add
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -64,9 +65,11 @@ class SeriesCounts:
         self.differing += differing
 
     def add(self, other: "SeriesCounts") -> None:
-        for name in _COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.latencies = [one + more for one, more in zip(self.latencies, other.latencies, strict=True)]
+        self.count += other.count
+        self.errors += other.errors
+        self.compared += other.compared
+        self.differing += other.differing
+        self.latencies = [*map(add, self.latencies, other.latencies)]
 
 
 NO_SERIES: Final[Mapping[SeriesKey, SeriesCounts]] = MappingProxyType({})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select, union_all
 
 from proxy.store.sql.database import Database
 from proxy.store.sql.tables import clients, comparisons, ledger
@@ -46,7 +46,7 @@ class SwitchCounts:
 
     By route, `compared` and `callers` have the keyed hashes of the organizations with a comparison that
     counts, and with a successful call, within the window. Only successful calls count: anyone may send any
-    organization's name. `first_days` has the day of the first comparison under the mapping in force.
+    organization's name. `first_days` has the day of the first run under the mapping in force.
     """
 
     outcomes: Sequence[OutcomeSum]
@@ -69,6 +69,24 @@ async def switch_counts(database: Database, windows: Sequence[RouteWindow]) -> S
     return await database.read(work)
 
 
+async def compared_by_organization(database: Database, window: RouteWindow) -> dict[str, tuple[int, int]]:
+    """Returns the comparisons that count, and those of them that differ, by keyed hash. Raises StoreError."""
+    table = comparisons.c
+    differing = func.sum(case((table.outcome == COMPARED[1], table.count), else_=0))
+    query = select(table.organization, func.sum(table.count), differing).where(
+        table.route == window.route,
+        table.day >= window.since.isoformat(),
+        table.mapping.in_(window.counted),
+        table.outcome.in_(COMPARED),
+    )
+
+    def work(conn: Connection) -> dict[str, tuple[int, int]]:
+        rows = conn.execute(query.group_by(table.organization))
+        return {organization: (int(all_), int(bad)) for organization, all_, bad in rows}
+
+    return await database.read(work)
+
+
 def _outcomes(conn: Connection, windows: Sequence[RouteWindow]) -> list[OutcomeSum]:
     table = comparisons.c
     key = table.route, table.mapping, table.outcome
@@ -87,18 +105,16 @@ def _compared(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, Set
 
 def _first_days(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, date]:
     table = comparisons.c
-    # A query for each route and outcome within the whole: so each is one look into the index.
-    firsts = union_all(
+    # One query for each route within the whole: so each is one look into the index.
+    first = union_all(
         *(
-            select(literal(each.route).label("route"), func.min(table.day).label("day")).where(
-                table.route == each.route, table.mapping == each.mapping, table.outcome == outcome
+            select(literal(each.route).label("route"), func.min(table.day).label("first")).where(
+                table.route == each.route, table.mapping == each.mapping
             )
             for each in windows
-            for outcome in COMPARED
         )
     )
-    days = sorted(((row.day, row.route) for row in conn.execute(firsts) if row.day), reverse=True)
-    return {route: date.fromisoformat(day) for day, route in days}
+    return {row.route: date.fromisoformat(row.first) for row in conn.execute(first) if row.first}
 
 
 def _callers(conn: Connection, windows: Sequence[RouteWindow]) -> dict[str, Set[str]]:

@@ -1,5 +1,6 @@
 """Shows the series of a route, or of all, for a chart, with each change of a mode in that time."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     routes = [*request.app[LIVE].now.table.routes]
     span = fitting(since, until, now, wanted.step)
     shown = await picture(deps.store, routes, span, route=route)
-    return respond(json(200, {"route": route, **picture_json(shown)}))
+    # In a thread: thousands of points would hold up clients' requests.
+    return respond(json(200, {"route": route, **await asyncio.to_thread(picture_json, shown)}))
 
 
 def picture_json(shown: Picture) -> dict[str, Json]:

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from asyncio import Task
 
     from proxy.web.page.rendering import Rendering
+    from proxy.web.page.views.now import SwitchesShown
 
 
 @dataclass(slots=True)
 class Page:
-    """The page of one listener: its host, its source of randomness, and its templates.
+    """The page of one listener: its host, its source of randomness, its templates, the last `switches`.
 
     The templates are loaded at the first page view.
     """
@@ -24,6 +25,7 @@ class Page:
     host: str
     randomness: Callable[[int], bytes]
     rendering: "Task[Rendering] | None" = None
+    switches: "SwitchesShown | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from proxy.web.resources import Handle
 # A row a path; an operator who only reads may not POST here.
 _VIEWS: Final[Mapping[str, Mapping[str, Handle]]] = {
     "/": {"GET": now.show},
-    "/routes/{route}/charts": {"GET": charts.show_page},
     "/series.json": {"GET": charts.show},
     "/differences": {"GET": differences.show, "POST": differences.explain},
     "/requests": {"GET": requests.show},

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.rollout.moving import override
 from tests.web.page.browsing import TOKENS, Browser, browsing
 from tests.web.page.test_now import words
 
-CHARTS = "/routes/doc/charts"
+ROUTE: Final = "/routes/doc"
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def count(api: Api) -> None:
 
 async def test_each_chart_has_a_table_that_needs_no_script(api: Api, browser: Browser) -> None:
     await count(api)
-    text = (await browser.get(f"{CHARTS}?range=1h")).text
+    text = (await browser.get(f"{ROUTE}?range=1h")).text
     figures = [words(each) for each in re.findall(r"<figure.*?</figure>", text, re.DOTALL)]
     found = [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "AT", each) for each in figures]
     assert "From refused shadow: old server AT 1 40" in found[0]
@@ -63,7 +64,7 @@ async def test_the_script_gets_the_figures_of_the_api_with_the_allowed_bound(
     api: Api, browser: Browser
 ) -> None:
     await count(api)
-    text = (await browser.get(f"{CHARTS}?range=1h")).text
+    text = (await browser.get(f"{ROUTE}?range=1h")).text
     [address] = re.findall(r'data-series="([^"]+)"', text)
     assert address == "/series.json?route=doc&amp;range=1h"
     shown = json.loads((await browser.get(address.replace("&amp;", "&"))).text)
@@ -77,13 +78,12 @@ async def test_the_script_gets_the_figures_of_the_api_with_the_allowed_bound(
 
 async def test_a_range_is_chosen_by_its_link_and_an_unknown_one_is_the_usual_one(browser: Browser) -> None:
     for asked, chosen in [("?range=7d", "7d"), ("", "24h"), ("?range=8d", "24h"), ("?range=", "24h")]:
-        text = (await browser.get(f"{CHARTS}{asked}")).text
+        text = (await browser.get(f"{ROUTE}{asked}")).text
         assert re.findall(r'href="\?range=(\w+)#charts" aria-current="true"', text) == [chosen]
         assert "No request of this route in this time" in text
 
 
 async def test_the_figures_need_a_session_and_a_route(api: Api, browser: Browser) -> None:
     assert (await browser.get("/series.json?route=docs")).status == 404
-    assert (await browser.get("/routes/docs/charts")).status == 404
     async with browsing(api) as stranger:
         assert (await stranger.get("/series.json?route=doc")).heading == "Log in"

@@ -74,8 +74,7 @@
   async function replace(fragment) {
     const id = fragment.id;
     const focused = focusable(fragment).indexOf(document.activeElement);
-    const row = rows().indexOf(fragment.querySelector("tr.is-here"));
-    const onRow = row >= 0 && rows()[row] === document.activeElement;
+    const onRow = here >= 0 && rows()[here] === document.activeElement;
     const open = [...fragment.querySelectorAll("details")].map((each) => each.open);
     const scrolled = [...fragment.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
     await htmx.ajax("GET", location.href, { target: fragment, select: `#${CSS.escape(id)}`, swap: "outerHTML" });
@@ -83,7 +82,7 @@
     if (!made || made === fragment) return;
     [...made.querySelectorAll("details")].forEach((each, number) => { each.open = open[number] ?? each.open; });
     [...made.querySelectorAll(".scroll")].forEach((each, number) => { each.scrollLeft = scrolled[number] ?? 0; });
-    if (row >= 0) choose(rows()[row], { isFocused: onRow });
+    if (made.contains(rows()[here] ?? null)) choose(rows()[here], { isFocused: onRow });
     if (focused >= 0 && !onRow) focusable(made)[focused]?.focus({ preventScroll: true });
   }
 
@@ -179,6 +178,7 @@
   let went = 0;
 
   const typing = (element) => Boolean(element?.closest("input, select, textarea, [contenteditable]"));
+  let here = -1; // the chosen row, also while its fragment is replaced
   const rows = () => [...document.querySelectorAll("table.rows > tbody > tr")];
 
   // Marks a row; Enter then opens what its first link leads to.
@@ -195,10 +195,10 @@
   function move(step) {
     const all = rows();
     if (!all.length) return;
-    const from = all.findIndex((each) => each.classList.contains("is-here"));
-    const to = from < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(Math.max(from + step, 0), all.length - 1);
-    all[from]?.classList.remove("is-here");
-    choose(all[to], { isFocused: true });
+    all[here]?.classList.remove("is-here");
+    const last = all.length - 1;
+    here = here < 0 ? (step > 0 ? 0 : last) : Math.min(Math.max(here + step, 0), last);
+    choose(all[here], { isFocused: true });
   }
 
   function keyed(event) {

@@ -8,6 +8,7 @@ from aiohttp import web
 from proxy.modes import NEED_LEGACY, BadChange, Override
 from proxy.rollout.following import wait_for
 from proxy.rollout.preview.effects import Missing, Preview
+from proxy.rollout.preview.membership import Roster
 from proxy.rollout.preview.planning import plan, roster_of
 from proxy.store.rollout.overrides import NothingToUndo, StaleRevision
 from proxy.web.admin.changes import follow
@@ -43,15 +44,16 @@ async def make(request: web.Request) -> web.StreamResponse:
         return await _stale(request, form)
     if not form.reason:
         return await _show(request, form, 422, fault="reason")
+    roster = await roster_of(deps.store, route, request.app[LIVE].now, now)
     try:
-        found = await _previewed(request, form, now)
+        found = await _previewed(request, form, roster, now)
     except BadForm:
         return await _show(request, form, 422)
     missing = found.missing(despite=form.despite, typed=form.typed)
     if missing or found.unchanged or _lacks_legacy(request, found):
         return await _show(request, form, 422, missing=missing)
     try:
-        made = await _make(request, form, found.change, revision, now)
+        made = await _make(request, form, roster, revision, now)
     except StaleRevision:
         await request.app[FOLLOWER].catch_up()
         return await _stale(request, form)
@@ -84,15 +86,14 @@ def undoable(newest: Override, revision: int | None, route: str, now: datetime) 
 
 
 async def _make(
-    request: web.Request, form: ChangeForm, draft: Override, revision: int, now: datetime
+    request: web.Request, form: ChangeForm, roster: Roster, revision: int, now: datetime
 ) -> Override:
-    store, actor = request.app[DEPS].store, request[ACTOR]
+    store, route, actor = request.app[DEPS].store, route_in_path(request), request[ACTOR]
     if form.mode == ROLLBACK:
         return await store.overrides.roll_back(
-            actor=actor, reason=form.reason, at=now, route=draft.route, expected=revision, via="page"
+            actor=actor, reason=form.reason, at=now, route=route, expected=revision, via="page"
         )
-    roster = await roster_of(store, draft.route, request.app[LIVE].now, now)
-    change = form.change(draft.route, roster, actor, form.reason, now)
+    change = form.change(route, roster, actor, form.reason, now)
     return await store.overrides.change(change, expected=revision, at=now)
 
 
@@ -114,11 +115,11 @@ async def _stale(request: web.Request, form: ChangeForm) -> web.StreamResponse:
     return await _show(request, form, 412, meanwhile=since)
 
 
-async def _previewed(request: web.Request, form: ChangeForm, now: datetime) -> Preview:
+async def _previewed(request: web.Request, form: ChangeForm, roster: Roster, now: datetime) -> Preview:
     deps, route, snapshot = request.app[DEPS], route_in_path(request), request.app[LIVE].now
-    roster = await roster_of(deps.store, route, snapshot, now)
     draft = await form.drafted(deps.store, route, roster, request[ACTOR], now)
-    return await plan(deps.store, snapshot, draft, now, has_legacy=deps.upstreams.michiq is not None)
+    has_legacy = deps.upstreams.michiq is not None
+    return await plan(deps.store, snapshot, draft, now, has_legacy=has_legacy, roster=roster)
 
 
 async def _show(
@@ -131,11 +132,11 @@ async def _show(
 ) -> web.StreamResponse:
     deps, route, snapshot = request.app[DEPS], route_in_path(request), request.app[LIVE].now
     now = deps.effects.clock()
-    form = prefilled(form, route, snapshot, now)
+    form, roster = prefilled(form, route, snapshot, now), await roster_of(deps.store, route, snapshot, now)
     found, bad = None, None
     if form.mode:
         try:
-            found = await _previewed(request, form, now)
+            found = await _previewed(request, form, roster, now)
         except BadForm as error:
             bad = error
     return await render(
@@ -153,7 +154,7 @@ async def _show(
         undone=await _undone_by(request, route, found),
         choices=CHOICES,
         boxes=BOXES,
-        roster=(await roster_of(deps.store, route, snapshot, now)).organizations,
+        roster=roster.organizations,
         snapshot_revision=snapshot.overrides.revision,
     )
 

@@ -1,5 +1,6 @@
 """Shows charts of a route: figures for a script that draws them, and tables for everybody."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,16 +9,13 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from proxy.flows.answers import json
-from proxy.modes import Override
 from proxy.rollout.evidence.picture import MOST_PARTS, Picture, fitting, picture
 from proxy.rollout.evidence.rates import DifferenceRate, percentile
 from proxy.server.responses import respond
 from proxy.store.rollout.series import Span
-from proxy.web.admin.route_names import route_in_path
 from proxy.web.admin.series import picture_json
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.page.errors import PageError
-from proxy.web.page.rendering import render
 
 RANGES: Final[Mapping[str, timedelta]] = {
     "1h": timedelta(hours=1),
@@ -59,7 +57,6 @@ class Charts:
     answers: Sequence[tuple[datetime, Mapping[str, SideRow]]]
     differences: Sequence[tuple[datetime, DifferenceRate]]
     differences_width: int
-    changes: Sequence[Override]
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -68,12 +65,9 @@ async def show(request: web.Request) -> web.StreamResponse:
     if route not in request.app[LIVE].now.table.routes:
         raise PageError(404, "nothing")
     shown = await _picture(request, route, chosen, MOST_PARTS)
-    return respond(json(200, {"route": route, "allowed": _allowed(request, route), **picture_json(shown)}))
-
-
-async def show_page(request: web.Request) -> web.StreamResponse:
-    """Shows the charts of a route alone, on the whole page."""
-    return await render(request, "route_charts.html", shown=await charts_of(request, route_in_path(request)))
+    # In a thread: thousands of points would hold up clients' requests.
+    figures = await asyncio.to_thread(picture_json, shown)
+    return respond(json(200, {"route": route, "allowed": _allowed(request, route), **figures}))
 
 
 async def charts_of(request: web.Request, route: str) -> Charts:
@@ -100,7 +94,6 @@ async def charts_of(request: web.Request, route: str) -> Charts:
         answers=[*reversed(answers.items())],
         differences=[*reversed(shown.differences)],
         differences_width=shown.differences_width,
-        changes=[*reversed(shown.changes)],
     )
 
 

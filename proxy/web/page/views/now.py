@@ -1,20 +1,33 @@
 """Shows what is wrong now, and for each route which side answers, how well, and whether it can switch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from proxy.modes import MODES
-from proxy.rollout.operations.overview import routes_now, switches_now, traffic_now
+from proxy.rollout.operations.overview import SwitchNow, routes_now, switches_now, traffic_now
 from proxy.rollout.operations.troubles import condition, troubles
 from proxy.web.keys import DEPS, LIVE, SERVING, STATE
+from proxy.web.page.keys import PAGE
 from proxy.web.page.rendering import render
 
 # From the old server to the new side, and nobody at all.
 LADDER: Final = tuple(sorted(MODES, key=("legacy", "shadow", "canary", "new", "off").index))
+_SWITCH_SECONDS: Final = 15.0  # the evidence of days changes little meanwhile
 _SPARK_WIDTH: Final = 120
 _SPARK_HEIGHT: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchesShown:
+    """can-switch's decisions by route: what they are based on, and when (monotonic) they were asked for."""
+
+    basis: tuple[int, str]
+    at: float
+    switches: Mapping[str, SwitchNow]
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -31,10 +44,21 @@ async def show(request: web.Request) -> web.StreamResponse:
         traffic=traffic,
         # The current minute is not over: its count would look like a fall.
         sparks={route: spark(each.minutes[:-1]) for route, each in traffic.items()},
-        switches=await switches_now(deps.store, snapshot.table, now),
+        switches=await _switches(request, now),
         is_idle=not any(each.count for each in traffic.values()),
         ladder=LADDER,
     )
+
+
+async def _switches(request: web.Request, now: datetime) -> Mapping[str, SwitchNow]:
+    """Returns can-switch's decisions, which are asked for again only after a while, or after a change."""
+    page, live, deps = request.app[PAGE], request.app[LIVE], request.app[DEPS]
+    basis, at = (live.now.overrides.revision, live.digest), deps.effects.monotonic()
+    held = page.switches
+    if held is None or held.basis != basis or at - held.at >= _SWITCH_SECONDS:
+        found = await switches_now(deps.store, live.now.table, now)
+        page.switches = held = SwitchesShown(basis, at, found)
+    return held.switches
 
 
 def spark(counts: Sequence[int]) -> str:

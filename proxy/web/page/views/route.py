@@ -17,6 +17,7 @@ from proxy.web.page.views.change import UNDO_SECONDS, undoable
 from proxy.web.page.views.charts import charts_of
 
 _CHANGES: Final = 20
+_ORGANIZATIONS: Final = 200  # a longer table is for a program
 _LONGEST: Final = 8  # characters of a time in an address
 _LADDER: Final = ("legacy", "shadow", "canary", "new", "off")
 
@@ -38,7 +39,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         ladder=_LADDER,
         verdict=found.verdict,
         evidence=found.evidence,
-        organizations=sorted(listed, key=lambda each: -each.organization.calls),
+        organizations=sorted(listed, key=lambda each: -each.organization.calls)[:_ORGANIZATIONS],
+        others=max(len(listed) - _ORGANIZATIONS, 0),
         changes=changes,
         mapping=mapping,
         digest=snapshot.table.routes[route].digest,
