@@ -47,7 +47,7 @@ async def compared(api: Api, route: str, count: int = 1) -> dict[str, int]:
 
 
 async def differences(api: Api, route: str) -> list[DifferenceGroup]:
-    return await grouped_differences(api.proxy.deps.store.database, Wanted({route: None}, limit=100))
+    return await grouped_differences(api.proxy.deps.store.database, Wanted([route], limit=100))
 
 
 async def test_the_legacy_server_answers_and_the_new_side_is_compared_without_a_call(api: Api) -> None:
