@@ -33,6 +33,7 @@ async def test_none_of_60_values_of_patients_is_on_a_page_or_in_an_answer(
         await person.log_in(ADMIN)
         pages = await _read_everything(person)
         answers = [*await person.watched.read(), *pages]
+        assert "an event" in dict(answers), "the stream was not read"
     found = {
         (secret, url) for url, text in answers for secret in secrets if secret.lower() in spelt_out(text)
     }
