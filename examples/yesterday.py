@@ -26,7 +26,7 @@ from proxy.store.rollout.series import MINUTE, SeriesCounts, SeriesKey, Span, ad
 ENVIRONMENT: Final = Path("var/demo.env")
 _MINUTES: Final = 24 * 60
 _INCIDENT: Final = range(9 * 60, 9 * 60 + 25)  # minutes ago, in which the old server often failed
-# Calls a minute, for each hour of the day: a rush in the morning, a smaller one after lunch.
+# Calls in ten seconds, for each hour of the day: a rush in the morning, a smaller one after lunch.
 _BUSY: Final = (1, 1, 1, 1, 1, 2, 4, 9, 16, 20, 22, 20, 16, 12, 10, 13, 15, 14, 10, 7, 5, 3, 2, 1)
 
 
@@ -66,7 +66,7 @@ def counts(end: datetime, chance: random.Random) -> dict[SeriesKey, SeriesCounts
     """Returns the made-up counts of the 24 hours before `end`."""
     last, made = int(end.timestamp()) // MINUTE, {}
     for ago in range(1, _MINUTES):
-        busy = _BUSY[(end - timedelta(minutes=ago)).hour]
+        busy = _calls_a_minute(end - timedelta(minutes=ago))
         for route, habit in HABITS.items():
             for mode, side, part in habit.answers(ago / 60):
                 expected = busy * habit.share * part
@@ -75,6 +75,12 @@ def counts(end: datetime, chance: random.Random) -> dict[SeriesKey, SeriesCounts
                     key = SeriesKey(route, mode, side, last - ago)
                     made[key] = _counted(number, habit, mode, side, chance, failing=ago in _INCIDENT)
     return made
+
+
+def _calls_a_minute(at: datetime) -> float:
+    """Returns the calls of all routes, from hour to hour without a step."""
+    part = at.minute / 60
+    return 6 * (_BUSY[at.hour] * (1 - part) + _BUSY[(at.hour + 1) % 24] * part)
 
 
 def _counted(

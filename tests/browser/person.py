@@ -78,6 +78,13 @@ class Person:
         return self.page.get_by_role("row").filter(has_text=text).first
 
 
+async def drawn(page: Page) -> None:
+    """Waits until the page's charts stand in place of their tables; a page without charts is ready."""
+    charts = page.locator("figure.chart")
+    for number in range(await charts.count()):
+        await charts.nth(number).locator(".uplot").first.wait_for()
+
+
 @asynccontextmanager
 async def person_at(browser: Browser, url: str, **profile: Any) -> AsyncIterator[Person]:
     """Yields a person with a profile of their own (see `context_of`), watched from the first answer on."""

@@ -20,7 +20,7 @@ from proxy.sandbox import SandboxConfig, run_sandbox
 from proxy.web.service import running
 from tests.browser.chromium import chromium
 from tests.browser.filled import ADMIN, TOKENS, fill
-from tests.browser.person import person_at
+from tests.browser.person import drawn, person_at
 from tests.browser.views import VIEWS
 from tests.conftest import ROOT, Api, Clock, settings_for
 
@@ -33,6 +33,8 @@ _LOOKS: Final[dict[str, dict[str, Any]]] = {
     "es": {"language": "es-ES"},
 }
 _IN_SPANISH: Final = ("now", "route", "change")
+_PICTURES: Final = {**VIEWS, "charts": "/routes/new_case#charts"}
+_LEFT_OUT: Final = ("clients", "audit-all")  # a filter shows more
 
 
 async def main() -> None:
@@ -70,10 +72,11 @@ async def take(browser: Browser, url: str, look: str, profile: dict[str, Any], f
     """Takes one picture of each view in this look."""
     async with person_at(browser, url, **profile) as person:
         await person.log_in(ADMIN)
-        for name, view in VIEWS.items():
-            if look == "es" and name not in _IN_SPANISH:
+        for name, view in _PICTURES.items():
+            if name in _LEFT_OUT or (look == "es" and name not in _IN_SPANISH):
                 continue
             await person.open(view)
+            await drawn(person.page)
             picture = await person.page.screenshot(animations="disabled", caret="hide")
             (folder / f"{name}-{look}.png").write_bytes(small(picture))
 

@@ -8,6 +8,7 @@ from playwright.async_api import Browser, expect
 
 from proxy.modes import Change
 from tests.browser.filled import ADMIN, TOKENS
+from tests.browser.moving import side_of
 from tests.browser.person import person_at
 from tests.conftest import Api, StartProxy
 
@@ -17,8 +18,8 @@ _STATUS: Final = "#live [role=status]"
 _A_MINUTE: Final = 60_000
 
 
-async def _change(api: Api, mode: str = "legacy") -> None:
-    change = Change(actor="luis", route="doc", mode="legacy", reason="from somewhere else")
+async def _change(api: Api, route: str = "doc") -> None:
+    change = Change(actor="luis", route=route, mode="legacy", reason="from somewhere else")
     await api.proxy.deps.store.overrides.change(change, expected=None, at=api.clock())
 
 
@@ -69,3 +70,19 @@ async def test_a_paused_page_stays_as_it_is(browser: Browser, start_proxy: Start
         await page.clock.run_for(_A_MINUTE)
         await expect(page.locator(_STATUS)).to_contain_text("Paused at")
         await expect(person.row("/michiQ/doc")).to_contain_text("new")
+
+
+async def test_a_change_of_this_minute_is_marked_in_the_pictures(
+    browser: Browser, start_proxy: StartProxy
+) -> None:
+    async with (
+        start_proxy(legacy=True, MICHIQ_ADMIN_TOKENS=TOKENS) as api,
+        person_at(browser, api.proxy.admin_url) as person,
+    ):
+        assert await side_of(api, "Clínica Norte") == "new"
+        await _change(api, "new_case")
+        await person.log_in(ADMIN)
+        await person.open("/routes/new_case")
+        flag = person.page.locator(".flag").first
+        await flag.hover()
+        await expect(flag).to_contain_text("luis: from somewhere else")

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page
 
 from tests.browser import axe
 from tests.browser.filled import ADMIN, TOKENS, fill
-from tests.browser.person import person_at
+from tests.browser.person import drawn, person_at
 from tests.browser.views import VIEWS
 from tests.conftest import Api, StartProxy
 
@@ -49,6 +49,7 @@ async def _faults(browser: Browser, api: Api, language: str) -> dict[str, list[s
 async def _visit(page: Page, address: str, language: str) -> list[str]:
     response = await page.goto(address)
     assert response
+    await drawn(page)
     shown = await page.locator("html").get_attribute("lang")
     wide = await page.evaluate(_TOO_WIDE)
     return [

@@ -187,7 +187,8 @@
       plugins: [changes(data, words, focusable)],
       cursor: { sync: { key: "charts" }, drag: { x: false, y: false } },
       legend: { live: true, markers: { dash: (plot, series) => (plot.series[series].dash ? "dashed" : "solid") } },
-      scales: { x: { time: true }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+      // Up to now: the newest changes lie after the beginning of the last part.
+      scales: { x: { time: true, range: (_, first) => [first, Date.parse(data.until) / 1000] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
       axes: [
         { ...axis, values: (_, splits) => splits.map((each) => (long ? day : clock).format(each * 1000)), space: long ? 60 : 70 },
         { ...axis, label: made.unit, labelSize: 22, size: 56, values: (_, splits) => splits.map((each) => number.format(each)) },
