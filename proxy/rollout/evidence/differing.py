@@ -16,7 +16,6 @@ from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, MATCH, drop
 from proxy.store import Store
 from proxy.store.rollout.difference_groups import (
     DifferenceGroup,
-    Mappings,
     MappingSum,
     Wanted,
     grouped_differences,
@@ -84,14 +83,13 @@ async def find_differences(
     since: datetime | None = None,
 ) -> DifferencesFound:
     """Returns the differences of one route or of all, by two queries. Raises BadCursor or StoreError."""
-    routes: Mappings = {
-        name: _mappings(counted_mappings(each), mapping)
-        for name, each in table.routes.items()
-        if route in (None, name)
-    }
-    wanted = Wanted(routes, limit + 1, None if after is None else _position(after), since)
+    routes = {name: each for name, each in table.routes.items() if route in (None, name)}
+    digests = {digest for each in routes.values() for digest in counted_mappings(each)}
+    mappings = {CURRENT: digests, EVERY: None}.get(mapping, {mapping})
+    wanted = Wanted(routes, limit + 1, mappings, None if after is None else _position(after), since)
     groups = await grouped_differences(store.database, wanted)
-    sums = await outcome_sums(store.database, routes, (*COMPARED, _FAILED.text))
+    ends = await outcome_sums(store.database, routes, (*COMPARED, _FAILED.text))
+    sums = [each for each in ends if mappings is None or each.mapping in mappings]
     compared = _compared(sums)
     return DifferencesFound(
         {name: _route_sums(name, sums) for name in routes},
@@ -118,10 +116,6 @@ def suggested_rules(compare: Compare, group: DifferenceGroup) -> dict[str, str]:
             ", ".join(f"{_quoted(name)} = {percent:g}" for name, percent in several.items())
         )
     return lines
-
-
-def _mappings(counted: tuple[str, ...], mapping: str) -> tuple[str, ...] | None:
-    return {CURRENT: counted, EVERY: None}.get(mapping, (mapping,))
 
 
 def _compared(sums: Iterable[MappingSum]) -> Counter[tuple[str, str]]:

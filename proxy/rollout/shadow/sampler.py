@@ -1,7 +1,7 @@
 """Samples requests for shadow mode: each becomes a job that runs the new side later and compares."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from proxy.compare import CompareRules
 from proxy.flows.deps import Deps
@@ -14,6 +14,8 @@ from proxy.rollout.shadow.outcome import CONTROL_FAILED, dropped, is_own_failure
 from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
 from proxy.upstream.trace_context import apart
 from proxy.values import Answer
+
+_REFUSED: Final = 400
 
 
 class ShadowSampler:
@@ -85,7 +87,7 @@ def _job(candidate: Candidate) -> Job:
     return Job(
         route=candidate.spec.name,
         mapping=candidate.route.digest,
-        organization=candidate.context.asked.scope or "",
+        organization=_confirmed(candidate),
         request_id=captured.request_id,
         rules=CompareRules(tuple(rules.ignore), tuple(rules.volatile), dict(rules.tolerance)),
         seconds=mapping.shadow.timeout.total_seconds(),
@@ -95,3 +97,12 @@ def _job(candidate: Candidate) -> Job:
         trace=candidate.trace,
         caused_by=captured.trace,
     )
+
+
+def _confirmed(candidate: Candidate) -> str:
+    """Returns the keyed hash of the caller's organization; "" where the legacy server refused the caller.
+
+    Anyone can send any name and be refused: each name would be rows of evidence for ever.
+    """
+    refused = candidate.control.status >= _REFUSED
+    return "" if refused else candidate.context.asked.scope or ""

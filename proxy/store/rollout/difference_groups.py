@@ -1,13 +1,11 @@
 """Reads the differences grouped over organizations, and how often both sides were compared."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from sqlalchemy import (
-    Column,
-    ColumnElement,
     Connection,
     Row,
     Select,
@@ -69,20 +67,17 @@ class MappingSum:
     first_day: date
 
 
-# The routes, each with the digests of the mappings that count; None stands for all.
-Mappings: TypeAlias = Mapping[str, Collection[str] | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The differences to read.
+    """The differences to read: of these routes, under `mappings` by their digests; None stands for all.
 
     `after` is the position of the last group of the page before; `since` leaves out those that were last seen
     earlier.
     """
 
-    routes: Mappings
+    routes: Collection[str]
     limit: int
+    mappings: Collection[str] | None = None
     after: Sequence[Any] | None = None
     since: datetime | None = None
 
@@ -102,12 +97,14 @@ async def grouped_differences(database: Database, wanted: Wanted) -> list[Differ
     return await database.read(work)
 
 
-async def outcome_sums(database: Database, routes: Mappings, outcomes: Collection[str]) -> list[MappingSum]:
-    """Returns the shadow runs that ended in these outcomes. Raises StoreError."""
+async def outcome_sums(
+    database: Database, routes: Collection[str], outcomes: Collection[str]
+) -> list[MappingSum]:
+    """Returns the shadow runs that ended in these outcomes, under each mapping. Raises StoreError."""
     table = comparisons.c
     key = table.route, table.mapping, table.outcome
     query = select(*key, func.sum(table.count), func.min(table.day)).group_by(*key)
-    query = query.where(_of(table.route, table.mapping, routes), table.outcome.in_(outcomes))
+    query = query.where(table.route.in_(routes), table.outcome.in_(outcomes))
 
     def work(conn: Connection) -> list[MappingSum]:
         return [
@@ -156,16 +153,10 @@ def _ranked(wanted: Wanted) -> Subquery:
         table.sample,
         rank.label("rank"),
     )
-    return query.where(_of(table.route, table.mapping, wanted.routes)).subquery()
-
-
-def _of(route: Column[str], mapping: Column[str], routes: Mappings) -> ColumnElement[bool]:
-    return or_(
-        *(
-            route == name if digests is None else and_(route == name, mapping.in_(digests))
-            for name, digests in routes.items()
-        )
-    )
+    query = query.where(table.route.in_(wanted.routes))
+    if wanted.mappings is not None:
+        query = query.where(table.mapping.in_(wanted.mappings))
+    return query.subquery()
 
 
 def _group(row: Row[Any]) -> DifferenceGroup:

@@ -47,7 +47,7 @@ async def compared(api: Api, route: str, count: int = 1) -> dict[str, int]:
 
 
 async def differences(api: Api, route: str) -> list[DifferenceGroup]:
-    return await grouped_differences(api.proxy.deps.store.database, Wanted({route: None}, limit=100))
+    return await grouped_differences(api.proxy.deps.store.database, Wanted([route], limit=100))
 
 
 async def test_the_legacy_server_answers_and_the_new_side_is_compared_without_a_call(api: Api) -> None:
@@ -85,6 +85,19 @@ async def test_a_failure_of_the_new_side_is_a_difference_of_status_in_clear(star
     assert {(each.mapping, each.organizations) for each in found} == {
         (table.routes["new_case"].digest, (sealer.organization(IDENTITY["organization"]),))
     }
+
+
+async def test_a_caller_that_the_legacy_server_refuses_leaves_no_organization_in_the_evidence(
+    api: Api,
+) -> None:
+    for name in ("Clínica Uno", "Clínica Dos"):
+        headers = {**IDENTITY, "API_KEY": "wrong", "organization": name}
+        async with api.http.post(f"{api.url}/michiQ/newCase", data=case_form(), headers=headers) as response:
+            assert response.status == 401
+    await compared(api, "new_case", 2)
+    rows = await api.proxy.deps.store.evidence.comparisons("new_case", api.clock().date())
+    assert {row.organization for row in rows} == {""}
+    assert {each.organizations for each in await differences(api, "new_case")} <= {("",), ()}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from proxy.store import Store
 from proxy.store.rollout.difference_groups import (
     DifferenceGroup,
     Explanation,
-    Mappings,
     MappingSum,
     Wanted,
     grouped_differences,
@@ -29,7 +28,6 @@ pytestmark = pytest.mark.usefixtures("engine")
 
 OLD, NEW = "a" * 12, "b" * 12
 TODAY, YESTERDAY = NOW.date(), ago(days=1).date()
-EVERY: Mappings = {"doc": None}
 
 
 def differing(*paths: str, **changes: str) -> Outcome:
@@ -45,8 +43,8 @@ def matching(**changes: Any) -> Outcome:
     return Outcome(**values)
 
 
-async def groups(store: Store, routes: Mappings = EVERY, **wanted: Any) -> list[DifferenceGroup]:
-    return await grouped_differences(store.database, Wanted(routes, **{"limit": 100, **wanted}))
+async def groups(store: Store, *routes: str, **wanted: Any) -> list[DifferenceGroup]:
+    return await grouped_differences(store.database, Wanted(routes or ["doc"], **{"limit": 100, **wanted}))
 
 
 async def test_a_difference_is_one_row_over_all_organizations_with_the_newest_sample(store: Store) -> None:
@@ -63,8 +61,8 @@ async def test_each_mapping_counts_alone(store: Store) -> None:
     await store.evidence.add(outcomes=batch, at=NOW)
     await store.evidence.add(outcomes=[differing("a", mapping=OLD)], at=ago(days=1))
     assert [(each.mapping, each.count) for each in await groups(store)] == [(OLD, 1), (NEW, 1)]
-    assert [each.mapping for each in await groups(store, {"doc": (NEW, "")})] == [NEW]
-    assert await groups(store, {"query": None}) == []
+    assert [each.mapping for each in await groups(store, mappings=[NEW, ""])] == [NEW]
+    assert await groups(store, "query") == []
     assert [each.mapping for each in await groups(store, since=NOW)] == [NEW]
 
 
@@ -83,10 +81,10 @@ async def test_outcomes_are_summed_by_mapping_with_their_first_day(store: Store)
     await store.evidence.add(outcomes=[matching(), matching(mapping=OLD)], at=ago(days=1))
     batch = [matching(), matching(mapping=""), matching(outcome="dropped:timeout"), matching(route="query")]
     await store.evidence.add(outcomes=batch, at=NOW)
-    routes: Mappings = {"doc": (NEW, ""), "query": None}
-    found = await outcome_sums(store.database, routes, ["match"])
+    found = await outcome_sums(store.database, ["doc", "query"], ["match"])
     assert sorted(found, key=repr) == [
         MappingSum("doc", "", "match", 1, TODAY),
+        MappingSum("doc", OLD, "match", 1, YESTERDAY),
         MappingSum("doc", NEW, "match", 2, YESTERDAY),
         MappingSum("query", NEW, "match", 1, TODAY),
     ]

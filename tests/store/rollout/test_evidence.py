@@ -41,7 +41,7 @@ def difference(path: str = "document.username", **changes: Any) -> Difference:
 
 async def differences(store: Store, route: str | None = None) -> list[DifferenceGroup]:
     every = ("doc", "query") if route is None else (route,)
-    return await grouped_differences(store.database, Wanted(dict.fromkeys(every), limit=100))
+    return await grouped_differences(store.database, Wanted(every, limit=100))
 
 
 def seen(*leaves: tuple[str, str], **changes: Any) -> SeenAnswer:
