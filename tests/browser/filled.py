@@ -31,6 +31,8 @@ async def fill(api: Api, folder: Path, *, hour: float = 0.05) -> None:
     day = Day(_environment_of(api), api.http, random.Random(1), hour, folder / "demo")
     with redirect_stdout(io.StringIO()):
         await spend(day, _EVENTS)
+    await api.proxy.moving.shadow.idle()
+    await api.proxy.moving.recorder.flush()
     at = api.clock()
     runs = [
         ContractRun(at, api.url, route, 11 + failed, failed, 1)

@@ -34,4 +34,6 @@ async def side_of(api: Api, organization: str) -> str:
     headers = {**IDENTITY, "organization": organization}
     async with api.http.post(f"{api.url}/michiQ/newCase", data=case_form(), headers=headers) as response:
         assert response.status == 200, await response.text()
-        return "legacy" if "Via" in response.headers else "new"
+        side = "legacy" if "Via" in response.headers else "new"
+    await api.proxy.moving.recorder.flush()  # what is shown of it is in the store now, not in a second
+    return side

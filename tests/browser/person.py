@@ -84,4 +84,6 @@ async def person_at(browser: Browser, url: str, **profile: Any) -> AsyncIterator
     async with context_of(browser, **profile) as context:
         watched = Watched()
         await watched.watch(context)
-        yield Person(url, await context.new_page(), watched)
+        page = await context.new_page()
+        await watched.follow(page)
+        yield Person(url, page, watched)

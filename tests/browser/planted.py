@@ -86,6 +86,8 @@ async def plant(api: Api, all_of_them: Mapping[int, Patient]) -> list[str]:
             await api.proxy.deps.store.overrides.change(change, expected=None, at=api.clock())
         await api.proxy.moving.follower.catch_up()
         secrets += [*all_of_them[number].values(), *await _visit(api, number, all_of_them[number])]
+    await api.proxy.moving.shadow.idle()
+    await api.proxy.moving.recorder.flush()
     return secrets
 
 

@@ -36,7 +36,7 @@ async def test_the_walk_of_one_route_goes_to_its_end_by_clicking(
         await make_change(ana, "see what would differ")
         for _ in range(5):
             assert await side_of(api, _NORTE) == "legacy"
-        await expect(ana.page.locator("main")).to_contain_text("1,000 are needed")
+        await expect(ana.page.locator("main")).to_contain_text("of 1,000")
 
         await begin_change(ana, "canary")
         await ana.choose("For", _SUR)

@@ -66,6 +66,7 @@ async def test_the_reason_of_an_answer_is_found_from_a_phone_call(
         headers = {**IDENTITY, "organization": _NORTE}
         async with api.http.post(f"{api.url}/michiQ/newCase", data=case_form(), headers=headers) as response:
             assert response.status == 500
+        await api.proxy.moving.recorder.flush()
         await ana.log_in(ADMIN)
         async with _from_the_first_view(ana):
             await ana.click("Requests")
@@ -89,6 +90,7 @@ async def test_who_still_uses_query_is_told(browser: Browser, start_proxy: Start
         url = f"{api.url}/michiQ/query/{made['michiq_uuid']}"
         async with api.http.post(url, json=question, headers=headers) as response:
             assert response.status == 200
+        await api.proxy.moving.recorder.flush()
         await ana.log_in(ADMIN)
         async with _from_the_first_view(ana):
             await ana.click("Clients")

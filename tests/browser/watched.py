@@ -2,9 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Error, Response
+from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Response
 
 # The page itself reports what its policy refused, also what no console shows.
 _LISTENER: Final = """
@@ -30,6 +30,12 @@ class Watched:
         context.on("weberror", lambda error: self.errors.append(f"script: {error.error}"))
         context.on("response", self._answered)
 
+    async def follow(self, page: Page) -> None:
+        """Collects the events that come to a page by a stream: no answer's body has them."""
+        debugger = await page.context.new_cdp_session(page)
+        debugger.on("Network.eventSourceMessageReceived", self._heard)
+        await debugger.send("Network.enable")
+
     async def read(self) -> list[tuple[str, str]]:
         """Returns the address and the text of each answer, headers included, once all are read."""
         while self._reading:
@@ -39,6 +45,9 @@ class Watched:
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(_FAILED):
             self.errors.append(f"{message.type}: {message.text}")
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        self.answers.append(("an event", f"{event['eventName']}: {event['data']}"))
 
     def _answered(self, response: Response) -> None:
         task = asyncio.ensure_future(self._keep(response))
