@@ -67,7 +67,7 @@ LOOK_AT: Final = {
     "/": "what is wrong now, and how far each route is",
     "/routes/new_case": "its canary, who is in it, what is missing before it may go on",
     "/differences?route=new_case": "the old server's other message",
-    "/requests?failed=1": "failures, and why each one failed",
+    "/requests?failed=true": "failures, and why each one failed",
     "/clients": "who still uses query",
     "/pending": "two cases of Hospital San Telmo that nobody knows of",
     "/audit": "who changed what, and why",

@@ -21,8 +21,8 @@ class Answer:
 
 def request(method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
     """Returns the request's bytes, framed by its length."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: bench.example"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines = [f"{method} {path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in {"Host": "bench.example", **headers}.items()]
     lines += [] if body is None else [f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 

@@ -76,6 +76,13 @@ def test_each_rule_is_fired_by_the_test_and_says_what_to_do() -> None:
         assert rule["annotations"].keys() == {"summary", "description"}
 
 
+def test_the_handbook_says_what_to_do_at_each_alert() -> None:
+    handbook = (ROOT / "docs/operate.md").read_text("utf-8")
+    rows = (line for line in handbook.splitlines() if line.startswith("| `Michiq"))
+    named = [name for row in rows for name in re.findall(r"`(Michiq\w+)`", row)]
+    assert sorted(named) == sorted(rule["alert"] for rule in _rules())
+
+
 def test_the_boards_expressions_are_valid(tmp_path: Path) -> None:
     rules = [{"record": f"board:{number}", "expr": each} for number, each in enumerate(EXPRESSIONS)]
     (tmp_path / "board.yaml").write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}))

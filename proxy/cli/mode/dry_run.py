@@ -86,7 +86,7 @@ def _report(found: Preview) -> Iterator[str | Grid]:
     yield from (RISKS[risk] for risk in found.risks)
     if found.against:
         yield f"The evidence for {change.route} on the new side is not enough:"
-        yield steps(("NO", sentence) for sentence in found.against)
+        yield steps(("NO", each.sentence) for each in found.against)
 
 
 def _table(found: Preview) -> Grid:

@@ -39,7 +39,7 @@ async def checked(
     percent = table.routes[change.route].mapping.canary_percent if change.percent is None else change.percent
     if share(change.mode, percent) > share(before.mode, before.percent):
         reasons = await against(store, change.route, table, now)
-        _hold(change.route, reasons, despite=bool(asked.despite_evidence))
+        _hold(change.route, [each.sentence for each in reasons], despite=bool(asked.despite_evidence))
     return change
 
 

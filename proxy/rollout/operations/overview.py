@@ -10,6 +10,7 @@ from proxy.mapping.table import Table
 from proxy.modes import EVERYONE, Mode
 from proxy.rollout.evidence.gather import SwitchFound, switch_verdicts
 from proxy.rollout.evidence.rates import DifferenceRate, difference_rate, error_rate, percentile
+from proxy.rollout.evidence.readiness import SwitchReason
 from proxy.rollout.snapshot import InForce, Snapshot
 from proxy.store import Store
 from proxy.store.rollout.series import MINUTE, Point, SeriesCounts, Span
@@ -51,7 +52,7 @@ class SwitchNow:
     """
 
     yes: bool
-    against: tuple[str, ...]
+    against: tuple[SwitchReason, ...]
     rate: DifferenceRate | None
     allowed: float
 
@@ -100,7 +101,7 @@ def _switch_now(found: SwitchFound, thresholds: Switch) -> SwitchNow:
     evidence = found.evidence
     return SwitchNow(
         yes=found.verdict.yes,
-        against=tuple(each.sentence for each in found.verdict.reasons if not each.ok),
+        against=tuple(each for each in found.verdict.reasons if not each.ok),
         rate=difference_rate(SeriesCounts(compared=evidence.comparisons, differing=evidence.differences)),
         allowed=thresholds.max_difference_percent / 100,
     )

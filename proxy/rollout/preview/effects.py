@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from proxy.modes import EVERYONE, Mode, Override
+from proxy.rollout.evidence.readiness import SwitchReason
 from proxy.rollout.preview.membership import Membership, Organization, Roster, membership, share
 from proxy.rollout.snapshot import InForce, Snapshot
 from proxy.store.audit.trail import PROXY
@@ -51,7 +52,7 @@ class Preview:
     forward: bool
     held: bool
     makes_case: bool
-    against: tuple[str, ...] = field(default=())
+    against: tuple[SwitchReason, ...] = field(default=())
 
     @property
     def moving_an_hour(self) -> float:

@@ -8,6 +8,7 @@ from proxy.flows.registry import FLOWS
 from proxy.mapping.table import Table
 from proxy.modes import EVERYONE, Override, Overrides
 from proxy.rollout.evidence.gather import switch_found
+from proxy.rollout.evidence.readiness import SwitchReason
 from proxy.rollout.preview.effects import Preview, preview
 from proxy.rollout.preview.membership import Organization, Roster
 from proxy.rollout.snapshot import Snapshot
@@ -63,10 +64,10 @@ async def roster_of(
     return Roster(tuple(ordered), max(_LEAST_HOURS, (now - found.begin) / _HOUR))
 
 
-async def against(store: Store, route: str, table: Table, now: datetime) -> tuple[str, ...]:
-    """Returns can-switch's reasons against the new side, as sentences; none is a yes."""
+async def against(store: Store, route: str, table: Table, now: datetime) -> tuple[SwitchReason, ...]:
+    """Returns can-switch's reasons against the new side; none is a yes."""
     verdict = (await switch_found(store, route, table, now)).verdict
-    return tuple(each.sentence for each in verdict.reasons if not each.ok)
+    return tuple(each for each in verdict.reasons if not each.ok)
 
 
 def _overridden(overrides: Overrides, route: str, now: datetime) -> dict[str, str | None]:

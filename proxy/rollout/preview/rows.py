@@ -31,7 +31,7 @@ def preview_json(found: Preview) -> dict[str, Json]:
         "moving_an_hour": round(found.moving_an_hour, _DIGITS),
         "risks": [*found.risks],
         "forward": found.forward,
-        "against": [*found.against],
+        "against": [each.sentence for each in found.against],
         "refused": found.refused,
     }
 

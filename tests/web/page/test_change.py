@@ -135,7 +135,7 @@ async def test_going_forward_needs_the_word_despite_and_the_routes_name(opened: 
     api, browser = opened
     await set_to(api, "legacy")
     dialog = await browser.get(f"{CHANGE}?mode=new")
-    assert "Comparisons in the last" in text_of(dialog)
+    assert "Comparisons: 0 of 1,000" in text_of(dialog)
     form = {**fields_of(dialog), "reason": "now"}
     for more, said in [
         ({}, "The evidence says no"),
