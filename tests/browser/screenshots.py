@@ -33,7 +33,8 @@ _LOOKS: Final[dict[str, dict[str, Any]]] = {
     "es": {"language": "es-ES"},
 }
 _IN_SPANISH: Final = ("now", "route", "change")
-_PICTURES: Final = {**VIEWS, "charts": "/routes/new_case#charts"}
+_ROUTE: Final = VIEWS["route"]
+_PICTURES: Final = {**VIEWS, "change": _ROUTE, "charts": f"{_ROUTE}#charts"}
 _LEFT_OUT: Final = ("clients", "audit-all")  # a filter shows more
 
 
@@ -77,6 +78,9 @@ async def take(browser: Browser, url: str, look: str, profile: dict[str, Any], f
                 continue
             await person.open(view)
             await drawn(person.page)
+            if name == "change":  # over the view of its route, as scripts show it
+                await person.page.locator("a.move").first.click()
+                await person.page.locator("#dialog").wait_for()
             picture = await person.page.screenshot(animations="disabled", caret="hide")
             (folder / f"{name}-{look}.png").write_bytes(small(picture))
 

@@ -156,7 +156,9 @@
 
     return {
       hooks: {
-        ready: [(plot) => { plot.root.prepend(strip); place(plot); }],
+        // Beside the picture, not in it: to assistive technology a picture has no parts.
+        ready: [(plot) => { plot.root.parentElement.before(strip); place(plot); }],
+        destroy: [() => strip.remove()],
         setSize: [place],
         setScale: [place],
         draw: [(plot) => {
