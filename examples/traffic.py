@@ -277,7 +277,7 @@ async def contract(day: Day) -> None:
 
 
 async def undone(day: Day) -> None:
-    await day.mode("doc", "new", "the differences are explained")
+    await day.mode("doc", "new", "its answers are the same")
     await day.roll_back("doc", "a hospital misses its documents")
 
 

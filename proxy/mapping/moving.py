@@ -67,7 +67,7 @@ class Switch(Model):
     comparisons: Annotated[int, Field(ge=0)] = 1000
     """Fewest comparisons within `days`."""
     max_difference_percent: Percent = 0.5
-    """The upper bound, at 95 % confidence, of the rate of unexplained differences."""
+    """The upper bound, at 95 % confidence, of the rate of comparisons that differ."""
     max_dry_run_failures: Annotated[int, Field(ge=0)] = 0
     contract_days: Annotated[int, Field(ge=1)] = 7
     """Largest age of the last contract run, in days."""

@@ -63,7 +63,7 @@ async def test_case_N17_that_an_operator_has_closed_is_never_sent_again_either(a
     store = api.proxy.deps.store
     [call] = await store.pending()
     assert call.origin == Origin("request-1", store.sealer.organization(IDENTITY["organization"]))
-    note = Resolution(None, "ana", "it is not there")
+    note = Resolution(None, "ana", "it is not there", "cli")
     await store.resolutions.resolve(call.id, note, api.proxy.deps.effects.clock())
     again = await talk(api.url, asked)
     assert (again.sentence, again.header("X-Michiq-Cause")) == (FAILED, "outcome-unknown")

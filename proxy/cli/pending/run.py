@@ -56,7 +56,7 @@ def resolve(call_id: str, made: str | None, *, reason: str, actor: str | None) -
     """Closes a call. Raises Failure or Misuse, with a sentence, when it can't be closed."""
     settings, at = read_settings(), datetime.now(UTC)
     check_reason(reason, [made] if made else [])
-    resolution = Resolution(made, actor_named(actor), reason.strip())
+    resolution = Resolution(made, actor_named(actor), reason.strip(), via="cli")
     try:
         with_store(settings, lambda store: store.resolutions.resolve(call_id, resolution, at))
     except BadResolution as bad:

@@ -18,7 +18,8 @@ _LEAST: Final = 12  # of a column that wraps
 class Grid:
     """A table of texts; without heads it is prose, with a word at the left of each sentence.
 
-    The columns named in `wraps` go on below themselves when the terminal is narrow.
+    The columns named in `wraps` go on below themselves when the terminal is narrow. A head of several lines
+    is of as many values, which stand below each other: for a pipe, and in a block, each is on its own.
     """
 
     heads: tuple[str, ...]
@@ -32,7 +33,7 @@ class Grid:
     def for_pipe(self) -> str:
         """Returns a line for each row, as `gh` does for programs: tabs between, nothing padded or cut."""
         lines = [self.heads, *self.rows]
-        return "\n".join("\t".join(" ".join(cell.split()) for cell in line) for line in lines)
+        return "\n".join("\t".join(_values(self.heads, line)) for line in lines)
 
     def fits(self, width: int) -> bool:
         """Returns whether the table fits, with its wrapping columns at their least width."""
@@ -95,8 +96,18 @@ def plural(count: int, what: str) -> str:
 
 def _block(heads: Sequence[str], row: Sequence[str]) -> Grid:
     """Returns one row as prose, a line for each column; empty cells are left out."""
-    cells = [(head, " ".join(cell.split())) for head, cell in zip(heads, row, strict=True) if cell]
-    return steps(cells)
+    named = zip(_values(heads, heads), _values(heads, row), strict=True)
+    return steps((head, value) for head, value in named if value)
+
+
+def _values(heads: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Returns each value of a row on one line, as many of a cell as its head has lines."""
+    found: list[str] = []
+    for head, cell in zip(heads, row, strict=True):
+        count = head.count("\n") + 1
+        values = cell.split("\n", count - 1)
+        found += [" ".join(value.split()) for value in values] + [""] * (count - len(values))
+    return found
 
 
 def _table(grid: Grid) -> Table:

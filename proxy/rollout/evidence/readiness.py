@@ -124,7 +124,7 @@ def _differences(evidence: SwitchEvidence, thresholds: Switch) -> SwitchReason:
         thresholds.max_difference_percent,
     )
     said = (
-        f"Comparisons with unexplained differences: {evidence.differences:,} of {evidence.comparisons:,}, "
+        f"Comparisons with differences: {evidence.differences:,} of {evidence.comparisons:,}, "
         f"with 95 % confidence at most {bound:.4f} %; {allowed:g} % are allowed."
     )
     return SwitchReason(bound <= allowed, said, "differences", bound, allowed, "percent")

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
 
 from proxy import jsons
+from proxy.modes import Via
 from proxy.store.audit.chain import Link, has_link
 from proxy.store.audit.trail import Audit, AuditEvent
 from proxy.store.records.journal import OPEN_CALL
@@ -55,13 +56,13 @@ class AlreadyResolved(Exception):
 class Resolution:
     """An operator's word on a call: `made` is the id of the case that they found, None if there is none.
 
-    `via` is the surface that the operator used, "" for the command line and the admin API.
+    `via` is the surface that the operator used.
     """
 
     made: str | None
     actor: str
     reason: str
-    via: str = ""
+    via: Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,8 @@ class Resolutions:
             "made": resolution.made is not None,
             "case": self.sealer.case(resolution.made) if resolution.made else None,
             "reason": resolution.reason,
+            "via": resolution.via,
         }
-        if resolution.via:
-            detail["via"] = resolution.via
         subject = self.sealer.case(call_id)
         return AuditEvent(at, resolution.actor, _ACTION, subject, jsons.dump(detail).decode())
 

@@ -26,7 +26,7 @@ GOOD: Final = SwitchEvidence(
 # Label of each reason's sentence, in their order.
 LABELS: Final = (
     "Comparisons in the last",
-    "Comparisons with unexplained differences",
+    "Comparisons with differences",
     "Calls that could not be compared",
     "Dry runs",
     "Organizations",
@@ -56,7 +56,7 @@ def test_good_evidence_is_a_yes_with_all_reasons() -> None:
         ({"comparisons": 999, "differences": 0}, "Comparisons in the last 14 days: 999; 1,000 are needed."),
         (
             {"differences": 2},
-            "Comparisons with unexplained differences: 2 of 1,204, with 95 % confidence at most 0.5220 %; "
+            "Comparisons with differences: 2 of 1,204, with 95 % confidence at most 0.5220 %; "
             "0.5 % are allowed.",
         ),
         (
@@ -144,7 +144,7 @@ def test_no_comparison_at_all_is_no_evidence() -> None:
     said = failing(comparisons=0, differences=0, dropped={}, compared=frozenset())
     assert [sentence.partition(":")[0] for sentence in said] == [
         "Comparisons in the last 14 days",
-        "Comparisons with unexplained differences",
+        "Comparisons with differences",
         "Organizations with traffic that were compared",
     ]
 

@@ -22,8 +22,8 @@ from proxy.values import Origin, PendingCall
 from tests.store.examples import NOW, OWNER, ago, case, entry, record
 
 ORIGIN = Origin("request-1", "c" * 64)
-MADE = Resolution("Case-7", "ana", "it is on the platform")
-NOT_MADE = Resolution(None, "ana", "it is nowhere")
+MADE = Resolution("Case-7", "ana", "it is on the platform", "cli")
+NOT_MADE = Resolution(None, "ana", "it is nowhere", "cli")
 
 
 async def ambiguous(store: Store, **changes: Any) -> None:

@@ -42,7 +42,7 @@ async def resolve(request: web.Request) -> web.StreamResponse:
     """Closes a call by what the operator found out; nothing is sent."""
     deps, call_id = request.app[DEPS], request.match_info["call_id"]
     wanted = await read_body(request, _Resolution)
-    resolution = Resolution(wanted.made, request[ACTOR], wanted.reason.strip())
+    resolution = Resolution(wanted.made, request[ACTOR], wanted.reason.strip(), via="api")
     try:
         await deps.store.resolutions.resolve(call_id, resolution, deps.effects.clock())
     except BadResolution as bad:
