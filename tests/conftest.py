@@ -41,7 +41,17 @@ _HERE_ONLY: Final = "here_only"
 _ON_BOTH: Final = "on_both"
 _ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
 # Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
-_LONG: Final = ("cli", "contracts", "crash", "docker", "faults", "hostile", "isolated", "supervisor")
+_LONG: Final = (
+    "browser",
+    "cli",
+    "contracts",
+    "crash",
+    "docker",
+    "faults",
+    "hostile",
+    "isolated",
+    "supervisor",
+)
 _REAL_START: Final = ("tests/isolated",)  # what starts a fork server for its own sake
 IDENTITY: Final = {"API_KEY": API_KEY, "user_mail": "ana@clinica.example", "organization": "Clínica Norte"}
 

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page
 from tests.browser import axe
 from tests.browser.filled import ADMIN, TOKENS, fill
 from tests.browser.person import drawn, person_at
-from tests.browser.views import VIEWS
+from tests.browser.views import SAME_TEMPLATE, VIEWS
 from tests.conftest import Api, StartProxy
 
 LANGUAGES: Final = {"es": "es-ES", "en": "en-GB"}
@@ -18,13 +18,13 @@ _TOO_WIDE: Final = "document.documentElement.scrollWidth - document.documentElem
 
 
 @pytest.mark.here_only("a browser sees no difference")
-async def test_each_view_is_accessible_narrow_and_within_its_policy_in_both_languages(
-    browser: Browser, start_proxy: StartProxy, tmp_path: Path
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_each_view_is_accessible_narrow_and_within_its_policy(
+    browser: Browser, start_proxy: StartProxy, tmp_path: Path, language: str
 ) -> None:
     async with start_proxy(legacy=True, MICHIQ_ADMIN_TOKENS=TOKENS) as api:
         await fill(api, tmp_path)
-        faults = {language: await _faults(browser, api, language) for language in LANGUAGES}
-    assert faults == {language: {} for language in LANGUAGES}
+        assert await _faults(browser, api, language) == {}
 
 
 async def _faults(browser: Browser, api: Api, language: str) -> dict[str, list[str]]:
@@ -33,7 +33,7 @@ async def _faults(browser: Browser, api: Api, language: str) -> dict[str, list[s
     url, locale = api.proxy.admin_url, LANGUAGES[language]
     async with person_at(browser, url, language=locale, width=_NARROWEST) as person:
         await person.log_in(ADMIN)
-        for view in VIEWS.values():
+        for view in (view for name, view in VIEWS.items() if language == "en" or name not in SAME_TEMPLATE):
             faults = await _visit(person.page, url + view, language)
             faults += person.watched.errors + await axe.faults(person.page)
             if language == "en":  # the colours are the same in both

@@ -17,3 +17,5 @@ VIEWS: Final = {
     "system": "/system",
     "contract": "/contract",
 }
+# Of these, another filter of the same view is there as well.
+SAME_TEMPLATE: Final = ("clients", "audit-all", "requests")
