@@ -86,3 +86,20 @@ async def test_a_change_of_this_minute_is_marked_in_the_pictures(
         flag = person.page.locator(".flag").first
         await flag.hover()
         await expect(flag).to_contain_text("luis: from somewhere else")
+
+
+async def test_the_view_of_a_route_follows_what_happens(browser: Browser, start_proxy: StartProxy) -> None:
+    async with (
+        start_proxy(legacy=True, MICHIQ_ADMIN_TOKENS=TOKENS) as api,
+        person_at(browser, api.proxy.admin_url) as person,
+    ):
+        await person.log_in(ADMIN)
+        await person.open("/routes/new_case")
+        assert "Clínica Norte" not in await person.text()
+        assert await side_of(api, "Clínica Norte") == "new"
+        await _change(api, "new_case")
+        main = person.page.locator("main")
+        await expect(main).to_contain_text("Set by luis: from somewhere else")
+        await expect(main).to_contain_text("Clínica Norte")
+        await person.click("to the new side", within=person.row("Clínica Norte"))
+        await expect(person.page.locator("#change")).to_be_visible()

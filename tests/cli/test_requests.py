@@ -62,7 +62,7 @@ def test_each_option_finds_its_requests(here: Site, options: list[str], expected
 def test_a_list_for_a_person_has_names_and_says_how_to_go_on(here: Site) -> None:
     result = here.call("requests", "--failed", "--limit", "2")
     lines = result.stdout.splitlines()
-    assert lines[0].split("\t") == "at id route organization answer cause side ms".split()
+    assert lines[0].split("\t") == ["at", "id", "route", "organization", "answer", "cause", "side", "ms"]
     own = ["new_case", "Clínica Norte", "500", "llamalitica-timeout", "new", "1,234"]
     assert lines[2].split("\t")[2:] == own
     assert "There are more: --limit" in result.output
