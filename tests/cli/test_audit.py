@@ -90,6 +90,7 @@ def test_the_newest_rows_come_first_and_name_no_organization() -> None:
         "route": "encounters",
         "mode": "off",
         "reason": "the [end]",
+        "via": "cli",
     }
     assert "Norte" not in result.stdout
 
