@@ -5,12 +5,12 @@ import resource
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import Metric
 
+from proxy import __version__
 from proxy.observe.counters import counter, gauge
 
 _PROC: Final = Path("/proc")
@@ -36,7 +36,7 @@ def process_facts() -> ProcessFacts:
         open_files = sum(1 for _ in (_SELF / "fd").iterdir()) - 1  # without the listing's own
         started_at = _started_at()
     return ProcessFacts(
-        version=version("michiq-proxy"),
+        version=__version__,
         cpu_seconds=time.process_time(),
         memory=memory,
         open_files=open_files,

@@ -20,6 +20,7 @@ from proxy.server.foreign_protocols import Foreign
 from proxy.server.limits import LEAST_RATE, NOTHING, Doors, Limits, Overdue, Ready, Stage, Watch
 from proxy.server.request_checks import MAX_HEAD
 
+_LOOKS: Final = 8  # within the time that a client has to take something
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s
 _TCP: Final = (socket.AF_INET, socket.AF_INET6)
 _ACKED: Final = slice(120, 128)  # tcpi_bytes_acked in Linux's struct tcp_info
@@ -217,8 +218,10 @@ class QuietHandler(OpenHandler):
         if self._wire is None or (self._wire.is_closing() and not self._wire.get_write_buffer_size()):
             return None
         held, stage = self._wire.get_write_buffer_size(), self._stage()
-        # A system call only if its result can matter.
-        self._watch.look(_ready(self._wire, held) if held or stage == "busy" else NOTHING, now)
+        # A system call only if its result can matter: while nothing waits here, seldom, for a long answer.
+        if held or stage != "busy" or now >= self._watch.look_at:
+            self._watch.look(_ready(self._wire, held) if held or stage == "busy" else NOTHING, now)
+            self._watch.look_at = now + self._host.limits.taking / _LOOKS
         if self.holds_client or self._is_held_back():
             self._watch.wait(now, self._host.limits)
         why = self._watch.overdue(stage, now, self._host.limits, crowded=crowded)

@@ -74,6 +74,7 @@ class Watch:
     since: float | None  # the client began a request whose head is not complete yet
     until: float = 0.0  # the end of the time for its body, which each piece extends
     ready: Ready = NOTHING
+    look_at: float = 0.0  # when the kernel is next asked, while nothing waits in the proxy
 
     def look(self, ready: Ready, now: float) -> None:
         """Notes the bytes that wait for the client now."""

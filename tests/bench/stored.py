@@ -63,7 +63,6 @@ class InFile:
                 columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
                 statement = f"{numbers.format(count=count)} {_copying(table, columns, values, 'numbers')}"
                 connection.execute(statement.replace("$1", "?"), (case_id,))
-            connection.execute("ANALYZE")
             (found,) = connection.execute("SELECT count(*) FROM cases").fetchone()
         _check(found - before, count)
 

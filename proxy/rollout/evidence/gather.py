@@ -10,7 +10,7 @@ from proxy.mapping.models import RouteMapping
 from proxy.mapping.table import Route, Table
 from proxy.modes import EVERYONE
 from proxy.rollout.evidence.readiness import MappingSince, SwitchEvidence, Verdict, can_switch
-from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, How, ShadowOutcome
+from proxy.rollout.shadow.outcome import CONTROL_FAILED, DIFFERENCE, REFUSED_CALLER, How, ShadowOutcome
 from proxy.store import Store
 from proxy.store.rollout.contract_runs import ContractRun
 from proxy.store.rollout.switch_counts import OutcomeSum, RouteWindow, switch_counts
@@ -21,7 +21,7 @@ UNMARKED: Final = ""
 # These were never to be compared: a setting leaves them out, the legacy server failed, or it still answers
 # such calls after the switch. All other losses may hide the very answers that would differ.
 _LEFT_OUT: Final = frozenset(
-    {"head", "not-sampled", "daily-cap", "unpaired", "unknown-token", CONTROL_FAILED}
+    {"head", "not-sampled", "daily-cap", "unpaired", "unknown-token", CONTROL_FAILED, REFUSED_CALLER}
 )
 
 

@@ -45,6 +45,7 @@ DROPS: Final = {
     "not-kept": "the request's body could not be stored",
     "not-sampled": "it was not in the sample (sample_percent)",
     "queue-full": "too many others were waiting",
+    "refused-caller": "the legacy server refused the caller, and a dry run can't ask the platform about them",
     "stopped": "the process ended first",
     "timeout": "the new side took too long",
     "unknown-token": "this proxy never saw the token, so the new side doesn't know the caller",

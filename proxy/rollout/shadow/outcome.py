@@ -7,6 +7,8 @@ How: TypeAlias = Literal["match", "difference", "dropped", "dry-run-failed"]
 
 # The reason of a run that was left out because the legacy server itself failed.
 CONTROL_FAILED: Final = "control-failed"
+# A dry run asks no platform whether it knows a caller, so it would take one whom the legacy server refuses.
+REFUSED_CALLER: Final = "refused-caller"
 
 _SERVER_ERROR: Final = 500
 # Of a busy or slow server, too: they tell of its load at that moment, not of the request (RFC 9110, section

@@ -10,12 +10,13 @@ from proxy.rollout.lookup import RequestContext
 from proxy.rollout.shadow.candidate import Candidate
 from proxy.rollout.shadow.capture import CapturedRequest
 from proxy.rollout.shadow.openapi.description import LateDescriptions
-from proxy.rollout.shadow.outcome import CONTROL_FAILED, dropped, is_own_failure
+from proxy.rollout.shadow.outcome import CONTROL_FAILED, REFUSED_CALLER, dropped, is_own_failure
 from proxy.rollout.shadow.queue import Compared, Job, ShadowQueue
 from proxy.upstream.trace_context import apart
 from proxy.values import Answer
 
 _REFUSED: Final = 400
+_NOT_KNOWN: Final = frozenset({401, 403})
 
 
 class ShadowSampler:
@@ -72,6 +73,9 @@ class ShadowSampler:
             return "answer-too-large"
         if is_own_failure(control.status):
             return CONTROL_FAILED
+        is_dry = route.mapping.shadow_writes == "dry-run"
+        if spec.makes_case and is_dry and control.status in _NOT_KNOWN:
+            return REFUSED_CALLER
         if not captured.whole:
             return "not-kept"
         if context.session is None and not spec.makes_case:
