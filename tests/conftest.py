@@ -39,7 +39,7 @@ API_KEY: Final = "sandbox-api-key"
 STORES: Final = ("here", "replicated")
 _HERE_ONLY: Final = "here_only"
 _ON_BOTH: Final = "on_both"
-_ONE_IN: Final = 12  # of the tests with a proxy runs on both stores
+_ONE_IN: Final = 24  # of the tests with a proxy runs on both stores
 # Folders with tests that take seconds. They run first: at the end only short tests are left to share out.
 _LONG: Final = (
     "browser",

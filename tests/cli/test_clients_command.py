@@ -83,19 +83,23 @@ def test_the_table_has_a_row_for_each_client_and_route_with_what_they_got(secret
         [
             "doc",
             "Clínica Norte",
-            "0123456789ab fedcba987654",
+            "0123456789ab",
+            "fedcba987654",
             "okhttp/4.9",
             "43",
-            "2026-03-19 2026-03-21",
+            "2026-03-19",
+            "2026-03-21",
             "new 200×41, canary→legacy 401×2",
         ],
         [
             "query",
             "Clínica Norte",
-            "0123456789ab fedcba987654",
+            "0123456789ab",
+            "fedcba987654",
             "okhttp/4.9",
             "1",
-            "2026-03-18 2026-03-18",
+            "2026-03-18",
+            "2026-03-18",
             "new 200×1",
         ],
     ]
@@ -103,7 +107,7 @@ def test_the_table_has_a_row_for_each_client_and_route_with_what_they_got(secret
 
 def test_a_caller_whom_nobody_knows_is_shown_by_the_user_agent_alone(secret_key: str) -> None:
     fill(secret_key, visit(key="", user="", organization="", organization_hash="", status=401))
-    assert cells(call())[0][:4] == ["doc", "-", "- -", "okhttp/4.9"]
+    assert cells(call())[0][:5] == ["doc", "-", "-", "-", "okhttp/4.9"]
 
 
 def test_a_narrow_terminal_hides_nothing(secret_key: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,8 +36,8 @@ def left(here: Site) -> list[str]:
 
 def test_the_list_names_the_request_and_the_organization(here: Site) -> None:
     result = here.call("pending")
-    assert "intent-1 request-1" in result.stdout
-    assert "new_case Clínica Norte" in result.stdout
+    assert "intent-1\trequest-1" in result.stdout
+    assert "new_case\tClínica Norte" in result.stdout
     assert result.stdout == here.call("routes", "--pending").stdout
     [row, _] = json.loads(here.call("pending", "--json").stdout)
     assert (row["request_id"], row["organization"]["name"]) == ("request-1", NORTH)

@@ -42,7 +42,7 @@ async def test_no_generated_call_gets_an_answer_that_is_not_documented(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with demo(tmp_path) as printed, asyncio.timeout(SECONDS):
-        for server, most in ((PROXY, "150"), (OLD_SERVER, "50")):
+        for server, most in ((PROXY, "100"), (OLD_SERVER, "30")):
             url = _url(printed, server)
             code, output = await fuzzed(url, CONTRACTS, tmp_path, "--max-examples", most)
             assert code == 0, output

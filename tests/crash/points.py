@@ -36,6 +36,7 @@ from proxy.store.records.links import Links
 from proxy.store.records.recordings import Recordings
 from proxy.store.rollout.overrides import OverrideStore
 from proxy.store.sql.sqlite import SqliteDatabase
+from proxy.store.watched_database import WatchedDatabase
 from proxy.upstream.llamalitica import Llamalitica
 
 # Killed from outside, by the platform that has just made the case.
@@ -128,8 +129,10 @@ def _checkpoint(seconds: float) -> Lay:
         async def around(journal: Journal, *args: Any) -> None:
             await record(journal, *args)
             if trap.armed:
-                assert isinstance(journal.database, SqliteDatabase)
-                _kill_within_checkpoint(journal.database._path, seconds)
+                assert isinstance(journal.database, WatchedDatabase)
+                database = journal.database._database
+                assert isinstance(database, SqliteDatabase)
+                _kill_within_checkpoint(database._path, seconds)
 
         _wrap_with(Journal, "record", lambda _: around)
 

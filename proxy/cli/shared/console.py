@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Final
 
 import click
@@ -103,7 +104,7 @@ def _block(heads: Sequence[str], row: Sequence[str]) -> Grid:
 def _values(heads: Sequence[str], row: Sequence[str]) -> list[str]:
     """Returns each value of a row on one line, as many of a cell as its head has lines."""
     found: list[str] = []
-    for head, cell in zip(heads, row, strict=True):
+    for head, cell in zip_longest(heads, row, fillvalue=""):
         count = head.count("\n") + 1
         values = cell.split("\n", count - 1)
         found += [" ".join(value.split()) for value in values] + [""] * (count - len(values))
