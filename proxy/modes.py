@@ -138,6 +138,11 @@ def _outlives(older: Override, newer: Override) -> bool:
     return newer.until is not None and (older.until is None or older.until > newer.until)
 
 
+def setting_of(override: Override | None) -> tuple[Mode | None, float | None, datetime | None]:
+    """Returns what an override sets: mode, percent and end; None sets nothing."""
+    return (None, None, None) if override is None else (override.mode, override.percent, override.until)
+
+
 def as_json(override: Override) -> dict[str, Json]:
     """Returns an override for programs."""
     return {

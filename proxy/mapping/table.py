@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
-from proxy.mapping.models import Organization, RouteMapping
+from proxy.mapping.models import Organization, RouteMapping, running_brownouts
 from proxy.mapping.shape import Expression, Shape
 
 M_co = TypeVar("M_co", bound=RouteMapping, covariant=True)
@@ -66,3 +67,8 @@ class Table:
 
     routes: Mapping[str, Route[RouteMapping]]
     organizations: Organizations
+
+    def brownout_ends(self, now: datetime) -> dict[str, datetime]:
+        """Returns the end of each route's brownout: until then it answers 503, to everyone or to some."""
+        running = {name: running_brownouts(route.mapping, now) for name, route in self.routes.items()}
+        return {name: max(each.end for each in own) for name, own in running.items() if own}

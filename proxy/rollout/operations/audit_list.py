@@ -1,21 +1,19 @@
 """Reads the audit for an operator: the filters as they write them, and the rows with names."""
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from proxy import jsons
 from proxy.jsons import BadJson
-from proxy.mapping.units import parse_duration
+from proxy.rollout.operations.request_filters import hash_of, moment_of
 from proxy.store import Store
 from proxy.store.audit.chain import AuditEvent
 from proxy.store.audit.trail_search import AuditFilters
 from proxy.store.sealing.sealer import shown_hash
-from proxy.times import from_iso8601, rfc3339
+from proxy.times import rfc3339
 from proxy.values import Json
 
 NAMES: Final = ("actor", "action", "route", "organization", "since", "until")
@@ -68,7 +66,7 @@ def read_audit_filters(
         actor=texts.get("actor"),
         actions=None if "action" in unread else _actions(texts.get("action"), actions),
         route=None if "route" in unread else texts.get("route"),
-        scope=store.sealer.organization(unicodedata.normalize("NFC", named)) if named else None,
+        scope=hash_of(store, named) if named else None,
         since=moments.get("since"),
         until=moments.get("until"),
     )
@@ -82,11 +80,10 @@ def _actions(wanted: str | None, actions: Sequence[str]) -> frozenset[str] | Non
 
 
 def _moment(text: str, now: datetime) -> datetime | None:
-    with suppress(ValueError):
-        return from_iso8601(text)
-    with suppress(ValueError, OverflowError):
-        return now - parse_duration(text)
-    return None
+    try:
+        return moment_of(text, now)
+    except (ValueError, OverflowError):
+        return None
 
 
 async def audit_rows(
@@ -119,11 +116,11 @@ def _shown(actor: str) -> str:
 
 
 def _facts(detail: str) -> Mapping[str, Json]:
-    found = detail_of(detail)
+    found = _detail(detail)
     return found if isinstance(found, dict) else {}
 
 
-def detail_of(text: str) -> Json:
+def _detail(text: str) -> Json:
     """Returns a row's short JSON; a row that was written by hand is shown as it is."""
     try:
         return jsons.load(text.encode()) if text else None
@@ -131,14 +128,13 @@ def detail_of(text: str) -> Json:
         return text
 
 
-def jsonl_row(number: int, event: AuditEvent) -> bytes:
-    """Returns a row as a line of JSON, whole."""
-    row: Json = {
+def audit_json(number: int, event: AuditEvent) -> Json:
+    """Returns a row for programs, whole."""
+    return {
         "id": number,
         "at": rfc3339(event.at),
         "actor": event.actor,
         "action": event.action,
         "subject": event.subject,
-        "detail": detail_of(event.detail),
+        "detail": _detail(event.detail),
     }
-    return jsons.dump(row) + b"\n"

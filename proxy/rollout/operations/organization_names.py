@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from proxy.store import Store
+from proxy.store.sealing.sealer import shown_hash
 from proxy.values import Json
 
 
@@ -17,6 +18,12 @@ async def names_of(store: Store, hashes: Collection[str], in_files: Collection[s
     named = await store.ledger.names_of(wanted)
     named |= {store.sealer.organization(name): name for name in in_files}
     return {each: named[each] for each in wanted if named.get(each)}
+
+
+async def shown_names(store: Store, hashes: Collection[str], in_files: Collection[str]) -> Mapping[str, str]:
+    """Returns what people see for organizations by hash: their names, else the beginnings of their hashes."""
+    names = await names_of(store, hashes, in_files)
+    return {each: names.get(each) or shown_hash(each) for each in hashes}
 
 
 def as_json(organization: str | None, names: Mapping[str, str]) -> Json:

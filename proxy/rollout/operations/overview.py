@@ -15,6 +15,9 @@ from proxy.rollout.snapshot import InForce, Snapshot
 from proxy.store import Store
 from proxy.store.rollout.series import MINUTE, Point, SeriesCounts, Span
 
+# From the old server to the new side, and nobody at all.
+LADDER: Final[tuple[Mode, ...]] = ("legacy", "shadow", "canary", "new", "off")
+
 _MINUTES: Final = 60
 _RECENT: Final = 5  # minutes, of which "now" is the mean
 
@@ -45,7 +48,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class SwitchNow:
-    """The decision of can-switch on a route: `against` are the sentences of the reasons that say no.
+    """The decision of can-switch on a route: `against` are the reasons that say no.
 
     `rate` is the rate of differences that it counts, None without a comparison, `allowed` the bound that it
     asks for, from 0 to 1.

@@ -76,6 +76,16 @@ def hash_of(store: Store, organization: str) -> str:
     return store.sealer.organization(unicodedata.normalize("NFC", organization.strip()))
 
 
+def moment_of(text: str, now: datetime) -> datetime:
+    """Returns a time of ISO 8601, in UTC if it names no zone, or a duration back from `now`.
+
+    Raises ValueError for any other text.
+    """
+    with suppress(ValueError):
+        return from_iso8601(text)
+    return now - parse_duration(text)
+
+
 def _route(text: str, routes: Collection[str]) -> str | None:
     if text and text not in routes:
         raise BadFilter("route", f"there is no such route{did_you_mean(text, routes)}")
@@ -101,10 +111,8 @@ def _one_of(name: str, text: str, values: Mapping[str, T]) -> T:
 def _moment(name: str, text: str, now: datetime) -> datetime | None:
     if not text:
         return None
-    with suppress(ValueError):
-        return from_iso8601(text)
     try:
-        return now - parse_duration(text)
+        return moment_of(text, now)
     except ValueError:
         said = 'write a time such as 2027-01-31T18:00:00Z, or how long ago, such as "2 h"'
         raise BadFilter(name, said) from None

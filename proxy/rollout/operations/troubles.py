@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from proxy.flows.deps import Deps
-from proxy.mapping.models import running_brownouts
 from proxy.modes import Override
 from proxy.rollout.live import Live
 from proxy.rollout.snapshot import Snapshot
@@ -114,9 +113,8 @@ def _of_the_routes(found: Condition, now: datetime) -> Iterator[Trouble]:
     for change in reversed(found.changes):
         if change.actor == PROXY:
             yield Trouble("step-back", is_bad=False, subject=change.route, text=change.reason, at=change.at)
-    for name, route in found.snapshot.table.routes.items():
-        if own := running_brownouts(route.mapping, now):
-            yield Trouble("brownout", is_bad=False, subject=name, at=max(each.end for each in own))
+    for name, end in found.snapshot.table.brownout_ends(now).items():
+        yield Trouble("brownout", is_bad=False, subject=name, at=end)
 
 
 def _of_the_processes(found: Condition, now: datetime) -> Iterator[Trouble]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from proxy.modes import EVERYONE, Mode, Override
+from proxy.modes import EVERYONE, Mode, Override, setting_of
 from proxy.rollout.evidence.readiness import SwitchReason
 from proxy.rollout.preview.membership import Membership, Organization, Roster, membership, share
 from proxy.rollout.snapshot import InForce, Snapshot
@@ -94,7 +94,7 @@ def preview(
         total=len(roster.organizations),
         calls_an_hour=roster.calls_an_hour(roster.organizations),
         risks=tuple(_risks(change, standing, before, after)),
-        unchanged=change.undoes is None and _setting(standing) == _setting(change),
+        unchanged=change.undoes is None and setting_of(standing) == setting_of(change),
         forward=forward,
         held=forward and change.undoes is None and change.mode not in RESCUES,
         makes_case=makes_case,
@@ -116,7 +116,3 @@ def _risks(change: Override, standing: Override | None, before: InForce, after: 
 
 def _share(in_force: InForce) -> float:
     return share(in_force.mode, in_force.percent)
-
-
-def _setting(override: Override | None) -> tuple[Mode | None, float | None, datetime | None]:
-    return (None, None, None) if override is None else (override.mode, override.percent, override.until)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import Row, Select, case, func, select
 
 from proxy.store.audit.visits import ORGANIZATION
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database
+from proxy.store.sql.rows import rows_of
 from proxy.store.sql.tables import clients, ledger
 
 _ERROR: Final = 400
@@ -48,12 +49,7 @@ class Callers:
         be refused: such names alone are left out.
         """
         query = _query(route, since.isoformat(), counted_since.isoformat())
-
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = conn.execute(query).all()
-            return rows
-
-        rows = await self.database.read(work)
+        rows = await self.database.read(rows_of(query))
         midnight = datetime.combine(counted_since, time(), UTC)
         begin = max(midnight, min((row.first_seen for row in rows), default=midnight))
         return RouteCallers(begin, await asyncio.to_thread(self._opened, rows))

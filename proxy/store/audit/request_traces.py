@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, fun
 
 from proxy.store.sql.database import Database
 from proxy.store.sql.point_writes import PointWrite
+from proxy.store.sql.rows import rows_of
 from proxy.store.sql.tables import requests
 from proxy.values import Json
 
@@ -123,11 +124,7 @@ class RequestTraces:
         return [RequestRow(**{**row._mapping, "failed": row.failed > _ANSWERED}) for row in rows]
 
     async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = conn.execute(query).all()
-            return rows
-
-        return await self.database.read(work)
+        return await self.database.read(rows_of(query))
 
 
 def write_stories(conn: Connection, traces: Sequence[RequestTrace]) -> None:

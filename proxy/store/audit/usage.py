@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from proxy.store.audit.tallies import day_of
 from proxy.store.audit.visits import AGENT, ORGANIZATION, LedgerRows, Visit, anonymous, by_client, ledger_rows
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database
-from proxy.store.sql.rows import batches, delete_unused
+from proxy.store.sql.rows import batches, delete_unused, rows_of
 from proxy.store.sql.tables import clients, ledger
 
 __all__ = ["Calls", "Client", "Usage", "Visit"]
@@ -69,23 +68,13 @@ class Usage:
         if route is not None:
             query = query.where(table.route == route)
         query = query.order_by(table.day, table.route, table.client, table.mode, table.status, table.side)
-
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = conn.execute(query).all()
-            return rows
-
-        return await asyncio.to_thread(self._opened, await self.database.read(work))
+        return await asyncio.to_thread(self._opened, await self.database.read(rows_of(query)))
 
     async def organizations(self) -> set[str]:
         """Returns the legacy names of all organizations that ever called; few, since clients are bounded."""
         one_of_each = select(func.min(clients.c.id)).group_by(clients.c.organization_hash)
         query = select(clients).where(clients.c.id.in_(one_of_each))
-
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = conn.execute(query).all()
-            return rows
-
-        return {self._organization(row) for row in await self.database.read(work)} - {""}
+        return {self._organization(row) for row in await self.database.read(rows_of(query))} - {""}
 
     async def names_of(self, hashes: Collection[str]) -> dict[str, str]:
         """Returns the legacy names of the organizations that called, by their keyed hashes; "" has none."""
@@ -94,7 +83,7 @@ class Usage:
             of_these = clients.c.organization_hash.in_(batch)
             one_of_each = select(func.min(clients.c.id)).where(of_these).group_by(clients.c.organization_hash)
             query = select(clients).where(clients.c.id.in_(one_of_each))
-            for row in await self.database.read(partial(_rows, query=query)):
+            for row in await self.database.read(rows_of(query)):
                 found[row.organization_hash] = self._organization(row)
         return found
 
@@ -152,11 +141,6 @@ class Usage:
 
     def _organization(self, row: Row[Any]) -> str:
         return self.sealer.open_text(row.organization, ORGANIZATION.at(row.id))
-
-
-def _rows(conn: Connection, query: Select[Any]) -> Sequence[Row[Any]]:
-    rows: Sequence[Row[Any]] = conn.execute(query).all()
-    return rows
 
 
 def delete_calls_before(conn: Connection, before: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from proxy.store.sql.database import Database
+from proxy.store.sql.rows import rows_of
 from proxy.store.sql.tables import contract_runs
 
 
@@ -43,11 +44,7 @@ class ContractRuns:
         table = contract_runs.c
         last = select(func.max(table.id)).group_by(table.target, table.route)
         query = select(contract_runs).where(table.id.in_(last)).order_by(table.at.desc(), table.id.desc())
-
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            return conn.execute(query).all()
-
-        return [_run(row) for row in await self.database.read(work)]
+        return [_run(row) for row in await self.database.read(rows_of(query))]
 
 
 def delete_runs_before(conn: Connection, before: datetime) -> None:

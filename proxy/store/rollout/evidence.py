@@ -28,7 +28,7 @@ from proxy.store.rollout.canary_counts import (
 )
 from proxy.store.rollout.series import NO_SERIES, SeriesCounts, SeriesKey, add_series
 from proxy.store.sql.database import Database
-from proxy.store.sql.rows import count_up, insert_missing
+from proxy.store.sql.rows import count_up, insert_missing, rows_of
 from proxy.store.sql.tables import comparisons, differences, explanations, learned, shadow_budget
 from proxy.values import Side
 
@@ -133,11 +133,7 @@ class Evidence:
         return await self.database.write(work)
 
     async def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        def work(conn: Connection) -> Sequence[Row[Any]]:
-            rows: Sequence[Row[Any]] = conn.execute(query).all()
-            return rows
-
-        return await self.database.read(work)
+        return await self.database.read(rows_of(query))
 
 
 def delete_evidence_before(conn: Connection, before: datetime) -> None:

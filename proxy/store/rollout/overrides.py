@@ -12,12 +12,12 @@ from proxy.modes import (
     EVERYONE,
     BadChange,
     Change,
-    Mode,
     Override,
     Overrides,
     Via,
     as_json,
     overrides_of,
+    setting_of,
     validate,
 )
 from proxy.store.audit.trail import Audit, AuditEvent
@@ -33,7 +33,7 @@ from proxy.store.sealing.contexts import SealedColumn
 from proxy.store.sealing.sealer import Sealer
 from proxy.store.sql.database import Database, Turn, Work
 from proxy.store.sql.dialects import OVERRIDDEN, notify
-from proxy.store.sql.rows import has_row
+from proxy.store.sql.rows import has_row, rows_of
 from proxy.store.sql.tables import overrides
 
 __all__ = ["Change", "NothingToUndo", "OverrideStore", "StaleRevision", "Unchanged"]
@@ -121,7 +121,7 @@ class OverrideStore:
         _refuse_stale(revision, expected)
         stacks = overrides_of(map(self._read, conn.execute(uncovered())))
         before = stacks.standing(draft.route, draft.scope, draft.at)
-        if _setting(before) == _setting(draft):
+        if setting_of(before) == setting_of(draft):
             raise Unchanged(revision, before)
 
     async def roll_back(
@@ -207,11 +207,7 @@ class OverrideStore:
         query = of_route(select(overrides), route).limit(limit)
         if before is not None:
             query = query.where(overrides.c.revision < before)
-
-        def work(conn: Connection) -> list[Row[Any]]:
-            return list(conn.execute(query))
-
-        return [self._read(row) for row in await self.database.read(work)]
+        return [self._read(row) for row in await self.database.read(rows_of(query))]
 
     async def between(self, since: datetime, until: datetime, *, route: str | None = None) -> list[Override]:
         """Returns the changes (of the route, if one is named) from `since` on and before `until`, in order.
@@ -220,11 +216,7 @@ class OverrideStore:
         """
         within = (overrides.c.at >= since, overrides.c.at < until)
         query = of_route(select(overrides), route).where(*within).limit(MOST_BETWEEN)
-
-        def work(conn: Connection) -> list[Row[Any]]:
-            return list(conn.execute(query))
-
-        return [self._read(row) for row in reversed(await self.database.read(work))]
+        return [self._read(row) for row in reversed(await self.database.read(rows_of(query)))]
 
     async def _changed(self, work: Work[Override]) -> Override:
         """Runs a work that adds a change; no other one is made between what it reads and writes."""
@@ -277,10 +269,6 @@ def _identity(override: Override) -> dict[str, Any]:
 def _refuse_stale(current: int, expected: int | None) -> None:
     if expected is not None and expected != current:
         raise StaleRevision(current)
-
-
-def _setting(override: Override | None) -> tuple[Mode | None, float | None, datetime | None]:
-    return (None, None, None) if override is None else (override.mode, override.percent, override.until)
 
 
 def _override(change: Change, scope: str, at: datetime, undoes: int | None = None) -> Override:

@@ -4,7 +4,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, literal, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 
 from proxy.store.sql.point_writes import PointWrite
@@ -88,6 +100,16 @@ def count_up(
     if rows:
         counting = _count_up_in(conn.dialect.name, table, (*newest,), (*adding,))
         counting.run_all(conn, _in_order(conn, table, rows))
+
+
+def rows_of(query: Select[Any]) -> Callable[[Connection], Sequence[Row[Any]]]:
+    """Returns the unit of work that reads all rows of a query."""
+
+    def work(conn: Connection) -> Sequence[Row[Any]]:
+        rows: Sequence[Row[Any]] = conn.execute(query).all()
+        return rows
+
+    return work
 
 
 def has_one_writer(conn: Connection) -> bool:

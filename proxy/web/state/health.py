@@ -1,13 +1,10 @@
 """Answers probes: /livez (or /healthz) for a running process, /readyz for a ready one."""
 
-from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from proxy.flows.answers import json
-from proxy.mapping.models import running_brownouts
-from proxy.rollout.live import Live
 from proxy.server.responses import respond
 from proxy.store import StoreError
 from proxy.times import rfc3339
@@ -43,7 +40,7 @@ async def readyz(request: web.Request) -> web.Response:
         "status": "not ready" if reasons else "ready",
         "reasons": [*reasons],
         "routes": {name: live.now.in_force(name, None, now).mode for name in sorted(live.now.table.routes)},
-        "brownouts": _brownouts(live, now),
+        "brownouts": {name: rfc3339(end) for name, end in live.now.table.brownout_ends(now).items()},
         "revision": live.now.overrides.revision,
         "mappings": live.digest,
         "rejected": [*live.rejected],
@@ -53,9 +50,3 @@ async def readyz(request: web.Request) -> web.Response:
         "workers": {"ready": request.app[SERVING].ready, "of": request.app[SERVING].workers},
     }
     return respond(json(503 if reasons else 200, status), _NO_STORE)
-
-
-def _brownouts(live: Live, now: datetime) -> Json:
-    """Returns the end of each route's brownout: until then it answers 503, to everyone or to some."""
-    running = {name: running_brownouts(route.mapping, now) for name, route in live.now.table.routes.items()}
-    return {name: rfc3339(max(each.end for each in own)) for name, own in running.items() if own}

@@ -10,7 +10,6 @@ from aiohttp import web
 from prometheus_client import Metric
 
 from proxy.flows.deps import Deps
-from proxy.mapping.models import running_brownouts
 from proxy.modes import MODES
 from proxy.observe.counters import gauge
 from proxy.observe.exposition import decoded, joined, written
@@ -100,9 +99,8 @@ def _modes(snapshot: Snapshot, now: datetime) -> Iterable[Metric]:
     in_force = {name: snapshot.in_force(name, None, now) for name in snapshot.table.routes}
     modes = {(name, mode): each.mode == mode for name, each in in_force.items() for mode in MODES}
     percents = {(name,): each.percent if each.mode == "canary" else 0.0 for name, each in in_force.items()}
-    brownouts = {
-        (name,): bool(running_brownouts(route.mapping, now)) for name, route in snapshot.table.routes.items()
-    }
+    ends = snapshot.table.brownout_ends(now)
+    brownouts = {(name,): name in ends for name in snapshot.table.routes}
     about = "The newest change of a mode that is in force"
     yield gauge("michiq_revision", about, snapshot.overrides.revision)
     yield gauge("michiq_mode_info", "1 for everyone's mode", modes, ("route", "mode"))

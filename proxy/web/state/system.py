@@ -11,6 +11,7 @@ from proxy.server.responses import respond
 from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339
 from proxy.values import Json
+from proxy.web.admin.records.trail import process_json
 from proxy.web.keys import DEPS, SETTINGS, STATE
 from proxy.web.state.scrape import scraped
 
@@ -86,13 +87,7 @@ def _store(store: StoreFacts) -> Json:
 
 def _process(process: Process) -> Json:
     return {
-        "id": process.id,
-        "name": process.name,
-        "started_at": rfc3339(process.started_at),
-        "seen_at": rfc3339(process.seen_at),
-        "revision": process.revision,
-        "mappings": process.mappings,
-        "rejected": [*process.rejected],
+        **process_json(process),
         "keys": [*process.keys],
         "about": None if process.about is None else {**process.about},
     }

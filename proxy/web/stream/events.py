@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 
 from proxy import jsons
-from proxy.mapping.models import running_brownouts
 from proxy.modes import Override, as_json
 from proxy.rollout.live import Live
 from proxy.times import rfc3339
@@ -29,7 +28,7 @@ def tick(live: Live, breakers: Mapping[str, str], now: datetime) -> bytes:
         "mappings": live.digest,
         "rejected": len(live.rejected),
         "modes": {**modes},
-        "brownouts": sum(bool(running_brownouts(each.mapping, now)) for each in routes.values()),
+        "brownouts": len(snapshot.table.brownout_ends(now)),
         "breakers": {**breakers},
     }
     return _event("tick", data)

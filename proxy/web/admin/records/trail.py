@@ -5,11 +5,9 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from proxy import jsons
 from proxy.flows.answers import json
-from proxy.jsons import BadJson
+from proxy.rollout.operations.audit_list import audit_json
 from proxy.server.responses import respond
-from proxy.store.audit.trail import AuditEvent
 from proxy.store.rollout.processes import Process
 from proxy.times import rfc3339
 from proxy.values import Json
@@ -28,7 +26,7 @@ async def audit(request: web.Request) -> web.StreamResponse:
     wanted = read_query(request, _Part)
     found = await request.app[DEPS].store.audit.newest(wanted.limit + 1, wanted.cursor)
     rows, following = page_of(found, wanted.limit, lambda row: row[0])
-    shown: list[Json] = [_audit_row(number, event) for number, event in rows]
+    shown: list[Json] = [audit_json(*row) for row in rows]
     return respond(json(200, {"rows": shown, "next": following}))
 
 
@@ -50,29 +48,11 @@ async def processes(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
     revision = await deps.store.overrides.revision()
     live = await deps.store.processes.live(deps.effects.clock())
-    return respond(json(200, {"revision": revision, "processes": [_process(each) for each in live]}))
+    return respond(json(200, {"revision": revision, "processes": [process_json(each) for each in live]}))
 
 
-def _audit_row(number: int, event: AuditEvent) -> Json:
-    return {
-        "id": number,
-        "at": rfc3339(event.at),
-        "actor": event.actor,
-        "action": event.action,
-        "subject": event.subject,
-        "detail": _detail(event.detail),
-    }
-
-
-def _detail(text: str) -> Json:
-    """Returns the row's short JSON; a row that was written by hand is shown as it is."""
-    try:
-        return jsons.load(text.encode()) if text else None
-    except (BadJson, UnicodeEncodeError):
-        return text
-
-
-def _process(process: Process) -> Json:
+def process_json(process: Process) -> dict[str, Json]:
+    """Returns a process by its last heartbeat."""
     return {
         "id": process.id,
         "name": process.name,

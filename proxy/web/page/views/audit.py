@@ -7,12 +7,13 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from proxy import jsons
 from proxy.rollout.operations.audit_list import (
     ALL,
     NAMES,
     AskedAudit,
+    audit_json,
     audit_rows,
-    jsonl_row,
     read_audit_filters,
 )
 from proxy.server.responses import Streamed
@@ -64,7 +65,7 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 
 def _as_jsonl(part: AuditPart) -> bytes:
-    return b"".join(jsonl_row(*row) for row in part.rows)
+    return b"".join(jsons.dump(audit_json(*row)) + b"\n" for row in part.rows)
 
 
 def _cut(request: web.Request) -> None:

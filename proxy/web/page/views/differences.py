@@ -21,9 +21,8 @@ from proxy.rollout.evidence.differing import (
     suggested_rules,
 )
 from proxy.rollout.evidence.field_tree import field_tree
-from proxy.rollout.operations.organization_names import names_of
+from proxy.rollout.operations.organization_names import shown_names
 from proxy.store.rollout.explanations import BadReason, DifferenceKey, NoSuchDifference
-from proxy.store.sealing.sealer import shown_hash
 from proxy.web.admin.inputs import in_query
 from proxy.web.admin.keys import ACTOR
 from proxy.web.admin.route_names import named_route
@@ -104,8 +103,7 @@ async def _shown(request: web.Request, status: int = 200, *, refused: bool = Fal
     except BadCursor:
         raise PageError(404, "nothing") from None
     hashes = {each for one in found.differences for each in one.group.organizations}
-    known = await names_of(store, hashes, table.organizations.known)
-    names = {each: known.get(each) or shown_hash(each) for each in hashes}
+    names = await shown_names(store, hashes, table.organizations.known)
     here = {"route": route or "", "mapping": mapping}
     return await render(
         request,

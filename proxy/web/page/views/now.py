@@ -7,15 +7,12 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.modes import MODES
-from proxy.rollout.operations.overview import SwitchNow, routes_now, switches_now, traffic_now
+from proxy.rollout.operations.overview import LADDER, SwitchNow, routes_now, switches_now, traffic_now
 from proxy.rollout.operations.troubles import condition, troubles
 from proxy.web.keys import DEPS, LIVE, SERVING, STATE
 from proxy.web.page.keys import PAGE
 from proxy.web.page.rendering import render
 
-# From the old server to the new side, and nobody at all.
-LADDER: Final = tuple(sorted(MODES, key=("legacy", "shadow", "canary", "new", "off").index))
 _SWITCH_SECONDS: Final = 15.0  # the evidence of days changes little meanwhile
 _SPARK_WIDTH: Final = 120
 _SPARK_HEIGHT: Final = 24

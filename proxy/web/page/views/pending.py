@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.rollout.operations.pending_calls import organizations_of
+from proxy.rollout.operations.organization_names import shown_names
 from proxy.store.rollout.resolutions import (
     AlreadyResolved,
     BadResolution,
@@ -12,7 +12,6 @@ from proxy.store.rollout.resolutions import (
     UnderWay,
     UnknownCall,
 )
-from proxy.store.sealing.sealer import shown_hash
 from proxy.web.admin.keys import ACTOR
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.page.access import redirect
@@ -49,7 +48,6 @@ async def _shown(
 ) -> web.StreamResponse:
     deps, table = request.app[DEPS], request.app[LIVE].now.table
     calls = await deps.store.pending()
-    names = await organizations_of(deps.store, calls, table.organizations.known)
     wanted = (request.get(FORM) or {}).get("id") or request.query.get("call")
     scopes = {each.origin.organization for each in calls if each.origin}
     return await render(
@@ -57,7 +55,7 @@ async def _shown(
         "pending.html",
         status,
         calls=calls,
-        names={each: names.get(each) or shown_hash(each) for each in scopes},
+        names=await shown_names(deps.store, scopes, table.organizations.known),
         refused=refused,
         what=type(refused).__name__,
         chosen=next((each for each in calls if each.id == wanted), None),

@@ -8,10 +8,9 @@ from aiohttp import web
 
 from proxy.rollout.explain.sentences import Language
 from proxy.rollout.explain.timeline import explained
-from proxy.rollout.operations.organization_names import names_of
+from proxy.rollout.operations.organization_names import shown_names
 from proxy.rollout.operations.request_filters import NAMES, BadFilter, read_filters
 from proxy.store.audit.request_traces import RequestRow, RequestTrace
-from proxy.store.sealing.sealer import shown_hash
 from proxy.web.cursors import decoded, page_of
 from proxy.web.keys import DEPS, LIVE
 from proxy.web.page.rendering import render, words
@@ -77,10 +76,7 @@ async def _organization(request: web.Request, facts: RequestTrace | None) -> str
 
 
 async def _names(request: web.Request, hashes: set[str]) -> Mapping[str, str]:
-    """Returns what is shown for organizations by hash: their names, else the beginnings of their hashes."""
-    known = request.app[LIVE].now.table.organizations.known
-    names = await names_of(request.app[DEPS].store, hashes, known)
-    return {each: names.get(each) or shown_hash(each) for each in hashes}
+    return await shown_names(request.app[DEPS].store, hashes, request.app[LIVE].now.table.organizations.known)
 
 
 def _before(request: web.Request) -> int | None:

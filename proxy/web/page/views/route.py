@@ -6,7 +6,7 @@ from aiohttp import web
 
 from proxy.modes import EVERYONE, Override
 from proxy.rollout.evidence.gather import switch_found
-from proxy.rollout.operations.overview import routes_now
+from proxy.rollout.operations.overview import LADDER, routes_now
 from proxy.rollout.preview.roster import organizations_of
 from proxy.store.rollout.processes import Process
 from proxy.web.admin.keys import FOLLOWER
@@ -19,7 +19,6 @@ from proxy.web.page.views.charts import charts_of
 _CHANGES: Final = 20
 _ORGANIZATIONS: Final = 200  # a longer table is for a program
 _LONGEST: Final = 8  # characters of a time in an address
-_LADDER: Final = ("legacy", "shadow", "canary", "new", "off")
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -36,7 +35,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         route=route,
         everyone=next(each for each in routes_now(snapshot, now) if each.route == route),
         override=snapshot.overrides.standing(route, EVERYONE, now),
-        ladder=_LADDER,
+        ladder=LADDER,
         verdict=found.verdict,
         evidence=found.evidence,
         organizations=sorted(listed, key=lambda each: -each.organization.calls)[:_ORGANIZATIONS],
